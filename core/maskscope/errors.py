@@ -1,0 +1,75 @@
+"""The errors that core raises. Only the edge (command line, window) turns them into words on a screen.
+
+Each is a whole sentence in ``str(error)``: what was wrong, where, what was expected and what was received.
+"""
+
+from pathlib import Path
+
+
+class MaskscopeError(Exception):
+    """Base of every error that a person can act on.
+
+    Args:
+        message: one sentence, without the place.
+        file: the file it is about.
+        sentence: the sentence it is about, counted from 0 in reading order.
+        expected: what would have been right, in words.
+        received: what was there instead, in words.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: Path | str | None = None,
+        sentence: int | None = None,
+        expected: str | None = None,
+        received: str | None = None,
+    ) -> None:
+        self.message = message
+        self.file = None if file is None else Path(file)
+        self.sentence = sentence
+        self.expected = expected
+        self.received = received
+        super().__init__(self._words())
+
+    def _words(self) -> str:
+        place = []
+        if self.sentence is not None:
+            place.append(f"sentence {self.sentence}")
+        if self.file is not None:
+            place.append(f"{self.file.name}")
+        words = f"{' of '.join(place)}: {self.message}" if place else self.message
+        if self.expected is not None:
+            words += f"; expected {self.expected}"
+        if self.received is not None:
+            words += f"; received {self.received}"
+        return words
+
+
+class ReadError(MaskscopeError):
+    """A source file can't be read as sentences with embeddings."""
+
+
+class ExportError(MaskscopeError):
+    """Labels can't be written in a format, or the file read back differs from what was written."""
+
+
+class ProjectError(MaskscopeError):
+    """A project folder can't be created, opened or changed."""
+
+
+class ReadOnlyError(ProjectError):
+    """The project is open read-only, because another program holds its lock or the disk is write-protected."""
+
+
+class ModelError(MaskscopeError):
+    """A model file is refused, or its shape does not fit the project."""
+
+
+class WorkerError(MaskscopeError):
+    """The worker process ended or failed while it had a job."""
+
+
+class Cancelled(Exception):  # noqa: N818 - no error: a person asked for it
+    """The person cancelled the job. What was half done has been taken away."""

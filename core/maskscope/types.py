@@ -1,0 +1,131 @@
+"""Values that the whole program shares.
+
+Axes: B sentence of a batch, T position, D embedding, C class. ``n`` counts tokens of a ragged corpus: its
+sentences stand one after another in one (n_tokens, D) array, cut by ``offsets`` (n_sentences + 1).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Embeddings: TypeAlias = npt.NDArray[np.float16] | npt.NDArray[np.float32]
+Floats: TypeAlias = npt.NDArray[np.float32]
+Labels: TypeAlias = npt.NDArray[np.int16]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Offsets: TypeAlias = npt.NDArray[np.int64]
+
+NO_LABEL = -1
+"""In a `Labels` array: the token has no label."""
+NO_EDIT = -2
+"""In a `Labels` array of edits: no person has touched this token, its gold label stands."""
+
+OUTSIDE_NAMES = frozenset({"O", "o", "none", "None", "NONE", "0", "_", "-", "no", "false", "False", "no name"})
+"""Label names that say "nothing here"."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sentence:
+    """One sentence as a reader yields it.
+
+    Attributes:
+        tokens: T strings, any of them possibly empty.
+        embeddings: (T, D) float16 or float32, finite.
+        labels: T label names, None for a token without one; or None when the source has no labels.
+        name: the source's own name for the sentence ("" when it has none).
+        comments: comment lines that stood before it, without their leading "# ".
+    """
+
+    tokens: tuple[str, ...]
+    embeddings: Embeddings
+    labels: tuple[str | None, ...] | None = None
+    name: str = ""
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PaddedBatch:
+    """Sentences as Keras sees them, padded on the right.
+
+    Attributes:
+        x_btd: (B, T, D) float32.
+        mask_bt: (B, T) bool, True = real token, by `lengths`.
+        lengths: (B,) int64, tokens per sentence.
+    """
+
+    x_btd: Floats
+    mask_bt: Mask
+    lengths: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TagScheme:
+    """The label set, and the head that goes with it.
+
+    Attributes:
+        kind: "binary" (one sigmoid output) or "multiclass" (softmax).
+        classes: label names; a label is stored as its place here. For "binary": (outside, the label).
+        outside: the place of the class that says "nothing here".
+    """
+
+    kind: Literal["binary", "multiclass"]
+    classes: tuple[str, ...]
+    outside: int = 0
+
+    @property
+    def n_outputs(self) -> int:
+        """C of the model's head: 1 for "binary", else the number of classes."""
+        return 1 if self.kind == "binary" else len(self.classes)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the C columns of a probability array; for "binary" the one positive class."""
+        return self.classes[1:] if self.kind == "binary" else self.classes
+
+    def predicted(self, probs_nc: Floats, threshold: float = 0.5) -> Labels:
+        """Labels (n,) that probabilities (n, C) stand for: argmax, or `threshold` for "binary"."""
+        if self.kind == "binary":
+            labels: Labels = (probs_nc[:, 0] >= threshold).astype(np.int16)
+            return labels
+        best: Labels = probs_nc.argmax(axis=1).astype(np.int16)
+        return best
+
+    def inside(self, probs_nc: Floats) -> Floats:
+        """Probability (n,) that a token is anything but outside: P(name) in the window."""
+        if self.kind == "binary":
+            return np.ascontiguousarray(probs_nc[:, 0], dtype=np.float32)
+        return np.asarray(1.0 - probs_nc[:, self.outside], dtype=np.float32)
+
+    def doubt(self, probs_nc: Floats) -> Floats:
+        """How unsure the model is of each token (n,): one minus its largest class probability."""
+        if self.kind == "binary":
+            positive = probs_nc[:, 0]
+            return np.asarray(np.minimum(positive, 1.0 - positive), dtype=np.float32)
+        return np.asarray(1.0 - probs_nc.max(axis=1), dtype=np.float32)
+
+    @classmethod
+    def from_labels(cls, names: Iterable[str]) -> "TagScheme":
+        """The scheme for the label names of a source: two or fewer make it binary; outside comes first.
+
+        The others follow in natural order (2 before 10). A source without labels gets ("O", "label").
+        """
+        ordered = sorted(set(names), key=_natural)
+        outside = next((name for name in ordered if name in OUTSIDE_NAMES), None)
+        if not ordered:
+            return cls("binary", ("O", "label"))
+        if outside is None:
+            if len(ordered) == 1:
+                return cls("binary", ("O", ordered[0]))
+            outside = ordered[0]
+        rest = tuple(name for name in ordered if name != outside)
+        if len(rest) <= 1:
+            return cls("binary", (outside, *(rest or ("label",))))
+        return cls("multiclass", (outside, *rest))
+
+
+def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    parts = re.split(r"(\d+)", name)
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)

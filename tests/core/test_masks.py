@@ -1,0 +1,117 @@
+"""Lengths, masks, padding and collisions, against plain loops and (marked) Keras itself."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from maskscope.masks import collisions, mask_from_lengths, masking_layer, pad, trailing_lengths
+from maskscope.types import Embeddings
+
+ragged = st.lists(st.integers(0, 5), max_size=6)
+
+
+def corpus(lengths: list[int], dim: int = 2) -> tuple[Embeddings, np.ndarray]:
+    rows = np.arange(1, sum(lengths) * dim + 1, dtype=np.float32).reshape(-1, dim)
+    return rows, np.cumsum([0, *lengths]).astype(np.int64)
+
+
+def test_a_mask_is_true_at_real_tokens() -> None:
+    assert mask_from_lengths([2, 0, 3], 3).tolist() == [
+        [True, True, False],
+        [False, False, False],
+        [True, True, True],
+    ]
+
+
+@given(ragged)
+def test_a_mask_counts_its_lengths(lengths: list[int]) -> None:
+    mask = mask_from_lengths(lengths, 5)
+    assert mask.dtype == np.bool_
+    assert mask.shape == (len(lengths), 5)
+    assert mask.sum(axis=1).tolist() == lengths
+    for row, length in zip(mask, lengths, strict=True):
+        assert row[:length].all()
+
+
+@given(ragged, st.integers(0, 4))
+def test_padding_puts_each_token_where_it_belongs(lengths: list[int], extra: int) -> None:
+    rows, offsets = corpus(lengths)
+    longest = max(lengths, default=0)
+    batch = pad(rows, offsets, longest + extra)
+    assert batch.x_btd.shape == (len(lengths), longest + extra, 2)
+    for b, length in enumerate(lengths):
+        for t in range(longest + extra):
+            expected = rows[offsets[b] + t].tolist() if t < length else [0.0, 0.0]
+            assert batch.x_btd[b, t].tolist() == expected
+            assert batch.mask_bt[b, t] == (t < length)
+    assert batch.lengths.tolist() == lengths
+
+
+@given(ragged)
+def test_lengths_are_found_again_in_what_was_padded(lengths: list[int]) -> None:
+    rows, offsets = corpus(lengths)
+    batch = pad(rows, offsets, max(lengths, default=0) + 1)
+    assert trailing_lengths(batch.x_btd).tolist() == lengths
+
+
+def test_a_part_of_a_corpus_is_padded_from_its_own_offsets() -> None:
+    rows, offsets = corpus([2, 3, 1])
+    batch = pad(rows, offsets[1:])
+    assert batch.x_btd[0].tolist() == rows[2:5].tolist()
+    assert batch.x_btd[1].tolist() == [rows[5].tolist(), [0, 0], [0, 0]]
+
+
+def test_a_sentence_longer_than_the_batch_is_refused() -> None:
+    rows, offsets = corpus([2, 3])
+    with pytest.raises(ValueError, match="at most 2 tokens; received one of 3"):
+        pad(rows, offsets, 2)
+
+
+def test_trailing_lengths_keep_zero_rows_inside_and_lose_those_at_the_end() -> None:
+    x = np.zeros((3, 4, 1), dtype=np.float32)
+    x[0, [0, 2], 0] = 1  # token, zero token, token, padding
+    x[1, 0, 0] = 1
+    assert trailing_lengths(x).tolist() == [3, 1, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_zero_row_is_a_collision(dtype: type[np.float16] | type[np.float32]) -> None:
+    rows = np.array([[1, 0], [0, 0], [0, -0.0], [0, 6e-8]], dtype=dtype)
+    assert collisions(rows).tolist() == [1, 2]
+
+
+def test_denormals_are_masked_as_tensorflow_masks_them() -> None:
+    rows = np.array([[1e-40, 0], [1e-30, 0]], dtype=np.float32)
+    assert collisions(rows).tolist() == [0]
+
+
+def test_other_mask_values_and_none() -> None:
+    rows = np.array([[-1, -1], [-1, 0], [0, 0]], dtype=np.float32)
+    assert collisions(rows, -1.0).tolist() == [0]
+    assert collisions(rows, None).tolist() == []
+
+
+def test_no_rows() -> None:
+    assert collisions(np.zeros((0, 3), dtype=np.float32)).tolist() == []
+    assert pad(np.zeros((0, 3), dtype=np.float32), np.zeros(1, dtype=np.int64)).x_btd.shape == (0, 0, 3)
+
+
+@given(hnp.arrays(np.float32, st.tuples(st.integers(0, 6), st.integers(1, 3)), elements=st.sampled_from([0, 1, -999])))
+def test_the_rule_is_any_number_that_differs(rows: np.ndarray) -> None:
+    for value in (0.0, 1.0, -999.0):
+        expected = [any(number != value for number in row) for row in rows.tolist()]
+        assert masking_layer(rows, value).tolist() == expected
+
+
+@pytest.mark.keras
+def test_keras_itself_masks_the_same_rows() -> None:
+    import keras
+
+    numbers = np.array([0.0, -0.0, 1e-40, 1e-30, 1.0, -1.0, 2.0**-24], dtype=np.float32)
+    rows = np.stack(np.meshgrid(numbers, numbers), axis=-1).reshape(-1, 2)
+    for value in (0.0, -1.0, 1.0):
+        for kept in (rows, rows.astype(np.float16)):
+            theirs = np.asarray(keras.layers.Masking(value).compute_mask(kept[None].astype(np.float32)))[0]
+            np.testing.assert_array_equal(masking_layer(kept, value), theirs)
