@@ -1,0 +1,46 @@
+"""The one list of exporters."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from maskscope.errors import ExportError
+from maskscope.exporters.base import ExportFormat, LabelledSentence
+from maskscope.exporters.conll import FORMAT as CONLL
+from maskscope.exporters.jsonl import FORMAT as JSONL
+from maskscope.jobs import Job, NullJob
+
+_FORMATS = (CONLL, JSONL)
+
+
+def formats() -> tuple[ExportFormat, ...]:
+    """Every exporter."""
+    return _FORMATS
+
+
+def export(
+    path: Path,
+    sentences: Iterable[LabelledSentence],
+    format_name: str,
+    classes: tuple[str, ...],
+    job: Job | None = None,
+) -> int:
+    """Write `sentences` to `path` in a format, atomically, and return how many there were.
+
+    Args:
+        path: the file; replaced only by a whole one that was read back and compared.
+        sentences: in the order in which they are to stand; taken one at a time.
+        format_name: an exporter's name.
+        classes: the label names of the scheme.
+        job: progress and cancelling; None for nobody.
+
+    Raises ExportError for an unknown format or what can't be written; Cancelled when the job is.
+    """
+    for candidate in _FORMATS:
+        if candidate.name == format_name:
+            return candidate.write(path, sentences, classes, job or NullJob())
+    raise ExportError(
+        "the format is not known",
+        file=path,
+        expected=f"one of {', '.join(f.name for f in _FORMATS)}",
+        received=format_name,
+    )

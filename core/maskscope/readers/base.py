@@ -1,0 +1,247 @@
+"""The values and the protocol that every reader shares."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self, TypeAlias
+
+import numpy as np
+
+from maskscope.errors import ReadError
+from maskscope.types import Embeddings, Sentence
+
+MOST_LISTED = 1000
+"""A note lists at most this many sentences, so that its memory is bounded; its text gives the full count."""
+
+StoredDtype: TypeAlias = np.dtype[np.float16] | np.dtype[np.float32]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a reader decided or found, which a person should know.
+
+    Attributes:
+        kind: a stable name: "lengths-inferred", "interior-zero-rows", "padding-not-zero",
+            "float64-stored-as-float32", "layers", "tokens-made", "no-labels", "members-ignored",
+            "docstart-skipped", "conll-u", "order-unchecked".
+        text: one sentence for a person.
+        sentences: the sentences it is about, counted from 0, at most `MOST_LISTED` of them.
+    """
+
+    kind: str
+    text: str
+    sentences: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a person may say about a source beside its path.
+
+    Attributes:
+        embeddings: HDF5 file, or .npy of shape (n_tokens, D), for a format that holds no embeddings.
+        labels: .npy of labels (N, T), (N, T, 1) or one-hot (N, T, C), for a padded array.
+        lengths: .npy of ints (N,), or .txt with one int a line, for a padded array.
+        layer: which of several layers to take; None stands for their mean, and a `Note` says so.
+    """
+
+    embeddings: Path | None = None
+    labels: Path | None = None
+    lengths: Path | None = None
+    layer: int | Literal["mean", "concat"] | None = None
+
+
+class Source(Protocol):
+    """An open source. Use it as a context manager and iterate over it; each iteration starts from the top."""
+
+    @property
+    def n_sentences(self) -> int | None:
+        """Sentences in the source, None when only reading it to the end can tell."""
+
+    @property
+    def dim(self) -> int:
+        """D of every sentence's embeddings (T, D)."""
+
+    @property
+    def dtype(self) -> StoredDtype:
+        """Dtype of every sentence's embeddings: float16 or float32."""
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Label names in the source's own order, None when the labels seen are all there is to know."""
+
+    @property
+    def kind(self) -> Literal["binary", "multiclass"] | None:
+        """The kind of scheme that the source itself implies, None when the label names decide."""
+
+    @property
+    def lengths_from(self) -> Literal["source", "inferred"]:
+        """Whether lengths come from the source or were inferred from trailing zero rows."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def __iter__(self) -> Iterator[Sentence]:
+        """Yield the sentences in reading order. Raises ReadError at the first that can't be read."""
+
+    def notes(self) -> tuple[Note, ...]:
+        """What a person should know; complete after an iteration has come to its end."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One row of the registry.
+
+    Attributes:
+        name: as `--format` takes it.
+        title: as a dialog shows it.
+        suffixes: usual file suffixes, lower case, with their dot.
+        needs: one line: what the source must bring.
+        loses: one line: what of such a file is not read.
+        sniff: whether the content of a file is of this format, from its first bytes.
+        open: open a file of this format; raises ReadError.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    needs: str
+    loses: str
+    sniff: Callable[[Path], bool]
+    open: Callable[[Path, ReadOptions], Source]
+
+
+class Tally:
+    """Collects, in bounded memory, the sentences that notes are about."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._listed: dict[str, list[int]] = {}
+
+    def add(self, kind: str, sentence: int) -> None:
+        """Count `sentence` under `kind`; a sentence is added once a kind."""
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        listed = self._listed.setdefault(kind, [])
+        if len(listed) < MOST_LISTED:
+            listed.append(sentence)
+
+    def count(self, kind: str) -> int:
+        """How many sentences were added under `kind`."""
+        return self._counts.get(kind, 0)
+
+    def listed(self, kind: str) -> tuple[int, ...]:
+        """The first `MOST_LISTED` sentences added under `kind`."""
+        return tuple(self._listed.get(kind, ()))
+
+    def words(self, kind: str) -> str:
+        """Such as "3 sentences (403, 883, 982)", with at most ten numbers written out."""
+        count = self.count(kind)
+        shown = ", ".join(str(i) for i in self.listed(kind)[:10])
+        more = ", ..." if count > 10 else ""
+        return f"{count} sentence{'' if count == 1 else 's'} ({shown}{more})"
+
+
+def stored_dtype(dtype: np.dtype[np.generic], file: Path, sentence: int | None = None) -> StoredDtype:
+    """The dtype that embeddings of `dtype` are carried in: float16 and float32 stay, wider floats narrow.
+
+    Raises ReadError for anything that is no real floating point.
+    """
+    if dtype.hasobject:
+        raise ReadError(
+            "the array holds Python objects (a pickle), which are never loaded",
+            file=file,
+            sentence=sentence,
+            expected="float16 or float32 embeddings",
+            received=f"dtype {dtype}",
+        )
+    if dtype.kind != "f":
+        raise ReadError(
+            "embeddings are not floating point",
+            file=file,
+            sentence=sentence,
+            expected="float16 or float32 (pad_sequences needs dtype='float32')",
+            received=f"dtype {dtype}",
+        )
+    return np.dtype(np.float16) if dtype.itemsize == 2 else np.dtype(np.float32)
+
+
+def is_narrowed(dtype: np.dtype[np.generic]) -> bool:
+    """Whether embeddings of `dtype` lose precision when they are carried as float32."""
+    return dtype.kind == "f" and dtype.itemsize > 4
+
+
+def narrowed(raw: np.ndarray, dtype: StoredDtype) -> Embeddings:
+    """`raw` (..., D) of any float dtype and byte order as native, C-ordered `dtype`; too large becomes Inf."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if dtype == np.float16:
+            return raw.astype(np.float16, order="C", copy=False)
+        return raw.astype(np.float32, order="C", copy=False)
+
+
+def refuse_not_finite(rows: Embeddings, raw: np.ndarray, file: Path, sentence: int) -> None:
+    """Raise ReadError when one of a sentence's `rows` (T, D), narrowed from `raw` (T, D), is not finite."""
+    finite = np.isfinite(rows).all(axis=1)
+    if finite.all():
+        return
+    position = int(np.argmin(finite))
+    place = int(np.argmin(np.isfinite(rows[position])))
+    value = raw[position, place]
+    if np.isfinite(value):
+        raise ReadError(
+            f"the embedding at position {position} does not fit float32",
+            file=file,
+            sentence=sentence,
+            expected=f"values up to {np.finfo(np.float32).max:.3g}",
+            received=f"{value:.3g} in column {place}",
+        )
+    raise ReadError(
+        f"the embedding at position {position} holds a value that is no number",
+        file=file,
+        sentence=sentence,
+        expected="finite values",
+        received=f"{value} in column {place}",
+    )
+
+
+def refuse_surrogates(texts: tuple[str, ...], file: Path, sentence: int) -> None:
+    """Raise ReadError when one of `texts` holds half a surrogate pair, which no UTF-8 file or database can."""
+    try:
+        "".join(texts).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ReadError(
+            "a token holds half a surrogate pair",
+            file=file,
+            sentence=sentence,
+            expected="Unicode text",
+            received=f"U+{ord(error.object[error.start]):04X}",
+        ) from None
+
+
+def refuse_options(options: ReadOptions, names: tuple[str, ...], file: Path, title: str) -> None:
+    """Raise ReadError when an option of `names` was given, which this format has no use for."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None:
+            raise ReadError(
+                f"{title} takes no --{name}",
+                file=file,
+                expected=f"no --{name}",
+                received=f"--{name} {value.name if isinstance(value, Path) else value}",
+            )
+
+
+def head(path: Path, n_bytes: int = 4096) -> bytes:
+    """The first bytes of a file. Raises ReadError when it can't be opened."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(n_bytes)
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def unreadable(path: Path, error: OSError) -> ReadError:
+    """The error for a file that the system refuses to open or read."""
+    return ReadError("can't be read", file=path, expected="a readable file", received=error.strerror or str(error))

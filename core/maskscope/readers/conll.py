@@ -1,0 +1,142 @@
+"""CoNLL-like text, with its embeddings in a file beside it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from maskscope.errors import ReadError
+from maskscope.readers import conll_text
+from maskscope.readers.base import (
+    Format,
+    Note,
+    ReadOptions,
+    Source,
+    StoredDtype,
+    head,
+    refuse_options,
+)
+from maskscope.readers.beside import open_rows
+from maskscope.types import Sentence
+
+
+class ConllSource:
+    """A `Source` over a text and the embeddings beside it.
+
+    Args:
+        path: the text.
+        options: `embeddings` is required, `layer` is heeded.
+
+    Raises ReadError when one of the two is refused.
+    """
+
+    def __init__(self, path: Path, options: ReadOptions) -> None:
+        refuse_options(options, ("labels", "lengths"), path, "a text with a line a token")
+        if options.embeddings is None:
+            raise ReadError(
+                "the text comes without embeddings",
+                file=path,
+                expected="--embeddings FILE (HDF5 with a dataset a sentence, or .npy with a row a token)",
+                received="none",
+            )
+        self._path = path
+        self._layout = conll_text.layout(path)
+        self._rows = open_rows(options.embeddings, options.layer)
+        self._docstarts = 0
+
+    @property
+    def n_sentences(self) -> int | None:
+        """Datasets of the HDF5 file; None when the embeddings don't say."""
+        return self._rows.n_sentences
+
+    @property
+    def dim(self) -> int:
+        """D, after layers were combined."""
+        return self._rows.dim
+
+    @property
+    def dtype(self) -> StoredDtype:
+        """float16 or float32."""
+        return self._rows.dtype
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """None: the labels seen are all there is to know."""
+        return None
+
+    @property
+    def kind(self) -> Literal["binary", "multiclass"] | None:
+        """None: the label names decide."""
+        return None
+
+    @property
+    def lengths_from(self) -> Literal["source", "inferred"]:
+        """ "source": a sentence is as long as its lines."""
+        return "source"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._rows.close()
+
+    def __iter__(self) -> Iterator[Sentence]:
+        """Yield the sentences of the text, each with its embeddings."""
+        self._rows.start()
+        self._docstarts = 0
+        n_sentences = 0
+        for text in conll_text.sentences(self._path, self._layout):
+            if text is None:
+                self._docstarts += 1
+                continue
+            embeddings = self._rows.take(n_sentences, text.tokens)
+            n_sentences += 1
+            yield Sentence(text.tokens, embeddings, text.labels, text.name, text.comments)
+        if not n_sentences:
+            raise ReadError("holds no sentence", file=self._path, expected="a line a token", received="no token line")
+        self._rows.finish(n_sentences)
+
+    def notes(self) -> tuple[Note, ...]:
+        """What was decided about columns and layers, and what was found."""
+        notes = []
+        if self._layout.conllu:
+            notes.append(Note("conll-u", "The file is CoNLL-U: tokens are its second column, labels its last (MISC)."))
+        if self._docstarts:
+            notes.append(Note("docstart-skipped", f"Lines that begin with -DOCSTART- were skipped: {self._docstarts}."))
+        if self._layout.columns == 1:
+            notes.append(Note("no-labels", "The file has a single column, so there are no labels."))
+        return (*notes, *self._rows.notes())
+
+
+def sniff(path: Path) -> bool:
+    """Whether `path` is UTF-8 text whose first line that is no comment has a tab."""
+    start = head(path)
+    if b"\0" in start:
+        return False
+    try:
+        text = start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # A character cut off by the end of the block is no fault of the file.
+        if error.start < len(start) - 3:
+            return False
+        text = start[: error.start].decode("utf-8")
+    first = next((line for line in text.split("\n") if line.strip() and not line.startswith("# ")), "")
+    return "\t" in first
+
+
+def open_conll(path: Path, options: ReadOptions) -> Source:
+    """Open a text with a line a token. Raises ReadError when it or its embeddings are refused."""
+    return ConllSource(path, options)
+
+
+FORMAT = Format(
+    name="conll",
+    title="CoNLL text with embeddings",
+    suffixes=(".conll", ".conllu", ".bio", ".iob", ".iob2", ".tsv", ".txt"),
+    needs="a line a token, its label last, an empty line between sentences; --embeddings in HDF5 or .npy",
+    loses="columns between the first and the last, and -DOCSTART- lines",
+    sniff=sniff,
+    open=open_conll,
+)
