@@ -1,0 +1,20 @@
+"""The project folder: embeddings.npy, project.sqlite, models/, scores/; edits and their history."""
+
+from maskscope.project.edits import STATES, Change, Edit, History, ReviewState
+from maskscope.project.rows import Counts, ModelRecord, SentenceRow
+from maskscope.project.store import Project
+from maskscope.project.writer import ProjectWriter, project_path
+
+__all__ = [
+    "STATES",
+    "Change",
+    "Counts",
+    "Edit",
+    "History",
+    "ModelRecord",
+    "Project",
+    "ProjectWriter",
+    "ReviewState",
+    "SentenceRow",
+    "project_path",
+]

@@ -1,0 +1,86 @@
+"""Edits as values with an inverse, and the one history of a project."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from maskscope.types import Labels
+
+ReviewState: TypeAlias = Literal["unreviewed", "accepted", "flagged"]
+STATES: tuple[ReviewState, ...] = ("unreviewed", "accepted", "flagged")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """One field of one sentence, before and after.
+
+    Attributes:
+        sentence: its place in reading order.
+        field: "labels" (a run of edits, from position `first` on) or "state" (one review state).
+        first: position of the first token that changes; 0 for "state".
+        old, new: int16 arrays of one length: class ids, NO_LABEL or NO_EDIT; for "state" the place in STATES.
+    """
+
+    sentence: int
+    field: Literal["labels", "state"]
+    first: int
+    old: Labels
+    new: Labels
+
+    def inverse(self) -> "Change":
+        """The change that takes this one back."""
+        return Change(self.sentence, self.field, self.first, self.new, self.old)
+
+    @classmethod
+    def of_state(cls, sentence: int, old: ReviewState, new: ReviewState) -> "Change":
+        """A change of a sentence's review state."""
+        before, after = (np.array([STATES.index(state)], dtype=np.int16) for state in (old, new))
+        return cls(sentence, "state", 0, before, after)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edit:
+    """What one act of a person changed.
+
+    Attributes:
+        id: its place in the log.
+        op: "do", or "undo" / "redo" of the edit `target`.
+        at: seconds since 1970.
+        title: what it did, in words ("Badajoz → place").
+    """
+
+    id: int
+    op: Literal["do", "undo", "redo"]
+    target: int | None
+    at: float
+    title: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(slots=True)
+class History:
+    """Which edits can be undone and redone: two stacks of edit ids, rebuilt from the log."""
+
+    undo: list[int] = field(default_factory=list)
+    redo: list[int] = field(default_factory=list)
+
+    @classmethod
+    def replay(cls, log: Iterable[tuple[int, str, int | None]]) -> "History":
+        """The history that a log of (id, op, target) leads to."""
+        history = cls()
+        for edit_id, op, target in log:
+            history.record(edit_id, op, target)
+        return history
+
+    def record(self, edit_id: int, op: str, target: int | None) -> None:
+        """Follow one more entry of the log. Raises ValueError when it does not fit the history."""
+        if op == "do":
+            self.undo.append(edit_id)
+            self.redo.clear()
+            return
+        source, goal = (self.undo, self.redo) if op == "undo" else (self.redo, self.undo)
+        if not source or source[-1] != target:
+            raise ValueError(f"edit {edit_id}: expected {op} of {source[-1:]}; received {op} of {target}")
+        goal.append(source.pop())

@@ -1,0 +1,312 @@
+"""Writing a new project folder, one sentence at a time, in bounded memory."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Literal
+
+import numpy as np
+
+from maskscope.errors import ProjectError, ReadError
+from maskscope.masks import collisions
+from maskscope.project import schema
+from maskscope.project.lock import sync_folder
+from maskscope.types import NO_LABEL, OUTSIDE_NAMES, Embeddings, Labels, Sentence, TagScheme
+
+SUFFIX = ".maskscope"
+BLOCK = 4096
+MOST_CLASSES = 2000
+_HEADER_BYTES = 192
+
+
+def project_path(path: Path | str) -> Path:
+    """`path` with the suffix that a project folder has."""
+    path = Path(path)
+    return path if path.name.endswith(SUFFIX) else path.with_name(path.name + SUFFIX)
+
+
+def refuse_taken(target: Path) -> None:
+    """Raise ProjectError when no new project can stand at `target`: it has no name, or one that is taken.
+
+    An empty folder is free to be used.
+    """
+    if target.name in ("", ".."):
+        raise ProjectError("a new project needs a name of its own", received=repr(str(target)))
+    if target.exists() and not (target.is_dir() and next(target.iterdir(), None) is None):
+        raise ProjectError("a file or folder of this name is there already; choose another name", file=target)
+
+
+class ProjectWriter:
+    """Writes into a folder beside `target` and renames it there in `finish`; left early, nothing stays behind.
+
+    Args:
+        target: the project folder to make, exactly as named; must not exist, unless as an empty folder.
+        dim: D, numbers per embedding.
+        dtype: float16 or float32, what the rows are stored as.
+        classes: label names in the order they shall have, when the source knows it.
+        kind: the head that goes with `classes`; None decides by their number.
+
+    Raises ProjectError when the target exists or its folder can't be written.
+    """
+
+    def __init__(
+        self,
+        target: Path,
+        dim: int,
+        dtype: np.dtype[np.float16] | np.dtype[np.float32],
+        *,
+        classes: Sequence[str] | None = None,
+        kind: Literal["binary", "multiclass"] | None = None,
+    ) -> None:
+        self.target = target
+        refuse_taken(target)
+        self._folder = target.with_name(f"{target.name}.partial-{uuid.uuid4().hex[:8]}")
+        self._dim = dim
+        self._dtype = np.dtype(dtype)
+        self._given = tuple(classes) if classes is not None else None
+        self._kind = kind
+        self._codes: dict[str, int] = {name: code for code, name in enumerate(self._given or ())}
+        self._hash = hashlib.blake2b(digest_size=16)
+        self.n_sentences = 0
+        self.n_tokens = 0
+        self.n_collisions = 0
+        self._lengths: list[int] = []
+        self._rows: list[tuple[int, str, str, bytes | None, str | None]] = []
+        self._collisions: list[tuple[int, int]] = []
+        self._counts: dict[int, int] = {}
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir()
+            (self._folder / "models").mkdir()
+            (self._folder / "scores").mkdir()
+            self._array: IO[bytes] = (self._folder / "embeddings.npy").open("wb")
+        except OSError as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise ProjectError(f"the project can't be written here: {error.strerror}", file=target) from error
+        self._array.write(b"\0" * _HEADER_BYTES)
+        self._db = sqlite3.connect(self._folder / "project.sqlite", isolation_level=None)
+        # Safe without a journal: until the folder is renamed, nobody takes it for a project.
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("PRAGMA synchronous = OFF")
+        self._db.executescript(schema.TABLES)
+        self._db.execute("BEGIN")
+
+    def __enter__(self) -> "ProjectWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take away what `finish` did not make a project."""
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+        self._array.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, sentence: Sentence) -> None:
+        """Append one sentence. Raises ReadError when its arrays do not fit its tokens or the project."""
+        n_tokens = len(sentence.tokens)
+        if sentence.embeddings.shape != (n_tokens, self._dim):
+            raise ReadError(
+                "the embeddings don't fit the tokens",
+                sentence=self.n_sentences,
+                expected=f"{(n_tokens, self._dim)} {self._dtype}",
+                received=f"{sentence.embeddings.shape} {sentence.embeddings.dtype}",
+            )
+        rows: Embeddings = np.ascontiguousarray(sentence.embeddings, dtype=self._dtype)  # type: ignore[assignment]
+        data = rows.tobytes()
+        self._hash.update(data)
+        self._hash.update(n_tokens.to_bytes(8, "little"))
+        with self._saving():
+            self._array.write(data)
+        for position in collisions(rows):
+            self._collisions.append((self.n_sentences, int(position)))
+        gold = None if sentence.labels is None else self._encode(sentence.labels)
+        if gold is not None:
+            codes, counts = np.unique(gold, return_counts=True)
+            for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+                self._counts[code] = self._counts.get(code, 0) + count
+        else:
+            self._counts[NO_LABEL] = self._counts.get(NO_LABEL, 0) + n_tokens
+        comments = json_text(sentence.comments) if sentence.comments else None
+        self._rows.append(
+            (
+                self.n_sentences,
+                plain_text(sentence.name),
+                json_text(sentence.tokens),
+                None if gold is None else gold.tobytes(),
+                comments,
+            )
+        )
+        self._lengths.append(n_tokens)
+        self.n_sentences += 1
+        self.n_tokens += n_tokens
+        with self._saving():
+            if len(self._lengths) == BLOCK:
+                self._flush_block()
+            elif len(self._rows) == 256:
+                self._flush_rows()
+
+    @contextlib.contextmanager
+    def _saving(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            reason = error.strerror if isinstance(error, OSError) else None
+            raise ProjectError(
+                "the project could not be written; is the disk full?", file=self.target, received=reason or str(error)
+            ) from error
+
+    def _encode(self, labels: tuple[str | None, ...]) -> Labels:
+        codes = self._codes
+        for name in labels:
+            if name is not None and name not in codes:
+                if self._given is not None or len(codes) == MOST_CLASSES:
+                    expected = (
+                        f"one of {', '.join(self._given[:8])}" if self._given else f"at most {MOST_CLASSES} labels"
+                    )
+                    raise ReadError(
+                        "a label is not of the label set",
+                        sentence=self.n_sentences,
+                        expected=expected,
+                        received=name,
+                    )
+                codes[name] = len(codes)
+        return np.array([NO_LABEL if name is None else codes[name] for name in labels], dtype=np.int16)
+
+    def _flush_rows(self) -> None:
+        self._db.executemany(
+            "INSERT INTO sentence (id, name, tokens, gold, comments) VALUES (?, ?, ?, ?, ?)", self._rows
+        )
+        self._rows.clear()
+        self._db.executemany("INSERT INTO collision VALUES (?, ?)", self._collisions)
+        self.n_collisions += len(self._collisions)
+        self._collisions.clear()
+
+    def _flush_block(self) -> None:
+        self._flush_rows()
+        first = self.n_sentences - len(self._lengths)
+        self._db.execute("INSERT INTO block VALUES (?, ?)", (first, np.array(self._lengths, dtype="<i4").tobytes()))
+        self._lengths.clear()
+
+    def finish(self, meta: dict[str, str]) -> TagScheme:
+        """Write the rest, make everything durable, and rename the folder to `target`.
+
+        `meta` is kept with the project: "source", "lengths_from" ("source" or "inferred"), "notes" (JSON).
+        Raises ProjectError when there is no sentence, or the target has come to exist meanwhile.
+        """
+        if self.n_sentences == 0:
+            raise ProjectError("the source holds no sentence", file=self.target)
+        with self._saving():
+            self._flush_block()
+            scheme = self._settle_scheme()
+            self._write_meta(scheme, meta)
+            self._sync()
+        try:
+            if self.target.exists():
+                # Only an empty folder lets itself be removed; Windows renames nothing onto a folder.
+                self.target.rmdir()
+            self._folder.rename(self.target)
+        except OSError as error:
+            raise ProjectError(f"the finished project can't be put here: {error.strerror}", file=self.target) from error
+        sync_folder(self.target.parent)
+        return scheme
+
+    def _write_meta(self, scheme: TagScheme, meta: dict[str, str]) -> None:
+        for code, count in self._counts.items():
+            self._db.execute("INSERT INTO tally VALUES (?, ?)", (f"class:{code}", count))
+        meta = {
+            "scheme": scheme_json(scheme),
+            "dim": str(self._dim),
+            "dtype": self._dtype.name,
+            "n_sentences": str(self.n_sentences),
+            "n_tokens": str(self.n_tokens),
+            "fingerprint": self._hash.hexdigest(),
+            "created": repr(time.time()),
+            **{key: plain_text(value) for key, value in meta.items()},
+        }
+        self._db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        self._db.execute("COMMIT")
+        self._db.execute(f"PRAGMA user_version = {schema.VERSION}")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.close()
+
+    def _sync(self) -> None:
+        self._array.seek(0)
+        self._array.write(_npy_header((self.n_tokens, self._dim), self._dtype))
+        self._array.flush()
+        os.fsync(self._array.fileno())
+        self._array.close()
+        with (self._folder / "project.sqlite").open("rb+") as file:
+            os.fsync(file.fileno())
+        sync_folder(self._folder)
+
+    def _settle_scheme(self) -> TagScheme:
+        if self._given is not None:
+            binary = self._kind == "binary" or (self._kind is None and len(self._given) == 2)
+            outside = next((place for place, name in enumerate(self._given) if name in OUTSIDE_NAMES), 0)
+            return TagScheme("binary" if binary else "multiclass", self._given, 0 if binary else outside)
+        scheme = TagScheme.from_labels(self._codes)
+        if self._kind == "multiclass" and scheme.kind == "binary":
+            scheme = TagScheme("multiclass", scheme.classes, scheme.outside)
+        place = np.array([scheme.classes.index(name) for name in self._codes], dtype=np.int16)
+        if (place != np.arange(len(place))).any():
+            self._renumber(np.append(place, np.int16(NO_LABEL)))
+        return scheme
+
+    def _renumber(self, place: Labels) -> None:
+        # -1 picks the last entry of `place`, so a token without a label keeps having none.
+        for first in range(0, self.n_sentences, BLOCK):
+            rows = self._db.execute(
+                "SELECT gold, id FROM sentence WHERE id >= ? AND id < ? AND gold IS NOT NULL",
+                (first, first + BLOCK),
+            ).fetchall()
+            self._db.executemany(
+                "UPDATE sentence SET gold = ? WHERE id = ?",
+                [(place[np.frombuffer(gold, dtype=np.int16)].tobytes(), key) for gold, key in rows],
+            )
+        self._counts = {int(place[code]): count for code, count in self._counts.items()}
+
+
+def json_text(value: object) -> str:
+    """`value` as the JSON that the project stores; readable text wherever UTF-8 can hold it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"))
+    return text
+
+
+def plain_text(text: str) -> str:
+    """`text` for a column that is only shown: what UTF-8 can't hold (a lone surrogate) is written as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def scheme_json(scheme: TagScheme) -> str:
+    """A scheme as JSON, read back by `scheme_from_json`."""
+    return json_text({"kind": scheme.kind, "classes": scheme.classes, "outside": scheme.outside})
+
+
+def scheme_from_json(text: str) -> TagScheme:
+    """The scheme that `scheme_json` wrote."""
+    data = json.loads(text)
+    return TagScheme(data["kind"], tuple(data["classes"]), int(data["outside"]))
+
+
+def _npy_header(shape: tuple[int, int], dtype: np.dtype[np.float16] | np.dtype[np.float32]) -> bytes:
+    # NumPy format 1.0 (numpy.lib.format), padded to a fixed size, because the count of rows comes last.
+    words = f"{{'descr': '{dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
+    room = _HEADER_BYTES - 10 - 1
+    return b"\x93NUMPY\x01\x00" + (room + 1).to_bytes(2, "little") + words.ljust(room).encode("ascii") + b"\n"

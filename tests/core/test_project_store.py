@@ -1,0 +1,582 @@
+"""What a project keeps, what it refuses, and that a failure changes nothing."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskscope.errors import ModelError, ProjectError, ReadError, ReadOnlyError
+from maskscope.project import Project, ProjectWriter
+from maskscope.runs import RunInfo, TrainSettings
+from maskscope.types import NO_EDIT, NO_LABEL, Labels, Sentence, TagScheme
+
+ODD_TOKENS = (
+    "",
+    " ",
+    "two words",
+    "\t",
+    "a\tb",
+    "line\nfeed",
+    'quo"te',
+    "it's",
+    "\\back\\slash",
+    "שלום",
+    "\u202emirrored\u202c",
+    "👩‍👩‍👧",
+    "e\u0301",
+    "\ufe0f",
+    "\x00nul",
+    "\ufeffbom",
+    "\ud800",
+    "\udfff end",
+    "💩\ud83d",
+)
+
+
+def sentence(tokens: Sequence[str], labels: Sequence[str | None] | None = None, fill: float = 1.0) -> Sentence:
+    rows = np.full((len(tokens), 3), fill, dtype=np.float32)
+    return Sentence(tuple(tokens), rows, None if labels is None else tuple(labels))
+
+
+def write(target: Path, sentences: Sequence[Sentence]) -> Path:
+    with ProjectWriter(target, 3, np.dtype(np.float32)) as writer:
+        for each in sentences:
+            writer.add(each)
+        writer.finish({"source": "x", "lengths_from": "source", "notes": "[]"})
+    return target
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Ann(PER) went(OUT) | an empty sentence | to(OUT) Rome(LOC) ?(no label)."""
+    return write(
+        tmp_path / "p.maskscope",
+        [
+            sentence(["Ann", "went"], ["PER", "O"]),
+            sentence([], []),
+            sentence(["to", "Rome", "?"], ["O", "LOC", None]),
+        ],
+    )
+
+
+OUT, LOC, PER = 0, 1, 2
+
+
+def recount(project: Project) -> tuple[list[int], int, int, int, int]:
+    """The counts from the sentences alone, to hold the kept ones against."""
+    now = np.concatenate([row.labels for row in project.sentences()])
+    edits = np.concatenate([row.edits for row in project.sentences()])
+    states = [row.state for row in project.sentences()]
+    return (
+        [int((now == code).sum()) for code in range(len(project.scheme.classes))],
+        int((now == NO_LABEL).sum()),
+        int((edits != NO_EDIT).sum()),
+        states.count("accepted"),
+        states.count("flagged"),
+    )
+
+
+def kept(project: Project) -> tuple[list[int], int, int, int, int]:
+    counts = project.counts()
+    return list(counts.labels), counts.unlabelled, counts.edited, counts.accepted, counts.flagged
+
+
+class TestRoundTrip:
+    def test_odd_tokens_come_back_as_they_were(self, tmp_path: Path) -> None:
+        target = write(tmp_path / "odd", [sentence(ODD_TOKENS), sentence([]), sentence(ODD_TOKENS[::-1])])
+        with Project.open(target) as project:
+            assert [row.tokens for row in project.sentences()] == [ODD_TOKENS, (), ODD_TOKENS[::-1]]
+
+    def test_a_token_that_utf8_cannot_hold_can_be_edited(self, tmp_path: Path) -> None:
+        target = write(tmp_path / "odd", [sentence(["\ud800"], ["O"])])
+        with Project.open(target) as project:
+            edit = project.relabel(0, 0, [1], "\ud800 → label")
+            assert edit is not None
+            assert edit.title == project.next_titles()[0] == "\\ud800 → label"
+
+    def test_names_comments_and_labels_come_back(self, tmp_path: Path) -> None:
+        rows = np.ones((2, 3), dtype=np.float32)
+        odd = Sentence(("a", "b"), rows, ("naïve label", "人名"), "s-1 “x”", ("text = a b", "\ud800"))
+        target = write(tmp_path / "p", [odd])
+        with Project.open(target) as project:
+            row = project.sentence(0)
+            assert (row.name, row.comments) == (odd.name, odd.comments)
+            assert [project.scheme.classes[label] for label in row.gold] == ["naïve label", "人名"]
+
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32])
+    def test_embeddings_keep_their_bits(self, tmp_path: Path, dtype: type[np.float16] | type[np.float32]) -> None:
+        rng = np.random.default_rng(0)
+        parts = [rng.normal(size=(n, 5)).astype(dtype) for n in (3, 0, 1, 7)]
+        with ProjectWriter(tmp_path / "p", 5, np.dtype(dtype)) as writer:
+            for part in parts:
+                writer.add(Sentence(tuple("t" * len(part)), part))
+            writer.finish({})
+        with Project.open(tmp_path / "p") as project:
+            assert project.dtype == dtype
+            assert project.offsets.tolist() == [0, 3, 3, 4, 11]
+            np.testing.assert_array_equal(project.embeddings, np.concatenate(parts))
+        # numpy itself is the judge of the file
+        np.testing.assert_array_equal(np.load(tmp_path / "p" / "embeddings.npy"), np.concatenate(parts))
+
+    def test_sizes_labels_and_scheme(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            assert (project.n_sentences, project.n_tokens, project.dim) == (3, 5, 3)
+            assert project.scheme == TagScheme("multiclass", ("O", "LOC", "PER"))
+            assert project.labels("gold").tolist() == [PER, OUT, OUT, LOC, NO_LABEL]
+            assert kept(project) == ([2, 1, 1], 1, 0, 0, 0) == recount(project)
+
+    def test_two_labels_make_it_binary_and_outside_comes_first(self, tmp_path: Path) -> None:
+        target = write(tmp_path / "p", [sentence(["a", "b", "c"], ["name", "none", None])])
+        with Project.open(target) as project:
+            assert project.scheme == TagScheme("binary", ("none", "name"))
+            assert project.labels("gold").tolist() == [1, 0, NO_LABEL]
+
+    def test_more_sentences_than_a_block_are_renumbered_and_found(self, tmp_path: Path) -> None:
+        n = 4096 + 300
+        target = write(tmp_path / "p", [sentence(["w"], ["Z" if i % 3 else "O"]) for i in range(n)])
+        with Project.open(target) as project:
+            assert project.offsets.tolist() == list(range(n + 1))
+            expected = [0 if i % 3 == 0 else 1 for i in range(n)]
+            assert project.labels("gold").tolist() == expected
+            assert [row.gold[0] for row in project.sentences()] == expected
+
+    def test_a_zero_row_is_a_collision(self, tmp_path: Path) -> None:
+        target = write(tmp_path / "p", [sentence(["a"]), sentence(["b", "c"], fill=0.0), sentence(["d"])])
+        with Project.open(target) as project:
+            assert project.collisions().tolist() == [[1, 0], [1, 1]]
+
+    def test_the_fingerprint_follows_rows_and_bounds(self, tmp_path: Path) -> None:
+        def fingerprint(name: str, sentences: Sequence[Sentence]) -> str:
+            with Project.open(write(tmp_path / name, sentences)) as project:
+                return project.fingerprint
+
+        one = fingerprint("a", [sentence(["x", "y"]), sentence(["z"])])
+        assert one == fingerprint("b", [sentence(["X", "Y"], ["O", "O"]), sentence(["Z"], ["O"])])
+        assert one != fingerprint("c", [sentence(["x"]), sentence(["y", "z"])])
+        assert one != fingerprint("d", [sentence(["x", "y"], fill=2.0), sentence(["z"])])
+
+
+class TestEditing:
+    def test_counts_follow_each_edit(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            project.relabel(2, 0, [PER, PER], "to Rome → PER")
+            assert kept(project) == ([1, 0, 3], 1, 2, 0, 0) == recount(project)
+            project.relabel(2, 2, [NO_LABEL], "? has no label", state="accepted")
+            assert kept(project) == ([1, 0, 3], 1, 3, 1, 0) == recount(project)
+            project.relabel(2, 0, [NO_EDIT, NO_EDIT, NO_EDIT], "back to gold")
+            assert kept(project) == ([2, 1, 1], 1, 0, 1, 0) == recount(project)
+            project.review(0, "flagged", "flag")
+            project.review(2, "unreviewed", "unflag")
+            assert kept(project) == ([2, 1, 1], 1, 0, 0, 1) == recount(project)
+            assert project.states().tolist() == [2, 0, 0]
+
+    def test_an_edit_leaves_the_gold_label_alone(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            project.relabel(0, 1, [LOC], "went → LOC")
+            row = project.sentence(0)
+            assert row.gold.tolist() == [PER, OUT]
+            assert row.labels.tolist() == [PER, LOC]
+            assert row.edited.tolist() == [False, True]
+            assert project.labels("gold").tolist() == [PER, OUT, OUT, LOC, NO_LABEL]
+            assert project.labels("edited").tolist() == [PER, LOC, OUT, LOC, NO_LABEL]
+            assert project.edited_sentences().tolist() == [0]
+
+    def test_nothing_to_change_is_no_edit(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            assert project.relabel(0, 0, [NO_EDIT], "nothing") is None
+            assert project.review(0, "unreviewed", "nothing") is None
+            assert project.undo() is None
+            assert project.redo() is None
+            assert project.last_edit() is None
+
+    @pytest.mark.parametrize(
+        ("place", "first", "labels"),
+        [(0, 0, [3]), (0, 0, [-3]), (0, 1, [OUT, OUT]), (0, -1, [OUT]), (1, 0, [OUT]), (3, 0, [OUT]), (-1, 0, [OUT])],
+    )
+    def test_what_does_not_fit_is_refused(self, folder: Path, place: int, first: int, labels: list[int]) -> None:
+        with Project.open(folder) as project:
+            with pytest.raises(ProjectError):
+                project.relabel(place, first, labels, "wrong")
+            assert kept(project) == recount(project) == ([2, 1, 1], 1, 0, 0, 0)
+            assert project.history.undo == []
+
+    def test_undo_goes_back_through_sentences_and_a_restart(self, folder: Path) -> None:
+        acts: list[tuple[int, int, int]] = [(0, 0, OUT), (2, 1, PER), (0, 1, LOC), (2, 0, LOC), (0, 0, LOC)]
+        snapshots: list[list[int]] = []
+        for place, first, label in acts:
+            with Project.open(folder) as project:
+                snapshots.append(project.labels("edited").tolist())
+                project.relabel(place, first, [label], f"{place}.{first} → {label}")
+        with Project.open(folder) as project:
+            last = project.labels("edited").tolist()
+        for place, first, _ in reversed(acts):
+            with Project.open(folder) as project:
+                undone = project.undo()
+                assert undone is not None
+                assert (undone.changes[0].sentence, undone.changes[0].first) == (place, first)
+                assert project.labels("edited").tolist() == snapshots.pop()
+        with Project.open(folder) as project:
+            assert project.undo() is None
+            for place, _, _ in acts:
+                redone = project.redo()
+                assert redone is not None
+                assert redone.changes[0].sentence == place
+            assert project.redo() is None
+            assert project.labels("edited").tolist() == last
+
+    def test_undo_has_no_limit(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            for i in range(300):
+                project.relabel(0, 0, [i % 2], "flip")
+        with Project.open(folder) as project:
+            steps = 0
+            while project.undo() is not None:
+                steps += 1
+            assert steps == 300
+            assert project.labels("edited").tolist() == [PER, OUT, OUT, LOC, NO_LABEL]
+
+    def test_a_new_edit_ends_redo(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            project.relabel(0, 0, [OUT], "first")
+            project.undo()
+            assert project.next_titles() == (None, "first")
+            project.relabel(0, 1, [LOC], "second")
+            assert project.next_titles() == ("second", None)
+            assert project.redo() is None
+        with Project.open(folder) as project:
+            assert project.next_titles() == ("second", None)
+
+    def test_labels_and_state_of_one_act_are_undone_together(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            project.relabel(0, 0, [OUT], "accept", state="accepted")
+            project.undo()
+            row = project.sentence(0)
+            assert (row.edits.tolist(), row.state) == ([NO_EDIT, NO_EDIT], "unreviewed")
+
+    def test_a_sentence_has_one_review_state(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            project.review(0, "accepted", "accept")
+            project.review(0, "flagged", "flag")
+            assert project.sentence(0).state == "flagged"
+            assert kept(project)[3:] == (0, 1)
+
+    def test_the_log_only_grows(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            project.relabel(0, 0, [OUT], "a")
+            project.undo()
+            project.redo()
+            log = project.sentence_log(0)
+            assert [(edit.op, edit.target, edit.title) for edit in log] == [
+                ("do", None, "a"),
+                ("undo", 1, "a"),
+                ("redo", 1, "a"),
+            ]
+            assert project.n_edits() == 1
+
+
+class TestOneWriter:
+    def test_a_second_opener_reads_only_and_sees_new_edits(self, folder: Path) -> None:
+        with Project.open(folder) as first, Project.open(folder) as second:
+            assert (first.read_only, second.read_only) == (False, True)
+            with pytest.raises(ReadOnlyError, match="read-only"):
+                second.relabel(0, 0, [OUT], "no")
+            with pytest.raises(ReadOnlyError):
+                second.write_scores("m1", np.zeros((5, 3), dtype=np.float32)) if second.models() else second.review(
+                    0, "flagged", "no"
+                )
+            first.relabel(0, 0, [OUT], "yes")
+            assert second.sentence(0).labels.tolist() == [OUT, OUT]
+        with Project.open(folder) as third:
+            assert not third.read_only
+
+    def test_asking_for_read_only_takes_no_lock(self, folder: Path) -> None:
+        with Project.open(folder, read_only=True) as reader, Project.open(folder) as writer:
+            assert reader.read_only
+            assert not writer.read_only
+
+    def test_the_lock_goes_with_a_killed_process(self, folder: Path) -> None:
+        code = (
+            "import sys; from maskscope.project import Project\n"
+            "p = Project.open(sys.argv[1]); p.relabel(0, 0, [0], 'saved'); print(p.read_only, flush=True)\n"
+            "sys.stdin.read()"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", code, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=child_environment(),
+        ) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline().strip() == "False"
+            with Project.open(folder) as project:
+                assert project.read_only
+            child.kill()
+            child.wait()
+            with Project.open(folder) as project:
+                assert not project.read_only
+                assert project.sentence(0).labels[0] == OUT
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of a child that imports the same maskscope as this test."""
+    import os
+
+    import maskscope
+
+    root = str(Path(maskscope.__file__).parent.parent)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))}
+
+
+class TestDamage:
+    def test_a_missing_folder_and_a_strange_one(self, tmp_path: Path) -> None:
+        with pytest.raises(ProjectError, match=r"nowhere: there is no such project"):
+            Project.open(tmp_path / "nowhere")
+        with pytest.raises(ProjectError, match="is no Maskscope project"):
+            Project.open(tmp_path)
+
+    def test_a_later_version(self, folder: Path) -> None:
+        with sqlite3.connect(folder / "project.sqlite") as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+        for read_only in (False, True):
+            with pytest.raises(ProjectError, match=r"later Maskscope.*received version 99"):
+                Project.open(folder, read_only=read_only)
+
+    @pytest.mark.parametrize("read_only", [False, True])
+    def test_a_file_that_is_no_database(self, folder: Path, read_only: bool) -> None:
+        (folder / "project.sqlite").write_bytes(b"no database" * 1000)
+        with pytest.raises(ProjectError, match="is damaged"):
+            Project.open(folder, read_only=read_only)
+
+    @pytest.mark.parametrize("read_only", [False, True])
+    def test_an_empty_database(self, folder: Path, read_only: bool) -> None:
+        (folder / "project.sqlite").write_bytes(b"")
+        with pytest.raises(ProjectError, match="is damaged"):
+            Project.open(folder, read_only=read_only)
+
+    @pytest.mark.parametrize("key", ["scheme", "n_tokens", "dtype"])
+    def test_a_meta_row_that_makes_no_sense(self, folder: Path, key: str) -> None:
+        with sqlite3.connect(folder / "project.sqlite") as db:
+            db.execute("UPDATE meta SET value = '[1]' WHERE key = ?", (key,))
+        db.close()
+        with pytest.raises(ProjectError, match="is damaged"):
+            Project.open(folder)
+
+    def test_embeddings_that_are_cut_missing_or_others(self, folder: Path) -> None:
+        file = folder / "embeddings.npy"
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-4])
+        with pytest.raises(ProjectError, match="can't be read"):
+            Project.open(folder)
+        np.save(file, np.zeros((5, 4), dtype=np.float32))
+        with pytest.raises(ProjectError, match="not those of this project"):
+            Project.open(folder)
+        file.unlink()
+        with pytest.raises(ProjectError, match=r"embeddings\.npy"):
+            Project.open(folder)
+
+    def test_the_lock_is_free_after_a_failed_opening(self, folder: Path) -> None:
+        file = folder / "embeddings.npy"
+        whole = file.read_bytes()
+        file.write_bytes(b"")
+        with pytest.raises(ProjectError):
+            Project.open(folder)
+        file.write_bytes(whole)
+        with Project.open(folder) as project:
+            assert not project.read_only
+
+
+class TestWriter:
+    def test_left_early_nothing_stays_behind(self, tmp_path: Path) -> None:
+        def interrupted() -> None:
+            with ProjectWriter(tmp_path / "p", 3, np.dtype(np.float32)) as writer:
+                writer.add(sentence(["a"]))
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_without_a_sentence_there_is_no_project(self, tmp_path: Path) -> None:
+        with (
+            pytest.raises(ProjectError, match="holds no sentence"),
+            ProjectWriter(tmp_path / "p", 3, np.dtype(np.float32)) as writer,
+        ):
+            writer.finish({})
+        assert list(tmp_path.iterdir()) == []
+
+    def test_rows_that_do_not_fit_are_refused(self, tmp_path: Path) -> None:
+        with ProjectWriter(tmp_path / "p", 3, np.dtype(np.float32)) as writer:
+            writer.add(sentence(["a"]))
+            with pytest.raises(ReadError, match=r"sentence 1: .*expected \(2, 3\) float32; received \(1, 3\)"):
+                writer.add(Sentence(("b", "c"), np.zeros((1, 3), dtype=np.float32)))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_taken_name_is_refused_and_an_empty_folder_used(self, tmp_path: Path) -> None:
+        taken = tmp_path / "taken"
+        taken.mkdir()
+        (taken / "mine.txt").write_text("keep me", encoding="utf-8")
+        with pytest.raises(ProjectError, match="there already"):
+            write(taken, [sentence(["a"])])
+        assert [file.name for file in taken.iterdir()] == ["mine.txt"]
+        empty = tmp_path / "empty"
+        empty.mkdir()
+        with Project.open(write(empty, [sentence(["a"])])) as project:
+            assert project.n_tokens == 1
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["empty", "taken"]
+
+    def test_a_name_taken_meanwhile_is_left_alone(self, tmp_path: Path) -> None:
+        target = tmp_path / "p"
+        with ProjectWriter(target, 3, np.dtype(np.float32)) as writer:
+            writer.add(sentence(["a"]))
+            target.mkdir()
+            (target / "theirs").write_text("x", encoding="utf-8")
+            with pytest.raises(ProjectError, match="can't be put here"):
+                writer.finish({})
+        assert [str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")] == ["p", str(Path("p") / "theirs")]
+
+    def test_a_place_that_cannot_be_written(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("", encoding="utf-8")
+        with pytest.raises(ProjectError, match="can't be written here"):
+            write(tmp_path / "file" / "p", [sentence(["a"])])
+
+
+class TestFullDisk:
+    def fill(self, project: Project) -> None:
+        """Forbid the database to grow, as a full disk does."""
+        pages = project._db.execute("PRAGMA page_count").fetchone()[0]
+        project._db.execute(f"PRAGMA max_page_count = {pages}")
+
+    def test_an_edit_that_cannot_be_saved_changes_nothing(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            project.relabel(0, 0, [OUT], "first")
+            self.fill(project)
+            done, message = 0, ""
+            while not message:
+                before = (project.labels("edited").tolist(), kept(project), list(project.history.undo))
+                try:
+                    project.relabel(2, 0, [done % 3, 2 - done % 3, done % 2], "x" * 500)
+                    done += 1
+                except ProjectError as error:
+                    message = str(error)
+            assert "could not be saved" in message
+            assert "disk full" in message
+            assert (project.labels("edited").tolist(), kept(project), project.history.undo) == before
+            assert kept(project) == recount(project)
+            project._db.execute("PRAGMA max_page_count = 1000000")
+            assert project.relabel(0, 1, [PER], "room again") is not None
+            after = project.labels("edited").tolist()
+        with Project.open(folder) as project:
+            assert project.labels("edited").tolist() == after
+            assert project.n_edits() == done + 2
+            while project.undo() is not None:
+                pass
+            assert project.labels("edited").tolist() == [PER, OUT, OUT, LOC, NO_LABEL]
+
+    def test_an_undo_that_cannot_be_saved_can_be_tried_again(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            project.relabel(0, 0, [OUT], "y" * 50_000)
+            self.fill(project)
+            with pytest.raises(ProjectError, match="could not be saved"):
+                project.undo()
+            assert project.sentence(0).labels[0] == OUT
+            project._db.execute("PRAGMA max_page_count = 1000000")
+            assert project.undo() is not None
+            assert project.sentence(0).labels[0] == PER
+
+    def test_a_model_that_cannot_be_recorded_is_given_back(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            made = model_folder(project, name="z" * 50_000)
+            self.fill(project)
+            with pytest.raises(ProjectError, match="could not be saved"):
+                project.adopt_model(made)
+            assert project.models() == []
+            assert (made / "model.keras").is_file()
+            project._db.execute("PRAGMA max_page_count = 1000000")
+            assert project.adopt_model(made).id == "m1"
+
+
+def model_folder(project: Project, name: str = "BiLSTM 10", scores: np.ndarray | None = None) -> Path:
+    made = project.new_model_folder()
+    (made / "model.keras").write_bytes(b"keras")
+    (made / "weights.npz").write_bytes(b"npz")
+    run = RunInfo(name, 12.5, TrainSettings(), project.scheme, project.dim, fingerprint=project.fingerprint)
+    (made / "run.json").write_text(run.to_json(), encoding="utf-8")
+    if scores is not None:
+        np.save(made / "scores.npy", scores)
+    return made
+
+
+class TestModels:
+    def test_models_are_kept_in_order_with_their_scores(self, folder: Path) -> None:
+        scores = np.full((5, 3), 1 / 3, dtype=np.float32)
+        scores[3] = (0.1, 0.8, 0.1)
+        with Project.open(folder) as project:
+            with pytest.raises(ProjectError, match="no model yet"):
+                project.model()
+            assert project.adopt_model(model_folder(project)).id == "m1"
+            assert project.adopt_model(model_folder(project, "second", scores)).id == "m2"
+        with Project.open(folder) as project:
+            assert [model.id for model in project.models()] == ["m1", "m2"]
+            assert project.model().name == "second"
+            assert project.model("m1").keras_file.read_bytes() == b"keras"
+            assert project.scores("m1") is None
+            np.testing.assert_array_equal(project.scores("m2"), scores)
+            np.testing.assert_allclose(project.doubts("m2"), [2 / 3, 0, 2 / 3], rtol=1e-6)
+            with pytest.raises(ProjectError, match="expected m1 or m2; received m9"):
+                project.model("m9")
+            assert [file.name for file in (folder / "models").iterdir() if file.name.startswith(".")] == []
+
+    def test_a_model_without_all_its_files_is_refused(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            made = model_folder(project)
+            (made / "weights.npz").unlink()
+            with pytest.raises(ModelError, match=r"lacks weights\.npz"):
+                project.adopt_model(made)
+
+    def test_scores_of_the_wrong_shape_are_refused(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            project.adopt_model(model_folder(project))
+            with pytest.raises(ModelError, match=r"expected \(5, 3\); received \(5, 1\)"):
+                project.write_scores("m1", np.zeros((5, 1), dtype=np.float32))
+
+    def test_scores_of_another_fingerprint_are_stale(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            project.adopt_model(model_folder(project, scores=np.zeros((5, 3), dtype=np.float32)))
+            project._db.execute("UPDATE score SET fingerprint = 'other'")
+            assert project.scores("m1") is None
+
+    def test_a_model_and_its_scores_set_no_review_state(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            project.adopt_model(model_folder(project, scores=np.ones((5, 3), dtype=np.float32)))
+            assert project.states().tolist() == [0, 0, 0]
+            assert project.last_edit() is None
+
+
+class TestFinding:
+    def test_find_ignores_case_and_takes_words_in_a_row(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            assert list(project.find("ROME")) == [2]
+            assert list(project.find("ann went")) == [0]
+            assert list(project.find("ann rome")) == []
+
+
+def test_notes_are_kept(tmp_path: Path) -> None:
+    with ProjectWriter(tmp_path / "p", 3, np.dtype(np.float32)) as writer:
+        writer.add(sentence(["a"]))
+        writer.finish({"notes": json.dumps(["Lengths were inferred."]), "lengths_from": "inferred"})
+    with Project.open(tmp_path / "p") as project:
+        assert project.notes == ("Lengths were inferred.",)
+        assert project.lengths_from == "inferred"
+
+
+def test_labels_of_a_run_keep_their_type(folder: Path) -> None:
+    with Project.open(folder) as project:
+        labels: Labels = project.sentence(0).labels
+        assert labels.dtype == np.int16
