@@ -1,0 +1,1 @@
+"""Maskscope's window, on Qt."""

@@ -1,0 +1,175 @@
+"""What padding does to the sentence on screen: the state of the PADDING panel, and its answers."""
+
+from dataclasses import dataclass, replace
+
+from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal
+
+from maskscope.tagger.whatif import MAX_PADDING, Fill, MaskFrom, PaddedRun, PaddingProbe
+from maskscope.types import Floats
+from maskscope_gui.session import Session
+
+FILLS: dict[Fill, str] = {"zeros": "zeros", "noise": "noise", "previous": "the previous sentence"}
+SOURCES: dict[MaskFrom, str] = {"model": "the model", "lengths": "lengths", "none": "no mask"}
+MOST = MAX_PADDING
+TOLERANCE = 1e-6
+"""Of a float32 model; AUDIT.md, the checks."""
+_REST_MS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the panel asks: so many added positions, filled so, with the mask from there.
+
+    Attributes:
+        masked: real tokens that a person masked by hand.
+    """
+
+    added: int = 12
+    fill: Fill = "zeros"
+    mask_from: MaskFrom = "model"
+    masked: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """Largest change (201,) at a real token for 0 to 200 added positions.
+
+    Attributes:
+        chosen: with the mask from where the panel says.
+        unmasked: with the same weights and no mask.
+    """
+
+    chosen: Floats
+    unmasked: Floats
+
+
+class PaddingLab(QObject):
+    """Answers at once for the slider's place, and for the whole curve when the hand rests.
+
+    Signals:
+        changed: the setting or its answer is another.
+        curvesChanged: the curves are there, or gone.
+    """
+
+    changed = Signal()
+    curvesChanged = Signal()
+    _arrived = Signal(int, object)
+
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setting = Setting()
+        self.run: PaddedRun | None = None
+        self.curves: Curves | None = None
+        self._probe: PaddingProbe | None = None
+        self._request = 0
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self._ask_curves)
+        self._arrived.connect(self._take_curves)
+        session.sentenceChanged.connect(self._new_sentence)
+        session.projectChanged.connect(self._new_sentence)
+
+    def set_added(self, added: int) -> None:
+        """So many added positions, 0 to 200."""
+        self._set(replace(self.setting, added=min(max(added, 0), MOST)), keep_curves=True)
+
+    def set_fill(self, fill: Fill) -> None:
+        """Fill padding otherwise."""
+        self._set(replace(self.setting, fill=fill))
+
+    def set_mask_from(self, mask_from: MaskFrom) -> None:
+        """Take the mask from elsewhere."""
+        self._set(replace(self.setting, mask_from=mask_from))
+
+    def toggle_masked(self, position: int) -> None:
+        """Mask a real token by hand, or no longer."""
+        if self.session.focus is not None and 0 <= position < self.session.focus.length:
+            self._set(replace(self.setting, masked=self.setting.masked ^ {position}))
+
+    def unmask_all(self) -> None:
+        """Mask no token by hand."""
+        self._set(replace(self.setting, masked=frozenset()))
+
+    @property
+    def holds(self) -> bool:
+        """True when the change at real tokens is within the tolerance."""
+        return self.run is not None and self.run.largest_change <= TOLERANCE
+
+    def close(self) -> None:
+        """Wait for what still runs; its answer is dropped."""
+        self._rest.stop()
+        self._request += 1
+        self._pool.waitForDone()
+
+    def _set(self, setting: Setting, *, keep_curves: bool = False) -> None:
+        if setting == self.setting:
+            return
+        new_fill = setting.fill != self.setting.fill
+        self.setting = setting
+        if new_fill:
+            self._make_probe()
+        self._answer()
+        if not keep_curves:
+            self._drop_curves()
+        self.changed.emit()
+
+    def _new_sentence(self) -> None:
+        self.setting = replace(self.setting, masked=frozenset())
+        self._make_probe()
+        self._answer()
+        self._drop_curves()
+        self.changed.emit()
+
+    def _make_probe(self) -> None:
+        focus, tagger = self.session.focus, self.session.tagger
+        self._probe = None
+        if focus is None or tagger is None or self.session.project is None:
+            return
+        previous = None
+        if self.setting.fill == "previous" and focus.row.id > 0:
+            previous = self.session.project.rows(focus.row.id - 1)
+        self._probe = PaddingProbe(tagger, focus.embeddings, fill=self.setting.fill, previous=previous)
+
+    def _answer(self) -> None:
+        if self._probe is None:
+            self.run = None
+            return
+        self.run = self._probe.run(self.setting.added, self.setting.mask_from, self.setting.masked)
+
+    def _drop_curves(self) -> None:
+        self._request += 1
+        if self.curves is not None:
+            self.curves = None
+            self.curvesChanged.emit()
+        if self._probe is not None:
+            self._rest.start()
+
+    def _ask_curves(self) -> None:
+        if self._probe is None:
+            return
+        task = _CurveTask(self._request, self._probe, self.setting, self._arrived)
+        self._pool.start(task)
+
+    def _take_curves(self, request: int, curves: Curves) -> None:
+        # An answer for an earlier sentence or setting came too late.
+        if request == self._request:
+            self.curves = curves
+            self.curvesChanged.emit()
+
+
+class _CurveTask(QRunnable):
+    def __init__(self, request: int, probe: PaddingProbe, setting: Setting, arrived: object) -> None:
+        super().__init__()
+        self._request, self._probe, self._setting, self._arrived = request, probe, setting, arrived
+
+    def run(self) -> None:
+        """Compute both curves, off the window's thread."""
+        chosen = self._probe.curve(self._setting.mask_from, MOST, self._setting.masked)
+        unmasked = (
+            chosen if self._setting.mask_from == "none" else self._probe.curve("none", MOST, self._setting.masked)
+        )
+        self._arrived.emit(self._request, Curves(chosen, unmasked))  # type: ignore[attr-defined]

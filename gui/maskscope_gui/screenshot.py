@@ -1,0 +1,58 @@
+"""A picture of the window, made without showing one."""
+
+import os
+import time
+from pathlib import Path
+
+from maskscope.errors import MaskscopeError
+
+_PATIENCE_S = 10.0
+
+
+def screenshot(
+    project: Path,
+    file: Path,
+    sentence: int | None = None,
+    size: tuple[int, int] = (1440, 900),
+    theme: str | None = None,
+) -> None:
+    """Write a PNG of the window on `project`, as it looks once everything is painted.
+
+    Args:
+        project: a project folder.
+        file: the PNG to write.
+        sentence: which sentence is on screen; None for the first of the list.
+        size: width and height in pixels.
+        theme: "light" or "dark"; None for the system's.
+
+    Raises ProjectError, or MaskscopeError when the picture can't be written.
+    """
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from PySide6.QtCore import QCoreApplication, QEventLoop
+
+    from maskscope_gui.app import make_application, make_window
+    from maskscope_gui.theme import DARK, LIGHT
+
+    make_application()
+    window, commands = make_window({"light": LIGHT, "dark": DARK}.get(theme or ""))
+    try:
+        window.session.open(project)
+        if sentence is not None:
+            window.session.reveal(sentence)
+        window.add_curve()
+        window.resize(*size)
+        window.show()
+        until = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < until:
+            QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
+            if window.lab.curves is not None or window.lab.run is None:
+                break
+        QCoreApplication.processEvents()
+        if not window.grab().save(str(file)):
+            raise MaskscopeError(
+                "the picture can't be written; is the folder there, and does the name end in .png?", file=file
+            )
+    finally:
+        commands.close()
+        window.session.close()
+        window.deleteLater()

@@ -1,0 +1,275 @@
+"""Colours, measures and fonts, in one table for light and one for dark.
+
+The probability ramp and the label colours are those of the design; text on a tint takes whichever of two
+colours has the better contrast (WCAG 2.2, relative luminance).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QBrush, QColor, QFont, QFontInfo, QGuiApplication, QPainter, QPen, QPixmap
+
+HATCH = 6
+RAMP_STEPS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Every colour that the window uses, as "#RRGGBB"."""
+
+    name: str
+    window: str
+    panel: str
+    line: str
+    text: str
+    second: str
+    accent: str
+    accent_ground: str
+    ramp_low: str
+    ramp_high: str
+    pad_ground: str
+    pad_stroke: str
+    mask: str
+    holds: str
+    holds_ground: str
+    fails: str
+    fails_ground: str
+    collision: str
+    norm: str
+    hover: str
+    control: str
+    labels: tuple[str, ...]
+
+
+LIGHT = Theme(
+    name="light",
+    window="#F5F6F8",
+    panel="#FFFFFF",
+    line="#DDE1E6",
+    text="#1B1F24",
+    second="#5A6470",
+    accent="#2463D1",
+    accent_ground="#E8F0FE",
+    ramp_low="#F4F2FA",
+    ramp_high="#4C2C92",
+    pad_ground="#EEF0F3",
+    pad_stroke="#AEB6C0",
+    mask="#3B4652",
+    holds="#17744A",
+    holds_ground="#E2F4EA",
+    fails="#B3261E",
+    fails_ground="#FCE9E7",
+    collision="#A86400",
+    norm="#8E99A5",
+    hover="#F1F3F6",
+    control="#8B949E",
+    labels=(
+        "#0072B2",
+        "#00805E",
+        "#C24E00",
+        "#B0578D",
+        "#6A5ACD",
+        "#7A6A00",
+        "#00798C",
+        "#A3333D",
+        "#4F6D2F",
+        "#8A5A2B",
+        "#5B6C8F",
+        "#94308F",
+    ),
+)
+
+DARK = Theme(
+    name="dark",
+    window="#14171B",
+    panel="#1B1F24",
+    line="#2E343B",
+    text="#E7EAEE",
+    second="#98A2AD",
+    accent="#7AA7FF",
+    accent_ground="#22314D",
+    ramp_low="#262334",
+    ramp_high="#BDA6FF",
+    pad_ground="#20252B",
+    pad_stroke="#4A535E",
+    mask="#AEB9C5",
+    holds="#5CC98E",
+    holds_ground="#16301F",
+    fails="#FF8A80",
+    fails_ground="#3A1D1B",
+    collision="#E3A33B",
+    norm="#66717D",
+    hover="#22272E",
+    control="#6B7682",
+    labels=(
+        "#56B4E9",
+        "#34C79B",
+        "#F0883E",
+        "#E59BC6",
+        "#A79BF5",
+        "#D6C04A",
+        "#4CC5D6",
+        "#F28B93",
+        "#A3C47B",
+        "#D3A06D",
+        "#A9B7D6",
+        "#D98BD5",
+    ),
+)
+
+
+@lru_cache(maxsize=512)
+def colour(code: str) -> QColor:
+    """The QColor of "#RRGGBB", made once."""
+    return QColor(code)
+
+
+def _linear(code: str) -> npt.NDArray[np.float64]:
+    srgb = np.array([int(code[place : place + 2], 16) for place in (1, 3, 5)], dtype=np.float64) / 255
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours, 1 to 21 (WCAG 2.2)."""
+    weights = np.array([0.2126, 0.7152, 0.0722])
+    low, high = sorted((float(_linear(one) @ weights), float(_linear(other) @ weights)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@lru_cache(maxsize=2048)
+def text_on(ground: str, theme: Theme) -> str:
+    """The theme's text colour where it reads very well on `ground`, else black or white: never under 4.5 : 1."""
+    if contrast(theme.text, ground) >= 7:
+        return theme.text
+    return max(("#FFFFFF", "#000000"), key=lambda ink: contrast(ink, ground))
+
+
+_TO_LMS = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+
+
+@lru_cache(maxsize=4)
+def ramp(theme: Theme) -> tuple[str, ...]:
+    """Colours of probability 0 to 1 in even steps of OKLab (Ottosson 2020)."""
+    low, high = (_TO_LAB @ np.cbrt(_TO_LMS @ _linear(code)) for code in (theme.ramp_low, theme.ramp_high))
+    share = np.linspace(0, 1, RAMP_STEPS)[:, None]
+    lab = low + (high - low) * share
+    linear = ((lab @ np.linalg.inv(_TO_LAB).T) ** 3) @ np.linalg.inv(_TO_LMS).T
+    linear = linear.clip(0, 1)
+    srgb = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return tuple("#{:02X}{:02X}{:02X}".format(*row) for row in np.round(srgb * 255).astype(int).tolist())
+
+
+@lru_cache(maxsize=4)
+def ramp_rgb(theme: Theme) -> npt.NDArray[np.uint32]:
+    """The same ramp (256,) as 0xFFRRGGBB, for images."""
+    return np.array([0xFF000000 | int(code[1:], 16) for code in ramp(theme)], dtype=np.uint32)
+
+
+def tint(probability: float, theme: Theme) -> str:
+    """The colour of a probability from 0 to 1; a number that is none (NaN) takes the lowest."""
+    if not probability > 0:
+        return ramp(theme)[0]
+    return ramp(theme)[min(RAMP_STEPS - 1, int(probability * (RAMP_STEPS - 1) + 0.5))]
+
+
+def label_colour(place: int, outside: int, theme: Theme) -> str:
+    """The colour of a class; `outside` has none of its own."""
+    if place == outside:
+        return theme.second
+    rank = place if place < outside else place - 1
+    return theme.labels[rank % len(theme.labels)]
+
+
+class Measures:
+    """Sizes in pixels at 100 %, scaled with the system's text size."""
+
+    def __init__(self, font: QFont) -> None:
+        self.scale = max(0.75, QFontInfo(font).pixelSize() / 13)
+
+    def __call__(self, size: float) -> int:
+        """`size` pixels of the design, on this system."""
+        return round(size * self.scale)
+
+
+class Style:
+    """A theme with the fonts and brushes made for it."""
+
+    def __init__(self, theme: Theme, font: QFont) -> None:
+        self.theme = theme
+        self.px = Measures(font)
+        self.body = _sized(font, self.px(13))
+        self.small = _sized(font, self.px(11))
+        self.tiny = _sized(font, self.px(10))
+        self.bold = _sized(font, self.px(13), QFont.Weight.DemiBold)
+        self.small_bold = _sized(font, self.px(11), QFont.Weight.DemiBold)
+        self.reading = _sized(font, self.px(17))
+        self.token_title = _sized(font, self.px(17), QFont.Weight.DemiBold)
+        self.figure = _sized(font, self.px(26), QFont.Weight.DemiBold)
+        self.caps = _sized(font, self.px(11), QFont.Weight.DemiBold)
+        self.caps.setCapitalization(QFont.Capitalization.AllUppercase)
+        self.caps.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, 0.8 * self.px.scale)
+        self._hatch: QBrush | None = None
+
+    def c(self, role: str) -> QColor:
+        """The colour of a role, such as "panel"."""
+        return colour(getattr(self.theme, role))
+
+    def tint(self, probability: float) -> str:
+        """The colour of a probability, as "#RRGGBB"."""
+        return tint(probability, self.theme)
+
+    def ink(self, ground: str) -> QColor:
+        """The better ink on `ground`."""
+        return colour(text_on(ground, self.theme))
+
+    def label(self, place: int, outside: int) -> str:
+        """The colour of a class, as "#RRGGBB"."""
+        return label_colour(place, outside, self.theme)
+
+    @property
+    def hatch(self) -> QBrush:
+        """Padding: strokes at 45 degrees every six pixels, on padding's ground."""
+        if self._hatch is None:
+            size = self.px(HATCH)
+            ratio = QGuiApplication.primaryScreen().devicePixelRatio() if QGuiApplication.primaryScreen() else 1.0
+            tile = QPixmap(round(size * ratio), round(size * ratio))
+            tile.setDevicePixelRatio(ratio)
+            tile.fill(self.c("pad_ground"))
+            painter = QPainter(tile)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(self.c("pad_stroke"), 1))
+            for shift in (-size, 0, size):
+                painter.drawLine(QPoint(shift - 1, size + 1), QPoint(shift + size + 1, -1))
+            painter.end()
+            self._hatch = QBrush(tile)
+        return self._hatch
+
+
+def _sized(font: QFont, pixels: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
+    sized = QFont(font)
+    sized.setPixelSize(max(8, pixels))
+    sized.setWeight(weight)
+    sized.setFeature(QFont.Tag("tnum"), 1)
+    return sized
+
+
+def system_theme() -> Theme:
+    """The theme that the system asks for."""
+    dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
+    return DARK if dark else LIGHT

@@ -1,0 +1,196 @@
+"""What the painted views share."""
+
+from functools import lru_cache
+
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractScrollArea,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QToolTip,
+    QWidget,
+)
+
+from maskscope_gui.session import Session
+from maskscope_gui.theme import Style
+
+
+class PaintedView(QAbstractScrollArea):
+    """A scrollable view that paints what the session holds. It computes nothing but places."""
+
+    def __init__(self, session: Session, style: Style, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.look = style
+        self.setAccessibleName(name)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.viewport().setMouseTracking(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def set_look(self, style: Style) -> None:
+        """Paint with other colours and fonts."""
+        self.look = style
+        self.arrange()
+
+    def arrange(self) -> None:
+        """Lay out anew and repaint."""
+        self.viewport().update()
+
+    def tip_at(self, point: QPoint) -> str:
+        """The tooltip for a point of the viewport; "" for none."""
+        return ""
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        """Show the tooltip of what is under the mouse."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.tip_at(event.pos()), self.viewport())
+            return True
+        return super().viewportEvent(event)
+
+
+class KeyHint(QAbstractButton):
+    """Words with the key that does the same, printed as a key; a click does it too."""
+
+    def __init__(self, text: str, key: str, style: Style, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.look = style
+        self._key = key
+        self.setText(text)
+        self.setAccessibleName(f"{text} ({key})")
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def set_look(self, style: Style) -> None:
+        """Paint with other colours and fonts."""
+        self.look = style
+        self.updateGeometry()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Room for the words and the key."""
+        text = text_width(self.text(), self.look.body)
+        return QSize(text + self.look.px(6) + key_width(self._key, self.look) + 2, self.look.px(24))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setFont(self.look.body)
+        painter.setPen(self.look.c("text" if self.underMouse() else "second"))
+        text = text_width(self.text(), self.look.body)
+        painter.drawText(QRect(0, 0, text + 2, self.height()), Qt.AlignmentFlag.AlignVCenter, self.text())
+        draw_key(painter, text + self.look.px(6), self.height() // 2, self._key, self.look)
+
+    def enterEvent(self, event: QEvent) -> None:
+        """Light up."""
+        self.update()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Back to rest."""
+        self.update()
+
+
+def key_width(key: str, style: Style) -> int:
+    """Width of a printed key."""
+    return max(text_width(key, style.tiny) + style.px(10), style.px(18))
+
+
+def draw_key(painter: QPainter, x: int, middle: int, key: str, style: Style) -> None:
+    """Print a key, its left edge at `x`, around the height `middle`."""
+    height = style.px(18)
+    box = QRectF(x + 0.5, middle - height / 2 + 0.5, key_width(key, style) - 1, height - 1)
+    painter.setPen(QPen(style.c("line"), 1))
+    painter.setBrush(style.c("window"))
+    painter.drawRoundedRect(box, 3, 3)
+    painter.setPen(style.c("second"))
+    painter.setFont(style.tiny)
+    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, key)
+
+
+def draw_collision(painter: QPainter, centre: QPointF, size: float, colour: QColor) -> None:
+    """The triangle that marks a real token which is masked as padding."""
+    half = size / 2
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(colour)
+    x, y = centre.x(), centre.y()
+    painter.drawPolygon(QPolygonF([QPointF(x, y - half), QPointF(x + half, y + half), QPointF(x - half, y + half)]))
+    painter.restore()
+
+
+def elided(text: str, font: QFont, width: int) -> str:
+    """`text` cut with an ellipsis to `width` pixels."""
+    return _elided(text, font.key(), width, _Key(font))
+
+
+def text_width(text: str, font: QFont) -> int:
+    """The pixels that `text` takes on a line; remembered, since the views ask for the same words again and again."""
+    return _text_width(text, font.key(), _Key(font))
+
+
+class _Key:
+    """A font that is carried along with its key, and takes no part in comparing."""
+
+    __slots__ = ("font",)
+
+    def __init__(self, font: QFont) -> None:
+        self.font = font
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=64)
+def _metrics(key: str, font: _Key) -> QFontMetrics:
+    return QFontMetrics(font.font)
+
+
+@lru_cache(maxsize=20_000)
+def _text_width(text: str, key: str, font: _Key) -> int:
+    return _metrics(key, font).horizontalAdvance(text)
+
+
+@lru_cache(maxsize=20_000)
+def _elided(text: str, key: str, width: int, font: _Key) -> str:
+    return _metrics(key, font).elidedText(text, Qt.TextElideMode.ElideRight, width)
+
+
+class Panel(QWidget):
+    """A panel's title line; what stands at its right end is added with `add`."""
+
+    def __init__(self, title: str, style: Style, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.look = style
+        self._title = QLabel(title)
+        self._title.setObjectName("caps")
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(style.px(12), style.px(8), style.px(12), style.px(4))
+        self._row.setSpacing(style.px(12))
+        self._row.addWidget(self._title)
+        self._row.addStretch(1)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def set_title(self, text: str) -> None:
+        """Another title."""
+        self._title.setText(text)
+
+    def add(self, widget: QWidget) -> None:
+        """Put a widget at the right end."""
+        self._row.addWidget(widget)
+
+    def set_look(self, style: Style) -> None:
+        """Fonts and colours of another theme."""
+        self.look = style
+        self._title.setFont(style.caps)
+        for hint in self.findChildren(KeyHint):
+            hint.set_look(style)

@@ -1,0 +1,174 @@
+"""The curves of the window, on pyqtgraph, with none of its own manners showing.
+
+Importing pyqtgraph takes a while; this module is imported after the window's first picture.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QPainter
+from PySide6.QtWidgets import QWidget
+
+from maskscope_gui.padding_lab import MOST, PaddingLab
+from maskscope_gui.theme import Style
+
+pg.setConfigOptions(antialias=True)
+
+
+def plain_plot(style: Style) -> pg.PlotWidget:
+    """A plot with no frame, no buttons, no menu and nothing to drag."""
+    plot = pg.PlotWidget(background=style.theme.panel)
+    plot.setMenuEnabled(False)
+    plot.hideButtons()
+    plot.setMouseEnabled(x=False, y=False)
+    plot.setFrameShape(plot.Shape.NoFrame)
+    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    plot.viewport().setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+    return plot
+
+
+class PaddingCurve(QWidget):
+    """Largest change over 0 to 200 added positions, with the chosen mask and without any."""
+
+    def __init__(self, lab: PaddingLab, style: Style, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.lab = lab
+        self.look = style
+        self.setAccessibleName("Largest change at a real token, over 0 to 200 added positions")
+        self.plot = plain_plot(style)
+        self.plot.setParent(self)
+        self.plot.hideAxis("left")
+        self.plot.hideAxis("bottom")
+        self.plot.setXRange(0, MOST, padding=0.01)
+        self._base = self.plot.plot()
+        self._unmasked = self.plot.plot()
+        self._chosen = self.plot.plot()
+        self._here = pg.InfiniteLine(angle=90, movable=False)
+        self.plot.addItem(self._here)
+        self.setFixedHeight(self.sizeHint().height())
+        lab.changed.connect(self.refresh)
+        lab.curvesChanged.connect(self.refresh)
+        self.set_look(style)
+
+    def sizeHint(self) -> QSize:
+        """Room for the curves and their caption."""
+        return QSize(self.look.px(240), self.look.px(112))
+
+    def set_look(self, style: Style) -> None:
+        """Fonts and colours of another theme."""
+        self.look = style
+        self.plot.setBackground(style.theme.panel)
+        self._base.setPen(pg.mkPen(style.theme.line, width=1))
+        self._unmasked.setPen(pg.mkPen(style.theme.fails, width=1.6, style=Qt.PenStyle.DashLine))
+        self._here.setPen(pg.mkPen(style.theme.accent, width=1.2))
+        self.setFixedHeight(self.sizeHint().height())
+        self.refresh()
+
+    def resizeEvent(self, event: object) -> None:
+        """The plot between the two lines of words."""
+        px = self.look.px
+        self.plot.setGeometry(0, px(18), self.width(), self.height() - px(36))
+
+    def refresh(self) -> None:
+        """Draw what the lab has."""
+        curves = self.lab.curves
+        self._here.setPos(self.lab.setting.added)
+        if curves is None:
+            for item in (self._chosen, self._unmasked, self._base):
+                item.setData([], [])
+        else:
+            x = np.arange(MOST + 1)
+            highest = max(float(curves.unmasked.max()), float(curves.chosen.max()), 1e-6)
+            self.plot.setYRange(-0.04 * highest, 1.08 * highest, padding=0)
+            self._base.setData(x, np.zeros(MOST + 1))
+            self._unmasked.setData(x, curves.unmasked)
+            holds = float(curves.chosen.max()) <= 1e-6
+            self._chosen.setPen(pg.mkPen(self.look.theme.holds if holds else self.look.theme.fails, width=2))
+            self._chosen.setData(x, curves.chosen)
+        self.update()
+
+    def paintEvent(self, event: object) -> None:
+        """The words: which curve is which, and the scale."""
+        painter = QPainter(self)
+        look, px = self.look, self.look.px
+        painter.setFont(look.small)
+        curves = self.lab.curves
+        top = QRectF(0, 0, self.width(), px(16))
+        low = QRectF(0, self.height() - px(16), self.width(), px(16))
+        painter.setPen(look.c("second"))
+        painter.drawText(low, Qt.AlignmentFlag.AlignLeft, "0")
+        painter.drawText(low, Qt.AlignmentFlag.AlignRight, f"{MOST} added positions")
+        if curves is None:
+            return
+        self._dash(painter, 0, px(8), dashed=True, role="fails")
+        painter.setPen(look.c("fails"))
+        most = float(curves.unmasked.max())
+        painter.drawText(top.adjusted(px(26), 0, 0, 0), Qt.AlignmentFlag.AlignLeft, f"no mask, up to {_short(most)}")
+        if self.lab.setting.mask_from != "none":
+            holds = float(curves.chosen.max()) <= 1e-6
+            words = "with it" if self.lab.setting.mask_from == "model" else "lengths"
+            painter.setPen(look.c("holds" if holds else "fails"))
+            painter.drawText(top, Qt.AlignmentFlag.AlignRight, words)
+            wide = painter.fontMetrics().horizontalAdvance(words)
+            self._dash(painter, self.width() - wide - px(26), px(8), dashed=False, role="holds" if holds else "fails")
+
+    def _dash(self, painter: QPainter, x: float, y: float, *, dashed: bool, role: str) -> None:
+        style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
+        painter.setPen(pg.mkPen(self.look.c(role), width=2, style=style))
+        painter.drawLine(QPointF(x, y), QPointF(x + self.look.px(20), y))
+
+
+class LossCurve(QWidget):
+    """Training and validation loss over epochs, live."""
+
+    def __init__(self, style: Style, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.look = style
+        self.setAccessibleName("Loss per real token, by epoch")
+        self.plot = plain_plot(style)
+        self.plot.setParent(self)
+        for side in ("left", "bottom"):
+            axis = self.plot.getAxis(side)
+            axis.setPen(pg.mkPen(style.theme.line))
+            axis.setTextPen(pg.mkPen(style.theme.second))
+            axis.setStyle(tickFont=style.tiny, tickLength=-4)
+        self.plot.getAxis("bottom").setTickSpacing(major=5, minor=1)
+        self._train = self.plot.plot(pen=pg.mkPen(style.theme.accent, width=2))
+        self._val = self.plot.plot(pen=pg.mkPen(style.theme.collision, width=2, style=Qt.PenStyle.DashLine))
+        self.setMinimumHeight(style.px(170))
+
+    def resizeEvent(self, event: object) -> None:
+        """The plot under the line of words."""
+        top = self.look.px(20)
+        self.plot.setGeometry(0, top, self.width(), self.height() - top)
+
+    def show_losses(self, train: Sequence[float], val: Sequence[float]) -> None:
+        """Draw the losses so far, one a finished epoch; numbers that are none are left out."""
+        for item, values in ((self._train, train), (self._val, val)):
+            good = [(epoch + 1, value) for epoch, value in enumerate(values) if math.isfinite(value)]
+            item.setData([x for x, _ in good], [y for _, y in good])
+        self.update()
+
+    def paintEvent(self, event: object) -> None:
+        """Which curve is which."""
+        painter = QPainter(self)
+        painter.setFont(self.look.small)
+        px = self.look.px
+        x = px(4)
+        for role, words, dashed in (("accent", "training", False), ("collision", "validation", True)):
+            style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
+            painter.setPen(pg.mkPen(self.look.c(role), width=2, style=style))
+            painter.drawLine(QPointF(x, px(9)), QPointF(x + px(20), px(9)))
+            painter.setPen(self.look.c("second"))
+            painter.drawText(QPointF(x + px(26), px(13)), words)
+            x += px(26) + painter.fontMetrics().horizontalAdvance(words) + px(18)
+        painter.drawText(
+            QRectF(0, 0, self.width() - px(4), px(18)), Qt.AlignmentFlag.AlignRight, "loss per real token, by epoch"
+        )
+
+
+def _short(value: float) -> str:
+    return f"{value:.2g}" if value >= 0.0001 or value == 0 else f"{value:.0e}"

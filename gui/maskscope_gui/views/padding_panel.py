@@ -1,0 +1,184 @@
+"""The PADDING panel: how much padding, filled with what, masked by whom, and what it does to real tokens."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from maskscope_gui.actions import printed_key
+from maskscope_gui.padding_lab import FILLS, MOST, SOURCES, TOLERANCE, PaddingLab
+from maskscope_gui.session import Session
+from maskscope_gui.theme import Style
+
+
+class PaddingPanel(QWidget):
+    """Sets the lab, and says in one sentence what its answer means. `curve_room` takes the curve once it is made."""
+
+    def __init__(self, session: Session, lab: PaddingLab, style: Style, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session, self.lab = session, lab
+        self.look = style
+        px = style.px
+        self.setAccessibleName("Padding")
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, MOST)
+        self.slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.slider.setAccessibleName("Added positions")
+        self.slider.setToolTip(
+            "Add padded positions to the sentence on screen, 0 to 200. Keys [ and ], { and } by ten."
+        )
+        self.added = QLabel()
+        self.added.setObjectName("strong")
+        self.fill = QToolButton()
+        self.fill.setObjectName("flat")
+        self.fill.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.fill.setAccessibleName("Filled with")
+        self.fill.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        fills = QMenu(self.fill)
+        for key, words in FILLS.items():
+            fills.addAction(words).triggered.connect(lambda _=False, key=key: lab.set_fill(key))
+        self.fill.setMenu(fills)
+        self.sources = QButtonGroup(self)
+        self.figure = QLabel()
+        self.figure.setObjectName("figure")
+        self.verdict = QLabel()
+        self.verdict.setWordWrap(True)
+        self.verdict.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.lesson = QLabel()
+        self.lesson.setObjectName("second")
+        self.lesson.setWordWrap(True)
+        self.lesson.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.curve_room = QVBoxLayout()
+        self._build(px)
+        self.slider.valueChanged.connect(self.lab.set_added)
+        self.sources.idClicked.connect(lambda place: self.lab.set_mask_from(list(SOURCES)[place]))
+        lab.changed.connect(self.refresh)
+        lab.curvesChanged.connect(self.refresh)
+        session.modelChanged.connect(self.refresh)
+        self.refresh()
+
+    def _build(self, px: object) -> None:
+        px = self.look.px
+        column = QVBoxLayout(self)
+        column.setContentsMargins(px(12), 0, px(12), px(8))
+        column.setSpacing(px(4))
+        line = QHBoxLayout()
+        line.addWidget(QLabel("Added positions"))
+        line.addWidget(_key_label("[ ]"))
+        line.addStretch(1)
+        line.addWidget(self.added)
+        column.addLayout(line)
+        column.addWidget(self.slider)
+        line = QHBoxLayout()
+        line.addWidget(QLabel("Filled with"))
+        line.addWidget(_key_label(printed_key("fill")))
+        line.addStretch(1)
+        line.addWidget(self.fill)
+        column.addLayout(line)
+        line = QHBoxLayout()
+        line.addWidget(QLabel("Mask from"))
+        line.addWidget(_key_label(printed_key("mask_from")))
+        line.addStretch(1)
+        column.addLayout(line)
+        segments = QHBoxLayout()
+        segments.setSpacing(0)
+        for place, words in enumerate(SOURCES.values()):
+            button = QPushButton(words)
+            button.setCheckable(True)
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.setObjectName(("segment_first", "segment", "segment_last")[place])
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            self.sources.addButton(button, place)
+            segments.addWidget(button)
+        column.addLayout(segments)
+        column.addSpacing(px(4))
+        caption = QLabel("largest change at a real token")
+        caption.setObjectName("second")
+        column.addWidget(caption)
+        column.addWidget(self.figure)
+        column.addWidget(self.verdict)
+        column.addLayout(self.curve_room)
+        column.addWidget(self.lesson)
+        column.addStretch(1)
+
+    def set_look(self, style: Style) -> None:
+        """Fonts and colours of another theme."""
+        self.look = style
+        self.figure.setFont(style.figure)
+        self.lesson.setFont(style.small)
+        # Room for the longest sentence, so that the curve never moves.
+        self.verdict.setMinimumHeight(self.verdict.fontMetrics().lineSpacing() * 2 + 2)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the setting and its answer."""
+        setting, run = self.lab.setting, self.lab.run
+        self.slider.blockSignals(True)
+        self.slider.setValue(setting.added)
+        self.slider.blockSignals(False)
+        self.added.setText(str(setting.added))
+        self.fill.setText(f"{FILLS[setting.fill]} ▾")
+        button = self.sources.button(list(SOURCES).index(setting.mask_from))
+        button.setChecked(True)
+        if run is None:
+            self.figure.setText("–")
+            self._say(self.verdict, "Train a model to see what padding does to it.", "second")
+            self.lesson.setText("")
+            return
+        self.figure.setText(f"{run.largest_change:.6f}")
+        self.figure.setStyleSheet(f"color: {self.look.c('holds' if self.lab.holds else 'fails').name()}")
+        words, role = self._verdict()
+        self._say(self.verdict, words, role)
+        self.lesson.setText(self._lesson())
+
+    def _say(self, label: QLabel, words: str, role: str) -> None:
+        label.setText(words)
+        label.setStyleSheet(f"color: {self.look.c(role).name()}")
+
+    def _verdict(self) -> tuple[str, str]:
+        run, setting, curves = self.lab.run, self.lab.setting, self.lab.curves
+        assert run is not None
+        if not self.lab.holds:
+            at = f" at position {run.at}" if run.at is not None else ""
+            if setting.masked and setting.mask_from != "none":
+                return f"✗ masking a token by hand moved the others, most{at}", "fails"
+            return f"✗ padding changes the tagger, most{at}", "fails"
+        if curves is None:
+            return "✓ padding is ignored here", "holds"
+        if float(curves.chosen.max()) <= TOLERANCE:
+            return f"✓ ignored at every length up to {MOST}", "holds"
+        first = int((curves.chosen > TOLERANCE).argmax())
+        return f"✗ ignored here, but not from {first} added positions on", "fails"
+
+    def _lesson(self) -> str:
+        setting, run = self.lab.setting, self.lab.run
+        assert run is not None
+        focus = self.session.focus
+        if focus is None or focus.length == 0:
+            return ""
+        if setting.masked:
+            listed = ", ".join(str(place) for place in sorted(setting.masked)[:6])
+            return f"Masked by hand: position {listed}. {printed_key('unmask_all')} takes that back."
+        if setting.mask_from == "none":
+            return "The same weights without a mask: the LSTM reads the padding before, and beside, the sentence."
+        if setting.mask_from == "model" and setting.fill != "zeros" and setting.added:
+            return (
+                "Masking only knows rows that equal its mask value. This fill does not, "
+                "so the model takes it for tokens: the mask lane shows 1 there."
+            )
+        return ""
+
+
+def _key_label(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setObjectName("key")
+    return label

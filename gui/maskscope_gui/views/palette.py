@@ -1,0 +1,146 @@
+"""The label palette: each label with its colour, its count and its key."""
+
+from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from maskscope_gui.actions import LABEL_KEYS
+from maskscope_gui.session import Session
+from maskscope_gui.theme import Style, colour
+from maskscope_gui.views.base import PaintedView, draw_key, elided, key_width, text_width
+
+_ROW = 26
+_ROWS_SHOWN = 7
+
+
+def keys_of(n_classes: int, outside: int) -> list[str]:
+    """The key of each class: digits, then free letters, in order; 0 for outside, "" when none is left."""
+    free = iter(LABEL_KEYS)
+    return ["0" if place == outside else next(free, "").upper() for place in range(n_classes)]
+
+
+class PaletteView(PaintedView):
+    """A click on a row, like its key, labels the selected tokens.
+
+    Signals:
+        picked: (class id) a row was clicked.
+    """
+
+    picked = Signal(int)
+
+    def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
+        super().__init__(session, style, "Labels and their keys", parent)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self._most_rows = _ROWS_SHOWN
+        self._rows: list[int] = []
+        self._keys: list[str] = []
+        self._counts: tuple[int, ...] = ()
+        session.projectChanged.connect(self.refresh)
+        session.edited.connect(self._recount)
+        session.sentenceChanged.connect(self.viewport().update)
+        session.cursorChanged.connect(self.viewport().update)
+
+    def refresh(self) -> None:
+        """Another label set."""
+        project = self.session.project
+        self._rows, self._keys, self._counts = [], [], ()
+        if project is not None:
+            outside = project.scheme.outside
+            places = range(len(project.scheme.classes))
+            self._rows = [*(place for place in places if place != outside), outside]
+            self._keys = keys_of(len(project.scheme.classes), outside)
+            self._counts = project.counts().labels
+        self.arrange()
+
+    def _recount(self, sentence: int) -> None:
+        if self.session.project is not None:
+            self._counts = self.session.project.counts().labels
+            self.viewport().update()
+
+    def set_most_rows(self, most: int) -> None:
+        """How many labels are in sight without scrolling."""
+        if most != self._most_rows:
+            self._most_rows = most
+            self.arrange()
+
+    def sizeHint(self) -> QSize:
+        """Room for some labels; more are scrolled."""
+        return QSize(
+            self.look.px(240), self.look.px(_ROW) * min(max(len(self._rows), 2), self._most_rows) + self.look.px(4)
+        )
+
+    def arrange(self) -> None:
+        """Room for the rows."""
+        self.updateGeometry()
+        self.setFixedHeight(self.sizeHint().height())
+        tall = self.look.px(_ROW) * len(self._rows)
+        self.verticalScrollBar().setRange(0, max(0, tall - self.sizeHint().height()))
+        self.verticalScrollBar().setSingleStep(self.look.px(_ROW))
+        self.viewport().update()
+
+    def row_box(self, label: int) -> QRect:
+        """Where the row of a class is in the viewport."""
+        top = self._rows.index(label) * self.look.px(_ROW) - self.verticalScrollBar().value()
+        return QRect(0, top, self.viewport().width(), self.look.px(_ROW))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the rows in sight."""
+        painter = QPainter(self.viewport())
+        painter.fillRect(event.rect(), self.look.c("panel"))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        project, px = self.session.project, self.look.px
+        if project is None:
+            return
+        focus = self.session.focus
+        current = int(focus.row.labels[self.session.cursor]) if focus is not None and focus.length else -1
+        for label in self._rows:
+            box = self.row_box(label)
+            if not box.intersects(event.rect()):
+                continue
+            if label == current:
+                painter.fillRect(box, self.look.c("accent_ground"))
+            swatch = QRectF(px(12), box.y() + px(7), px(12), px(12))
+            if label == project.scheme.outside:
+                painter.setPen(QPen(self.look.c("control"), 1))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                swatch = swatch.adjusted(0.5, 0.5, -0.5, -0.5)
+            else:
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(colour(self.look.label(label, project.scheme.outside)))
+            painter.drawRoundedRect(swatch, 3, 3)
+            right = box.width() - px(12)
+            key = self._keys[label]
+            if key:
+                draw_key(painter, right - key_width(key, self.look), box.center().y() + 1, key, self.look)
+            count = f"{self._counts[label]:,}"
+            painter.setFont(self.look.small)
+            painter.setPen(self.look.c("second"))
+            wide = text_width(count, self.look.small)
+            left = right - px(26) - wide
+            painter.drawText(QRect(left, box.y(), wide + 2, box.height()), Qt.AlignmentFlag.AlignVCenter, count)
+            painter.setFont(self.look.body)
+            painter.setPen(self.look.c("text"))
+            room = left - px(32) - px(8)
+            name = elided(project.scheme.classes[label], self.look.body, room)
+            painter.drawText(QRect(px(32), box.y(), room, box.height()), Qt.AlignmentFlag.AlignVCenter, name)
+
+    def _label_at(self, y: float) -> int | None:
+        row = int(y + self.verticalScrollBar().value()) // self.look.px(_ROW)
+        return self._rows[row] if 0 <= row < len(self._rows) else None
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Label the selected tokens."""
+        label = self._label_at(event.position().y())
+        if event.button() == Qt.MouseButton.LeftButton and label is not None:
+            self.picked.emit(label)
+
+    def tip_at(self, point: QPoint) -> str:
+        """What a click does."""
+        label = self._label_at(point.y())
+        project = self.session.project
+        if label is None or project is None:
+            return ""
+        key = f" ({self._keys[label]})" if self._keys[label] else ""
+        name = project.scheme.classes[label]
+        return f"Label the selected tokens “{name}”{key}. {self._counts[label]:,} tokens have it now."

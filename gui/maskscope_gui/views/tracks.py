@@ -1,0 +1,494 @@
+"""The aligned tracks: one column a position, every lane under it, padding hatched to the right."""
+
+import numpy as np
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QLinearGradient, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QWidget
+
+from maskscope.types import NO_EDIT, NO_LABEL, Floats
+from maskscope_gui.padding_lab import PaddingLab
+from maskscope_gui.session import Focus, Session
+from maskscope_gui.shown import shown
+from maskscope_gui.theme import Style, colour
+from maskscope_gui.views.base import PaintedView, draw_collision, elided, text_width
+from maskscope_gui.views.geometry import Columns
+
+_LANES = ("position", "token", "gold", "predicted", "edited", "probability", "mask", "norm")
+_HEIGHTS = {"position": 22, "token": 24, "gold": 22, "predicted": 22, "edited": 22, "mask": 30, "norm": 40}
+_LEAST_BAR = 64
+_MOST_BAR = 150
+_WIDEST = 132
+
+
+class TracksView(PaintedView):
+    """See the module. Clicking the mask lane masks a real token by hand and shows what moves."""
+
+    def __init__(self, session: Session, lab: PaddingLab, style: Style, parent: QWidget | None = None) -> None:
+        super().__init__(
+            session, style, "Tracks: gold, predicted, edited, probability, mask and norm of each token", parent
+        )
+        self.lab = lab
+        self._columns = Columns((0,))
+        self._texts: list[tuple[str, bool]] = []
+        self._tops: dict[str, int] = {}
+        self._bar = 0
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        session.sentenceChanged.connect(self._show_sentence)
+        session.cursorChanged.connect(self._follow_cursor)
+        session.edited.connect(self._repaint_edited)
+        lab.changed.connect(self.arrange)
+
+    def _repaint_edited(self, sentence: int) -> None:
+        if sentence == self.session.sentence:
+            self.viewport().update()
+
+    def _show_sentence(self) -> None:
+        self._texts = [shown(token) for token in self.session.focus.row.tokens] if self.session.focus else []
+        self.arrange()
+        self.horizontalScrollBar().setValue(0)
+        self._follow_cursor()
+
+    @property
+    def _left(self) -> int:
+        return self.look.px(86)
+
+    @property
+    def _pad_width(self) -> int:
+        return self.look.px(15)
+
+    def arrange(self) -> None:
+        """Lay out columns and lanes."""
+        px = self.look.px
+        widths = [
+            min(max(text_width(text, self.look.small if stand_in else self.look.bold) + px(10), px(28)), px(_WIDEST))
+            for text, stand_in in self._texts
+        ]
+        added = self.lab.setting.added if self.session.focus is not None else 0
+        self._columns = Columns.of([*widths, *[self._pad_width] * added])
+        fixed = sum(px(height) for height in _HEIGHTS.values()) + px(18)
+        self._bar = min(max(self.viewport().height() - fixed, px(_LEAST_BAR)), px(_MOST_BAR))
+        top = px(2)
+        for lane in _LANES:
+            self._tops[lane] = top
+            top += self._bar if lane == "probability" else px(_HEIGHTS[lane])
+        self._tops["end"] = top
+        across, down = self.horizontalScrollBar(), self.verticalScrollBar()
+        across.setRange(0, max(0, self._columns.width + px(12) - self._room()))
+        across.setPageStep(self._room())
+        down.setRange(0, max(0, top + px(14) - self.viewport().height()))
+        down.setPageStep(self.viewport().height())
+        self.viewport().update()
+
+    def _room(self) -> int:
+        return max(1, self.viewport().width() - self._left)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Lay out anew."""
+        super().resizeEvent(event)
+        self.arrange()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """A wheel scrolls along the sentence."""
+        turn = event.angleDelta()
+        step = turn.x() if abs(turn.x()) > abs(turn.y()) else turn.y()
+        self.horizontalScrollBar().setValue(self.horizontalScrollBar().value() - step // 2)
+        self.viewport().update()
+
+    def _follow_cursor(self) -> None:
+        if self.session.cursor < len(self._texts):
+            self._bring(self.session.cursor)
+        self.viewport().update()
+
+    def _bring(self, column: int) -> None:
+        bar, margin = self.horizontalScrollBar(), self.look.px(40)
+        left, right = self._columns.edges[column], self._columns.edges[column + 1]
+        if left - margin < bar.value():
+            bar.setValue(left - margin)
+        elif right + margin > bar.value() + self._room():
+            bar.setValue(right + margin - self._room())
+
+    def show_padding_edge(self) -> None:
+        """Scroll so that the last tokens and the first padded positions are both in sight."""
+        edge = self._columns.edges[len(self._texts)]
+        self.horizontalScrollBar().setValue(edge - self._room() * 2 // 3)
+        self.viewport().update()
+
+    def column_box(self, position: int, lane: str) -> QRect:
+        """Where a position's place in a lane is, in the viewport."""
+        left = self._left - self.horizontalScrollBar().value() + self._columns.edges[position]
+        width = self._columns.edges[position + 1] - self._columns.edges[position]
+        height = self._bar if lane == "probability" else self.look.px(_HEIGHTS[lane])
+        return QRect(left, self._tops[lane] - self.verticalScrollBar().value(), width, height)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the columns in sight."""
+        painter = QPainter(self.viewport())
+        painter.fillRect(event.rect(), self.look.c("panel"))
+        focus = self.session.focus
+        if focus is None or not self._tops:
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        shift = self.horizontalScrollBar().value()
+        painter.translate(0, -self.verticalScrollBar().value())
+        painter.save()
+        painter.setClipRect(self._left, 0, self._room(), self._tops["end"] + self.look.px(20))
+        painter.translate(self._left - shift, 0)
+        seen = self._columns.between(shift, shift + self._room())
+        self._paint_grounds(painter, focus, seen)
+        real = range(seen.start, min(seen.stop, focus.length))
+        self._paint_scale(painter, focus)
+        for position in real:
+            self._paint_column(painter, focus, position)
+        self._paint_mask(painter, focus, seen)
+        self._paint_padding(painter, focus, range(max(seen.start, focus.length), seen.stop))
+        painter.restore()
+        self._paint_edges(painter)
+        self._paint_names(painter)
+        self._paint_strip(painter, focus)
+
+    def _paint_grounds(self, painter: QPainter, focus: Focus, seen: range) -> None:
+        edges, end = self._columns.edges, self._tops["end"]
+        if self._columns.width > edges[focus.length]:
+            painter.setBrushOrigin(edges[focus.length], 0)
+            painter.fillRect(
+                QRectF(edges[focus.length], 0, self._columns.width - edges[focus.length], end), self.look.hatch
+            )
+        first, last = self.session.span
+        if focus.length:
+            if first != last:
+                span = QRectF(edges[first], 0, edges[last + 1] - edges[first], end)
+                painter.fillRect(span, self.look.c("accent_ground"))
+            cursor = self.session.cursor
+            column = QRectF(edges[cursor], 0, edges[cursor + 1] - edges[cursor], end)
+            painter.fillRect(column, self.look.c("accent_ground"))
+        mask = self._mask(focus)
+        for position in range(seen.start, min(seen.stop, focus.length)):
+            if not mask[position]:
+                top = self._tops["probability"]
+                painter.fillRect(
+                    QRectF(
+                        edges[position] + 1, top, edges[position + 1] - edges[position] - 2, self._tops["norm"] - top
+                    ),
+                    self.look.hatch,
+                )
+        if focus.length and first != last:
+            painter.setPen(QPen(self.look.c("accent"), 1))
+            painter.drawLine(
+                QPointF(edges[self.session.cursor] + 0.5, 0), QPointF(edges[self.session.cursor] + 0.5, end)
+            )
+            painter.drawLine(
+                QPointF(edges[self.session.cursor + 1] - 0.5, 0), QPointF(edges[self.session.cursor + 1] - 0.5, end)
+            )
+
+    def _mask(self, focus: Focus) -> np.ndarray:
+        run = self.lab.run
+        return focus.mask if run is None else run.mask[: focus.length]
+
+    def _shown(self, focus: Focus) -> Floats | None:
+        run = self.lab.run
+        if run is not None:
+            return self.session.shown_probability(run.probs_tc)
+        return focus.inside
+
+    def _paint_scale(self, painter: QPainter, focus: Focus) -> None:
+        if self._shown(focus) is None:
+            return
+        low = self._tops["probability"] + self._bar - self.look.px(6)
+        right = self._columns.width
+        painter.setPen(QPen(self.look.c("line"), 1))
+        painter.drawLine(QPointF(0, low + 0.5), QPointF(right, low + 0.5))
+        if self.session.scheme.kind == "binary":
+            height = self._height(self.session.threshold)
+            painter.setPen(QPen(self.look.c("second"), 1, Qt.PenStyle.DotLine))
+            painter.drawLine(QPointF(0, low - height + 0.5), QPointF(right, low - height + 0.5))
+
+    def _height(self, probability: float) -> float:
+        return float(probability) * (self._bar - self.look.px(6) - self.look.px(18))
+
+    def _paint_column(self, painter: QPainter, focus: Focus, position: int) -> None:
+        px = self.look.px
+        left = self._columns.edges[position]
+        width = self._columns.edges[position + 1] - left
+        centred = Qt.AlignmentFlag.AlignCenter
+        at_cursor = position == self.session.cursor
+
+        def box(lane: str) -> QRect:
+            return QRect(left, self._tops[lane], width, px(_HEIGHTS[lane]))
+
+        painter.setFont(self.look.small)
+        painter.setPen(self.look.c("second"))
+        painter.drawText(box("position"), centred, str(position))
+        text, stand_in = self._texts[position]
+        font = self.look.small if stand_in else (self.look.bold if at_cursor else self.look.body)
+        painter.setFont(font)
+        painter.setPen(self.look.c("second" if stand_in else "text"))
+        painter.drawText(box("token"), centred, elided(text, font, width - px(4)))
+        row = focus.row
+        self._paint_label(painter, box("gold"), int(row.gold[position]))
+        if focus.predicted is not None:
+            self._paint_label(painter, box("predicted"), int(focus.predicted[position]))
+        if row.edits[position] != NO_EDIT:
+            self._paint_label(painter, box("edited"), int(row.edits[position]), edit=True)
+        norm_room = px(_HEIGHTS["norm"]) - px(10)
+        largest = float(focus.norms.max()) or 1.0
+        tall = norm_room * float(focus.norms[position]) / largest
+        painter.fillRect(
+            QRectF(left + width / 2 - px(3), self._tops["norm"] + norm_room + px(4) - tall, px(6), tall),
+            self.look.c("norm"),
+        )
+        self._paint_probability(painter, focus, position, left, width)
+
+    def _paint_label(self, painter: QPainter, box: QRect, label: int, *, edit: bool = False) -> None:
+        outside = self.session.scheme.outside
+        px = self.look.px
+        if label == NO_LABEL:
+            return
+        if label == outside and not edit:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(self.look.c("control"))
+            painter.drawEllipse(QPointF(box.center().x() + 0.5, box.center().y() + 0.5), 1.6, 1.6)
+            return
+        code = self.look.label(label, outside)
+        plate = QRectF(box.x() + 2, box.y() + px(3), box.width() - 4, box.height() - px(6))
+        if label == outside:
+            painter.setPen(QPen(self.look.c("second"), 1))
+            painter.setBrush(self.look.c("panel"))
+            ink = self.look.c("second")
+        else:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(colour(code))
+            ink = self.look.ink(code)
+        painter.drawRoundedRect(plate, 3, 3)
+        painter.setFont(self.look.small_bold)
+        painter.setPen(ink)
+        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, self._abbreviated(label, int(plate.width()) - px(4)))
+
+    def _abbreviated(self, label: int, room: int) -> str:
+        name = self.session.scheme.classes[label]
+        while name and text_width(name, self.look.small_bold) > room:
+            name = name[:-1]
+        return name
+
+    def _paint_probability(self, painter: QPainter, focus: Focus, position: int, left: int, width: int) -> None:
+        values = self._shown(focus)
+        if values is None:
+            return
+        px = self.look.px
+        low = self._tops["probability"] + self._bar - px(6)
+        value = float(values[position])
+        tall = self._height(value)
+        if not self._mask(focus)[position]:
+            self._paint_ring(painter, left + width / 2, low - tall)
+            marked = not focus.mask[position]
+            if marked:
+                draw_collision(
+                    painter,
+                    QPointF(left + width / 2, self._tops["probability"] + px(7)),
+                    px(9),
+                    self.look.c("collision"),
+                )
+            return
+        bar = QRectF(left + 2, low - max(tall, 2.0), width - 4, max(tall, 2.0))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(colour(self.look.tint(value)) if value > 0.12 else self._faint(value))
+        painter.drawRoundedRect(bar, 2, 2)
+        painter.setFont(self.look.tiny)
+        painter.setPen(self.look.c("second"))
+        before = None if focus.inside is None else float(focus.inside[position])
+        words = f"{value:.2f}".removeprefix("0")
+        painter.drawText(
+            QRectF(left - px(4), low - tall - px(16), width + px(8), px(14)), Qt.AlignmentFlag.AlignCenter, words
+        )
+        if before is not None and abs(before - value) > 0.005:
+            # What the sentence alone gives: the distance to the bar is what padding, or a hand-set mask, moved.
+            painter.setPen(QPen(self.look.c("fails"), 2))
+            y = low - self._height(before)
+            painter.drawLine(QPointF(left + 2, y), QPointF(left + width - 2, y))
+
+    def _faint(self, value: float) -> object:
+        # The ramp's first steps are as pale as the panel; a low bar must still be seen.
+        return colour(self.look.tint(max(value, 0.22)))
+
+    def _paint_ring(self, painter: QPainter, x: float, y: float) -> None:
+        size = self.look.px(3.5)
+        painter.setBrush(self.look.c("panel"))
+        painter.setPen(QPen(self.look.c("second"), 1.3))
+        painter.drawEllipse(QPointF(x, y), size, size)
+
+    def _paint_mask(self, painter: QPainter, focus: Focus, seen: range) -> None:
+        px = self.look.px
+        mask = self._mask(focus) if self.lab.run is None else self.lab.run.mask
+        painter.setFont(self.look.small_bold)
+        for position in seen:
+            if position >= len(mask):
+                break
+            left = self._columns.edges[position]
+            width = self._columns.edges[position + 1] - left
+            plate = QRectF(left + 1, self._tops["mask"] + px(7), width - 2, px(16))
+            real = position < focus.length
+            if mask[position]:
+                # A padded position that is not masked is the fault this program exists to show.
+                ground = self.look.theme.mask if real else self.look.theme.fails
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(colour(ground))
+                painter.drawRoundedRect(plate, 3, 3)
+                painter.setPen(self.look.ink(ground))
+            else:
+                by_hand = position in self.lab.setting.masked
+                role = "accent" if by_hand else ("collision" if real else "pad_stroke")
+                painter.setPen(QPen(self.look.c(role), 1.6 if real else 1))
+                painter.setBrush(self.look.c("panel"))
+                painter.drawRoundedRect(plate.adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
+                painter.setPen(self.look.c(role) if real else self.look.c("second"))
+            painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, "1" if mask[position] else "0")
+
+    def _paint_padding(self, painter: QPainter, focus: Focus, seen: range) -> None:
+        added = len(self._columns) - focus.length
+        if not added:
+            return
+        px = self.look.px
+        edges = self._columns.edges
+        painter.setFont(self.look.small)
+        painter.setPen(self.look.c("second"))
+        for position in seen:
+            if (position - focus.length) % 4 == 0 and edges[position] + px(30) <= self._columns.width + px(12):
+                box = QRectF(edges[position], self._tops["position"], px(30), px(_HEIGHTS["position"]))
+                painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, str(position))
+        shift = self.horizontalScrollBar().value()
+        left = max(edges[focus.length], shift)
+        room = min(self._columns.width, shift + self._room()) - left
+        words = f"{added} padded position{'s' if added != 1 else ''}"
+        self._plate_text(painter, QRect(left, self._tops["token"], room, px(_HEIGHTS["token"])), words, f"{added} pads")
+        values = self._shown(focus)
+        if values is None or self.lab.run is None:
+            return
+        low = self._tops["probability"] + self._bar - px(6)
+        for position in seen:
+            middle = (edges[position] + edges[position + 1]) / 2
+            self._paint_ring(painter, middle, low - self._height(float(values[position])))
+        padded = values[focus.length :]
+        words = f"{float(padded[0]):.2f} here is not a prediction"
+        if float(padded.max() - padded.min()) > 0.005:
+            words = "what is printed here is not a prediction"
+        highest = low - self._height(float(padded.max())) - px(24)
+        y = max(int(highest), self._tops["probability"] - px(2))
+        self._plate_text(painter, QRect(left, y, room, px(18)), words, "no prediction")
+
+    def _plate_text(self, painter: QPainter, box: QRect, words: str, short: str) -> None:
+        text = next((text for text in (words, short) if text_width(text, self.look.small) + 10 <= box.width()), "")
+        if not text:
+            return
+        wide = text_width(text, self.look.small) + self.look.px(8)
+        plate = QRectF(box.center().x() - wide / 2, box.y() + 1, wide, box.height() - 2)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self.look.c("pad_ground"))
+        painter.drawRoundedRect(plate, 3, 3)
+        painter.setFont(self.look.small)
+        painter.setPen(self.look.c("second"))
+        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
+    def _paint_edges(self, painter: QPainter) -> None:
+        """Fade out where there is more to scroll to, so that no column looks cut off by mistake."""
+        bar, width, end = self.horizontalScrollBar(), self.look.px(28), self._tops["end"]
+        clear = QColor(self.look.c("panel"))
+        clear.setAlpha(0)
+        right = self._left + self._room()
+        for more, start, stop in (
+            (bar.value() > 0, self._left, self._left + width),
+            (bar.value() < bar.maximum(), right, right - width),
+        ):
+            if more:
+                fade = QLinearGradient(start, 0, stop, 0)
+                fade.setColorAt(0, self.look.c("panel"))
+                fade.setColorAt(1, clear)
+                painter.fillRect(QRectF(min(start, stop), 0, width, end), fade)
+
+    def _paint_names(self, painter: QPainter) -> None:
+        px = self.look.px
+        painter.setFont(self.look.body)
+        painter.setPen(self.look.c("second"))
+        for lane in _LANES:
+            height = self._bar if lane == "probability" else px(_HEIGHTS[lane])
+            box = QRect(px(12), self._tops[lane], self._left - px(14), height)
+            painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, lane)
+        if self.session.scores is None:
+            words = "No model yet: train one with Ctrl+T." if self.session.model is None else "Scoring…"
+            box = QRect(self._left, self._tops["probability"], self._room(), self._bar)
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
+
+    def _paint_strip(self, painter: QPainter, focus: Focus) -> None:
+        """Where in the sentence one is: all positions on one line, with a frame around those in sight."""
+        whole = self._columns.width
+        if whole <= self._room():
+            return
+        px = self.look.px
+        top, tall = self._tops["end"] + px(4), px(6)
+        share = (self._room() - px(12)) / whole
+        edge = self._columns.edges[focus.length] * share
+        painter.fillRect(QRectF(self._left, top, edge, tall), self.look.c("accent_ground"))
+        painter.fillRect(QRectF(self._left + edge, top, whole * share - edge, tall), self.look.hatch)
+        cursor = self._columns.edges[self.session.cursor] * share if focus.length else 0
+        painter.fillRect(QRectF(self._left + cursor, top, px(2), tall), self.look.c("accent"))
+        shift = self.horizontalScrollBar().value()
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(self.look.c("second"), 1))
+        painter.drawRoundedRect(
+            QRectF(self._left + shift * share + 0.5, top - 1.5, min(self._room(), whole) * share - 1, tall + 3), 3, 3
+        )
+
+    def _lane_at(self, y: float) -> str:
+        tops = [(self._tops[lane], lane) for lane in (*_LANES, "end")]
+        return next((lane for top, lane in reversed(tops) if y + self.verticalScrollBar().value() >= top), "position")
+
+    def _column_at(self, x: float) -> int | None:
+        return self._columns.at(x - self._left + self.horizontalScrollBar().value()) if x >= self._left else None
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Move the cursor; in the mask lane, mask the token by hand; in the strip, go there."""
+        if event.button() != Qt.MouseButton.LeftButton or self.session.focus is None or not self._tops:
+            return
+        lane = self._lane_at(event.position().y())
+        if lane == "end":
+            self._go_along(event.position().x())
+            return
+        column = self._column_at(event.position().x())
+        if column is None:
+            return
+        if column >= self.session.focus.length:
+            return
+        extend = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        self.session.move_cursor(column, extend=extend)
+        if lane == "mask":
+            self.lab.toggle_masked(column)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Drag a selection over whole tokens."""
+        focus = self.session.focus
+        if not event.buttons() & Qt.MouseButton.LeftButton or focus is None or not self._tops:
+            return
+        if self._lane_at(event.position().y()) == "end":
+            self._go_along(event.position().x())
+            return
+        column = self._column_at(event.position().x())
+        if column is not None and self._lane_at(event.position().y()) != "mask":
+            self.session.move_cursor(min(column, focus.length - 1), extend=True)
+
+    def _go_along(self, x: float) -> None:
+        share = (x - self._left) / max(1, self._room() - self.look.px(12))
+        self.horizontalScrollBar().setValue(int(share * self._columns.width - self._room() / 2))
+        self.viewport().update()
+
+    def tip_at(self, point: QPoint) -> str:
+        """What a lane says at a position."""
+        focus = self.session.focus
+        column = self._column_at(point.x())
+        if focus is None or column is None or not self._tops:
+            return ""
+        if column >= focus.length:
+            return f"Position {column} is padding. What the model prints here is not a prediction."
+        lane = self._lane_at(point.y())
+        if lane == "mask":
+            return "Click to mask this real token and see what moves; again to take the mask off (K)."
+        if lane == "norm":
+            return f"Euclidean norm of the embedding: {focus.norms[column]:.3f}"
+        return f"{self._texts[column][0]}, position {column}"

@@ -1,0 +1,1 @@
+"""Maskscope's data files: icons and the demo."""

@@ -1,0 +1,99 @@
+"""Every test of the window: offscreen, with settings of its own, and nothing left over."""
+
+import os
+
+# Before Qt is imported: the platform is chosen once a process.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import gc
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QSettings
+from PySide6.QtWidgets import QApplication
+
+from maskscope.project import Project, ProjectWriter
+from maskscope.types import Sentence
+from maskscope_gui.theme import LIGHT, Style
+
+SENTENCES = (
+    ("Maya took the night train from Lisbon", "name none none none none none name"),
+    ("She read Middlemarch", "none none name"),
+    ("until Badajoz ️", "none name none"),
+    ("nothing happened", "none none"),
+)
+"""Tokens and gold labels; the last token of the third is a collision."""
+DIM = 6
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Settings in a folder of the test's own, so that no test sees another's, nor the person's."""
+    folder = tmp_path_factory.mktemp("settings")
+    QSettings.setDefaultFormat(QSettings.Format.IniFormat)
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(folder))
+    QCoreApplication.setOrganizationName("Maskscope")
+    QCoreApplication.setApplicationName("maskscope-test")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(qapp: QApplication, _own_settings: None) -> Iterator[None]:
+    """Fail a test after which a window, a thread or a child process is still there."""
+    threads = set(threading.enumerate())
+    yield
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gc.collect()
+    windows = [widget for widget in qapp.topLevelWidgets() if widget.isVisible()]
+    assert windows == [], f"windows left open: {windows}"
+    left = [thread.name for thread in threading.enumerate() if thread not in threads and thread.is_alive()]
+    assert [name for name in left if not name.startswith("Dummy")] == [], "threads left running"
+    assert _children() == [], "processes left running"
+
+
+def _children() -> list[str]:
+    import psutil
+
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(child.cmdline()))
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+@pytest.fixture
+def style(qapp: QApplication) -> Style:
+    """The light theme at 100 %."""
+    return Style(LIGHT, qapp.font())
+
+
+def embed(n_tokens: int, seed: int) -> np.ndarray:
+    """Embeddings (n_tokens, DIM) float32, none of them zero."""
+    rows: np.ndarray = np.random.default_rng(seed).normal(size=(n_tokens, DIM)).astype(np.float32)
+    return rows
+
+
+@pytest.fixture
+def project_folder(tmp_path: Path) -> Path:
+    """A small labelled project with one collision, not open."""
+    target = tmp_path / "small.maskscope"
+    with ProjectWriter(target, DIM, np.dtype(np.float32)) as writer:
+        for seed, (tokens, labels) in enumerate(SENTENCES):
+            rows = embed(len(tokens.split()), seed)
+            if seed == 2:
+                rows[-1] = 0
+            writer.add(Sentence(tuple(tokens.split()), rows, tuple(labels.split())))
+        writer.finish({"source": "small.conll", "lengths_from": "source", "notes": '["Four sentences."]'})
+    return target
+
+
+@pytest.fixture
+def project(project_folder: Path) -> Iterator[Project]:
+    """The small project, open for writing."""
+    with Project.open(project_folder) as opened:
+        yield opened

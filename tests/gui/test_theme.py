@@ -1,0 +1,48 @@
+"""Colours can be read: the floors that the design sets, held against every colour that can occur."""
+
+import pytest
+
+from maskscope_gui.theme import DARK, LIGHT, contrast, label_colour, ramp, text_on, tint
+
+THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+
+
+def test_contrast_is_that_of_wcag():
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+    assert contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.01)
+
+
+@THEMES
+def test_text_on_any_probability_reads_well(theme):
+    assert min(contrast(text_on(step, theme), step) for step in ramp(theme)) >= 4.5
+
+
+@THEMES
+def test_text_on_any_label_reads_well(theme):
+    assert min(contrast(text_on(ground, theme), ground) for ground in theme.labels) >= 4.5
+
+
+@THEMES
+def test_words_and_labels_stand_out_from_the_panel(theme):
+    for role in ("text", "second", "holds", "fails", "collision", "accent"):
+        assert contrast(getattr(theme, role), theme.panel) >= 4.5, role
+    assert min(contrast(label, theme.panel) for label in theme.labels) >= 3
+
+
+@THEMES
+def test_the_ramp_runs_from_end_to_end_and_always_the_same_way(theme):
+    steps = ramp(theme)
+    assert (steps[0], steps[-1]) == (theme.ramp_low, theme.ramp_high)
+    away = [contrast(step, theme.panel) for step in steps[8:]]
+    assert all(later >= earlier - 0.02 for earlier, later in zip(away, away[1:], strict=False))
+
+
+def test_a_number_that_is_none_has_a_colour_all_the_same():
+    assert tint(float("nan"), LIGHT) == LIGHT.ramp_low
+    assert tint(1.0, LIGHT) == LIGHT.ramp_high
+
+
+def test_outside_has_no_colour_of_its_own():
+    assert label_colour(0, 0, LIGHT) == LIGHT.second
+    assert label_colour(1, 0, LIGHT) == LIGHT.labels[0]
+    assert label_colour(0, 2, LIGHT) == LIGHT.labels[0]

@@ -1,0 +1,425 @@
+"""The window as a person uses it: keys and mouse in, what is on the screen and on the disk out."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor
+from pytestqt.qtbot import QtBot
+
+from maskscope.project import Project
+from maskscope.project.demo import write_demo
+from maskscope.types import NO_EDIT
+from maskscope_gui.app import make_window
+from maskscope_gui.main_window import MainWindow
+from maskscope_gui.theme import DARK, LIGHT
+
+Open = Callable[[Path], MainWindow]
+KEY = Qt.Key
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The typed demo, written once."""
+    return write_demo(tmp_path_factory.mktemp("demo") / "demo.maskscope", typed=True)
+
+
+@pytest.fixture
+def demo(written: Path, tmp_path: Path) -> Path:
+    """A demo of the test's own."""
+    return Path(shutil.copytree(written, tmp_path / "demo.maskscope"))
+
+
+@pytest.fixture
+def open_window(qtbot: QtBot) -> Iterator[Open]:
+    """Opens windows on projects, and closes them at the end."""
+    opened = []
+
+    def open_one(path: Path | None) -> MainWindow:
+        window, commands = make_window()
+        opened.append(window)
+        window.resize(1440, 900)
+        if path is not None:
+            assert commands.open(path)
+        window.show()
+        window.activateWindow()
+        window.setFocus()
+        qtbot.waitUntil(window.isActiveWindow)
+        return window
+
+    yield open_one
+    for window in opened:
+        window.close()
+        window.session.close()
+        window.deleteLater()
+
+
+def press(qtbot: QtBot, window: MainWindow, *keys: Qt.Key, shift: bool = False, control: bool = False) -> None:
+    modifier = Qt.KeyboardModifier.NoModifier
+    if shift:
+        modifier |= Qt.KeyboardModifier.ShiftModifier
+    if control:
+        modifier |= Qt.KeyboardModifier.ControlModifier
+    for key in keys:
+        qtbot.keyClick(window, key, modifier)
+
+
+def on_disk(path: Path, sentence: int) -> list[int]:
+    with Project.open(path, read_only=True) as project:
+        return project.sentence(sentence).edits.tolist()
+
+
+def test_a_digit_labels_the_token_and_it_is_on_the_disk_at_once(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.session.reveal(41, 11)
+    assert window.session.focus.row.tokens[11] == "Badajoz"
+    before = window.session.project.counts().labels[2]
+    press(qtbot, window, KEY.Key_2)
+    assert on_disk(demo, 41)[11] == 2
+    assert window.session.project.counts().labels[2] == before + 1
+    assert "edited" in dict((name, value) for name, value, _ in window.token.lines())
+    assert dict((n, v) for n, v, _ in window.token.lines())["edited"].startswith("place by you")
+    assert window.status_line.saved.text().startswith("✓ saved")
+
+
+def test_clear_toggle_and_return_to_gold(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.session.reveal(41, 0)
+    gold = int(window.session.focus.row.gold[0])
+    assert window.session.scheme.classes[gold] == "person"
+    press(qtbot, window, KEY.Key_Backspace)
+    assert window.session.focus.row.labels[0] == 0
+    press(qtbot, window, KEY.Key_Delete)
+    assert window.session.focus.row.labels[0] == gold
+    assert window.session.focus.row.edits[0] == NO_EDIT
+    press(qtbot, window, KEY.Key_Space)
+    assert window.session.focus.row.labels[0] == 0
+    press(qtbot, window, KEY.Key_Space)
+    assert window.session.focus.row.labels[0] == gold
+    press(qtbot, window, KEY.Key_0)
+    assert window.session.focus.row.labels[0] == 0
+
+
+def test_shift_and_arrow_select_a_span_and_one_key_labels_it_as_one_undo_step(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.session.reveal(41, 2)
+    press(qtbot, window, KEY.Key_Right, KEY.Key_Right, shift=True)
+    assert window.session.span == (2, 4)
+    press(qtbot, window, KEY.Key_4)
+    assert window.session.focus.row.labels[2:5].tolist() == [4, 4, 4]
+    press(qtbot, window, KEY.Key_Z, control=True)
+    assert window.session.focus.row.edits.tolist() == [NO_EDIT] * window.session.focus.length
+
+
+def test_enter_accepts_the_sentence_and_shows_the_next(qtbot, open_window, demo):
+    window = open_window(demo)
+    first, second = (int(i) for i in window.session.order[:2])
+    assert window.session.sentence == first
+    press(qtbot, window, KEY.Key_Return)
+    assert window.session.sentence == second
+    with Project.open(demo, read_only=True) as project:
+        assert project.sentence(first).state == "accepted"
+        assert project.sentence(second).state == "unreviewed"
+    assert "1 of 200 reviewed" in window.status_line.reviewed.text()
+
+
+def test_accepting_what_is_right_edits_no_label(qtbot, open_window, demo):
+    window = open_window(demo)
+    first = window.session.sentence
+    press(qtbot, window, KEY.Key_Return)
+    assert set(on_disk(demo, first)) == {NO_EDIT}
+
+
+def test_a_accepts_the_predictions_but_never_at_a_collision(qtbot, open_window, demo):
+    window = open_window(demo)
+    sentence, position = (int(part) for part in window.session.project.collisions()[0])
+    window.session.reveal(sentence, position)
+    press(qtbot, window, KEY.Key_A)
+    focus = window.session.focus
+    real = focus.mask
+    assert (focus.row.labels[real] == focus.predicted[real]).all()
+    assert focus.row.edits[position] == NO_EDIT
+    assert focus.row.state == "unreviewed"
+
+
+def test_tab_goes_to_the_next_doubtful_token(qtbot, open_window, demo):
+    window = open_window(demo)
+    seen = []
+    for _ in range(6):
+        press(qtbot, window, KEY.Key_Tab)
+        focus = window.session.focus
+        assert focus.doubt[window.session.cursor] >= 0.2
+        seen.append((window.session.sentence, window.session.cursor))
+    assert len(set(seen)) == 6
+    press(qtbot, window, KEY.Key_Backtab, shift=True)
+    assert (window.session.sentence, window.session.cursor) == seen[-2]
+
+
+def test_f_flags_and_takes_the_flag_off(qtbot, open_window, demo):
+    window = open_window(demo)
+    press(qtbot, window, KEY.Key_F)
+    assert window.session.focus.row.state == "flagged"
+    press(qtbot, window, KEY.Key_F)
+    assert window.session.focus.row.state == "unreviewed"
+
+
+def test_undo_goes_back_to_the_sentence_it_changes_and_survives_a_restart(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.session.reveal(10, 0)
+    press(qtbot, window, KEY.Key_1)
+    window.session.reveal(20, 0)
+    press(qtbot, window, KEY.Key_2)
+    window.session.reveal(30, 0)
+    press(qtbot, window, KEY.Key_Z, control=True)
+    assert window.session.sentence == 20
+    press(qtbot, window, KEY.Key_Z, control=True)
+    assert window.session.sentence == 10
+    window.close()
+    window.session.close()
+    again = open_window(demo)
+    assert "10" not in again.status_line.undo.text()
+    press(qtbot, again, KEY.Key_Z, control=True, shift=True)
+    assert again.session.sentence == 10
+    assert on_disk(demo, 10)[0] == 1
+    press(qtbot, again, KEY.Key_Y, control=True)
+    assert again.session.sentence == 20
+    assert on_disk(demo, 20)[0] == 2
+
+
+def test_a_click_in_any_view_moves_the_one_cursor(qtbot, open_window, demo):
+    window = open_window(demo)
+    session = window.session
+    session.reveal(41, 0)
+    qtbot.mouseClick(window.reading.viewport(), Qt.MouseButton.LeftButton, pos=window.reading.box_of(6).center())
+    assert session.cursor == 6
+    qtbot.mouseClick(
+        window.tracks.viewport(), Qt.MouseButton.LeftButton, pos=window.tracks.column_box(3, "gold").center()
+    )
+    assert session.cursor == 3
+    other = int(window.batch.batch.ids[0])
+    qtbot.mouseClick(window.batch.viewport(), Qt.MouseButton.LeftButton, pos=window.batch.centre_of(other, 2))
+    assert (session.sentence, session.cursor) == (other, 2)
+    rows = window.list_panel.list
+    row = session.row + 1 if session.row == 0 else session.row - 1
+    box = rows.visualRect(rows.model().index(row, 0))
+    qtbot.mouseClick(rows.viewport(), Qt.MouseButton.LeftButton, pos=box.center())
+    assert session.row == row
+    assert rows.currentIndex().row() == row
+
+
+def test_a_drag_over_the_reading_strip_takes_whole_tokens(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.session.reveal(41, 0)
+    view = window.reading.viewport()
+    start, stop = window.reading.box_of(2), window.reading.box_of(5)
+    qtbot.mousePress(view, Qt.MouseButton.LeftButton, pos=QPoint(start.right() - 1, start.center().y()))
+    qtbot.mouseMove(view, QPoint(stop.left() + 2, stop.center().y()))
+    qtbot.mouseRelease(view, Qt.MouseButton.LeftButton, pos=QPoint(stop.left() + 2, stop.center().y()))
+    window.session.move_cursor(5, extend=True)
+    assert window.session.span == (2, 5)
+
+
+def test_a_click_on_the_palette_labels(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.session.reveal(41, 3)
+    qtbot.mouseClick(
+        window.palette_view.viewport(), Qt.MouseButton.LeftButton, pos=window.palette_view.row_box(3).center()
+    )
+    assert window.session.focus.row.labels[3] == 3
+
+
+def test_padding_is_ignored_with_the_models_mask_and_not_without(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.session.reveal(41)
+    press(qtbot, window, KEY.Key_BracketRight)
+    assert window.lab.setting.added == 13
+    assert window.padding.figure.text() == "0.000000"
+    qtbot.waitUntil(lambda: window.lab.curves is not None, timeout=10_000)
+    assert "every length up to 200" in window.padding.verdict.text()
+    assert window.lab.curves.chosen.shape == (201,)
+    assert window.lab.curves.chosen.max() <= 1e-6
+    assert window.lab.curves.unmasked.max() > 1e-4
+    qtbot.mouseClick(window.padding.sources.button(2), Qt.MouseButton.LeftButton)
+    assert window.padding.figure.text() != "0.000000"
+    assert "✗" in window.padding.verdict.text()
+    assert window.lab.run.mask.all()
+
+
+def test_noise_under_the_models_mask_is_not_masked_and_lengths_mend_it(qtbot, open_window, demo):
+    window = open_window(demo)
+    press(qtbot, window, KEY.Key_X)
+    assert window.lab.setting.fill == "noise"
+    assert window.lab.run.mask.all()
+    assert "Masking only knows" in window.padding.lesson.text()
+    press(qtbot, window, KEY.Key_M)
+    assert window.lab.setting.mask_from == "lengths"
+    assert window.padding.figure.text() == "0.000000"
+
+
+def test_the_slider_moves_by_mouse_and_shows_its_number(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.padding.slider.setValue(57)
+    assert window.padding.added.text() == "57"
+    assert len(window.lab.run.mask) == window.session.focus.length + 57
+
+
+def test_a_click_in_the_mask_lane_masks_a_real_token_and_shows_what_moves(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.session.reveal(41)
+    qtbot.mouseClick(
+        window.tracks.viewport(), Qt.MouseButton.LeftButton, pos=window.tracks.column_box(6, "mask").center()
+    )
+    assert window.lab.setting.masked == {6}
+    assert not window.lab.run.mask[6]
+    assert window.lab.run.largest_change > 1e-4
+    assert "by hand" in window.padding.verdict.text()
+    press(qtbot, window, KEY.Key_K, shift=True)
+    assert window.padding.figure.text() == "0.000000"
+
+
+def test_a_collision_is_explained_where_it_is_seen(qtbot, open_window, demo):
+    window = open_window(demo)
+    press(qtbot, window, KEY.Key_Z)
+    sentence, position = (int(part) for part in window.session.project.collisions()[0])
+    assert (window.session.sentence, window.session.cursor) == (sentence, position)
+    assert "is a collision" in window.reading._note.text()
+    assert window.reading._note.isVisible()
+    lines = {name: value for name, value, _ in window.token.lines()}
+    assert "collision" in lines["mask"]
+    assert "not a prediction" in next(value for name, value in lines.items() if name.startswith("P("))
+    assert lines["predicted"] == "no prediction"
+    assert "2 collisions" in window.status_line.collisions.text()
+
+
+def test_search_shows_the_sentences_that_hold_a_text_and_a_label(qtbot, open_window, demo):
+    window = open_window(demo)
+    press(qtbot, window, KEY.Key_F, control=True)
+    qtbot.keyClicks(window.toolbar.search, "badajoz")
+    qtbot.waitUntil(lambda: window.session.search == "badajoz", timeout=5000)
+    assert 0 < len(window.session.order) < 10
+    assert 41 in window.session.order
+    assert "badajoz" in window.list_panel.chip.text()
+    qtbot.mouseClick(window.list_panel.chip, Qt.MouseButton.LeftButton)
+    assert len(window.session.order) == 200
+    assert window.toolbar.search.text() == ""
+
+
+def test_letters_typed_into_the_search_field_label_nothing(qtbot, open_window, demo):
+    window = open_window(demo)
+    press(qtbot, window, KEY.Key_F, control=True)
+    qtbot.keyClicks(window.toolbar.search, "f1a2")
+    assert window.session.project.n_edits() == 0
+    qtbot.waitUntil(lambda: window.session.search == "f1a2", timeout=5000)
+    assert window.list_panel.empty.isVisible()
+
+
+def test_filters_are_counted_and_keep_the_place(qtbot, open_window, demo):
+    window = open_window(demo)
+    press(qtbot, window, KEY.Key_Return, KEY.Key_Return)
+    here = window.session.sentence
+    window.session.set_filter("unreviewed")
+    assert window.list_panel.count.text() == "198 of 200"
+    assert window.session.sentence == here
+    press(qtbot, window, KEY.Key_Return)
+    assert window.list_panel.count.text() == "197 of 200"
+    window.session.set_filter("flagged")
+    assert window.list_panel.empty.isVisible()
+
+
+def test_every_order_of_the_list(qtbot, open_window, demo):
+    window = open_window(demo)
+    doubts = window.session.facts.doubt[window.session.order]
+    assert (np.diff(doubts) <= 0).all()
+    press(qtbot, window, KEY.Key_S)
+    assert window.session.order.tolist() == list(range(200))
+    press(qtbot, window, KEY.Key_S)
+    assert window.session.facts.lengths[window.session.order[0]] == 60
+    press(qtbot, window, KEY.Key_S)
+    assert window.session.facts.disagreement[window.session.order[0]] >= 1
+
+
+def test_a_second_window_is_read_only_and_says_so(qtbot, open_window, demo):
+    first = open_window(demo)
+    second = open_window(demo)
+    assert "read-only" in second.status_line.saved.text()
+    press(qtbot, second, KEY.Key_1)
+    assert "read-only" in second.status_line.message.text()
+    assert first.session.project.n_edits() == 0
+
+
+def test_light_and_dark_can_be_chosen_and_are_remembered(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.actions_by_id["dark"].trigger()
+    assert _panel_colour(window) == QColor(DARK.panel)
+    window.actions_by_id["light"].trigger()
+    assert _panel_colour(window) == QColor(LIGHT.panel)
+    window.actions_by_id["dark"].trigger()
+    window.close()
+    window.session.close()
+    assert open_window(demo).look.theme is DARK
+
+
+def _panel_colour(window: MainWindow) -> QColor:
+    return window.reading.viewport().grab().toImage().pixelColor(2, 2)
+
+
+def test_a_narrow_window_folds_the_batch_first_and_then_the_right_column(qtbot, open_window, demo):
+    window = open_window(demo)
+    assert window.batch_panel.isVisible()
+    px = window.look.px
+    window.resize(px(1200), px(800))
+    assert not window.batch_panel.isVisible()
+    assert window.padding.isVisible()
+    window.resize(px(1000), px(800))
+    assert not window.padding.isVisible()
+    window.left_tabs.setCurrentIndex(1)
+    assert window.padding.isVisible()
+    window.resize(px(1440), px(900))
+    assert window.batch_panel.isVisible()
+    assert window.padding.isVisible()
+    assert window.list_panel.isVisible()
+
+
+def test_with_no_project_every_way_in_is_shown(qtbot, open_window):
+    window = open_window(None)
+    assert window.start_page.isVisible()
+    assert not window.actions_by_id["accept"].isEnabled()
+    press(qtbot, window, KEY.Key_Return, KEY.Key_1, KEY.Key_Tab)
+
+
+def test_the_place_last_read_comes_back(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.session.reveal(77, 3)
+    window.close()
+    window.session.close()
+    again = open_window(demo)
+    assert (again.session.sentence, again.session.cursor) == (77, 3)
+
+
+def test_end_shows_where_padding_begins_in_a_long_sentence(qtbot, open_window, demo):
+    window = open_window(demo)
+    longest = int(window.session.facts.lengths.argmax())
+    window.session.reveal(longest)
+    edge = window.session.focus.length
+    assert window.tracks.column_box(edge, "mask").left() > window.tracks.viewport().width()
+    press(qtbot, window, KEY.Key_End)
+    assert window.session.cursor == edge - 1
+    assert 0 < window.tracks.column_box(edge, "mask").left() < window.tracks.viewport().width()
+
+
+def test_padding_is_hatched_and_never_tinted(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.session.reveal(41)
+    image = window.tracks.viewport().grab().toImage()
+    box = window.tracks.column_box(window.session.focus.length + 2, "gold")
+    seen = {
+        image.pixelColor(x, y).name().upper()
+        for x in range(box.left() + 1, box.right())
+        for y in range(box.top(), box.bottom())
+    }
+    assert LIGHT.pad_ground in seen
+    assert LIGHT.ramp_high not in seen
+    assert len(seen) > 2
