@@ -142,10 +142,11 @@ class PaddingLab(QObject):
 
     def _drop_curves(self) -> None:
         self._request += 1
-        if self.curves is not None:
-            self.curves = None
+        # A view may go on showing the last curves for the moment until the new ones come: blinking is worse.
+        self.curves = None
+        if self._probe is None:
             self.curvesChanged.emit()
-        if self._probe is not None:
+        else:
             self._rest.start()
 
     def _ask_curves(self) -> None:

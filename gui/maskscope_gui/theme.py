@@ -201,10 +201,14 @@ class Measures:
 
     def __init__(self, font: QFont) -> None:
         self.scale = max(0.75, QFontInfo(font).pixelSize() / 13)
+        self._known: dict[float, int] = {}
 
     def __call__(self, size: float) -> int:
         """`size` pixels of the design, on this system."""
-        return round(size * self.scale)
+        known = self._known.get(size)
+        if known is None:
+            known = self._known[size] = round(size * self.scale)
+        return known
 
 
 class Style:

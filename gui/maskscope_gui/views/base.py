@@ -127,42 +127,41 @@ def draw_collision(painter: QPainter, centre: QPointF, size: float, colour: QCol
 
 def elided(text: str, font: QFont, width: int) -> str:
     """`text` cut with an ellipsis to `width` pixels."""
-    return _elided(text, font.key(), width, _Key(font))
+    return _elided(text, width, _known(font))
 
 
 def text_width(text: str, font: QFont) -> int:
     """The pixels that `text` takes on a line; remembered, since the views ask for the same words again and again."""
-    return _text_width(text, font.key(), _Key(font))
+    return _text_width(text, _known(font))
 
 
-class _Key:
-    """A font that is carried along with its key, and takes no part in comparing."""
-
-    __slots__ = ("font",)
-
-    def __init__(self, font: QFont) -> None:
-        self.font = font
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key)
-
-    def __hash__(self) -> int:
-        return 0
+# Fonts by identity: Style makes each of them once, and asking a QFont for its key costs as much as measuring.
+# The font is kept beside its metrics, so that no other font can come to have its identity.
+_FONTS: dict[int, tuple[QFont, QFontMetrics]] = {}
 
 
-@lru_cache(maxsize=64)
-def _metrics(key: str, font: _Key) -> QFontMetrics:
-    return QFontMetrics(font.font)
+def _known(font: QFont) -> int:
+    identity = id(font)
+    if identity not in _FONTS:
+        _FONTS[identity] = (font, QFontMetrics(font))
+    return identity
 
 
 @lru_cache(maxsize=20_000)
-def _text_width(text: str, key: str, font: _Key) -> int:
-    return _metrics(key, font).horizontalAdvance(text)
+def _text_width(text: str, font: int) -> int:
+    return _FONTS[font][1].horizontalAdvance(text)
 
 
 @lru_cache(maxsize=20_000)
-def _elided(text: str, key: str, width: int, font: _Key) -> str:
-    return _metrics(key, font).elidedText(text, Qt.TextElideMode.ElideRight, width)
+def _elided(text: str, width: int, font: int) -> str:
+    return _FONTS[font][1].elidedText(text, Qt.TextElideMode.ElideRight, width)
+
+
+def recolour(widget: QWidget, code: str) -> None:
+    """Set the colour of a widget's words; Qt restyles even when nothing changes, so that is not asked of it."""
+    sheet = f"color: {code}"
+    if widget.styleSheet() != sheet:
+        widget.setStyleSheet(sheet)
 
 
 class Panel(QWidget):

@@ -12,7 +12,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QWidget
 
-from maskscope_gui.padding_lab import MOST, PaddingLab
+from maskscope_gui.padding_lab import MOST, Curves, PaddingLab
 from maskscope_gui.theme import Style
 
 pg.setConfigOptions(antialias=True)
@@ -37,6 +37,7 @@ class PaddingCurve(QWidget):
         super().__init__(parent)
         self.lab = lab
         self.look = style
+        self._shown: Curves | None = None
         self.setAccessibleName("Largest change at a real token, over 0 to 200 added positions")
         self.plot = plain_plot(style)
         self.plot.setParent(self)
@@ -49,7 +50,7 @@ class PaddingCurve(QWidget):
         self._here = pg.InfiniteLine(angle=90, movable=False)
         self.plot.addItem(self._here)
         self.setFixedHeight(self.sizeHint().height())
-        lab.changed.connect(self.refresh)
+        lab.changed.connect(self._move)
         lab.curvesChanged.connect(self.refresh)
         self.set_look(style)
 
@@ -72,9 +73,13 @@ class PaddingCurve(QWidget):
         px = self.look.px
         self.plot.setGeometry(0, px(18), self.width(), self.height() - px(36))
 
+    def _move(self) -> None:
+        if self.lab.run is not None and self._here.value() != self.lab.setting.added:
+            self._here.setPos(self.lab.setting.added)
+
     def refresh(self) -> None:
         """Draw what the lab has."""
-        curves = self.lab.curves
+        curves = self._shown = self.lab.curves
         self._here.setPos(self.lab.setting.added)
         if curves is None:
             for item in (self._chosen, self._unmasked, self._base):
@@ -95,7 +100,7 @@ class PaddingCurve(QWidget):
         painter = QPainter(self)
         look, px = self.look, self.look.px
         painter.setFont(look.small)
-        curves = self.lab.curves
+        curves = self._shown
         top = QRectF(0, 0, self.width(), px(16))
         low = QRectF(0, self.height() - px(16), self.width(), px(16))
         painter.setPen(look.c("second"))

@@ -18,6 +18,7 @@ from maskscope_gui.actions import printed_key
 from maskscope_gui.padding_lab import FILLS, MOST, SOURCES, TOLERANCE, PaddingLab
 from maskscope_gui.session import Session
 from maskscope_gui.theme import Style
+from maskscope_gui.views.base import recolour
 
 
 class PaddingPanel(QWidget):
@@ -135,14 +136,14 @@ class PaddingPanel(QWidget):
             self.lesson.setText("")
             return
         self.figure.setText(f"{run.largest_change:.6f}")
-        self.figure.setStyleSheet(f"color: {self.look.c('holds' if self.lab.holds else 'fails').name()}")
+        recolour(self.figure, self.look.c("holds" if self.lab.holds else "fails").name())
         words, role = self._verdict()
         self._say(self.verdict, words, role)
         self.lesson.setText(self._lesson())
 
     def _say(self, label: QLabel, words: str, role: str) -> None:
         label.setText(words)
-        label.setStyleSheet(f"color: {self.look.c(role).name()}")
+        recolour(label, self.look.c(role).name())
 
     def _verdict(self) -> tuple[str, str]:
         run, setting, curves = self.lab.run, self.lab.setting, self.lab.curves

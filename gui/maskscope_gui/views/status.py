@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from maskscope_gui.actions import printed_key
 from maskscope_gui.session import Session
 from maskscope_gui.theme import Style
+from maskscope_gui.views.base import recolour
 
 _MESSAGE_MS = 8000
 
@@ -73,7 +74,7 @@ class StatusLine(QWidget):
         """Show one sentence for a while; an error stays until the next one."""
         self.message.setText(words)
         self.message.setToolTip(words)
-        self.message.setStyleSheet(f"color: {self.look.c('fails' if kind == 'error' else 'accent').name()}")
+        recolour(self.message, self.look.c("fails" if kind == "error" else "accent").name())
         if kind == "error":
             self._fade.stop()
         else:
@@ -98,12 +99,12 @@ class StatusLine(QWidget):
         counts = project.counts()
         if project.read_only:
             self.saved.setText("read-only: another window has it open")
-            self.saved.setStyleSheet(f"color: {self.look.c('collision').name()}")
+            recolour(self.saved, self.look.c("collision").name())
         else:
             at = self.session.saved_at
             when = "" if at is None else time.strftime(" %H:%M:%S", time.localtime(at))
             self.saved.setText(f"✓ saved{when}")
-            self.saved.setStyleSheet(f"color: {self.look.c('holds').name()}")
+            recolour(self.saved, self.look.c("holds").name())
         n_edits = project.n_edits()
         self.edits.setText(f"{n_edits:,} edit{'s' if n_edits != 1 else ''}")
         flagged = f", {counts.flagged:,} flagged" if counts.flagged else ""
@@ -112,7 +113,7 @@ class StatusLine(QWidget):
         if n_collisions:
             many = "s" if n_collisions != 1 else ""
             self.collisions.setText(f"▲ {n_collisions:,} collision{many}")
-            self.collisions.setStyleSheet(f"color: {self.look.c('collision').name()}")
+            recolour(self.collisions, self.look.c("collision").name())
             self.collisions.setVisible(True)
         undo, _ = project.next_titles()
         self.undo.setText(f"Undo “{undo}”" if undo else "Nothing to undo")

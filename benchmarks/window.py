@@ -1,0 +1,146 @@
+"""How fast the window is: its start against `import tensorflow`, and its answers against one frame of a screen.
+
+Run in an installed checkout, on a display (or under `xvfb-run`): ``python benchmarks/window.py``. Every number is
+measured in this run; a frame is 16 ms, the bound that the design sets for selecting and for the padding slider.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+FRAME_MS = 16.0
+LABEL_MS = 20.0
+DIM = 2048
+
+
+def make_project(folder: Path, n_sentences: int) -> Path:
+    """A project of D = 2048 with log-normal lengths (mean 22, longest 120), and a tagger with fresh weights."""
+    from maskscope.project import Project, ProjectWriter
+    from maskscope.runs import RunInfo, TrainSettings
+    from maskscope.tagger import keras_model, packed
+    from maskscope.tagger.spec import TaggerSpec
+    from maskscope.types import Sentence
+
+    path = folder / "wide.maskscope"
+    rng = np.random.default_rng(0)
+    with ProjectWriter(path, DIM, np.dtype(np.float16)) as writer:
+        for length in rng.lognormal(2.9, 0.6, n_sentences).clip(1, 120).astype(int).tolist():
+            tokens = tuple(f"token{i}" for i in range(length))
+            labels = tuple(rng.choice(["O", "name"], length, p=[0.85, 0.15]).tolist())
+            writer.add(Sentence(tokens, rng.normal(0, 1, (length, DIM)).astype(np.float16), labels))
+        scheme = writer.finish({"source": "made", "lengths_from": "source", "notes": "[]"})
+    with Project.open(path) as project:
+        model = project.new_model_folder()
+        keras_model.save(keras_model.build(TaggerSpec(scheme, DIM)), model / "model.keras")
+        tagger = packed.load(model / "model.keras")
+        tagger.save_npz(model / "weights.npz")
+        run = RunInfo("BiLSTM 10", time.time(), TrainSettings(), scheme, DIM)
+        (model / "run.json").write_text(run.to_json(), encoding="utf-8")
+        np.save(model / "scores.npy", tagger.score(project.embeddings, project.offsets))
+        project.adopt_model(model)
+    return path
+
+
+def seconds(command: list[str], rounds: int, environment: dict[str, str]) -> float:
+    """Median wall time of a command."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def start_times(project: Path, rounds: int) -> list[tuple[str, float]]:
+    """Seconds of `import tensorflow`, and of the program from its start to a painted window and out again."""
+    environment = {**os.environ, "MASKSCOPE_QUIT_WHEN_PAINTED": "1"}
+    window = [sys.executable, "-m", "maskscope", str(project)]
+    peer = [sys.executable, "-c", "import tensorflow"]
+    seconds(window, 1, environment)
+    seconds(peer, 1, environment)
+    return [
+        ("import tensorflow", seconds(peer, rounds, environment)),
+        ("window painted", seconds(window, rounds, environment)),
+    ]
+
+
+def answer_times(path: Path, rounds: int) -> list[tuple[str, list[float], float]]:
+    """Milliseconds from the call to the end of painting, for what a hand does most."""
+    from PySide6.QtCore import QCoreApplication
+
+    from maskscope_gui.app import make_application, make_window
+
+    make_application()
+    window, commands = make_window()
+    window.session.open(path)
+    window.add_curve()
+    window.resize(1440, 900)
+    window.show()
+    rows = []
+
+    def measure(name: str, act: Callable[[int], object], bound: float) -> None:
+        times = []
+        for turn in range(rounds):
+            # Time for the curve of the last turn, which is computed beside the window.
+            until = time.perf_counter() + 0.25
+            while time.perf_counter() < until:
+                QCoreApplication.processEvents()
+                time.sleep(0.005)
+            start = time.perf_counter()
+            act(turn)
+            QCoreApplication.processEvents()
+            times.append(1000 * (time.perf_counter() - start))
+        rows.append((name, times, bound))
+
+    measure("select the next sentence", lambda turn: window.session.select_row(turn + 1), FRAME_MS)
+    measure("move the padding slider one step", lambda turn: window.lab.set_added(turn + 1), FRAME_MS)
+    measure("the same, filled with noise, no mask", lambda turn: _noise(window, turn), FRAME_MS)
+    measure("set a label, durable and painted", lambda turn: window.session.set_label(turn % 2), LABEL_MS)
+    commands.close()
+    window.close()
+    window.session.close()
+    return rows
+
+
+def _noise(window: object, turn: int) -> None:
+    lab = window.lab  # type: ignore[attr-defined]
+    if turn == 0:
+        lab.set_fill("noise")
+        lab.set_mask_from("none")
+    lab.set_added(100 + turn)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--sentences", type=int, default=1000)
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp())
+    try:
+        project = make_project(folder, arguments.sentences)
+        starts = start_times(project, 5)
+        print(f"| start, D = {DIM}, {arguments.sentences:,} sentences | s | of import tensorflow |\n|---|---|---|")
+        for name, value in starts:
+            print(f"| {name} | {value:.2f} | {value / starts[0][1]:.2f} |")
+        print("\n| answer | median ms | 95 of 100 ms | median of its bound |\n|---|---|---|---|")
+        for name, times, bound in answer_times(project, arguments.rounds):
+            high = float(np.percentile(times, 95))
+            print(
+                f"| {name} | {statistics.median(times):.1f} | {high:.1f} | {statistics.median(times) / bound:.2f} of {bound:.0f} |"
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

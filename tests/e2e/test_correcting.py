@@ -1,0 +1,93 @@
+"""Open the demo, correct a label, undo, redo, correct again, quit, reopen, export: in the real program."""
+
+import json
+import sqlite3
+import time
+from pathlib import Path
+
+from maskscope.project import Project
+
+BADAJOZ = (41, 11)
+"""A name of the demo that its labels miss: sentence and position."""
+
+
+def label(path: Path, sentence: int, position: int) -> str:
+    with Project.open(path, read_only=True) as project:
+        return project.scheme.classes[int(project.sentence(sentence).labels[position])]
+
+
+def edits(path: Path) -> int:
+    with sqlite3.connect(f"{path.as_uri()}/project.sqlite?mode=ro", uri=True) as db:
+        return int(db.execute("SELECT count(*) FROM edit").fetchone()[0])
+
+
+def find(person, words):
+    """Search for a text, which shows its first sentence, and go back to the sentences."""
+    person.keys("ctrl+f")
+    person.type(words)
+    time.sleep(1)
+    person.keys("Return", "ctrl+Home", "Home")
+
+
+def test_a_persons_whole_way_from_the_demo_to_an_export(person, tmp_path):
+    demo = tmp_path / "demo.maskscope"
+    person.command("demo", str(demo), "--typed")
+    assert label(demo, *BADAJOZ) == "none"
+
+    person.open(str(demo))
+    find(person, "until badajoz")
+    person.keys(*["Right"] * BADAJOZ[1])
+    person.keys("2")
+    person.wait_for(lambda: label(demo, *BADAJOZ) == "place", "the label")
+    person.keys("ctrl+z")
+    person.wait_for(lambda: label(demo, *BADAJOZ) == "none", "the undo")
+    person.keys("ctrl+shift+z")
+    person.wait_for(lambda: label(demo, *BADAJOZ) == "place", "the redo")
+    person.keys("Home", "shift+Right", "4")
+    person.wait_for(lambda: label(demo, BADAJOZ[0], 1) == "work", "the span")
+    assert label(demo, BADAJOZ[0], 0) == "work"
+    person.keys("Return")
+    person.wait_for(lambda: edits(demo) == 5, "the sentence to be accepted")
+    person.quit()
+
+    person.open(str(demo))
+    person.keys("ctrl+z", "ctrl+z")
+    person.wait_for(lambda: label(demo, BADAJOZ[0], 1) == "none", "an undo after a restart")
+    person.keys("ctrl+shift+z")
+    person.wait_for(lambda: label(demo, BADAJOZ[0], 1) == "work", "a redo after a restart")
+    person.quit()
+
+    out = tmp_path / "out.jsonl"
+    person.command("export", str(demo), str(out), "--format", "jsonl", "--labels", "edited")
+    lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == 200
+    changed = lines[BADAJOZ[0]]
+    assert changed["tokens"][BADAJOZ[1]] == "Badajoz"
+    assert changed["labels"][:2] == ["work", "work"]
+    assert changed["labels"][BADAJOZ[1]] == "place"
+    assert [place for place, edited in enumerate(changed["edited"]) if edited] == [0, 1, BADAJOZ[1]]
+    assert all(line["labels"] == line["gold"] for line in lines if line is not changed)
+
+
+def test_every_edit_that_was_shown_is_there_after_the_program_is_killed(person, tmp_path):
+    demo = tmp_path / "demo.maskscope"
+    person.command("demo", str(demo))
+    person.open(str(demo))
+    person.keys("ctrl+Home", *["Right", "space"] * 6)
+    person.wait_for(lambda: edits(demo) >= 6, "six edits")
+    person.kill()
+    kept = edits(demo)
+    assert kept >= 6
+    person.open(str(demo))
+    person.keys("ctrl+z")
+    person.wait_for(lambda: edits(demo) == kept + 1, "an undo after the crash")
+    person.quit()
+
+
+def test_with_nothing_to_open_the_demo_is_shown(person):
+    person.open()
+    person.keys("Tab", "space")
+    found = list(Path(person._environment["XDG_DATA_HOME"]).rglob("project.sqlite"))
+    assert len(found) == 1
+    person.wait_for(lambda: edits(found[0].parent) == 1, "an edit in the demo")
+    person.quit()
