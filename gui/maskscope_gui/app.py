@@ -8,11 +8,14 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from maskscope_gui.commands import Commands
+from maskscope_gui.desk import Desk
 from maskscope_gui.main_window import MainWindow
 from maskscope_gui.padding_lab import PaddingLab
 from maskscope_gui.session import Session
 from maskscope_gui.settings import Settings
 from maskscope_gui.theme import Theme
+
+_WORKER_AFTER_MS = 1200
 
 
 def make_application() -> QApplication:
@@ -45,6 +48,7 @@ def run(project: Path | None) -> int:
     """
     app = make_application()
     window, commands = make_window()
+    desk = Desk(window, commands)
     if project is not None:
         from maskscope.project import Project
 
@@ -56,15 +60,17 @@ def run(project: Path | None) -> int:
             commands.open_demo()
     if not window.restored:
         window.resize(window.look.px(1440), window.look.px(900))
-    window.painted.connect(lambda: QTimer.singleShot(0, lambda: _after_first_picture(window, commands)))
+    window.painted.connect(lambda: QTimer.singleShot(0, lambda: _after_first_picture(window, desk)))
     window.show()
     return app.exec()
 
 
-def _after_first_picture(window: MainWindow, commands: Commands) -> None:
+def _after_first_picture(window: MainWindow, desk: Desk) -> None:
     if os.environ.get("MASKSCOPE_QUIT_WHEN_PAINTED"):
         # For the benchmark of the start: the time to here is the time to the first picture.
         print("painted", flush=True)
         window.close()
         return
     window.add_curve()
+    # TensorFlow takes seconds of both cores: it begins once the person has had a first look.
+    QTimer.singleShot(_WORKER_AFTER_MS, desk.client.start)

@@ -137,7 +137,7 @@ QRadioButton::indicator {{ border-radius: 7px; }}
 QCheckBox::indicator:checked {{
     background: {accent}; border-color: {accent}; image: url("{icons}/check-{name}.svg");
 }}
-QRadioButton::indicator:checked {{ background: {accent}; border: 4px solid {panel}; outline: 1px solid {accent}; }}
+QRadioButton::indicator:checked {{ width: 7px; height: 7px; background: {panel}; border: 4px solid {accent}; }}
 QCheckBox::indicator:disabled, QRadioButton::indicator:disabled {{ border-color: {line}; background: {window}; }}
 """
 

@@ -43,7 +43,8 @@ def test_one_object_a_sentence(tmp_path: Path) -> None:
         "labels": ["name", None],
         "gold": ["O", None],
         "predicted": ["name", "O"],
-        "probabilities": [{"O": 0.1, "name": 0.9}, {"O": 1.0, "name": 1e-07}],
+        "probabilities": [[0.1, 0.9], [1.0, 1e-07]],
+        "classes": ["O", "name"],
         "mask": [True, False],
         "edited": [True, False],
         "state": "flagged",
@@ -56,14 +57,14 @@ def test_one_object_a_sentence(tmp_path: Path) -> None:
 def test_a_binary_head_gives_the_probability_of_its_label(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     export(path, [sentence(np.array([[0.25], [0.5]], dtype=np.float32))], "jsonl", ("O", "name"))
-    assert json.loads(path.read_text(encoding="utf-8"))["probabilities"] == [{"name": 0.25}, {"name": 0.5}]
+    assert json.loads(path.read_text(encoding="utf-8"))["probabilities"] == [[0.25], [0.5]]
 
 
 def test_probabilities_keep_every_bit(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     probs = np.random.default_rng(0).random((2, 1)).astype(np.float32)
     export(path, [sentence(probs)], "jsonl", ("O", "name"))
-    back = [row["name"] for row in json.loads(path.read_text(encoding="utf-8"))["probabilities"]]
+    back = [row[0] for row in json.loads(path.read_text(encoding="utf-8"))["probabilities"]]
     assert np.array_equal(np.array(back, dtype=np.float32), probs[:, 0])
 
 

@@ -580,3 +580,17 @@ def test_labels_of_a_run_keep_their_type(folder: Path) -> None:
     with Project.open(folder) as project:
         labels: Labels = project.sentence(0).labels
         assert labels.dtype == np.int16
+
+
+def test_opening_takes_away_what_a_killed_training_left(tmp_path: Path) -> None:
+    target = tmp_path / "left.maskscope"
+    with ProjectWriter(target, 2, np.dtype(np.float32)) as writer:
+        writer.add(Sentence(("a",), np.ones((1, 2), dtype=np.float32)))
+        writer.finish({})
+    with Project.open(target) as project:
+        left = project.new_model_folder()
+        (left / "model.keras").write_bytes(b"half")
+        with Project.open(target, read_only=True):
+            assert left.exists()
+    with Project.open(target):
+        assert not left.exists()

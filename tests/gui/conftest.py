@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QSettings
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSettings, Signal
 from PySide6.QtWidgets import QApplication
 
 from maskscope.project import Project, ProjectWriter
+from maskscope.project.demo import write_demo
 from maskscope.types import Sentence
+from maskscope_gui.session import Session
 from maskscope_gui.theme import LIGHT, Style
 
 SENTENCES = (
@@ -97,3 +99,55 @@ def project(project_folder: Path) -> Iterator[Project]:
     """The small project, open for writing."""
     with Project.open(project_folder) as opened:
         yield opened
+
+
+@pytest.fixture
+def session(project_folder: Path) -> Iterator[Session]:
+    """A session with the small project open."""
+    opened = Session()
+    opened.open(project_folder)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def demo_session(tmp_path: Path) -> Iterator[Session]:
+    """A session with the demo open, which has a model and its scores."""
+    opened = Session()
+    opened.open(write_demo(tmp_path / "demo.maskscope"))
+    yield opened
+    opened.close()
+
+
+class ScriptedClient(QObject):
+    """Stands where the worker's client stands; the test says what the worker answers."""
+
+    stateChanged = Signal(str)
+    ready = Signal(str, str)
+    progressed = Signal(int, int, int, str)
+    figured = Signal(int, str, int, float)
+    done = Signal(int, object)
+    failed = Signal(int, str)
+    cancelled = Signal(int)
+    late = Signal(int, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = "ready"
+        self.requests: list[tuple[str, dict[str, object]]] = []
+        self.stopped: list[int] = []
+
+    def request(self, job: str, **arguments: object) -> int:
+        """Note it; ids count from 1."""
+        self.requests.append((job, arguments))
+        return len(self.requests)
+
+    def cancel(self, request_id: int) -> None:
+        """Note it."""
+        self.stopped.append(request_id)
+
+
+@pytest.fixture
+def client(qapp: QApplication) -> ScriptedClient:
+    """A worker that answers as the test says."""
+    return ScriptedClient()

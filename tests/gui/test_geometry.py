@@ -54,8 +54,8 @@ def test_every_pixel_belongs_to_the_column_that_covers_it(widths, data):
 
 def test_columns_in_sight():
     columns = Columns.of([10, 10, 10])
-    assert columns.between(0, 10) == range(0, 1)
-    assert columns.between(5, 15) == range(0, 2)
+    assert columns.between(0, 10) == range(1)
+    assert columns.between(5, 15) == range(2)
     assert columns.between(25, 100) == range(2, 3)
     assert columns.between(30, 100) == range(0)
 

@@ -7,7 +7,15 @@ from maskscope_gui.shown import reads_right_to_left, shown
 
 @pytest.mark.parametrize(
     ("token", "words"),
-    [("", "empty"), (" ", "␣"), ("\t", "⇥"), ("\n", "⏎"), ("\ufe0f", "U+FE0F"), ("\u200d", "U+200D"), ("\u0301", "U+0301")],
+    [
+        ("", "empty"),
+        (" ", "␣"),
+        ("\t", "⇥"),
+        ("\n", "⏎"),
+        ("\ufe0f", "U+FE0F"),
+        ("\u200d", "U+200D"),
+        ("\u0301", "U+0301"),
+    ],
 )
 def test_what_cannot_be_seen_is_named(token, words):
     assert shown(token) == (words, True)

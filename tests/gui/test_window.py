@@ -204,10 +204,8 @@ def test_a_click_in_any_view_moves_the_one_cursor(qtbot, open_window, demo):
     assert (session.sentence, session.cursor) == (other, 2)
     rows = window.list_panel.list
     row = session.row + 1 if session.row == 0 else session.row - 1
-    box = rows.visualRect(rows.model().index(row, 0))
-    qtbot.mouseClick(rows.viewport(), Qt.MouseButton.LeftButton, pos=box.center())
+    qtbot.mouseClick(rows.viewport(), Qt.MouseButton.LeftButton, pos=rows.row_box(row).center())
     assert session.row == row
-    assert rows.currentIndex().row() == row
 
 
 def test_a_drag_over_the_reading_strip_takes_whole_tokens(qtbot, open_window, demo):

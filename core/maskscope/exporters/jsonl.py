@@ -18,8 +18,8 @@ _LINE_ENDS = str.maketrans({c: f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"})
 def write(path: Path, sentences: Iterable[LabelledSentence], classes: tuple[str, ...], job: Job) -> int:
     """Write `sentences`, one object each, and return how many there were.
 
-    `classes` are the label names; the columns of `probabilities` are all of them, or the last one alone when
-    there is one column (the binary head).
+    `classes` are the label names; the columns of `probabilities` are all of them, or the last one alone
+    when there is one column (the binary head); the key "classes" names them.
     Raises ExportError when something can't be written, Cancelled from `job`.
     """
 
@@ -52,6 +52,7 @@ def _value(s: LabelledSentence, classes: tuple[str, ...], path: Path) -> dict[st
         "gold": list(s.gold),
         "predicted": None if s.predicted is None else list(s.predicted),
         "probabilities": None if s.probabilities is None else _probabilities(s, s.probabilities, classes, path),
+        "classes": None if s.probabilities is None else list(_columns(s.probabilities, classes)),
         "mask": [bool(real) for real in s.mask],
         "edited": [bool(edited) for edited in s.edited],
         "state": s.reviewed,
@@ -59,12 +60,9 @@ def _value(s: LabelledSentence, classes: tuple[str, ...], path: Path) -> dict[st
     }
 
 
-def _probabilities(
-    s: LabelledSentence, probs_tc: Floats, classes: tuple[str, ...], path: Path
-) -> list[dict[str, float]]:
+def _probabilities(s: LabelledSentence, probs_tc: Floats, classes: tuple[str, ...], path: Path) -> list[list[float]]:
     n_outputs = probs_tc.shape[1] if probs_tc.ndim == 2 else 0
-    names = classes[-1:] if n_outputs == 1 else classes
-    if n_outputs != len(names):
+    if n_outputs != len(_columns(probs_tc, classes)):
         raise ExportError(
             "probabilities don't fit the labels",
             file=path,
@@ -73,9 +71,9 @@ def _probabilities(
             received=f"shape {probs_tc.shape}",
         )
     texts = probs_tc.astype("float32").astype("U32")
-    rows = [dict(zip(names, map(float, row), strict=True)) for row in texts.tolist()]
+    rows = [[float(value) for value in row] for row in texts.tolist()]
     for position, row in enumerate(rows):
-        for value in row.values():
+        for value in row:
             if not math.isfinite(value):
                 raise ExportError(
                     f"the probability at position {position} is no number",
@@ -85,6 +83,10 @@ def _probabilities(
                     received=str(value),
                 )
     return rows
+
+
+def _columns(probs_tc: Floats, classes: tuple[str, ...]) -> tuple[str, ...]:
+    return classes[-1:] if probs_tc.ndim == 2 and probs_tc.shape[1] == 1 else classes
 
 
 def _read_back(path: Path) -> Iterator[object]:

@@ -97,6 +97,8 @@ class Project:
                     expected=f"version {schema.VERSION}",
                     received=f"version {version}",
                 )
+            if lock is not None:
+                _sweep(path)
             return cls(path, db, lock)
         except BaseException as error:
             if db is not None:
@@ -521,14 +523,17 @@ class Project:
                 expected=str(expected),
                 received=str(probs_nc.shape),
             )
-        doubts = model.scheme.doubt(probs_nc)
-        # A masked token has no prediction to be in doubt about.
-        doubts[self._masked_rows(model.mask_value)] = 0
-        doubt = _largest(doubts, self.offsets)
-        _write_array(self.path / "scores" / f"{model_id}.doubt.npy", doubt)
+        _write_array(self.path / "scores" / f"{model_id}.doubt.npy", self.largest_doubts(model, probs_nc))
         _write_array(self.path / "scores" / f"{model_id}.npy", probs_nc.astype(np.float32, copy=False))
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO score VALUES (?, ?, ?)", (model_id, self.fingerprint, time.time()))
+
+    def largest_doubts(self, model: ModelRecord, probs_nc: Floats) -> Floats:
+        """Each sentence's largest doubt (n_sentences,) over the tokens that the model does not mask."""
+        doubts = model.scheme.doubt(probs_nc)
+        # A masked token has no prediction to be in doubt about.
+        doubts[self._masked_rows(model.mask_value)] = 0
+        return _largest(doubts, self.offsets)
 
     def _masked_rows(self, mask_value: float | None) -> npt.NDArray[np.int64]:
         if mask_value == 0:
@@ -557,6 +562,14 @@ class Project:
         except (OSError, ValueError, EOFError):
             return None
         return np.asarray(array) if array.shape == shape else None
+
+
+def _sweep(path: Path) -> None:
+    """Take away what training or scoring left half-made when its process was killed; the lock says nobody is at it."""
+    for folder in (path / "models").glob(".partial-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (path / "scores").glob("*.partial"):
+        file.unlink(missing_ok=True)
 
 
 def _row(row: tuple[int, str, str, bytes | None, bytes | None, int, str | None]) -> SentenceRow:

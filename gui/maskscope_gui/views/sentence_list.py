@@ -1,82 +1,153 @@
-"""The list of sentences: text, doubt, the lane thumbnail, review state."""
+"""The list of sentences: text, doubt, the lane thumbnail, review state.
+
+Painted by itself: Qt's own list view asks its model about every row on each layout, and a million rows must
+cost no more than the twenty in sight.
+"""
 
 import numpy as np
-from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPen
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QFrame,
-    QListView,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QWidget,
-)
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QWidget
 
-from maskscope_gui.models.sentence_list import SENTENCE, SentenceListModel, sentence_text
 from maskscope_gui.session import Session
+from maskscope_gui.shown import shown
 from maskscope_gui.theme import Style, colour
-from maskscope_gui.views.base import draw_collision, elided, text_width
+from maskscope_gui.views.base import PaintedView, draw_collision, elided, text_width
 
 _ROW = 48
 _LEFT = 52
 _LANE = 160
+_TOKENS_SHOWN = 40
 
 
-class SentenceDelegate(QStyledItemDelegate):
-    """Paints one row."""
+def sentence_text(tokens: tuple[str, ...]) -> str:
+    """The start of a sentence on one line."""
+    return " ".join(shown(token)[0] for token in tokens[:_TOKENS_SHOWN])
 
-    def __init__(self, session: Session, style: Style, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._session = session
-        self.look = style
+
+class SentenceList(PaintedView):
+    """Follows the session's selection, and sets it. Only the rows in sight are read and painted."""
+
+    def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
+        super().__init__(session, style, "Sentences", parent)
         self._positions = 18
+        self._hover = -1
+        session.sentenceChanged.connect(self._follow)
+        session.orderChanged.connect(self._follow)
+        session.projectChanged.connect(self._measure)
+        session.modelChanged.connect(self.viewport().update)
+        session.edited.connect(self._repaint_sentence)
 
-    def measure(self) -> None:
+    def _measure(self) -> None:
         """How many positions the thumbnails show: as many as nineteen of twenty sentences have."""
-        lengths = self._session.facts.lengths if self._session.facts is not None else np.zeros(0)
+        lengths = self.session.facts.lengths if self.session.facts is not None else np.zeros(0)
         self._positions = max(18, int(np.percentile(lengths, 95))) if len(lengths) else 18
+        self.arrange()
 
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        """One height for all, so that a million rows cost nothing."""
-        return QSize(self.look.px(240), self.look.px(_ROW))
+    def arrange(self) -> None:
+        """Set the scroll range to the number of rows."""
+        bar, tall = self.verticalScrollBar(), self.look.px(_ROW)
+        bar.setRange(0, max(0, tall * len(self.session.order) - self.viewport().height()))
+        bar.setPageStep(self.viewport().height())
+        bar.setSingleStep(tall)
+        self.viewport().update()
 
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        """Paint."""
-        sentence = index.data(SENTENCE)
-        if sentence is None or self._session.facts is None:
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another page size."""
+        super().resizeEvent(event)
+        self.arrange()
+
+    def _follow(self) -> None:
+        self.arrange()
+        row, bar, tall = self.session.row, self.verticalScrollBar(), self.look.px(_ROW)
+        if row >= 0:
+            if row * tall < bar.value():
+                bar.setValue(row * tall)
+            elif (row + 1) * tall > bar.value() + self.viewport().height():
+                bar.setValue((row + 1) * tall - self.viewport().height())
+            self.setAccessibleDescription(sentence_text(self.session.row_of(self.session.sentence).tokens))
+
+    def _repaint_sentence(self, sentence: int) -> None:
+        if sentence == self.session.sentence and self.session.row >= 0:
+            self.viewport().update(self.row_box(self.session.row))
+        else:
+            self.viewport().update()
+
+    def rows_a_page(self) -> int:
+        """How many rows are in sight."""
+        return max(1, self.viewport().height() // self.look.px(_ROW))
+
+    def row_box(self, row: int) -> QRect:
+        """Where a row is in the viewport."""
+        tall = self.look.px(_ROW)
+        return QRect(0, row * tall - self.verticalScrollBar().value(), self.viewport().width(), tall)
+
+    def row_at(self, y: float) -> int:
+        """The row at a height of the viewport; -1 below the last."""
+        row = int(y + self.verticalScrollBar().value()) // self.look.px(_ROW)
+        return row if 0 <= row < len(self.session.order) else -1
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Show the sentence that was clicked."""
+        row = self.row_at(event.position().y())
+        if row >= 0 and event.button() == Qt.MouseButton.LeftButton:
+            self.session.select_row(row)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Light up the row under the mouse."""
+        self._light(self.row_at(event.position().y()))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Back to rest."""
+        self._light(-1)
+
+    def _light(self, row: int) -> None:
+        if row != self._hover:
+            self._hover = row
+            self.viewport().update()
+
+    def tip_at(self, point: QPoint) -> str:
+        """The whole sentence, as far as it fits a tooltip."""
+        row = self.row_at(point.y())
+        if row < 0:
+            return ""
+        return sentence_text(self.session.row_of(int(self.session.order[row])).tokens)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the rows that need it."""
+        painter = QPainter(self.viewport())
+        painter.fillRect(event.rect(), self.look.c("panel"))
+        if self.session.facts is None:
             return
-        look, px = self.look, self.look.px
-        row = self._session.row_of(sentence)
-        box: QRect = option.rect
-        state = option.state
-        painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        selected = bool(state & QStyle.StateFlag.State_Selected)
-        if selected:
+        tall = self.look.px(_ROW)
+        shift = self.verticalScrollBar().value()
+        first = (event.rect().top() + shift) // tall
+        last = min((event.rect().bottom() + shift) // tall + 1, len(self.session.order))
+        for row in range(max(first, 0), last):
+            self._paint_row(painter, self.row_box(row), row)
+
+    def _paint_row(self, painter: QPainter, box: QRect, row_number: int) -> None:
+        session, look, px = self.session, self.look, self.look.px
+        assert session.facts is not None
+        sentence = int(session.order[row_number])
+        row = session.row_of(sentence)
+        if row_number == session.row:
             painter.fillRect(box, look.c("accent_ground"))
             painter.fillRect(QRect(box.x(), box.y(), px(3), box.height()), look.c("accent"))
-        elif state & QStyle.StateFlag.State_MouseOver:
+        elif row_number == self._hover:
             painter.fillRect(box, look.c("hover"))
-        painter.setPen(QPen(look.c("line"), 1))
-        painter.drawLine(box.bottomLeft(), box.bottomRight())
+        painter.fillRect(QRect(box.x(), box.bottom(), box.width(), 1), look.c("line"))
         middle = Qt.AlignmentFlag.AlignVCenter
         top = QRect(box.x(), box.y() + px(4), box.width(), px(22))
         painter.setFont(look.small)
         painter.setPen(look.c("second"))
-        painter.drawText(
-            top.adjusted(px(12), 0, 0, 0),
-            middle,
-            elided(str(sentence), look.small, px(38)),
-        )
-        doubt = self._session.facts.doubt
+        painter.drawText(top.adjusted(px(12), 0, 0, 0), middle, elided(str(sentence), look.small, px(40)))
+        doubt = session.facts.doubt
         right = px(12)
         if doubt is not None:
-            painter.drawText(
-                top.adjusted(0, 0, -px(12), 0), middle | Qt.AlignmentFlag.AlignRight, f"{doubt[sentence]:.2f}"
-            )
+            words = f"{doubt[sentence]:.2f}"
+            painter.drawText(top.adjusted(0, 0, -px(12), 0), middle | Qt.AlignmentFlag.AlignRight, words)
             right = px(48)
         painter.setFont(look.body)
         painter.setPen(look.c("text"))
@@ -86,7 +157,6 @@ class SentenceDelegate(QStyledItemDelegate):
         lane = QRectF(box.x() + px(_LEFT), box.y() + px(30), min(px(_LANE), box.width() - px(_LEFT) - px(90)), px(9))
         self._paint_lane(painter, lane, sentence, len(row.tokens))
         self._paint_state(painter, QRect(box.x(), box.y() + px(24), box.width() - px(12), px(20)), sentence, row.state)
-        painter.restore()
 
     def _paint_lane(self, painter: QPainter, lane: QRectF, sentence: int, length: int) -> None:
         look = self.look
@@ -95,7 +165,7 @@ class SentenceDelegate(QStyledItemDelegate):
         edge = lane.x() + wide * length
         if length < positions:
             painter.fillRect(QRectF(edge, lane.y(), lane.right() - edge, lane.height()), look.hatch)
-        values, mask = self._session.inside_of(sentence), self._session.mask_of(sentence)
+        values, mask = self.session.inside_of(sentence), self.session.mask_of(sentence)
         gap = 1.0 if wide >= 4 else 0.0
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
         for position in range(length):
@@ -107,7 +177,7 @@ class SentenceDelegate(QStyledItemDelegate):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
 
     def _paint_state(self, painter: QPainter, box: QRect, sentence: int, state: str) -> None:
-        facts, look, px = self._session.facts, self.look, self.look.px
+        facts, look, px = self.session.facts, self.look, self.look.px
         assert facts is not None
         painter.setFont(look.small)
         right = box.right()
@@ -133,60 +203,3 @@ class SentenceDelegate(QStyledItemDelegate):
             painter.drawEllipse(QPointF(right - px(4), middle), px(3.2), px(3.2))
             right -= px(12)
             word("edited", "accent")
-
-
-class SentenceList(QListView):
-    """Follows the session's selection, and sets it."""
-
-    def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._session = session
-        self.setAccessibleName("Sentences")
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setUniformItemSizes(True)
-        self.setMouseTracking(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.delegate = SentenceDelegate(session, style, self)
-        self.setItemDelegate(self.delegate)
-        self.setModel(SentenceListModel(session, self))
-        session.sentenceChanged.connect(self._follow)
-        session.orderChanged.connect(self._follow)
-        session.projectChanged.connect(self._measure)
-
-    def set_look(self, style: Style) -> None:
-        """Paint with other colours and fonts."""
-        self.delegate.look = style
-        self.doItemsLayout()
-        self.viewport().update()
-
-    def _measure(self) -> None:
-        self.delegate.measure()
-
-    def _follow(self) -> None:
-        row = self._session.row
-        index = self.model().index(row, 0) if row >= 0 else QModelIndex()
-        self.setCurrentIndex(index)
-        if index.isValid():
-            self.scrollTo(index)
-
-    def rows_a_page(self) -> int:
-        """How many rows are in sight."""
-        return max(1, self.viewport().height() // max(1, self.sizeHintForRow(0)))
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Show the sentence that was clicked."""
-        index = self.indexAt(event.position().toPoint())
-        if index.isValid() and event.button() == Qt.MouseButton.LeftButton:
-            self._session.select(index.data(SENTENCE))
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Only light up the row under the mouse: dragging selects nothing."""
-        if not event.buttons():
-            super().mouseMoveEvent(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Keys belong to the table of actions, so that they mean the same wherever the focus is."""
-        event.ignore()

@@ -1,0 +1,153 @@
+"""The dialogs and the worker of one window. Each dialog is imported when it is first asked for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QDialog
+
+from maskscope_gui.commands import Commands
+from maskscope_gui.main_window import MainWindow
+from maskscope_gui.worker_client import WorkerClient
+
+if TYPE_CHECKING:
+    from maskscope_gui.dialogs.audit_dialog import AuditDialog
+    from maskscope_gui.dialogs.train_dialog import TrainDialog
+
+_WORKER_WORDS = {
+    "off": "",
+    "starting": "TensorFlow is starting…",
+    "ready": "TensorFlow ready",
+    "busy": "TensorFlow is working",
+    "failed": "TensorFlow failed",
+}
+
+
+class Desk(QObject):
+    """Binds the actions that need a dialog, and keeps the worker."""
+
+    def __init__(self, window: MainWindow, commands: Commands, client: WorkerClient | None = None) -> None:
+        super().__init__(window)
+        self.window, self.commands, self.session = window, commands, window.session
+        self.client = client or WorkerClient(self)
+        self._train: TrainDialog | None = None
+        self._audit: AuditDialog | None = None
+        does: dict[str, Callable[[], object]] = {
+            "import": self.import_source,
+            "export": self.export,
+            "train": self.train,
+            "audit": self.audit,
+            "keys": self.keys,
+            "about": self.about,
+            "project_info": self.project_info,
+        }
+        for action_id, work in does.items():
+            window.actions_by_id[action_id].triggered.connect(lambda _=False, work=work: work())
+        self.client.stateChanged.connect(self._tell_state)
+        window.closing.connect(self.close)
+        self.session.projectChanged.connect(self._forget_verdict)
+        self.session.modelChanged.connect(self._forget_verdict)
+
+    def _tell_state(self, state: str) -> None:
+        line = self.window.status_line
+        line.set_worker(_WORKER_WORDS.get(state, state))
+        line.worker.setToolTip(self.client.trouble)
+
+    def close(self) -> None:
+        """End the worker."""
+        self.client.close()
+
+    def import_source(self) -> None:
+        """Ask what to import, import it, and open what came of it."""
+        from maskscope_gui.dialogs.import_dialog import ImportDialog
+
+        action = self.window.actions_by_id["import"]
+        dropped = action.data()
+        action.setData(None)
+        dialog = ImportDialog(self.window, self.window.look, Path(dropped) if dropped else None)
+        if self._ask(dialog) and dialog.result_path is not None:
+            self.commands.open(dialog.result_path)
+        dialog.deleteLater()
+
+    def export(self) -> None:
+        """Ask what to export, and where to."""
+        from maskscope_gui.dialogs.export_dialog import ExportDialog
+
+        if self.session.project is not None:
+            self._ask_once(ExportDialog(self.window, self.window.look, self.session))
+
+    def keys(self) -> None:
+        """Every key, on one page."""
+        from maskscope_gui.dialogs.keys_overlay import KeysOverlay
+
+        self._ask_once(KeysOverlay(self.window, self.window.look, self.session))
+
+    def about(self) -> None:
+        """Version and licences."""
+        from maskscope_gui.dialogs.info_dialog import AboutDialog
+
+        self._ask_once(AboutDialog(self.window, self.window.look))
+
+    def project_info(self) -> None:
+        """What was imported, and what the import had to say."""
+        from maskscope_gui.dialogs.info_dialog import ProjectInfoDialog
+
+        if self.session.project is not None:
+            self._ask_once(ProjectInfoDialog(self.window, self.window.look, self.session.project))
+
+    def train(self) -> None:
+        """Show the dialog that trains; it keeps what is running."""
+        from maskscope_gui.dialogs.train_dialog import TrainDialog
+
+        if self._train is None:
+            self._train = TrainDialog(self.window, self.window.look, self.session, self.client)
+            self._train.progress_text.connect(self.window.status_line.set_work)
+        self._raise(self._train)
+
+    def audit(self) -> None:
+        """Show the audit, and start it when there is no verdict yet."""
+        from maskscope_gui.dialogs.audit_dialog import AuditDialog
+
+        if self._audit is None:
+            self._audit = AuditDialog(self.window, self.window.look, self.session, self.client)
+            self._audit.progress_text.connect(self.window.status_line.set_work)
+            self._audit.place_chosen.connect(self.session.reveal)
+            self._audit.audited.connect(self._show_verdict)
+        self._raise(self._audit)
+        if self._audit.report is None and not self._audit.auditing:
+            self._audit.run()
+
+    def _show_verdict(self) -> None:
+        report = self._audit.report if self._audit is not None else None
+        if report is None:
+            self._forget_verdict()
+            return
+        passed, total = report.count("passed"), len(report.findings)
+        words = f"{passed} of {total} checks"
+        if report.count("failed"):
+            failed = ", ".join(finding.check for finding in report.findings if finding.verdict == "failed")
+            self.window.toolbar.set_verdict(f"✗ {failed} fails   {words} passed", "fails")
+        elif passed == total:
+            self.window.toolbar.set_verdict(f"✓ Padding is ignored   {words}", "holds")
+        else:
+            self.window.toolbar.set_verdict(f"No check failed   {words}", "")
+
+    def _forget_verdict(self) -> None:
+        if self._audit is None or self._audit.report is None:
+            self.window.toolbar.set_verdict("Audit the padding", "")
+
+    def _raise(self, dialog: QDialog) -> None:
+        if hasattr(dialog, "set_look"):
+            dialog.set_look(self.window.look)
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
+
+    def _ask(self, dialog: QDialog) -> bool:
+        dialog.setWindowModality(Qt.WindowModality.WindowModal)
+        return dialog.exec() == QDialog.DialogCode.Accepted
+
+    def _ask_once(self, dialog: QDialog) -> None:
+        self._ask(dialog)
+        dialog.deleteLater()

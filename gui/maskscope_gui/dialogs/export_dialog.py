@@ -1,0 +1,283 @@
+"""Export: which labels of which sentences, in which format, and what that format loses."""
+
+from pathlib import Path
+
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFileDialog,
+    QGridLayout,
+    QLabel,
+    QLineEdit,
+    QRadioButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from maskscope.exporters import ExportFormat, formats
+from maskscope.jobs import Job
+from maskscope.project.exporting import LabelSource, export_project
+from maskscope_gui.dialogs.form import Dialog, Form, ProgressPage, Words
+from maskscope_gui.session import Session
+from maskscope_gui.tasks import Task, words_of
+from maskscope_gui.theme import Style
+
+_SIZE = (600, 420)
+_LABELS: dict[LabelSource, tuple[str, str]] = {
+    "edited": ("As &edited", "Gold labels, with a person's edits over them."),
+    "gold": ("&Gold", "The labels of the source, without any edit."),
+    "predicted": ("&Predicted", "What the model in use says; a masked token gets no label."),
+}
+
+
+class Choices(QWidget):
+    """Radio buttons, each with a line that says what it means or why it can't be chosen."""
+
+    def __init__(self, style: Style) -> None:
+        super().__init__()
+        self.look = style
+        self.group = QButtonGroup(self)
+        self.notes: list[Words] = []
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(style.px(12))
+        self._grid.setVerticalSpacing(style.px(4))
+        self._grid.setColumnStretch(1, 1)
+
+    def add(self, text: str, note: str, *, enabled: bool = True) -> QRadioButton:
+        """Append a choice; the first that is enabled is chosen."""
+        button = QRadioButton(text)
+        button.setEnabled(enabled)
+        button.setAccessibleDescription(note)
+        words = Words(self.look, note, "second", size=12)
+        place = len(self.notes)
+        self.group.addButton(button, place)
+        self._grid.addWidget(button, place, 0)
+        self._grid.addWidget(words, place, 1)
+        self.notes.append(words)
+        if enabled and self.group.checkedId() < 0:
+            button.setChecked(True)
+            self.setFocusProxy(button)
+        return button
+
+    @property
+    def chosen(self) -> int:
+        """The place of the choice, -1 for none."""
+        return self.group.checkedId()
+
+
+class ExportDialog(Dialog):
+    """Writes a file beside the window, and says so only after the file was read back and compared.
+
+    Attributes:
+        result_path: the file, once it is written.
+    """
+
+    def __init__(self, parent: QWidget | None, style: Style, session: Session) -> None:
+        super().__init__(parent, style, "Export", _SIZE)
+        if session.project is None:
+            raise ValueError("an export needs an open project")
+        self.session = session
+        self.project = session.project
+        self.result_path: Path | None = None
+        self._task: Task | None = None
+        self._formats = formats()
+        self._build()
+        self._suffix_changed()
+        self._say_file()
+
+    def _build(self) -> None:
+        px = self.look.px
+        counts = self.project.counts()
+        self.format = Choices(self.look)
+        for row in self._formats:
+            self.format.add(f"&{row.title}", f"Loses {row.loses}.")
+        self.labels = Choices(self.look)
+        for source, (words, note) in _LABELS.items():
+            why = self._why_not(source)
+            self.labels.add(words, why or note, enabled=not why)
+        self.which = Choices(self.look)
+        self.which.add(f"&All {self.project.n_sentences:,} sentences", "")
+        self.which.add(
+            f"Only the {counts.accepted:,} &reviewed",
+            "Those a person has accepted." if counts.accepted else "Nobody has accepted one yet (Enter accepts).",
+            enabled=counts.accepted > 0,
+        )
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(px(16))
+        grid.setVerticalSpacing(px(14))
+        grid.setColumnStretch(1, 1)
+        for row_number, (title, choices) in enumerate(
+            (("Format", self.format), ("Labels", self.labels), ("Sentences", self.which))
+        ):
+            label = QLabel(title)
+            label.setObjectName("strong")
+            label.setMinimumHeight(choices.group.buttons()[0].sizeHint().height())
+            choices.setAccessibleName(title)
+            top = QVBoxLayout()
+            top.addWidget(label)
+            top.addStretch(1)
+            grid.addLayout(top, row_number, 0)
+            grid.addWidget(choices, row_number, 1)
+        self.form_page = QWidget()
+        column = QVBoxLayout(self.form_page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(px(14))
+        column.addLayout(grid)
+        form = Form(self.look)
+        self.file = QLineEdit()
+        browse = self.button("Choose…")
+        browse.setAccessibleName("Choose a file")
+        browse.clicked.connect(self._browse)
+        self.file_field = form.add("F&ile", self.file, "It is written whole or not at all.", browse)
+        column.addLayout(form)
+        column.addStretch(1)
+        self.file.textEdited.connect(lambda _: self._say_file())
+        self.format.group.idClicked.connect(lambda _: self._suffix_changed())
+        self.progress = ProgressPage(self.look)
+        self.progress.hide()
+        self.outcome = Words(self.look, "", "second")
+        self.export_button = self.button("E&xport", primary=True)
+        self.export_button.clicked.connect(self.export)
+        self.cancel_button = self.button("Cancel")
+        self.cancel_button.clicked.connect(self.reject)
+        self.column.addWidget(self.form_page, 1)
+        self.column.addWidget(self.progress, 1)
+        self.column.addLayout(self.button_row(self.cancel_button, self.export_button, left=self.outcome))
+        self.file.setText(str((self.project.path.parent / self.project.name).absolute()) + self.chosen_format.suffix)
+
+    def _why_not(self, source: LabelSource) -> str:
+        if source != "predicted":
+            return ""
+        if self.session.model is None:
+            return "There is no model yet: train one first."
+        if self.session.scores is None:
+            return f"{self.session.model.name} has not scored this project as it is now."
+        return ""
+
+    @property
+    def chosen_format(self) -> ExportFormat:
+        """The format that the dialog stands on."""
+        return self._formats[max(0, self.format.chosen)]
+
+    @property
+    def exporting(self) -> bool:
+        """True while a file is being written."""
+        return self._task is not None and self._task.running
+
+    def target(self) -> Path | None:
+        """The file that will be written, None while the field is empty."""
+        text = self.file.text().strip().strip('"')
+        return Path(text).expanduser() if text else None
+
+    def _suffix_changed(self) -> None:
+        path = self.target()
+        known = {row.suffix for row in self._formats}
+        if path is not None and path.suffix in known:
+            self.file.setText(str(path.with_suffix(self.chosen_format.suffix)))
+        self._say_file()
+
+    def _say_file(self) -> None:
+        path = self.target()
+        if path is None:
+            self.file_field.clear()
+        elif path.is_dir():
+            self.file_field.fail("That is a folder; name a file in it.")
+        elif path.exists():
+            self.file_field.say("A file of this name is there; it is replaced once the new one is whole.", "collision")
+        elif not path.parent.is_dir():
+            self.file_field.fail("There is no such folder.")
+        else:
+            self.file_field.clear()
+        self.fit()
+
+    def _browse(self) -> None:
+        row = self.chosen_format
+        chosen, _ = QFileDialog.getSaveFileName(
+            self,
+            "Export to",
+            self.file.text(),
+            f"{row.title} (*{row.suffix});;All files (*)",
+            options=QFileDialog.Option.DontConfirmOverwrite,
+        )
+        if chosen:
+            path = Path(chosen)
+            self.file.setText(str(path if path.suffix else path.with_suffix(row.suffix)))
+            self._say_file()
+
+    def export(self) -> None:
+        """Write the file; what stands in the way is said beside its field."""
+        path = self.target()
+        self._say_file()
+        if path is None:
+            self.file_field.fail("Name the file to write.")
+        if path is None or self.file_field.error:
+            self.file.setFocus()
+            self.fit()
+            return
+        project = self.project
+        name = self.chosen_format.name
+        source = list(_LABELS)[max(0, self.labels.chosen)]
+        only_reviewed = self.which.chosen == 1
+        model = self.session.model.id if self.session.model is not None and self.session.scores is not None else None
+
+        def work(job: Job) -> int:
+            # A view of its own: the window goes on writing edits meanwhile.
+            with project.reader() as reader:
+                return export_project(reader, path, name, source, only_reviewed, model, job)
+
+        task = Task(work, self)
+        task.progressed.connect(self.progress.show_progress)
+        task.finished.connect(lambda n: self._exported(path, n))
+        task.failed.connect(self._failed)
+        task.cancelled.connect(self._cancelled)
+        self._task = task
+        self.outcome.say("")
+        self.progress.begin(f"Writing {path.name}, and reading it back")
+        self._show_form(False)
+        self.cancel_button.setFocus()
+        task.start()
+
+    def _show_form(self, shown: bool) -> None:
+        self.form_page.setVisible(shown)
+        self.progress.setVisible(not shown)
+        self.export_button.setEnabled(shown)
+        self.cancel_button.setEnabled(True)
+        self.fit()
+
+    def _exported(self, path: Path, n_sentences: object) -> None:
+        self.result_path = path
+        self._show_form(True)
+        self._say_file()
+        self.file_field.clear()
+        count = f"{n_sentences:,}" if isinstance(n_sentences, int) else "0"
+        sentences = "sentence" if n_sentences == 1 else "sentences"
+        self.outcome.say(f"✓ exported {count} {sentences} to {path.name}, read back and compared", "holds")
+        self.cancel_button.setText("Close")
+        self.cancel_button.setDefault(True)
+        self.cancel_button.setFocus()
+        self.fit()
+
+    def _failed(self, error: object) -> None:
+        self._show_form(True)
+        self.file_field.fail(words_of(error))
+        self.file.setFocus()
+        self.fit()
+
+    def _cancelled(self) -> None:
+        self._show_form(True)
+        self.outcome.say("Cancelled; no file was written or changed.")
+        self.export_button.setFocus()
+
+    def reject(self) -> None:
+        """Cancel the export that runs; else close."""
+        if self.exporting and self._task is not None:
+            self.cancel_button.setEnabled(False)
+            self._task.cancel()
+            return
+        super().reject()
+
+    def done(self, result: int) -> None:
+        """Close, leaving no thread behind."""
+        if self._task is not None:
+            self._task.drop()
+        super().done(result)

@@ -1,0 +1,298 @@
+"""What the dialogs share: their measures, fields with a line of help that turns into the error, a progress page."""
+
+import time
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QDialog,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QTableWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from maskscope_gui.tasks import rate_and_left
+from maskscope_gui.theme import Style
+
+Role: TypeAlias = Literal["text", "second", "holds", "fails", "collision"]
+
+_LABEL_COLUMN, _CONTROL_COLUMN, _BUTTON_COLUMN = range(3)
+_BAR_STEPS = 1000
+
+
+class Words(QLabel):
+    """A sentence that wraps, in a colour that says how it is meant.
+
+    Args:
+        size: pixels at 100 %.
+        bold: heavier.
+    """
+
+    def __init__(
+        self, style: Style, text: str = "", role: Role = "text", *, size: float = 13, bold: bool = False
+    ) -> None:
+        super().__init__(text)
+        self.look = style
+        self.role: Role = role
+        self._size, self._bold = size, bold
+        self.setWordWrap(True)
+        # Text from a file is text: a token "<b>" must not turn bold.
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        self.set_look(style)
+
+    def say(self, text: str, role: Role = "second") -> None:
+        """Show another sentence; nothing happens when it stands there already."""
+        if (text, role) == (self.text(), self.role):
+            return
+        self.role = role
+        self.setText(text)
+        self.set_look(self.look)
+
+    def minimumSizeHint(self) -> QSize:
+        """One line: QLabel asks for the height it would have if it were narrow, and the dialog grows for nothing."""
+        return QSize(0, self.fontMetrics().lineSpacing())
+
+    def set_look(self, style: Style) -> None:
+        """Fonts and colours of another theme."""
+        self.look = style
+        weight = "font-weight: 600; " if self._bold else ""
+        self.setStyleSheet(f"{weight}color: {style.c(self.role).name()}; font-size: {style.px(self._size)}px;")
+
+
+class Field:
+    """A labelled control with one line under it: what it is for, or what is wrong with it."""
+
+    def __init__(
+        self, label: QLabel, control: QWidget, note: Words, button: QPushButton | None, help_text: str
+    ) -> None:
+        self.label, self.control, self.note, self.button = label, control, note, button
+        self._help = help_text
+        self._parts = [part for part in (label, control, note, button) if part is not None]
+
+    @property
+    def error(self) -> str:
+        """What is wrong with it, "" for nothing."""
+        return self.note.text() if self.note.role == "fails" else ""
+
+    def say(self, text: str, role: Role = "second") -> None:
+        """Say something else in the line under the control."""
+        self.note.say(text, role)
+        self.control.setAccessibleDescription(text)
+
+    def fail(self, text: str) -> None:
+        """Say what is wrong."""
+        self.say(text, "fails")
+
+    def clear(self) -> None:
+        """Back to what it is for."""
+        self.say(self._help)
+
+    def show(self, shown: bool) -> None:
+        """Show or hide the whole field."""
+        for part in self._parts:
+            part.setVisible(shown)
+
+    def enable(self, enabled: bool) -> None:
+        """Let the control be used or not; the line under it stays readable."""
+        for part in (self.label, self.control, self.button):
+            if part is not None:
+                part.setEnabled(enabled)
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is part of the form now."""
+        return not self.control.isHidden()
+
+
+class Form(QGridLayout):
+    """Fields one under another, labels in a column of their own."""
+
+    def __init__(self, style: Style) -> None:
+        super().__init__()
+        self.look = style
+        self.setHorizontalSpacing(style.px(12))
+        self.setVerticalSpacing(style.px(2))
+        self.setColumnStretch(_CONTROL_COLUMN, 1)
+
+    def add(self, label: str, control: QWidget, help_text: str = "", button: QPushButton | None = None) -> Field:
+        """Append a field. `label` holds the mnemonic ("&File") and is also the control's accessible name."""
+        title = QLabel(label)
+        title.setBuddy(control)
+        control.setAccessibleName(label.replace("&", ""))
+        control.setAccessibleDescription(help_text)
+        note = Words(self.look, help_text, "second", size=12)
+        row = self.rowCount()
+        self.addWidget(title, row, _LABEL_COLUMN, Qt.AlignmentFlag.AlignVCenter)
+        if button is None:
+            self.addWidget(control, row, _CONTROL_COLUMN, 1, 2)
+        else:
+            self.addWidget(control, row, _CONTROL_COLUMN)
+            self.addWidget(button, row, _BUTTON_COLUMN)
+        self.addWidget(note, row + 1, _CONTROL_COLUMN, 1, 2, Qt.AlignmentFlag.AlignTop)
+        # The gap to the next field, without moving anything when this one hides.
+        note.setContentsMargins(0, 0, 0, self.look.px(8))
+        return Field(title, control, note, button, help_text)
+
+
+class Dialog(QDialog):
+    """A dialog with the margins of the design, a row of buttons below, and a look that can change."""
+
+    def __init__(self, parent: QWidget | None, style: Style, title: str, size: tuple[int, int] = (480, 240)) -> None:
+        super().__init__(parent)
+        self.look = style
+        self._first_size: tuple[int, int] | None = size
+        self.setWindowTitle(title)
+        self.setMinimumWidth(style.px(size[0]))
+        self.column = QVBoxLayout(self)
+        margin = style.px(16)
+        self.column.setContentsMargins(margin, margin, margin, margin)
+        self.column.setSpacing(style.px(12))
+        # Qt would never let it be lower than the words need in the least width; `fit` asks for the true one.
+        self.column.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
+
+    def button(self, text: str, *, primary: bool = False) -> QPushButton:
+        """A button; `primary` is the one that Enter presses."""
+        made = QPushButton(text, self)
+        made.setAutoDefault(primary)
+        made.setDefault(primary)
+        return made
+
+    def button_row(self, *buttons: QPushButton, left: QWidget | None = None) -> QHBoxLayout:
+        """A row of buttons at the right end; the caller adds it to a layout."""
+        row = QHBoxLayout()
+        row.setSpacing(self.look.px(8))
+        if left is not None:
+            row.addWidget(left, 1)
+        else:
+            row.addStretch(1)
+        for made in buttons:
+            row.addWidget(made, 0, Qt.AlignmentFlag.AlignBottom)
+        return row
+
+    def fit(self) -> None:
+        """Grow to what the words need now; never shrink under the person's hand."""
+        layout = self.layout()
+        if layout is None or not self.isVisible():
+            return
+        layout.activate()
+        by_width = layout.totalMinimumHeightForWidth(self.width())
+        needed = by_width if by_width >= 0 else layout.totalMinimumSize().height()
+        self.setMinimumHeight(needed)
+        if needed > self.height():
+            self.resize(self.width(), needed)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Begin at the size of the design."""
+        super().showEvent(event)
+        if self._first_size is not None:
+            self.column.activate()
+            self.resize(*(self.look.px(side) for side in self._first_size))
+            self._first_size = None
+        self.fit()
+
+    def set_look(self, style: Style) -> None:
+        """Fonts and colours of another theme."""
+        self.look = style
+        for words in self.findChildren(Words):
+            words.set_look(style)
+
+
+class ProgressPage(QWidget):
+    """A bar, what is being done, how fast, and how long it will take."""
+
+    def __init__(self, style: Style, unit: str = "sentences") -> None:
+        super().__init__()
+        self._unit = unit
+        self._began = 0.0
+        self.title = Words(style, "", "text", bold=True)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.count = Words(style, "", "second")
+        self.rate = Words(style, "", "second")
+        self.rate.setAlignment(Qt.AlignmentFlag.AlignRight)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(style.px(8))
+        column.addWidget(self.title)
+        column.addWidget(self.bar)
+        row = QHBoxLayout()
+        row.addWidget(self.count, 1)
+        row.addWidget(self.rate, 1)
+        column.addLayout(row)
+        column.addStretch(1)
+
+    def begin(self, title: str) -> None:
+        """Start at nothing."""
+        self._began = time.monotonic()
+        self.title.say(title, "text")
+        self.bar.setRange(0, 0)
+        self.bar.setAccessibleName(title)
+        self.count.say("")
+        self.rate.say("")
+
+    def show_progress(self, done: int, total: int, text: str) -> None:
+        """What `Task.progressed` tells; without a total the bar only shows that something happens."""
+        unit = text or self._unit
+        if total > 0:
+            self.bar.setRange(0, _BAR_STEPS)
+            self.bar.setValue(min(done, total) * _BAR_STEPS // total)
+            self.count.say(f"{done:,} of {total:,} {unit}")
+        else:
+            self.bar.setRange(0, 0)
+            self.count.say(f"{done:,} {unit}")
+        self.rate.say(rate_and_left(done, total, time.monotonic() - self._began, unit))
+
+
+def plain_table(style: Style, name: str, headers: Sequence[str]) -> QTableWidget:
+    """A table to read, not to edit: whole rows, no grid, the last column takes what room there is."""
+    table = QTableWidget(0, len(headers))
+    table.setAccessibleName(name)
+    table.setHorizontalHeaderLabels(list(headers))
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(style.px(26))
+    table.setShowGrid(False)
+    table.setWordWrap(False)
+    table.setTabKeyNavigation(False)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+    header = table.horizontalHeader()
+    header.setStretchLastSection(True)
+    header.setHighlightSections(False)
+    header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    # Cells under their heads.
+    table.setStyleSheet(f"QTableWidget::item {{ padding: 0 {style.px(5)}px; }}")
+    return table
+
+
+def line() -> QFrame:
+    """A line between two parts."""
+    made = QFrame()
+    made.setObjectName("line")
+    return made
+
+
+def clear_layout(layout: QLayout) -> None:
+    """Take everything out of a layout."""
+    while (item := layout.takeAt(0)) is not None:
+        widget = item.widget()
+        inner = item.layout()
+        if widget is not None:
+            widget.hide()
+            widget.deleteLater()
+        elif inner is not None:
+            clear_layout(inner)
