@@ -135,9 +135,8 @@ def main() -> None:
         print("\n| answer | median ms | 95 of 100 ms | median of its bound |\n|---|---|---|---|")
         for name, times, bound in answer_times(project, arguments.rounds):
             high = float(np.percentile(times, 95))
-            print(
-                f"| {name} | {statistics.median(times):.1f} | {high:.1f} | {statistics.median(times) / bound:.2f} of {bound:.0f} |"
-            )
+            middle = statistics.median(times)
+            print(f"| {name} | {middle:.1f} | {high:.1f} | {middle / bound:.2f} of {bound:.0f} |")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -111,6 +111,11 @@ class Person:
         self._tool("click", "1")
         time.sleep(0.15)
 
+    def width(self) -> int:
+        """Of the window, in pixels."""
+        words = self._tool("getwindowgeometry", "--shell", self._window)
+        return int(dict(line.split("=") for line in words.split())["WIDTH"])
+
     def quit(self) -> None:
         """Ctrl+Q, and wait for the end."""
         assert self.program is not None

@@ -55,7 +55,17 @@ def test_a_persons_whole_way_from_the_demo_to_an_export(person, tmp_path):
     person.wait_for(lambda: label(demo, BADAJOZ[0], 1) == "none", "an undo after a restart")
     person.keys("ctrl+shift+z")
     person.wait_for(lambda: label(demo, BADAJOZ[0], 1) == "work", "a redo after a restart")
+    person.keys("ctrl+e")
+    time.sleep(1.5)
+    person.keys("Return")
+    written = tmp_path / "demo.conll"
+    person.wait_for(written.exists, "the export")
+    person.keys("Escape")
     person.quit()
+    sentences = written.read_text(encoding="utf-8").split("\n\n")
+    rows = [line for line in sentences[BADAJOZ[0]].splitlines() if not line.startswith("# ")]
+    assert [row.split("\t")[1] for row in rows[:2]] == ["work", "work"]
+    assert rows[BADAJOZ[1]] == "Badajoz\tplace"
 
     out = tmp_path / "out.jsonl"
     person.command("export", str(demo), str(out), "--format", "jsonl", "--labels", "edited")
@@ -90,4 +100,18 @@ def test_with_nothing_to_open_the_demo_is_shown(person):
     found = list(Path(person._environment["XDG_DATA_HOME"]).rglob("project.sqlite"))
     assert len(found) == 1
     person.wait_for(lambda: edits(found[0].parent) == 1, "an edit in the demo")
+    person.quit()
+
+
+def test_a_click_on_the_palette_labels_the_token_that_was_clicked(person, tmp_path):
+    demo = tmp_path / "demo.maskscope"
+    person.command("demo", str(demo), "--typed")
+    person.open(str(demo))
+    find(person, "until badajoz")
+    # The first chip of the reading strip, and the second row of the palette, at the size of the design.
+    left = 340
+    person.click(left, 122)
+    person.click(person.width() - 200, 132)
+    person.wait_for(lambda: edits(demo) == 1, "the label")
+    assert label(demo, BADAJOZ[0], 0) == "place"
     person.quit()

@@ -1,5 +1,7 @@
 """Colours can be read: the floors that the design sets, held against every colour that can occur."""
 
+import itertools
+
 import pytest
 
 from maskscope_gui.theme import DARK, LIGHT, contrast, label_colour, ramp, text_on, tint
@@ -34,7 +36,7 @@ def test_the_ramp_runs_from_end_to_end_and_always_the_same_way(theme):
     steps = ramp(theme)
     assert (steps[0], steps[-1]) == (theme.ramp_low, theme.ramp_high)
     away = [contrast(step, theme.panel) for step in steps[8:]]
-    assert all(later >= earlier - 0.02 for earlier, later in zip(away, away[1:], strict=False))
+    assert all(later >= earlier - 0.02 for earlier, later in itertools.pairwise(away))
 
 
 def test_a_number_that_is_none_has_a_colour_all_the_same():

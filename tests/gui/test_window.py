@@ -10,9 +10,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from pytestqt.qtbot import QtBot
 
-from maskscope.project import Project
+from maskscope.project import Project, ProjectWriter
 from maskscope.project.demo import write_demo
-from maskscope.types import NO_EDIT
+from maskscope.types import NO_EDIT, Sentence
 from maskscope_gui.app import make_window
 from maskscope_gui.main_window import MainWindow
 from maskscope_gui.theme import DARK, LIGHT
@@ -80,8 +80,8 @@ def test_a_digit_labels_the_token_and_it_is_on_the_disk_at_once(qtbot, open_wind
     press(qtbot, window, KEY.Key_2)
     assert on_disk(demo, 41)[11] == 2
     assert window.session.project.counts().labels[2] == before + 1
-    assert "edited" in dict((name, value) for name, value, _ in window.token.lines())
-    assert dict((n, v) for n, v, _ in window.token.lines())["edited"].startswith("place by you")
+    assert "edited" in {name: value for name, value, _ in window.token.lines()}
+    assert {n: v for n, v, _ in window.token.lines()}["edited"].startswith("place by you")
     assert window.status_line.saved.text().startswith("✓ saved")
 
 
@@ -421,3 +421,33 @@ def test_padding_is_hatched_and_never_tinted(qtbot, open_window, demo):
     assert LIGHT.pad_ground in seen
     assert LIGHT.ramp_high not in seen
     assert len(seen) > 2
+
+
+def test_a_sentence_without_tokens_is_shown_and_no_verdict_is_made_up(qtbot, open_window, tmp_path):
+    target = tmp_path / "empty.maskscope"
+    with ProjectWriter(target, 4, np.dtype(np.float32)) as writer:
+        writer.add(Sentence((), np.zeros((0, 4), dtype=np.float32)))
+        writer.add(Sentence(("a", "b"), np.ones((2, 4), dtype=np.float32), ("O", "name")))
+        writer.finish({})
+    window = open_window(target)
+    assert "no tokens" in window.reading._note.text()
+    press(qtbot, window, KEY.Key_1, KEY.Key_Space, KEY.Key_Right, KEY.Key_End, KEY.Key_A, KEY.Key_Tab, KEY.Key_K)
+    assert window.session.project.n_edits() == 0
+    assert "Train a model" in window.padding.verdict.text()
+    press(qtbot, window, KEY.Key_Down, KEY.Key_1)
+    assert window.session.focus.row.labels.tolist() == [1, 1]
+
+
+def test_without_a_model_the_window_labels_and_says_how_to_get_one(qtbot, open_window, tmp_path):
+    target = tmp_path / "bare.maskscope"
+    with ProjectWriter(target, 4, np.dtype(np.float32)) as writer:
+        writer.add(Sentence(("a", "b"), np.ones((2, 4), dtype=np.float32)))
+        writer.finish({})
+    window = open_window(target)
+    assert window.toolbar.model.text() == "no model yet"
+    press(qtbot, window, KEY.Key_Tab)
+    assert "train one first" in window.status_line.message.text()
+    press(qtbot, window, KEY.Key_1, KEY.Key_Return)
+    with Project.open(target, read_only=True) as project:
+        assert project.sentence(0).labels.tolist() == [1, -1]
+        assert project.sentence(0).state == "accepted"

@@ -135,6 +135,12 @@ class PaddingPanel(QWidget):
             self._say(self.verdict, "Train a model to see what padding does to it.", "second")
             self.lesson.setText("")
             return
+        if run.at is None:
+            self.figure.setText("–")
+            recolour(self.figure, self.look.c("second").name())
+            self._say(self.verdict, "There is no real token here that could move.", "second")
+            self.lesson.setText("")
+            return
         self.figure.setText(f"{run.largest_change:.6f}")
         recolour(self.figure, self.look.c("holds" if self.lab.holds else "fails").name())
         words, role = self._verdict()

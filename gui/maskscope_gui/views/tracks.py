@@ -6,11 +6,12 @@ from PySide6.QtGui import QColor, QLinearGradient, QMouseEvent, QPainter, QPaint
 from PySide6.QtWidgets import QWidget
 
 from maskscope.types import NO_EDIT, NO_LABEL, Floats
+from maskscope_gui.actions import printed_key
 from maskscope_gui.padding_lab import PaddingLab
 from maskscope_gui.session import Focus, Session
 from maskscope_gui.shown import shown
 from maskscope_gui.theme import Style, colour
-from maskscope_gui.views.base import PaintedView, draw_collision, elided, text_width
+from maskscope_gui.views.base import PaintedView, draw_collision, draw_key, elided, text_width
 from maskscope_gui.views.geometry import Columns
 
 _LANES = ("position", "token", "gold", "predicted", "edited", "probability", "mask", "norm")
@@ -352,8 +353,9 @@ class TracksView(PaintedView):
         painter.setPen(self.look.c("second"))
         for position in seen:
             if (position - focus.length) % 4 == 0 and edges[position] + px(30) <= self._columns.width + px(12):
-                box = QRectF(edges[position], self._tops["position"], px(30), px(_HEIGHTS["position"]))
-                painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, str(position))
+                middle = (edges[position] + edges[position + 1]) / 2
+                box = QRectF(middle - px(15), self._tops["position"], px(30), px(_HEIGHTS["position"]))
+                painter.drawText(box, Qt.AlignmentFlag.AlignCenter, str(position))
         shift = self.horizontalScrollBar().value()
         left = max(edges[focus.length], shift)
         room = min(self._columns.width, shift + self._room()) - left
@@ -411,6 +413,11 @@ class TracksView(PaintedView):
             height = self._bar if lane == "probability" else px(_HEIGHTS[lane])
             box = QRect(px(12), self._tops[lane], self._left - px(14), height)
             painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, lane)
+            if lane == "mask":
+                left = box.x() + text_width(lane, self.look.body) + px(8)
+                draw_key(painter, left, box.center().y() + 1, printed_key("mask_token"), self.look)
+                painter.setFont(self.look.body)
+                painter.setPen(self.look.c("second"))
         if self.session.scores is None:
             words = "No model yet: train one with Ctrl+T." if self.session.model is None else "Scoring…"
             box = QRect(self._left, self._tops["probability"], self._room(), self._bar)
