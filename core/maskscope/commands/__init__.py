@@ -1,0 +1,1 @@
+"""The commands of ``maskscope``: each parses its arguments, calls core, and prints."""

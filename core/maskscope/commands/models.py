@@ -1,0 +1,321 @@
+"""The commands about taggers: train, score, evaluate."""
+
+import argparse
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskscope.commands.terminal import TerminalJob, hushed, remark, say, say_json, table
+from maskscope.errors import MaskscopeError, ModelError, ReadOnlyError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from maskscope.project import ModelRecord, Project
+    from maskscope.tagger.metrics import Evaluation
+    from maskscope.types import Embeddings, Floats, Mask, TagScheme
+
+
+@dataclass(frozen=True)
+class ChosenModel:
+    """What ``--model`` names.
+
+    Attributes:
+        name: the id, or the path as it was given.
+        file: weights.npz of a project's model, else the .keras file.
+        record: of a project's model, None for a file.
+    """
+
+    name: str
+    file: Path
+    record: "ModelRecord | None"
+
+    @property
+    def keras_file(self) -> Path:
+        """The plain Keras file."""
+        return self.file if self.record is None else self.record.keras_file
+
+
+def is_file(given: str) -> bool:
+    """Whether what ``--model`` was given names a file, and not a model of the project."""
+    return given.endswith(".keras") or "/" in given or os.sep in given
+
+
+def choose_model(project: "Project", given: str | None) -> ChosenModel:
+    """The model of that id, the file of that name, or the newest. Raises ProjectError or ModelError."""
+    if given is not None and is_file(given):
+        file = Path(given)
+        if not file.is_file():
+            raise ModelError("there is no such file", file=file)
+        return ChosenModel(given, file, None)
+    record = project.model(given)
+    return ChosenModel(record.id, record.weights_file, record)
+
+
+def start_tensorflow() -> None:
+    """Import it, without its remarks on stderr."""
+    with hushed():
+        import maskscope.tagger.keras_model  # noqa: F401
+
+
+def train(values: argparse.Namespace) -> int:
+    """``maskscope train PROJECT``"""
+    from maskscope.project import Project
+    from maskscope.runs import TrainSettings
+
+    settings = TrainSettings(
+        units=values.units,
+        layers=values.layers,
+        recurrent_dropout=values.recurrent_dropout,
+        dropout=values.dropout,
+        epochs=values.epochs,
+        batch_tokens=values.batch_tokens,
+        learning_rate=values.learning_rate,
+        validation=values.validation,
+        seed=values.seed,
+    )
+    with Project.open(values.project) as project:
+        if project.read_only:
+            raise ReadOnlyError(
+                "is open in another program or write-protected, so no model can be added; close the other program",
+                file=project.path,
+            )
+        from maskscope.tagger.training import train_project
+
+        with TerminalJob() as job:
+            job.progress(0, 0, "starting TensorFlow")
+            start_tensorflow()
+            folder = train_project(project, settings, job)
+            try:
+                record = project.adopt_model(folder)
+            finally:
+                # Gone already when the project has taken it.
+                shutil.rmtree(folder, ignore_errors=True)
+    run = json.loads(record.run.to_json())
+    if values.json:
+        say_json({"model": record.id, "path": str(record.folder), **run})
+        return 0
+    say(f"model {record.id}: {record.name}, {len(run['history'])} epochs in {record.run.seconds:.0f} s")
+    metrics = record.run.metrics
+    if metrics is None:
+        say("no sentence was held back, so there is no score")
+    else:
+        say(
+            f"on {len(record.run.validation_sentences):,} sentences held back ({metrics.tokens:,} tokens):"
+            f" F1 {metrics.f1:.3f}, precision {metrics.precision:.3f}, recall {metrics.recall:.3f}"
+        )
+    say(str(record.keras_file))
+    return 0
+
+
+def score(values: argparse.Namespace) -> int:
+    """``maskscope score PROJECT``"""
+    import numpy as np
+
+    from maskscope.project import Project
+
+    with Project.open(values.project) as project:
+        chosen = choose_model(project, values.model)
+        if chosen.record is None and values.out is None:
+            raise MaskscopeError(
+                "scores of a model outside the project are not kept in it; say where to with --out FILE.npz",
+                file=chosen.file,
+            )
+        began = time.perf_counter()
+        with TerminalJob() as job:
+            scored = _run_model(project, chosen, values.engine, job)
+        seconds = time.perf_counter() - began
+        stored = chosen.record is not None and not project.read_only
+        if stored:
+            project.write_scores(chosen.name, scored.probs_nc)
+        elif chosen.record is not None:
+            remark("maskscope: the project is open in another program, so the scores are not kept in it")
+        if values.out is not None:
+            arrays: dict[str, np.ndarray] = {
+                "probabilities": scored.probs_nc,
+                "offsets": project.offsets,
+                "mask": scored.mask,
+                "classes": np.array(scored.scheme.output_names),
+            }
+            _write_npz(values.out, arrays)
+        masked = int((~scored.mask).sum())
+        if values.json:
+            say_json(
+                {
+                    "model": chosen.name,
+                    "engine": values.engine,
+                    "sentences": project.n_sentences,
+                    "tokens": project.n_tokens,
+                    "classes": list(scored.scheme.output_names),
+                    "masked": masked,
+                    "stored": stored,
+                    "out": None if values.out is None else str(values.out),
+                    "seconds": seconds,
+                    "tokens_per_second": project.n_tokens / seconds if seconds else None,
+                }
+            )
+            return 0
+        say(
+            f"model {chosen.name}: {project.n_tokens:,} tokens in {seconds:.2f} s"
+            f"{'; kept with the project' if stored else ''}"
+        )
+        if masked:
+            say(f"collisions: the model takes {masked:,} real tokens for padding; their numbers are no prediction")
+        if values.out is not None:
+            say(str(values.out))
+    return 0
+
+
+def evaluate(values: argparse.Namespace) -> int:
+    """``maskscope evaluate PROJECT``"""
+    import numpy as np
+
+    from maskscope.project import Project
+    from maskscope.tagger import metrics
+
+    with Project.open(values.project, read_only=True) as project:
+        chosen = choose_model(project, values.model)
+        with TerminalJob() as job:
+            scored = _stored(project, chosen) or _run_model(project, chosen, "packed", job)
+        labels = project.labels(values.against)
+        # By lengths: a token that the model masks counts, with what the model prints there.
+        everything = metrics.evaluate(labels, scored.probs_nc, scored.scheme, None, project.offsets)
+        held_back: Evaluation | None = None
+        if chosen.record is not None and chosen.record.run.validation_sentences:
+            ids = [i for i in chosen.record.run.validation_sentences if i < project.n_sentences]
+            bounds = [(int(project.offsets[i]), int(project.offsets[i + 1])) for i in ids]
+            rows = np.concatenate([np.arange(*each) for each in bounds])
+            offsets = np.cumsum([0, *(last - first for first, last in bounds)]).astype(np.int64)
+            held_back = metrics.evaluate(labels[rows], scored.probs_nc[rows], scored.scheme, None, offsets)
+    masked = int((~scored.mask).sum())
+    if values.json:
+        say_json(
+            {
+                "model": chosen.name,
+                "against": values.against,
+                "masked_by_model": masked,
+                **json.loads(everything.to_json()),
+                "validation": None if held_back is None else json.loads(held_back.to_json()),
+            }
+        )
+        return 0
+    say(f"model {chosen.name} against {values.against} labels")
+    if held_back is not None:
+        say(f"sentences held back from training ({held_back.tokens:,} tokens):")
+        say(_figures(held_back))
+        say("")
+    say(f"all sentences ({everything.tokens:,} tokens){', most of which it has learned' if held_back else ''}:")
+    say(_figures(everything))
+    if everything.unlabelled:
+        say(f"{everything.unlabelled:,} tokens have no label and don't count")
+    if masked:
+        say(f"collisions: {masked:,} real tokens that the model takes for padding are counted, as the tokens they are")
+    return 0
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Probabilities of a project's tokens.
+
+    Attributes:
+        probs_nc: (n_tokens, C) float32.
+        mask: (n_tokens,) bool, what the model's Masking layer makes of real tokens; False = collision.
+        scheme: what the C columns stand for.
+    """
+
+    probs_nc: "Floats"
+    mask: "Mask"
+    scheme: "TagScheme"
+
+
+def _stored(project: "Project", chosen: ChosenModel) -> Scored | None:
+    if chosen.record is None:
+        return None
+    probs_nc = project.scores(chosen.record.id)
+    if probs_nc is None:
+        return None
+    return Scored(probs_nc, _mask(project.embeddings, chosen.record.mask_value), chosen.record.scheme)
+
+
+def _run_model(project: "Project", chosen: ChosenModel, engine: str, job: TerminalJob) -> Scored:
+    from maskscope.tagger import packed
+
+    tagger = packed.load(chosen.file)
+    scheme = _scheme_for(project.scheme, tagger.n_outputs, chosen) if chosen.record is None else chosen.record.scheme
+    if engine == "keras":
+        job.progress(0, 0, "starting TensorFlow")
+        start_tensorflow()
+        from maskscope.tagger import keras_model
+
+        probs_nc = keras_model.score_keras(
+            keras_model.load(chosen.keras_file), project.embeddings, project.offsets, job
+        )
+    else:
+        probs_nc = tagger.score(project.embeddings, project.offsets, "model", job)
+    return Scored(probs_nc, _mask(project.embeddings, tagger.mask_value), scheme)
+
+
+def _scheme_for(scheme: "TagScheme", n_outputs: int, chosen: ChosenModel) -> "TagScheme":
+    from maskscope.types import TagScheme
+
+    if n_outputs == scheme.n_outputs:
+        return scheme
+    if n_outputs == len(scheme.classes):
+        # A softmax over the two classes of a binary project.
+        return TagScheme("multiclass", scheme.classes, scheme.outside)
+    raise ModelError(
+        "the model's head does not fit the project's labels",
+        file=chosen.file,
+        expected=f"{scheme.n_outputs} outputs for {', '.join(scheme.classes)}",
+        received=f"{n_outputs} outputs",
+    )
+
+
+def _mask(embeddings: "Embeddings", mask_value: float | None) -> "Mask":
+    import numpy as np
+
+    from maskscope.masks import masking_layer
+
+    block = max(1, (8 << 20) // max(1, embeddings.shape[1]))
+    parts = [masking_layer(embeddings[i : i + block], mask_value) for i in range(0, len(embeddings), block)]
+    return np.concatenate(parts) if parts else np.ones(0, dtype=np.bool_)
+
+
+def _write_npz(file: Path, arrays: "dict[str, np.ndarray]") -> None:
+    import uuid
+
+    import numpy as np
+
+    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        with beside.open("xb") as stream:
+            # numpy's stub takes **arrays for allow_pickle
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(file)
+    except OSError as error:
+        raise MaskscopeError(f"the scores can't be written: {error.strerror or error}", file=file) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _figures(evaluation: "Evaluation") -> str:
+    rows = [("", "precision", "recall", "F1", "tokens")]
+    scores = [*evaluation.per_class, evaluation.micro, evaluation.macro]
+    rows += [(f"  {s.name}", f"{s.precision:.3f}", f"{s.recall:.3f}", f"{s.f1:.3f}", f"{s.support:,}") for s in scores]
+    whole = evaluation.entities.micro
+    rows.append(
+        (
+            "  entities",
+            f"{whole.precision:.3f}",
+            f"{whole.recall:.3f}",
+            f"{whole.f1:.3f}",
+            f"{whole.support:,} entities",
+        )
+    )
+    return f"{table(rows)}\n  accuracy {evaluation.accuracy:.3f}, loss {evaluation.loss:.4f} a token"

@@ -1,0 +1,278 @@
+"""The arguments of every command, and their help."""
+
+import argparse
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NoReturn
+
+from maskscope import __version__
+from maskscope.errors import MaskscopeError
+from maskscope.runs import TrainSettings
+
+_ABOUT = """\
+Tag sequences with a masked BiLSTM over embeddings you already have, and see that padding is ignored.
+
+  maskscope [PROJECT]   opens the window; with no project, the last one or the demo
+  maskscope COMMAND     does one thing without a window"""
+
+_EXAMPLES = """\
+examples:
+  maskscope demo night-trains.maskscope
+  maskscope night-trains.maskscope
+  maskscope import tweets.maskscope sentences.conll --embeddings elmo.hdf5 --layer mean
+  maskscope import padded.maskscope X.npy --labels y.npy --lengths lengths.npy
+  maskscope train tweets.maskscope --units 10
+  maskscope export tweets.maskscope corrected.conll --format conll --only reviewed
+
+exit code: 0 done; 1 what was checked does not hold; 2 could not run; 130 cancelled"""
+
+Command = Callable[[argparse.Namespace], int]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise MaskscopeError(f"{message}; see {self.prog} --help")
+
+
+def parse(arguments: Sequence[str]) -> Callable[[], int]:
+    """The command that `arguments` ask for, ready to be called; it returns the exit code.
+
+    Raises MaskscopeError when they make no sense, SystemExit after ``--help`` and ``--version``.
+    """
+    values = _build().parse_args(arguments)
+    command: Command = values.command
+    return lambda: command(values)
+
+
+def _build() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="maskscope",
+        description=_ABOUT,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"maskscope {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_projects(commands)
+    _add_models(commands)
+    return parser
+
+
+Commands = argparse._SubParsersAction  # argparse gives the type no public name
+
+
+def _add(
+    commands: "Commands[_Parser]", name: str, command: Command, summary: str, example: str, json: bool = True
+) -> _Parser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog="examples:\n" + textwrap.indent(example, "  "),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=command)
+    if json:
+        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    return parser
+
+
+def _add_projects(commands: "Commands[_Parser]") -> None:
+    from maskscope.commands import projects, window
+
+    parser = _add(
+        commands,
+        "demo",
+        projects.demo,
+        "write the demo project, with a trained model and its scores",
+        "maskscope demo night-trains.maskscope\nmaskscope demo typed.maskscope --typed",
+    )
+    parser.add_argument("target", metavar="DIR", type=_path, help="the folder to make")
+    parser.add_argument(
+        "--typed", action="store_true", help="person, place, organisation, work or none; else name or none"
+    )
+
+    parser = _add(
+        commands,
+        "import",
+        projects.import_source,
+        "make a project of sentences and their embeddings",
+        "maskscope import tweets.maskscope sentences.conll --embeddings elmo.hdf5 --layer mean\n"
+        "maskscope import padded.maskscope X.npy --labels y.npy --lengths lengths.npy",
+    )
+    parser.add_argument("target", metavar="PROJECT", type=_path, help="the project folder to make")
+    parser.add_argument("source", metavar="SOURCE", type=_path, help="X.npy, X.npz, or a CoNLL-style text")
+    parser.add_argument("--embeddings", metavar="FILE", type=_path, help="HDF5 or .npy with a text's embeddings")
+    parser.add_argument("--format", metavar="NAME", help="how to read SOURCE; see maskscope formats")
+    parser.add_argument("--labels", metavar="FILE", type=_path, help=".npy of labels for X.npy")
+    parser.add_argument(
+        "--lengths", metavar="FILE", type=_path, help=".npy or .txt of tokens per sentence; else inferred from zeros"
+    )
+    parser.add_argument(
+        "--layer", metavar="mean|concat|N", type=_layer, help="of embeddings with several layers (default: mean)"
+    )
+
+    parser = _add(
+        commands,
+        "info",
+        projects.info,
+        "tell what a project holds",
+        "maskscope info tweets.maskscope\nmaskscope info tweets.maskscope --json",
+    )
+    parser.add_argument("project", metavar="PROJECT", type=_path)
+
+    parser = _add(
+        commands,
+        "export",
+        projects.export,
+        "write labels to a file",
+        "maskscope export tweets.maskscope corrected.conll --format conll --only reviewed\n"
+        "maskscope export tweets.maskscope all.jsonl --format jsonl --labels predicted",
+    )
+    parser.add_argument("project", metavar="PROJECT", type=_path)
+    parser.add_argument("file", metavar="FILE", type=_path, help="the file to write; replaced when it is there")
+    parser.add_argument("--format", metavar="NAME", required=True, help="conll or jsonl; see maskscope formats")
+    parser.add_argument(
+        "--labels",
+        choices=("edited", "gold", "predicted"),
+        default="edited",
+        help="edited (the default) is a person's labels over the source's",
+    )
+    parser.add_argument("--only", choices=("reviewed",), help="leave out what nobody has accepted")
+
+    _add(
+        commands,
+        "formats",
+        projects.formats,
+        "list what can be read and written, what each needs and loses",
+        "maskscope formats",
+    )
+
+    parser = _add(
+        commands,
+        "screenshot",
+        window.screenshot,
+        "write a picture of the window, without a display",
+        "maskscope screenshot demo.maskscope demo.png --sentence 12 --theme dark",
+        json=False,
+    )
+    parser.add_argument("project", metavar="PROJECT", type=_path)
+    parser.add_argument("file", metavar="FILE.png", type=_path)
+    parser.add_argument("--sentence", metavar="N", type=int, help="counted from 0 (default: the first of the list)")
+    parser.add_argument("--size", metavar="WxH", type=_size, default=(1440, 900), help="in pixels (default: 1440x900)")
+    parser.add_argument("--theme", choices=("light", "dark"), default="light")
+
+
+def _add_models(commands: "Commands[_Parser]") -> None:
+    from maskscope.commands import audit, models
+
+    usual = TrainSettings()
+    parser = _add(
+        commands,
+        "train",
+        models.train,
+        "train a tagger on the project's labels, edits included, and add it to the project",
+        "maskscope train tweets.maskscope\nmaskscope train tweets.maskscope --units 32 --layers 2 --epochs 30",
+    )
+    parser.add_argument("project", metavar="PROJECT", type=_path)
+    numbers: tuple[tuple[str, type[int] | type[float], str], ...] = (
+        ("units", int, "LSTM units in each direction"),
+        ("layers", int, "bidirectional layers, one above the other"),
+        ("recurrent-dropout", float, "share of the recurrent state dropped at each step"),
+        ("dropout", float, "share of each layer's outputs dropped"),
+        ("epochs", int, "passes over the sentences"),
+        ("batch-tokens", int, "most positions in a batch, padding included"),
+        ("learning-rate", float, "of Adam"),
+        ("validation", float, "share of sentences held back"),
+        ("seed", int, "of weights, order, dropout and the sentences held back"),
+    )
+    for name, kind, meaning in numbers:
+        default = getattr(usual, name.replace("-", "_"))
+        parser.add_argument(
+            f"--{name}",
+            metavar="N" if kind is int else "F",
+            type=kind,
+            default=default,
+            help=f"{meaning} (default: {default})",
+        )
+
+    parser = _add(
+        commands,
+        "score",
+        models.score,
+        "compute each token's probabilities, and keep them with the project or write them to a file",
+        "maskscope score tweets.maskscope\nmaskscope score tweets.maskscope --model other.keras --out scores.npz",
+    )
+    parser.add_argument("project", metavar="PROJECT", type=_path)
+    _add_model(parser)
+    parser.add_argument(
+        "--engine",
+        choices=("packed", "keras"),
+        default="packed",
+        help="packed (the default) needs no padding and no TensorFlow; keras runs the model itself",
+    )
+    parser.add_argument(
+        "--out", metavar="FILE.npz", type=_path, help="probabilities, offsets, mask and classes as numpy arrays"
+    )
+
+    parser = _add(
+        commands,
+        "evaluate",
+        models.evaluate,
+        "hold a model's predictions against labels",
+        "maskscope evaluate tweets.maskscope\nmaskscope evaluate tweets.maskscope --model m1 --against gold --json",
+    )
+    parser.add_argument("project", metavar="PROJECT", type=_path)
+    _add_model(parser)
+    parser.add_argument(
+        "--against", choices=("gold", "edited"), default="edited", help="edited is the default: labels as they are now"
+    )
+
+    parser = _add(
+        commands,
+        "audit",
+        audit.audit,
+        "check that a model ignores padding; exit code 1 when a check fails",
+        "maskscope audit tweets.maskscope --model m1\n"
+        "maskscope audit --data X.npy --lengths L.npy --model tagger.keras --report audit.html",
+    )
+    parser.add_argument("project", metavar="PROJECT", type=_path, nargs="?")
+    parser.add_argument("--data", metavar="X.npy|X.npz", type=_path, help="a padded array, in place of a project")
+    parser.add_argument("--lengths", metavar="L.npy", type=_path, help="tokens per sentence of --data")
+    _add_model(parser)
+    parser.add_argument("--report", metavar="FILE.html", type=_path, help="write the findings as a page, too")
+
+
+def _add_model(parser: _Parser) -> None:
+    parser.add_argument(
+        "--model", metavar="ID|FILE.keras", help="a model of the project or a file (default: the newest)"
+    )
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("a path can't be empty")
+    return Path(text)
+
+
+def _layer(text: str) -> int | Literal["mean", "concat"]:
+    if text == "mean":
+        return "mean"
+    if text == "concat":
+        return "concat"
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected mean, concat or a layer's number from 0; received {text!r}")
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    if not (width.isascii() and width.isdecimal() and height.isascii() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1440x900; received {text!r}")
+    size = int(width), int(height)
+    if not (320 <= size[0] <= 8192 and 240 <= size[1] <= 8192):
+        raise argparse.ArgumentTypeError(f"expected 320x240 to 8192x8192; received {text!r}")
+    return size
