@@ -48,14 +48,10 @@ class TrainSettings:
         for name in ("recurrent_dropout", "dropout", "validation"):
             value = getattr(self, name)
             if not (_is_number(value) and 0 <= value < 1):
-                raise ModelError(
-                    f"{name} is out of range", expected="0 or more, below 1", received=repr(value)
-                )
+                raise ModelError(f"{name} is out of range", expected="0 or more, below 1", received=repr(value))
         rate = self.learning_rate
         if not (_is_number(rate) and 0 < rate <= 10):
-            raise ModelError(
-                "learning_rate is out of range", expected="above 0, at most 10", received=repr(rate)
-            )
+            raise ModelError("learning_rate is out of range", expected="above 0, at most 10", received=repr(rate))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """What a project keeps, what it refuses, and that a failure changes nothing."""
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -590,7 +592,11 @@ def test_opening_takes_away_what_a_killed_training_left(tmp_path: Path) -> None:
     with Project.open(target) as project:
         left = project.new_model_folder()
         (left / "model.keras").write_bytes(b"half")
-        with Project.open(target, read_only=True):
-            assert left.exists()
+    with Project.open(target):
+        assert left.exists(), "a worker may still be at it"
+    day_before = time.time() - 90_000
+    os.utime(left, (day_before, day_before))
+    with Project.open(target, read_only=True):
+        assert left.exists()
     with Project.open(target):
         assert not left.exists()

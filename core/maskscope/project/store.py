@@ -7,7 +7,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -26,6 +26,7 @@ from maskscope.runs import RunInfo
 from maskscope.types import NO_EDIT, NO_LABEL, Embeddings, Floats, Labels, Offsets
 
 _READ_BLOCK = 2048
+_STALE_S = 86_400
 _COLUMNS = "id, name, tokens, gold, edits, state, comments"
 
 
@@ -565,11 +566,18 @@ class Project:
 
 
 def _sweep(path: Path) -> None:
-    """Take away what training or scoring left half-made when its process was killed; the lock says nobody is at it."""
-    for folder in (path / "models").glob(".partial-*"):
-        shutil.rmtree(folder, ignore_errors=True)
-    for file in (path / "scores").glob("*.partial"):
-        file.unlink(missing_ok=True)
+    """Take away what training or scoring left half-made when its process was killed.
+
+    Only after a day: a worker may be training for this project while no writer has it open.
+    """
+    stale = time.time() - _STALE_S
+    with suppress(OSError):
+        for folder in (path / "models").glob(".partial-*"):
+            if folder.stat().st_mtime < stale:
+                shutil.rmtree(folder, ignore_errors=True)
+        for file in (path / "scores").glob("*.partial"):
+            if file.stat().st_mtime < stale:
+                file.unlink(missing_ok=True)
 
 
 def _row(row: tuple[int, str, str, bytes | None, bytes | None, int, str | None]) -> SentenceRow:

@@ -1,0 +1,6 @@
+"""The padding audit (docs: AUDIT.md): does what a model prints at real tokens depend on padding?"""
+
+from maskscope.audit.report import AuditReport, Finding, Verdict
+from maskscope.audit.runner import CHECKS, audit_arrays, audit_project
+
+__all__ = ["CHECKS", "AuditReport", "Finding", "Verdict", "audit_arrays", "audit_project"]

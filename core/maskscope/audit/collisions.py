@@ -1,0 +1,41 @@
+"""COLLISIONS: real tokens that the model's Masking layer takes for padding."""
+
+from maskscope.audit.report import Finding
+from maskscope.audit.subject import Subject
+from maskscope.jobs import Job
+
+
+def check(subject: Subject, job: Job) -> Finding:
+    """Look at every token of every sentence, by the source's lengths."""
+    job.progress(0, 0, "COLLISIONS")
+    if subject.mask_value is None:
+        return Finding("COLLISIONS", "passed", "The model has no Masking layer, so it takes no token for padding.")
+    count, first = 0, (0, 0)
+    sentences = set()
+    for sentence, position in subject.data.masked(subject.mask_value):
+        if not count:
+            first = (sentence, position)
+        count += 1
+        sentences.add(sentence)
+        if count % 1000 == 0:
+            job.progress(0, 0, "COLLISIONS")
+    if count:
+        tokens = "1 real token equals" if count == 1 else f"{count} real tokens in {len(sentences)} sentences equal"
+        return Finding(
+            "COLLISIONS",
+            "failed",
+            f"{tokens} the mask value {subject.mask_value:g}: the model skips "
+            f"{'it' if count == 1 else 'them'} and prints its bias there, and the neighbours' probabilities move.",
+            deviation=float(count),
+            tolerance=0.0,
+            sentence=first[0],
+            position=first[1],
+        )
+    if subject.data.lengths_from == "inferred" and subject.mask_value == 0:
+        return Finding(
+            "COLLISIONS",
+            "could not tell",
+            "The lengths were inferred from trailing zero rows, so a zero token at a sentence's end can't be told "
+            "from padding; give the lengths.",
+        )
+    return Finding("COLLISIONS", "passed", "No real token equals the mask value.", 0.0, 0.0)

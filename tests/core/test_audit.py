@@ -1,0 +1,186 @@
+"""The audit: models that hold pass, and each check rejects its mutants."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskscope.audit import AuditReport, Finding, audit_arrays, audit_project
+from maskscope.audit.subject import SAMPLE, Padded, Ragged, choose_sample
+from maskscope.errors import Cancelled, ModelError, ReadError
+from maskscope.jobs import FlagJob
+from maskscope.project import Project, ProjectWriter
+from maskscope.types import Floats, Sentence
+
+pytestmark = pytest.mark.keras
+keras = pytest.importorskip("keras")
+
+DIM = 4
+LENGTHS = np.array([3, 1, 5, 2], dtype=np.int64)
+
+
+def padded_array() -> Floats:
+    x: Floats = np.zeros((4, 6, DIM), dtype=np.float32)
+    rng = np.random.default_rng(0)
+    for row, n in enumerate(LENGTHS):
+        x[row, :n] = rng.normal(size=(n, DIM))
+    return x
+
+
+def model_file(path: Path, masking: Callable[["keras.KerasTensor"], "keras.KerasTensor"]) -> Path:
+    """Masking as given, BiLSTM, Dense, with fresh weights: zero biases, the case that passes falsely."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((None, DIM))
+    lstm = keras.layers.LSTM(3, return_sequences=True, unit_forget_bias=False)
+    hidden = keras.layers.Bidirectional(lstm)(masking(inputs))
+    keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(hidden)).save(path / "m.keras")
+    return path / "m.keras"
+
+
+@pytest.fixture(scope="module")
+def p0(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return model_file(tmp_path_factory.mktemp("p0"), keras.layers.Masking(0.0))
+
+
+def finding(report: AuditReport, check: str) -> Finding:
+    (found,) = [finding for finding in report.findings if finding.check == check]
+    return found
+
+
+def test_the_classic_stack_passes(p0: Path) -> None:
+    report = audit_arrays(padded_array(), LENGTHS, p0)
+    assert [(finding.check, finding.verdict) for finding in report.findings] == [
+        ("LENGTH", "passed"),
+        ("COLLISIONS", "passed"),
+        ("DATA", "passed"),
+    ]
+    assert report.verdict == "passed"
+    assert report.sampled == (0, 1, 2, 3)
+    found = finding(report, "LENGTH")
+    assert found.tolerance == 1e-6
+    record = json.loads(report.to_json())
+    assert record["verdict"] == "passed"
+    assert record["findings"][0]["check"] == "LENGTH"
+
+
+@pytest.mark.parametrize(
+    ("masking", "words"),
+    [
+        (lambda x: x, "no Masking layer"),
+        (lambda x: keras.layers.Masking(-1.0)(x), "masks -1, but padding is 0"),
+        (lambda x: keras.layers.Masking(0.0)(x) * 1.0, "some layer does not use the mask"),
+        (lambda x: keras.layers.Masking(0.0)(keras.layers.Dense(DIM, bias_initializer="ones")(x)), "some layer"),
+    ],
+    ids=["M1", "M7", "M4", "M2"],
+)
+def test_length_rejects_models_that_read_padding(
+    tmp_path: Path, masking: Callable[["keras.KerasTensor"], "keras.KerasTensor"], words: str
+) -> None:
+    report = audit_arrays(padded_array(), LENGTHS, model_file(tmp_path, masking))
+    found = finding(report, "LENGTH")
+    assert found.verdict == "failed"
+    assert found.deviation is not None
+    assert found.deviation > 1e-4
+    assert words in found.meaning
+    assert found.sentence in range(4)
+    assert found.position is not None
+    assert found.position < LENGTHS[found.sentence]
+    assert report.verdict == "failed"
+
+
+def test_length_can_not_tell_of_a_model_of_fixed_length(tmp_path: Path) -> None:
+    inputs = keras.Input((6, DIM))
+    keras.Model(inputs, keras.layers.Dense(1)(inputs)).save(tmp_path / "m.keras")
+    found = finding(audit_arrays(padded_array(), LENGTHS, tmp_path / "m.keras"), "LENGTH")
+    assert found.verdict == "could not tell"
+    assert "(None, dim)" in found.meaning
+    inputs = keras.Input((None, DIM))
+    keras.Model(inputs, keras.layers.GlobalMaxPooling1D()(inputs)).save(tmp_path / "m.keras")
+    found = finding(audit_arrays(padded_array(), LENGTHS, tmp_path / "m.keras"), "LENGTH")
+    assert found.verdict == "could not tell"
+    assert "not one prediction a position" in found.meaning
+
+
+def test_a_zero_row_in_a_sentence_is_a_collision(p0: Path) -> None:
+    x = padded_array()
+    x[2, 3] = 0
+    report = audit_arrays(x, LENGTHS, p0)
+    found = finding(report, "COLLISIONS")
+    assert (found.verdict, found.sentence, found.position) == ("failed", 2, 3)
+    assert "1 real token equals the mask value 0" in found.meaning
+    assert finding(audit_arrays(x, None, p0), "COLLISIONS").verdict == "failed"
+    x[2, 4] = 0
+    assert "2 real tokens in 1 sentences" in finding(audit_arrays(x, LENGTHS, p0), "COLLISIONS").meaning
+    # without lengths, the zero rows at the end are nothing but padding
+    found = finding(audit_arrays(x, None, p0), "COLLISIONS")
+    assert found.verdict == "could not tell"
+    assert finding(audit_arrays(x, None, p0), "DATA").verdict == "could not tell"
+
+
+def front_padded(x: Floats) -> Floats:
+    return np.stack([np.roll(row, 6 - n, axis=0) for row, n in zip(x, LENGTHS, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("change", "lengths", "words"),
+    [
+        (lambda x: x.astype(np.int32), LENGTHS, "whole numbers (int32)"),
+        (front_padded, LENGTHS, "in front of the tokens"),
+        (front_padded, None, "looks padded in front"),
+        (lambda x: x[:, :4], LENGTHS, "it was cut"),
+        (lambda x: np.where(x == 0, np.nan, x), LENGTHS, "NaN or infinity"),
+        (lambda x: x, LENGTHS - 1, "numbers behind its end"),
+    ],
+)
+def test_data_rejects_arrays_that_do_not_hold_what_the_lengths_say(
+    p0: Path, change: Callable[[Floats], Floats], lengths: np.ndarray | None, words: str
+) -> None:
+    found = finding(audit_arrays(change(padded_array()), lengths, p0), "DATA")
+    assert found.verdict == "failed"
+    assert words in found.meaning
+
+
+def test_what_can_not_be_audited_is_refused(p0: Path) -> None:
+    with pytest.raises(ReadError, match=r"received \(4, 6\) float32"):
+        audit_arrays(padded_array()[..., 0], None, p0)
+    with pytest.raises(ReadError, match=r"\(4,\) whole numbers"):
+        audit_arrays(padded_array(), np.array([1, 2]), p0)
+    with pytest.raises(ModelError, match="expected 4 numbers a token; received 2"):
+        audit_arrays(padded_array()[..., :2], LENGTHS, p0)
+    job = FlagJob()
+    job.cancel()
+    with pytest.raises(Cancelled):
+        audit_arrays(padded_array(), LENGTHS, p0, job)
+
+
+@pytest.mark.parametrize(
+    ("lengths_from", "verdicts"),
+    [("source", ["passed", "failed", "passed"]), ("inferred", ["passed", "failed", "could not tell"])],
+)
+def test_a_project_is_audited_on_its_own_sentences(
+    tmp_path: Path, p0: Path, lengths_from: str, verdicts: list[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "p.maskscope"
+    with ProjectWriter(path, DIM, np.dtype(np.float16), classes=("O", "name"), kind="binary") as writer:
+        for i in range(50):
+            x = rng.normal(size=(1 + i % 7, DIM)).astype(np.float16)
+            if i == 34:
+                x[2] = 0
+            writer.add(Sentence(("w",) * len(x), x))
+        writer.finish({"source": "test", "lengths_from": lengths_from, "notes": "[]"})
+    with Project.open(path) as project:
+        report = audit_project(project, p0)
+    assert [finding.verdict for finding in report.findings] == verdicts
+    assert len(report.sampled) == SAMPLE
+    assert {0, 34} <= set(report.sampled)
+    found = finding(report, "COLLISIONS")
+    assert (found.sentence, found.position) == (34, 2)
+
+
+def test_the_sample_leaves_out_empty_sentences() -> None:
+    ragged = Ragged(np.ones((3, 2), np.float32), np.array([0, 0, 2, 2, 3]), "source")
+    assert choose_sample(ragged, 0.0) == (1, 3)
+    assert choose_sample(Padded(np.ones((2, 2, 1), np.float32), np.array([0, 0]), "source"), 0.0) == ()
