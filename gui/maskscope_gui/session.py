@@ -13,7 +13,7 @@ from maskscope.errors import MaskscopeError
 from maskscope.masks import masking_layer
 from maskscope.project import STATES, Edit, ModelRecord, Project, ReviewState, SentenceRow
 from maskscope.tagger import packed
-from maskscope.types import NO_EDIT, NO_LABEL, Embeddings, Floats, Labels, Mask, TagScheme
+from maskscope.types import NO_EDIT, NO_LABEL, Floats, Labels, Mask, TagScheme
 from maskscope_gui.order import FILTERS, SORTS, Facts, Filter, Sort
 
 DOUBTFUL = 0.2
@@ -27,7 +27,7 @@ class Focus:
 
     Attributes:
         row: tokens, gold, edits, review state.
-        embeddings: (T, D).
+        embeddings: (T, D) float32.
         norms: (T,) Euclidean norm of each embedding.
         mask: (T,) bool, True = real token, as the model's Masking layer sees it.
         probs: (T, C) from the project's scores; None without a scored model.
@@ -37,7 +37,7 @@ class Focus:
     """
 
     row: SentenceRow
-    embeddings: Embeddings
+    embeddings: Floats
     norms: Floats
     mask: Mask
     probs: Floats | None
@@ -357,8 +357,9 @@ class Session(QObject):
             return
         row = self.row_of(self.sentence)
         start, end = self.project.offsets[self.sentence : self.sentence + 2]
-        embeddings = self.project.rows(self.sentence)
-        norms = np.sqrt(np.einsum("td,td->t", embeddings, embeddings, dtype=np.float32))
+        # Widened once, for the norms and for what the PADDING panel computes.
+        embeddings: Floats = self.project.rows(self.sentence).astype(np.float32)
+        norms = np.sqrt(np.einsum("td,td->t", embeddings, embeddings))
         mask = masking_layer(embeddings, self.mask_value)
         probs = inside = doubt = predicted = None
         if self.scores is not None:

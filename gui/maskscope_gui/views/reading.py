@@ -67,6 +67,8 @@ class ReadingView(PaintedView):
         """What is special about this sentence stands under it, and does not scroll away."""
         words, px = self._words(), self.look.px
         room = self.width() - 2 * px(16)
+        if not words and self._note.isHidden():
+            return
         self._note.setFont(self.look.body)
         self._note.setText(elided(words, self.look.body, room))
         self._note.setToolTip(words)

@@ -4,9 +4,11 @@ Painted by itself: Qt's own list view asks its model about every row on each lay
 cost no more than the twenty in sight.
 """
 
+from collections import OrderedDict
+
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from maskscope_gui.session import Session
@@ -18,6 +20,7 @@ _ROW = 48
 _LEFT = 52
 _LANE = 160
 _TOKENS_SHOWN = 40
+_PICTURES = 200
 
 
 def sentence_text(tokens: tuple[str, ...]) -> str:
@@ -32,16 +35,19 @@ class SentenceList(PaintedView):
         super().__init__(session, style, "Sentences", parent)
         self._positions = 18
         self._hover = -1
+        self._pictures: OrderedDict[tuple[int, bool, bool], QPixmap] = OrderedDict()
         session.sentenceChanged.connect(self._follow)
         session.orderChanged.connect(self._follow)
         session.projectChanged.connect(self._measure)
-        session.modelChanged.connect(self.viewport().update)
+        session.modelChanged.connect(self._forget_pictures)
+        session.orderChanged.connect(self._forget_pictures)
         session.edited.connect(self._repaint_sentence)
 
     def _measure(self) -> None:
         """How many positions the thumbnails show: as many as nineteen of twenty sentences have."""
         lengths = self.session.facts.lengths if self.session.facts is not None else np.zeros(0)
         self._positions = max(18, int(np.percentile(lengths, 95))) if len(lengths) else 18
+        self._pictures.clear()
         self.arrange()
 
     def arrange(self) -> None:
@@ -55,6 +61,7 @@ class SentenceList(PaintedView):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Another page size."""
         super().resizeEvent(event)
+        self._pictures.clear()
         self.arrange()
 
     def _follow(self) -> None:
@@ -67,7 +74,14 @@ class SentenceList(PaintedView):
                 bar.setValue((row + 1) * tall - self.viewport().height())
             self.setAccessibleDescription(sentence_text(self.session.row_of(self.session.sentence).tokens))
 
+    def set_look(self, style: Style) -> None:
+        """Paint with other colours and fonts."""
+        self._pictures.clear()
+        super().set_look(style)
+
     def _repaint_sentence(self, sentence: int) -> None:
+        for key in [key for key in self._pictures if key[0] == sentence]:
+            del self._pictures[key]
         if sentence == self.session.sentence and self.session.row >= 0:
             self.viewport().update(self.row_box(self.session.row))
         else:
@@ -125,7 +139,30 @@ class SentenceList(PaintedView):
         first = (event.rect().top() + shift) // tall
         last = min((event.rect().bottom() + shift) // tall + 1, len(self.session.order))
         for row in range(max(first, 0), last):
-            self._paint_row(painter, self.row_box(row), row)
+            painter.drawPixmap(self.row_box(row).topLeft(), self._picture(row))
+
+    def _picture(self, row: int) -> QPixmap:
+        """The row as it was painted last, while nothing of it has changed: scrolling paints one new row."""
+        key = (int(self.session.order[row]), row == self.session.row, row == self._hover)
+        picture = self._pictures.get(key)
+        if picture is None:
+            ratio = self.devicePixelRatioF()
+            size = self.row_box(row).size()
+            picture = QPixmap(size * ratio)
+            picture.setDevicePixelRatio(ratio)
+            picture.fill(self.look.c("panel"))
+            painter = QPainter(picture)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self._paint_row(painter, QRect(QPoint(0, 0), size), row)
+            painter.end()
+            self._pictures[key] = picture
+            if len(self._pictures) > _PICTURES:
+                self._pictures.popitem(last=False)
+        return picture
+
+    def _forget_pictures(self) -> None:
+        self._pictures.clear()
+        self.viewport().update()
 
     def _paint_row(self, painter: QPainter, box: QRect, row_number: int) -> None:
         session, look, px = self.session, self.look, self.look.px

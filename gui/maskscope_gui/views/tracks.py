@@ -2,7 +2,17 @@
 
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QLinearGradient, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QWheelEvent
+from PySide6.QtGui import (
+    QColor,
+    QLinearGradient,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QWidget
 
 from maskscope.types import NO_EDIT, NO_LABEL, Floats
@@ -33,6 +43,7 @@ class TracksView(PaintedView):
         self._texts: list[tuple[str, bool]] = []
         self._tops: dict[str, int] = {}
         self._bar = 0
+        self._fades: tuple[QPixmap, QPixmap] | None = None
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         session.sentenceChanged.connect(self._show_sentence)
         session.cursorChanged.connect(self._follow_cursor)
@@ -56,6 +67,11 @@ class TracksView(PaintedView):
     @property
     def _pad_width(self) -> int:
         return self.look.px(15)
+
+    def set_look(self, style: Style) -> None:
+        """Paint with other colours and fonts."""
+        self._fades = None
+        super().set_look(style)
 
     def arrange(self) -> None:
         """Lay out columns and lanes."""
@@ -391,19 +407,27 @@ class TracksView(PaintedView):
 
     def _paint_edges(self, painter: QPainter) -> None:
         """Fade out where there is more to scroll to, so that no column looks cut off by mistake."""
-        bar, width, end = self.horizontalScrollBar(), self.look.px(28), self._tops["end"]
+        bar, end = self.horizontalScrollBar(), self._tops["end"]
+        width = self.look.px(28)
+        if self._fades is None or self._fades[0].height() != end:
+            self._fades = (self._fade(width, end, 0, width), self._fade(width, end, width, 0))
+        if bar.value() > 0:
+            painter.drawPixmap(self._left, 0, self._fades[0])
+        if bar.value() < bar.maximum():
+            painter.drawPixmap(self._left + self._room() - width, 0, self._fades[1])
+
+    def _fade(self, width: int, height: int, start: int, stop: int) -> QPixmap:
+        picture = QPixmap(width, height)
+        picture.fill(Qt.GlobalColor.transparent)
         clear = QColor(self.look.c("panel"))
         clear.setAlpha(0)
-        right = self._left + self._room()
-        for more, start, stop in (
-            (bar.value() > 0, self._left, self._left + width),
-            (bar.value() < bar.maximum(), right, right - width),
-        ):
-            if more:
-                fade = QLinearGradient(start, 0, stop, 0)
-                fade.setColorAt(0, self.look.c("panel"))
-                fade.setColorAt(1, clear)
-                painter.fillRect(QRectF(min(start, stop), 0, width, end), fade)
+        fade = QLinearGradient(start, 0, stop, 0)
+        fade.setColorAt(0, self.look.c("panel"))
+        fade.setColorAt(1, clear)
+        painter = QPainter(picture)
+        painter.fillRect(picture.rect(), fade)
+        painter.end()
+        return picture
 
     def _paint_names(self, painter: QPainter) -> None:
         px = self.look.px
