@@ -8,6 +8,7 @@ the head then prints its bias there.
 
 import os
 import zipfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
@@ -134,31 +135,45 @@ class PackedTagger:
         job = NullJob() if job is None else job
         n_tokens = self._check_input(embeddings, offsets, mask)
         probs_nc: Floats = np.empty((n_tokens, self.n_outputs), dtype=np.float32)
-        projector = Projector(self, embeddings.dtype)
+        # The recurrent part of one group goes on beside the product of the next, which it never waits for:
+        # it fills what the product's threads leave idle. Each has its own of two projectors' memory.
+        projectors = (Projector(self, embeddings.dtype), Projector(self, embeddings.dtype))
         scratch = Scratch()
         job.progress(0, n_tokens, "tokens")
-        with np.errstate(over="ignore", invalid="ignore"):
-            for begin, end in _groups(offsets, self.units):
+        with ThreadPoolExecutor(1) as beside, np.errstate(over="ignore", invalid="ignore"):
+            running: Future[None] | None = None
+            done = 0
+            for turn, (begin, end) in enumerate(_groups(offsets, self.units)):
                 first, last = int(offsets[begin]), int(offsets[end])
                 rows = embeddings[first:last]
+                projector = projectors[turn % 2]
                 projected = projector.project(rows)
                 if isinstance(mask, str):
                     real = projector.real_rows(rows, projected) if mask == "model" else None
                 else:
                     real = mask[first:last]
                 bounds = np.asarray(offsets[begin : end + 1], dtype=np.int64) - first
-                probs_nc[first:last] = self._score_group(projected, bounds, real, scratch)
-                job.progress(last, n_tokens, "tokens")
+                if running is not None:
+                    running.result()
+                    job.progress(done, n_tokens, "tokens")
+                group = (projected, bounds, real, scratch, probs_nc[first:last])
+                if last == n_tokens:
+                    self._score_group(*group)
+                    break
+                running, done = beside.submit(self._score_group, *group), last
+        job.progress(n_tokens, n_tokens, "tokens")
         return probs_nc
 
-    def _score_group(self, projected: Floats, bounds: Offsets, real: Mask | None, scratch: Scratch) -> Floats:
-        if real is None or real.all():
-            return self.score_projected(projected, bounds[:-1], np.diff(bounds), scratch)
-        kept = np.concatenate([[0], np.cumsum(real)]).astype(np.int64)[bounds]
-        probs: Floats = np.empty((len(real), self.n_outputs), dtype=np.float32)
-        probs[~real] = self.masked_output
-        probs[real] = self.score_projected(projected[real], kept[:-1], np.diff(kept), scratch)
-        return probs
+    def _score_group(
+        self, projected: Floats, bounds: Offsets, real: Mask | None, scratch: Scratch, out: Floats
+    ) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if real is None or real.all():
+                out[:] = self.score_projected(projected, bounds[:-1], np.diff(bounds), scratch)
+                return
+            kept = np.concatenate([[0], np.cumsum(real)]).astype(np.int64)[bounds]
+            out[~real] = self.masked_output
+            out[real] = self.score_projected(projected[real], kept[:-1], np.diff(kept), scratch)
 
     def score_projected(
         self, projected: Floats, firsts: Offsets, lengths: Offsets, scratch: Scratch | None = None
