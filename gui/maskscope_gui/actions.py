@@ -134,7 +134,7 @@ def fill_menus(bar: QMenuBar, actions: Mapping[str, QAction]) -> dict[str, QMenu
     """The menu bar, from the table."""
     menus = {}
     for title in MENUS:
-        menu = bar.addMenu(title)
+        menu = bar.addMenu(f"&{title}")
         menu.setObjectName(f"menu_{title.lower()}")
         group = 0
         for row in ACTIONS:

@@ -40,6 +40,7 @@ class Commands(QObject):
         self.session.orderChanged.connect(self._show_search)
         self.session.edited.connect(self._name_undo)
         self._theme_actions()
+        self._add_recent_menu()
         self._new_project()
 
     def _bind(self) -> None:
@@ -98,6 +99,20 @@ class Commands(QObject):
             action.setChecked(self.settings.theme == choice)
             action.triggered.connect(lambda _=False, choice=choice: self._choose_theme(choice))
         QApplication.styleHints().colorSchemeChanged.connect(self._system_theme_changed)
+
+    def _add_recent_menu(self) -> None:
+        menu = QMenu("Open recent", self.window)
+        self.window.menus["File"].insertMenu(self.window.actions_by_id["open_demo"], menu)
+        menu.aboutToShow.connect(lambda: self._fill_recent(menu))
+        self._fill_recent(menu)
+
+    def _fill_recent(self, menu: QMenu) -> None:
+        menu.clear()
+        for path in self.settings.recent():
+            action = menu.addAction(f"{path.name.removesuffix('.maskscope')}   {path.parent}")
+            action.triggered.connect(lambda _=False, path=path: self.open(path))
+        if menu.isEmpty():
+            menu.addAction("none yet").setEnabled(False)
 
     def _choose_theme(self, choice: str) -> None:
         self.settings.theme = choice  # type: ignore[assignment]

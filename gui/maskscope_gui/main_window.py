@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from PySide6.QtCore import QByteArray, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QFont, QPaintEvent, QPalette, QResizeEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QFont, QIcon, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
@@ -23,7 +23,7 @@ from maskscope_gui.actions import fill_menus, make_actions, printed_key
 from maskscope_gui.padding_lab import PaddingLab
 from maskscope_gui.session import Session
 from maskscope_gui.settings import Settings
-from maskscope_gui.stylesheet import sheet
+from maskscope_gui.stylesheet import icon_folder, sheet
 from maskscope_gui.theme import DARK, LIGHT, Style, Theme, system_theme
 from maskscope_gui.views.base import KeyHint, Panel
 from maskscope_gui.views.batch import BatchView
@@ -72,6 +72,7 @@ class MainWindow(QMainWindow):
         self._side_folded = False
         self.setObjectName("window")
         self.setWindowTitle("Maskscope")
+        self.setWindowIcon(QIcon(str(icon_folder() / "maskscope.svg")))
         self.setAcceptDrops(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFocus()

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QColor, QMouseEvent
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from maskscope.project import Project, ProjectWriter
@@ -213,10 +214,19 @@ def test_a_drag_over_the_reading_strip_takes_whole_tokens(qtbot, open_window, de
     window.session.reveal(41, 0)
     view = window.reading.viewport()
     start, stop = window.reading.box_of(2), window.reading.box_of(5)
+    # From the last pixel of one token to the first of another: both are taken whole.
     qtbot.mousePress(view, Qt.MouseButton.LeftButton, pos=QPoint(start.right() - 1, start.center().y()))
-    qtbot.mouseMove(view, QPoint(stop.left() + 2, stop.center().y()))
-    qtbot.mouseRelease(view, Qt.MouseButton.LeftButton, pos=QPoint(stop.left() + 2, stop.center().y()))
-    window.session.move_cursor(5, extend=True)
+    place = QPointF(stop.left() + 2, stop.center().y())
+    move = QMouseEvent(
+        QEvent.Type.MouseMove,
+        place,
+        QPointF(view.mapToGlobal(place.toPoint())),
+        Qt.MouseButton.NoButton,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QApplication.sendEvent(view, move)
+    qtbot.mouseRelease(view, Qt.MouseButton.LeftButton, pos=place.toPoint())
     assert window.session.span == (2, 5)
 
 
@@ -451,3 +461,22 @@ def test_without_a_model_the_window_labels_and_says_how_to_get_one(qtbot, open_w
     with Project.open(target, read_only=True) as project:
         assert project.sentence(0).labels.tolist() == [1, -1]
         assert project.sentence(0).state == "accepted"
+
+
+def test_recent_projects_are_in_the_menu_and_open_from_it(qtbot, open_window, demo, project_folder):
+    window = open_window(project_folder)
+    window.close()
+    window.session.close()
+    window = open_window(demo)
+    recent = next(action.menu() for action in window.menus["File"].actions() if action.text() == "Open recent")
+    recent.aboutToShow.emit()
+    assert [action.text().split()[0] for action in recent.actions()] == ["demo", "small"]
+    recent.actions()[1].trigger()
+    assert window.session.project.name == "small"
+    assert len(window.session.order) == 4
+
+
+def test_a_dropped_project_opens(qtbot, open_window, demo, project_folder):
+    window = open_window(demo)
+    window.dropped.emit(project_folder)
+    assert window.session.project.name == "small"
