@@ -126,11 +126,11 @@ class Commands(QObject):
     def open(self, path: Path) -> bool:
         """Show a project, at the place last read; a message in the window when it can't be."""
         self._remember_place()
+        self.window.notice.hide()
         try:
             self.session.open(path)
         except MaskscopeError as error:
             self.session.said.emit(str(error), "error")
-            self.window.status_line.setVisible(True)
             return False
         self.settings.remember_project(path)
         place = self.settings.place(path)
@@ -149,7 +149,6 @@ class Commands(QObject):
                 write_demo(folder)
         except (MaskscopeError, OSError) as error:
             self.session.said.emit(f"The demo can't be written: {error}", "error")
-            self.window.status_line.setVisible(True)
             return
         self.open(folder)
 

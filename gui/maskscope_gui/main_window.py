@@ -28,6 +28,7 @@ from maskscope_gui.theme import DARK, LIGHT, Style, Theme, system_theme
 from maskscope_gui.views.base import KeyHint, Panel
 from maskscope_gui.views.batch import BatchView
 from maskscope_gui.views.list_panel import ListPanel
+from maskscope_gui.views.notice import NoticeBar
 from maskscope_gui.views.padding_panel import PaddingPanel
 from maskscope_gui.views.palette import PaletteView
 from maskscope_gui.views.reading import ReadingView
@@ -89,6 +90,7 @@ class MainWindow(QMainWindow):
         self.token = TokenView(session, self.look)
         self.padding = PaddingPanel(session, lab, self.look)
         self.status_line = StatusLine(session, self.look)
+        self.notice = NoticeBar(session, self.look)
         self.start_page = StartPage(self.actions_by_id, settings.recent, self.look)
         self.panels: list[Panel] = []
         self._assemble()
@@ -168,6 +170,7 @@ class MainWindow(QMainWindow):
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(0)
         rows.addWidget(self.toolbar)
+        rows.addWidget(self.notice)
         rows.addWidget(self.stack, 1)
         rows.addWidget(self.status_line)
         self.setCentralWidget(whole)

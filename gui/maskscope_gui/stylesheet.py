@@ -10,6 +10,7 @@ QMainWindow, QDialog, QWidget#window {{ background: {window}; color: {text}; }}
 QWidget {{ color: {text}; }}
 QWidget#panel, QScrollArea#panel, QScrollArea#panel > QWidget > QWidget {{ background: {panel}; }}
 QWidget#toolbar {{ background: {panel}; border-bottom: 1px solid {line}; }}
+QWidget#notice {{ background: {fails_ground}; border-bottom: 1px solid {line}; }}
 QWidget#status {{ background: {panel}; border-top: 1px solid {line}; }}
 QLabel {{ background: transparent; }}
 QLabel#caps {{ color: {second}; }}

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from maskscope_gui.actions import printed_key
 from maskscope_gui.session import Session
 from maskscope_gui.theme import Style
-from maskscope_gui.views.base import recolour
+from maskscope_gui.views.base import elided, recolour
 
 _MESSAGE_MS = 8000
 
@@ -71,14 +71,13 @@ class StatusLine(QWidget):
         self.refresh()
 
     def say(self, words: str, kind: str) -> None:
-        """Show one sentence for a while; an error stays until the next one."""
-        self.message.setText(words)
-        self.message.setToolTip(words)
-        recolour(self.message, self.look.c("fails" if kind == "error" else "accent").name())
+        """Show one sentence for a while; errors have a bar of their own."""
         if kind == "error":
-            self._fade.stop()
-        else:
-            self._fade.start(_MESSAGE_MS)
+            return
+        self.message.setText(elided(words, self.look.small, max(self.width() // 2, self.look.px(200))))
+        self.message.setToolTip(words)
+        recolour(self.message, self.look.c("accent").name())
+        self._fade.start(_MESSAGE_MS)
 
     def set_work(self, words: str) -> None:
         """What runs in the background; "" for nothing."""
