@@ -358,6 +358,19 @@ class Project:
         ).fetchall()
         return [self.edit(row[0]) for row in rows]
 
+    def edited_at(self, sentence: int, position: int) -> float | None:
+        """When the label of a token was changed last, in seconds since 1970; None when it never was."""
+        rows = self._db.execute(
+            "SELECT edit.at, change.first, change.old, change.new FROM change JOIN edit ON edit.id = change.edit"
+            " WHERE change.sentence = ? AND change.field = 'labels' ORDER BY change.edit DESC",
+            (sentence,),
+        )
+        for at, first, old, new in rows:
+            place = 2 * (position - first)
+            if 0 <= place < len(new) and old[place : place + 2] != new[place : place + 2]:
+                return float(at)
+        return None
+
     def _append(
         self, op: Literal["do", "undo", "redo"], target: int | None, title: str, changes: Sequence[Change]
     ) -> Edit:

@@ -1,6 +1,6 @@
 """What is known of the token at the cursor."""
 
-import datetime
+import time
 
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
@@ -80,12 +80,8 @@ class TokenView(PaintedView):
         project = self.session.project
         if project is None:
             return ""
-        for edit in reversed(project.sentence_log(self.session.sentence)):
-            for change in edit.changes:
-                place = position - change.first
-                if change.field == "labels" and 0 <= place < len(change.new) and change.new[place] != change.old[place]:
-                    return f", {ago(datetime.datetime.now().timestamp() - edit.at)}"
-        return ""
+        at = project.edited_at(self.session.sentence, position)
+        return "" if at is None else f", {ago(time.time() - at)}"
 
     def _label(self, label: int, none: str) -> tuple[str, QColor]:
         if label == NO_LABEL:

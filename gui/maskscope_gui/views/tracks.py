@@ -154,8 +154,7 @@ class TracksView(PaintedView):
         self._paint_grounds(painter, focus, seen)
         real = range(seen.start, min(seen.stop, focus.length))
         self._paint_scale(painter, focus)
-        for position in real:
-            self._paint_column(painter, focus, position)
+        self._paint_lanes(painter, focus, real)
         self._paint_mask(painter, focus, seen)
         self._paint_padding(painter, focus, range(max(seen.start, focus.length), seen.stop))
         painter.restore()
@@ -222,48 +221,72 @@ class TracksView(PaintedView):
     def _height(self, probability: float) -> float:
         return float(probability) * (self._bar - self.look.px(6) - self.look.px(18))
 
-    def _paint_column(self, painter: QPainter, focus: Focus, position: int) -> None:
-        px = self.look.px
-        left = self._columns.edges[position]
-        width = self._columns.edges[position + 1] - left
+    def _paint_lanes(self, painter: QPainter, focus: Focus, real: range) -> None:
+        """Lane by lane rather than column by column: a change of font or pen costs as much as a word."""
+        px, look, edges = self.look.px, self.look, self._columns.edges
         centred = Qt.AlignmentFlag.AlignCenter
-        at_cursor = position == self.session.cursor
 
-        def box(lane: str) -> QRect:
-            return QRect(left, self._tops[lane], width, px(_HEIGHTS[lane]))
+        def box(lane: str, position: int) -> QRect:
+            left = edges[position]
+            return QRect(left, self._tops[lane], edges[position + 1] - left, px(_HEIGHTS[lane]))
 
-        painter.setFont(self.look.small)
-        painter.setPen(self.look.c("second"))
-        painter.drawText(box("position"), centred, str(position))
-        text, stand_in = self._texts[position]
-        font = self.look.small if stand_in else (self.look.bold if at_cursor else self.look.body)
-        painter.setFont(font)
-        painter.setPen(self.look.c("second" if stand_in else "text"))
-        painter.drawText(box("token"), centred, elided(text, font, width - px(4)))
-        row = focus.row
-        self._paint_label(painter, box("gold"), int(row.gold[position]))
+        painter.setFont(look.small)
+        painter.setPen(look.c("second"))
+        for position in real:
+            painter.drawText(box("position", position), centred, str(position))
+            text, stand_in = self._texts[position]
+            if stand_in:
+                place = box("token", position)
+                painter.drawText(place, centred, elided(text, look.small, place.width() - px(4)))
+        painter.setFont(look.body)
+        painter.setPen(look.c("text"))
+        for position in real:
+            text, stand_in = self._texts[position]
+            if stand_in:
+                continue
+            at_cursor = position == self.session.cursor
+            if at_cursor:
+                painter.setFont(look.bold)
+            place = box("token", position)
+            font = look.bold if at_cursor else look.body
+            painter.drawText(place, centred, elided(text, font, place.width() - px(4)))
+            if at_cursor:
+                painter.setFont(look.body)
+        lanes = [("gold", focus.row.gold.tolist())]
         if focus.predicted is not None:
-            self._paint_label(painter, box("predicted"), int(focus.predicted[position]))
-        if row.edits[position] != NO_EDIT:
-            self._paint_label(painter, box("edited"), int(row.edits[position]), edit=True)
-        norm_room = px(_HEIGHTS["norm"]) - px(10)
-        largest = float(focus.norms.max()) or 1.0
-        tall = norm_room * float(focus.norms[position]) / largest
-        painter.fillRect(
-            QRectF(left + width / 2 - px(3), self._tops["norm"] + norm_room + px(4) - tall, px(6), tall),
-            self.look.c("norm"),
-        )
-        self._paint_probability(painter, focus, position, left, width)
+            lanes.append(("predicted", focus.predicted.tolist()))
+        outside = self.session.scheme.outside
+        dots = []
+        for lane, labels in lanes:
+            for position in real:
+                if labels[position] == outside:
+                    centre = box(lane, position).center()
+                    dots.append(QRectF(centre.x() - 0.5, centre.y() - 0.5, 2.6, 2.6))
+                else:
+                    self._paint_label(painter, box(lane, position), labels[position])
+        edits = focus.row.edits.tolist()
+        for position in real:
+            if edits[position] != NO_EDIT:
+                self._paint_label(painter, box("edited", position), edits[position])
+        room = px(_HEIGHTS["norm"]) - px(10)
+        low = self._tops["norm"] + room + px(4)
+        talls = (room * focus.norms / (float(focus.norms.max()) or 1.0)).tolist()
+        bars = [
+            QRectF((edges[position] + edges[position + 1]) / 2 - px(3), low - talls[position], px(6), talls[position])
+            for position in real
+        ]
+        painter.setPen(Qt.PenStyle.NoPen)
+        for role, boxes in (("norm", bars), ("control", dots)):
+            # drawRects of an empty list ends the process (PySide6 6.10).
+            if boxes:
+                painter.setBrush(look.c(role))
+                painter.drawRects(boxes)
+        self._paint_probabilities(painter, focus, real)
 
-    def _paint_label(self, painter: QPainter, box: QRect, label: int, *, edit: bool = False) -> None:
+    def _paint_label(self, painter: QPainter, box: QRect, label: int) -> None:
         outside = self.session.scheme.outside
         px = self.look.px
         if label == NO_LABEL:
-            return
-        if label == outside and not edit:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(self.look.c("control"))
-            painter.drawEllipse(QPointF(box.center().x() + 0.5, box.center().y() + 0.5), 1.6, 1.6)
             return
         code = self.look.label(label, outside)
         plate = QRectF(box.x() + 2, box.y() + px(3), box.width() - 4, box.height() - px(6))
@@ -286,41 +309,42 @@ class TracksView(PaintedView):
             name = name[:-1]
         return name
 
-    def _paint_probability(self, painter: QPainter, focus: Focus, position: int, left: int, width: int) -> None:
-        values = self._shown(focus)
-        if values is None:
+    def _paint_probabilities(self, painter: QPainter, focus: Focus, real: range) -> None:
+        shown_values = self._shown(focus)
+        if shown_values is None:
             return
-        px = self.look.px
+        px, look, edges = self.look.px, self.look, self._columns.edges
         low = self._tops["probability"] + self._bar - px(6)
-        value = float(values[position])
-        tall = self._height(value)
-        if not self._mask(focus)[position]:
-            self._paint_ring(painter, left + width / 2, low - tall)
-            marked = not focus.mask[position]
-            if marked:
-                draw_collision(
-                    painter,
-                    QPointF(left + width / 2, self._tops["probability"] + px(7)),
-                    px(9),
-                    self.look.c("collision"),
-                )
-            return
-        bar = QRectF(left + 2, low - max(tall, 2.0), width - 4, max(tall, 2.0))
+        values, mask = shown_values.tolist(), self._mask(focus).tolist()
+        alone = values if focus.inside is None else focus.inside.tolist()
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(colour(self.look.tint(value)) if value > 0.12 else self._faint(value))
-        painter.drawRoundedRect(bar, 2, 2)
-        painter.setFont(self.look.tiny)
-        painter.setPen(self.look.c("second"))
-        before = None if focus.inside is None else float(focus.inside[position])
-        words = f"{value:.2f}".removeprefix("0")
-        painter.drawText(
-            QRectF(left - px(4), low - tall - px(16), width + px(8), px(14)), Qt.AlignmentFlag.AlignCenter, words
-        )
-        if before is not None and abs(before - value) > 0.005:
-            # What the sentence alone gives: the distance to the bar is what padding, or a hand-set mask, moved.
-            painter.setPen(QPen(self.look.c("fails"), 2))
-            y = low - self._height(before)
-            painter.drawLine(QPointF(left + 2, y), QPointF(left + width - 2, y))
+        for position in real:
+            if mask[position]:
+                value, left = values[position], edges[position]
+                tall = max(self._height(value), 2.0)
+                painter.setBrush(colour(look.tint(value)) if value > 0.12 else self._faint(value))
+                painter.drawRoundedRect(QRectF(left + 2, low - tall, edges[position + 1] - left - 4, tall), 2, 2)
+        painter.setFont(look.tiny)
+        painter.setPen(look.c("second"))
+        for position in real:
+            if mask[position]:
+                value, left = values[position], edges[position]
+                box = QRectF(
+                    left - px(4), low - self._height(value) - px(16), edges[position + 1] - left + px(8), px(14)
+                )
+                painter.drawText(box, Qt.AlignmentFlag.AlignCenter, f"{value:.2f}".removeprefix("0"))
+        for position in real:
+            value, left, right = values[position], edges[position], edges[position + 1]
+            if not mask[position]:
+                self._paint_ring(painter, (left + right) / 2, low - self._height(value))
+                if not focus.mask[position]:
+                    top = QPointF((left + right) / 2, self._tops["probability"] + px(7))
+                    draw_collision(painter, top, px(9), look.c("collision"))
+            elif abs(alone[position] - value) > 0.005:
+                # What the sentence alone gives: the distance to the bar is what padding, or a hand-set mask, moved.
+                painter.setPen(QPen(look.c("fails"), 2))
+                y = low - self._height(alone[position])
+                painter.drawLine(QPointF(left + 2, y), QPointF(right - 2, y))
 
     def _faint(self, value: float) -> object:
         # The ramp's first steps are as pale as the panel; a low bar must still be seen.
