@@ -270,7 +270,7 @@ class TracksView(PaintedView):
                 self._paint_label(painter, box("edited", position), edits[position])
         room = px(_HEIGHTS["norm"]) - px(10)
         low = self._tops["norm"] + room + px(4)
-        talls = (room * focus.norms / (float(focus.norms.max()) or 1.0)).tolist()
+        talls = (room * focus.norms / (float(focus.norms.max(initial=0)) or 1.0)).tolist()
         bars = [
             QRectF((edges[position] + edges[position + 1]) / 2 - px(3), low - talls[position], px(6), talls[position])
             for position in real
