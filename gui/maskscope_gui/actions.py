@@ -46,6 +46,9 @@ ACTIONS: tuple[Action, ...] = (
         "revert", "Return to gold", ("Delete",), "Edit", 1, "Take a person's edit off; the gold label stands again."
     ),
     Action("accept_predictions", "Accept the predictions", ("A",), "Edit", 1, "Label this sentence as the model does."),
+    Action(
+        "label_by_name", "Label by name…", ("Ctrl+J",), "Edit", 1, "Choose the label by typing the start of its name."
+    ),
     Action("grow", "Grow the selection", ("Shift+Right",), "Edit", 2),
     Action("shrink", "Shrink the selection", ("Shift+Left",), "Edit", 2),
     Action("select_all", "Select the whole sentence", ("Ctrl+A",), "Edit", 2),
@@ -81,14 +84,19 @@ ACTIONS: tuple[Action, ...] = (
     Action("mask_token", "Mask this token", ("K",), "Padding", 1, "Mask a real token and see what moves."),
     Action("unmask_all", "Mask as the source says again", ("Shift+K",), "Padding", 1),
     Action("train", "Train…", ("Ctrl+T",), "Model", 0, "Train a tagger on the labels as they are now."),
+    Action("next_model", "Next model", ("Ctrl+M",), "Model", 0, "Show the next of the project's models."),
     Action("audit", "Audit the padding", ("Ctrl+P",), "Model", 0, "Prove, with the checks, that padding is ignored."),
     Action("follow_system", "Light or dark as the system", (), "View", 0, checkable=True),
     Action("light", "Light", (), "View", 0, checkable=True),
     Action("dark", "Dark", (), "View", 0, checkable=True),
     Action("toggle_batch", "Batch panel", ("Ctrl+B",), "View", 1, checkable=True),
+    Action("batch_order", "Next order of the batch", ("Ctrl+Shift+B",), "View", 1, "Longest first, or as listed."),
+    Action("shown_class", "Next probability shown", ("P",), "View", 1, "Of any label, or of one class after another."),
     Action(
-        "sort", "Next order of the list", ("S",), "View", 1, "Most uncertain, reading order, longest, disagreement."
+        "side_tab", "Labels and padding, in a narrow window", ("F6",), "View", 1, "Change the tab of the left column."
     ),
+    Action("dismiss", "Take the message away", ("Esc",), "View", 2),
+    Action("sort", "Next order of the list", ("S",), "View", 1, "Most uncertain, reading order, longest, differing."),
     Action("filter", "Next filter of the list", ("V",), "View", 1, "All, not reviewed, accepted, flagged, edited."),
     Action("keys", "Keys", ("?", "F1"), "Help", 0, "Every key, on one page."),
     Action("about", "About Maskscope", (), "Help", 0),
@@ -96,7 +104,7 @@ ACTIONS: tuple[Action, ...] = (
 
 MENUS = ("File", "Edit", "Review", "Go", "Padding", "Model", "View", "Help")
 
-LABEL_KEYS = "123456789bcdeghijlnopqrtuwy"
+LABEL_KEYS = "123456789bcdeghijlnoqrtuwy"
 """Keys for labels, in order: digits, then the letters that no action has."""
 
 
@@ -119,6 +127,13 @@ def by_id() -> Mapping[str, Action]:
 _BY_ID = {action.id: action for action in ACTIONS}
 
 
+# A finger that rests on any other key must not accept one sentence after another.
+_REPEATED = frozenset(
+    {"left", "right", "up", "down", "page_up", "page_down", "grow", "shrink", "undo", "redo", "next_doubtful"}
+    | {"previous_doubtful", "pad_more", "pad_less", "pad_more10", "pad_less10"}
+)
+
+
 def make_actions(owner: QWidget) -> dict[str, QAction]:
     """QActions for the whole table; they work wherever the focus is in `owner`'s window."""
     made = {}
@@ -127,6 +142,7 @@ def make_actions(owner: QWidget) -> dict[str, QAction]:
         action.setShortcuts([QKeySequence(keys) for keys in row.keys])
         action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         action.setCheckable(row.checkable)
+        action.setAutoRepeat(row.id in _REPEATED)
         action.setToolTip(f"{row.help or row.text}")
         action.setMenuRole(QAction.MenuRole.NoRole)
         if row.id == "quit":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QActionGroup, QKeySequence, QShortcut
-from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMenu
+from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QMenu
 
 from maskscope.errors import MaskscopeError
 from maskscope_gui.main_window import MainWindow
@@ -26,6 +26,7 @@ class Commands(QObject):
         self.window = window
         self.session, self.lab, self.settings = window.session, window.lab, window.settings
         self.search = Search(self.session, self)
+        self.dropped: list[Path] = []
         self.scoring = Scoring(self.session, self)
         self.scoring.progressed.connect(window.status_line.set_work)
         self._label_keys: list[QShortcut] = []
@@ -83,6 +84,12 @@ class Commands(QObject):
             "mask_from": self._next_source,
             "mask_token": lambda: lab.toggle_masked(session.cursor),
             "unmask_all": lab.unmask_all,
+            "label_by_name": self._label_by_name,
+            "next_model": self._next_model,
+            "batch_order": window.turn_batch,
+            "shown_class": self._next_class,
+            "side_tab": window.turn_side_tab,
+            "dismiss": self._dismiss,
             "toggle_batch": lambda: window.show_batch(not window.batch_shown),
             "sort": lambda: session.set_sort(next_sort(session.sort)),
             "filter": lambda: session.set_filter(next_filter(session.filter)),
@@ -160,14 +167,15 @@ class Commands(QObject):
             self.settings.remember_text("folder", str(Path(folder).parent))
             self.open(Path(folder))
 
-    def take_dropped(self, path: Path) -> None:
-        """Open a dropped project; import anything else."""
+    def take_dropped(self, paths: list[Path]) -> None:
+        """Open a dropped project; import anything else, a text together with its embeddings."""
+        path = paths[0]
         if (path / "project.sqlite").is_file():
             self.open(path)
         elif path.name == "project.sqlite":
             self.open(path.parent)
         else:
-            self.window.actions_by_id["import"].setData(str(path))
+            self.dropped = paths
             self.window.actions_by_id["import"].trigger()
 
     def _remember_place(self) -> None:
@@ -212,13 +220,40 @@ class Commands(QObject):
         for action_id, title in zip(("undo", "redo"), titles, strict=True):
             action = self.window.actions_by_id[action_id]
             words = action_id.capitalize()
-            action.setText(f"{words} “{title}”" if title else words)
+            action.setText(f"{words} “{title.replace('&', '&&')}”" if title else words)
 
     # Labels
 
     def set_label(self, label: int) -> None:
         """Label the selected tokens."""
         self.session.set_label(label)
+
+    def _label_by_name(self) -> None:
+        names = list(self.session.scheme.classes)
+        name, chosen = QInputDialog.getItem(
+            self.window, "Label by name", "Label the selected tokens:", names, self.session.scheme.outside, True
+        )
+        if chosen and name in names:
+            self.set_label(names.index(name))
+        elif chosen:
+            self.session.said.emit(f"There is no label “{name}” in this project.", "error")
+
+    def _next_model(self) -> None:
+        assert self.session.project is not None
+        ids = [model.id for model in self.session.project.models()]
+        if ids:
+            here = -1 if self.session.model is None else ids.index(self.session.model.id)
+            self.session.use_model(ids[(here + 1) % len(ids)])
+
+    def _next_class(self) -> None:
+        if self.session.scheme.kind == "multiclass":
+            shown = -1 if self.session.shown_class is None else self.session.shown_class
+            self.session.show_class(shown + 1 if shown + 1 < len(self.session.scheme.classes) else None)
+
+    def _dismiss(self) -> None:
+        self.window.notice.hide()
+        if isinstance(QApplication.focusWidget(), QLineEdit):
+            self.window.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _accept(self) -> None:
         if isinstance(QApplication.focusWidget(), QLineEdit):
@@ -265,5 +300,18 @@ class Commands(QObject):
 
 
 _ALWAYS = frozenset(
-    {"import", "open", "open_demo", "quit", "keys", "about", "follow_system", "light", "dark", "toggle_batch"}
+    {
+        "import",
+        "open",
+        "open_demo",
+        "quit",
+        "keys",
+        "about",
+        "follow_system",
+        "light",
+        "dark",
+        "toggle_batch",
+        "dismiss",
+        "side_tab",
+    }
 )

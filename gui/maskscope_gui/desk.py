@@ -1,12 +1,12 @@
 """The dialogs and the worker of one window. Each dialog is imported when it is first asked for."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QDialog
 
+from maskscope_gui.actions import printed_key
 from maskscope_gui.commands import Commands
 from maskscope_gui.main_window import MainWindow
 from maskscope_gui.worker_client import WorkerClient
@@ -46,6 +46,7 @@ class Desk(QObject):
             window.actions_by_id[action_id].triggered.connect(lambda _=False, work=work: work())
         self.client.stateChanged.connect(self._tell_state)
         window.closing.connect(self.close)
+        window.what_would_end = self._what_would_end
         self.session.projectChanged.connect(self._forget_verdict)
         self.session.modelChanged.connect(self._forget_verdict)
 
@@ -53,6 +54,12 @@ class Desk(QObject):
         line = self.window.status_line
         line.set_worker(_WORKER_WORDS.get(state, state))
         line.worker.setToolTip(self.client.trouble)
+
+    def _what_would_end(self) -> str:
+        """What closing the window would throw away, as a question; "" for nothing."""
+        if self._train is not None and self._train.training:
+            return "A tagger is being trained. Stop the training and quit?"
+        return ""
 
     def close(self) -> None:
         """End the worker."""
@@ -62,10 +69,10 @@ class Desk(QObject):
         """Ask what to import, import it, and open what came of it."""
         from maskscope_gui.dialogs.import_dialog import ImportDialog
 
-        action = self.window.actions_by_id["import"]
-        dropped = action.data()
-        action.setData(None)
-        dialog = ImportDialog(self.window, self.window.look, Path(dropped) if dropped else None)
+        dropped, self.commands.dropped = self.commands.dropped, []
+        dialog = ImportDialog(self.window, self.window.look)
+        if dropped:
+            dialog.take_files(dropped)
         if self._ask(dialog) and dialog.result_path is not None:
             self.commands.open(dialog.result_path)
         dialog.deleteLater()
@@ -135,7 +142,7 @@ class Desk(QObject):
 
     def _forget_verdict(self) -> None:
         if self._audit is None or self._audit.report is None:
-            self.window.toolbar.set_verdict("Audit the padding", "")
+            self.window.toolbar.set_verdict(f"Audit the padding   {printed_key('audit')}", "")
 
     def _raise(self, dialog: QDialog) -> None:
         if hasattr(dialog, "set_look"):

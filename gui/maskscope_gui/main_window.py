@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QFrame,
     QMainWindow,
+    QMessageBox,
     QScrollArea,
     QSplitter,
     QStackedWidget,
@@ -54,12 +55,12 @@ class MainWindow(QMainWindow):
 
     Signals:
         painted: the first picture with a project on it is on the screen.
-        dropped: (path) a file or folder was dropped.
+        dropped: (paths) files or folders were dropped.
         closing: the window is about to close.
     """
 
     painted = Signal()
-    dropped = Signal(Path)
+    dropped = Signal(list)
     closing = Signal()
 
     def __init__(self, session: Session, lab: PaddingLab, settings: Settings, theme: Theme | None = None) -> None:
@@ -69,6 +70,7 @@ class MainWindow(QMainWindow):
         self._base_font = QFont(QApplication.font())
         self.look = Style(self._wanted_theme(), self._base_font)
         self._first_paint = True
+        self.what_would_end: Callable[[], str] = lambda: ""
         self._batch_wanted = settings.text("batch", "shown") == "shown"
         self._side_folded = False
         self.setObjectName("window")
@@ -108,7 +110,12 @@ class MainWindow(QMainWindow):
     def _assemble(self) -> None:
         self.reading_panel = self._panel("Reading", self.reading)
         head = self.panels[-1]
-        for words, action_id in (("Accept and next", "accept"), ("Next doubtful", "next_doubtful"), ("Flag", "flag")):
+        for words, action_id in (
+            ("Accept and next", "accept"),
+            ("As predicted", "accept_predictions"),
+            ("Next doubtful", "next_doubtful"),
+            ("Flag", "flag"),
+        ):
             hint = KeyHint(words, printed_key(action_id), self.look)
             hint.clicked.connect(self.actions_by_id[action_id].trigger)
             head.add(hint)
@@ -124,7 +131,7 @@ class MainWindow(QMainWindow):
         self.batch_order.setObjectName("flat")
         self.batch_order.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.batch_order.setToolTip("The order of the rows of the batch")
-        self.batch_order.clicked.connect(self._turn_batch)
+        self.batch_order.clicked.connect(self.turn_batch)
         self.panels[-1].add(self.batch_order)
         self.middle = QSplitter(Qt.Orientation.Vertical)
         for panel in (self.reading_panel, self.tracks_panel, self.batch_panel):
@@ -303,7 +310,7 @@ class MainWindow(QMainWindow):
             return
         scheme = self.session.scheme
         binary = scheme.kind == "binary"
-        self.shown_class.setText(f"{self.session.shown_name}{'' if binary else ' ▾'}")
+        self.shown_class.setText(f"{self.session.shown_name} ▾   {printed_key('shown_class')}")
         self.shown_class.setEnabled(not binary)
         if binary:
             self.shown_class.setText(f"{self.session.shown_name}   threshold {self.session.threshold:.2f}")
@@ -316,7 +323,8 @@ class MainWindow(QMainWindow):
         self.panels[2].set_title(words)
         self.batch_order.setText(f"{self.batch.order} ▾")
 
-    def _turn_batch(self) -> None:
+    def turn_batch(self) -> None:
+        """Show the rows of the batch in the other order."""
         self.batch.set_order("as listed" if self.batch.order == "longest first" else "longest first")
         self._title_batch()
 
@@ -360,6 +368,11 @@ class MainWindow(QMainWindow):
             self.left_tabs.setCurrentIndex(0)
         self.left_tabs.setVisible(fold)
 
+    def turn_side_tab(self) -> None:
+        """In a narrow window, change between the sentences and the right column."""
+        if self._side_folded:
+            self.left_tabs.setCurrentIndex(1 - self.left_tabs.currentIndex())
+
     def _show_tab(self, place: int) -> None:
         self.left_stack.setCurrentWidget(self.side if place == 1 and self._side_folded else self.list_panel)
 
@@ -393,14 +406,19 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open or import what was dropped."""
-        for url in event.mimeData().urls():
-            if url.isLocalFile():
-                event.acceptProposedAction()
-                self.dropped.emit(Path(url.toLocalFile()))
-                return
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.dropped.emit(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember layout and place. There is nothing to save: every edit is on the disk."""
+        question = self.what_would_end()
+        if question:
+            answer = QMessageBox.question(self, "Quit Maskscope", question)
+            if answer != QMessageBox.StandardButton.Yes:
+                event.ignore()
+                return
         for name, (_, save) in self._remembered().items():
             if name != "columns" or not self._side_folded:
                 self.settings.remember_layout(name, save())

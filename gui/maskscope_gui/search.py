@@ -28,6 +28,7 @@ class Search(QObject):
         self._rest.setInterval(_REST_MS)
         self._rest.timeout.connect(self._start)
         self._arrived.connect(self._take)
+        session.searchLifted.connect(self._forget)
 
     def look_for(self, text: str) -> None:
         """Search once the hand rests; an empty text shows the whole list again."""
@@ -41,9 +42,15 @@ class Search(QObject):
 
     def close(self) -> None:
         """Stop, and wait for what still runs."""
+        self._forget()
+        self._pool.clear()
+        self._pool.waitForDone()
+
+    def _forget(self) -> None:
+        """The whole list is wanted again: an answer that is still to come must not take it away."""
+        self._text = ""
         self._request += 1
         self._rest.stop()
-        self._pool.waitForDone()
 
     def _start(self) -> None:
         if self._session.project is None:

@@ -60,6 +60,7 @@ class Session(QObject):
         orderChanged: the list shows other sentences, or in another order.
         sentenceChanged: another sentence is on screen.
         cursorChanged: the cursor or the selection moved within it.
+        searchLifted: the list is no longer restricted to what a search found.
         edited: (sentence) its labels or review state changed.
         said: (text, kind) one sentence for the status line; kind is "info" or "error".
     """
@@ -70,6 +71,7 @@ class Session(QObject):
     sentenceChanged = Signal()
     cursorChanged = Signal()
     edited = Signal(int)
+    searchLifted = Signal()
     said = Signal(str, str)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -90,6 +92,7 @@ class Session(QObject):
         self.anchor = 0
         self.focus: Focus | None = None
         self.saved_at: float | None = None
+        self.n_models = 0
         self.threshold = 0.5
         self.shown_class: int | None = None
         self._rows: OrderedDict[int, SentenceRow] = OrderedDict()
@@ -101,7 +104,10 @@ class Session(QObject):
     def open(self, path: Path) -> None:
         """Show a project. Raises ProjectError, and then the one that was open stays open."""
         if self.project is not None and path.resolve() == self.project.path.resolve():
-            return
+            if not self.project.read_only:
+                return
+            # The one that had it open may have gone.
+            self.close()
         project = Project.open(path)
         self.close()
         self.project = project
@@ -184,6 +190,7 @@ class Session(QObject):
         self.facts.doubt = self.facts.disagreement = None
         try:
             models = self.project.models()
+            self.n_models = len(models)
             if not models:
                 return
             model = self.project.model(model_id)
@@ -220,6 +227,8 @@ class Session(QObject):
     def set_found(self, text: str, found: npt.NDArray[np.int64] | None) -> None:
         """Restrict the list to the sentences `found` for `text`; None lifts it."""
         self.search, self.found = text, found
+        if found is None:
+            self.searchLifted.emit()
         self._reorder()
 
     def _reorder(self) -> None:
@@ -246,6 +255,9 @@ class Session(QObject):
         labels = self.project.labels("edited")
         predicted = self.scheme.predicted(self.scores, self.threshold)
         differs = (labels != predicted) & (labels != NO_LABEL)
+        # A masked token has no prediction that a label could disagree with.
+        masked = self.project.collisions()
+        differs[self.project.offsets[masked[:, 0]] + masked[:, 1]] = False
         total = np.concatenate([[0], np.cumsum(differs)])
         return np.diff(total[self.project.offsets]).astype(np.int32)
 
@@ -319,6 +331,7 @@ class Session(QObject):
         """As `select`, lifting filter and search when they would hide the sentence."""
         if self.project is not None and self._place[sentence] < 0:
             self.filter, self.found, self.search = "all", None, ""
+            self.searchLifted.emit()
             self._sort_list()
             self.orderChanged.emit()
         self.select(sentence, position)
@@ -437,7 +450,7 @@ class Session(QObject):
         self._relabel(first, np.full(last - first + 1, NO_EDIT, dtype=np.int16), f"{self._words(first, last)} → gold")
 
     def toggle_label(self) -> None:
-        """Clear the selected tokens when all carry a label; else set the label last used, or the model's."""
+        """Clear the selected tokens when all carry a label; else set what the model says, or the label last used."""
         if self.focus is None or self.focus.length == 0:
             return
         first, last = self.span
@@ -476,7 +489,7 @@ class Session(QObject):
         """Show the next sentence of the list, passing over those a filter for unreviewed ones has done with."""
         assert self.facts is not None
         row = self.row + 1
-        while row < len(self.order) and self.filter == "unreviewed" and self.facts.states[self.order[row]] == 1:
+        while row < len(self.order) and self.filter == "unreviewed" and self.facts.states[self.order[row]] != 0:
             row += 1
         if row < len(self.order):
             self.select_row(row)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QMouseEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
 from maskscope.project import Project, ProjectWriter
@@ -181,7 +181,7 @@ def test_undo_goes_back_to_the_sentence_it_changes_and_survives_a_restart(qtbot,
     window.close()
     window.session.close()
     again = open_window(demo)
-    assert "10" not in again.status_line.undo.text()
+    assert again.status_line.undo.text() == "Nothing to undo"
     press(qtbot, again, KEY.Key_Z, control=True, shift=True)
     assert again.session.sentence == 10
     assert on_disk(demo, 10)[0] == 1
@@ -399,6 +399,9 @@ def test_with_no_project_every_way_in_is_shown(qtbot, open_window):
     assert window.start_page.isVisible()
     assert not window.actions_by_id["accept"].isEnabled()
     press(qtbot, window, KEY.Key_Return, KEY.Key_1, KEY.Key_Tab)
+    assert window.start_page.isVisible()
+    words = {button.text() for button in window.start_page.findChildren(QPushButton)}
+    assert {"Open the demo", "Import…", "Open project…"} <= words
 
 
 def test_the_place_last_read_comes_back(qtbot, open_window, demo):
@@ -481,7 +484,7 @@ def test_recent_projects_are_in_the_menu_and_open_from_it(qtbot, open_window, de
 
 def test_a_dropped_project_opens(qtbot, open_window, demo, project_folder):
     window = open_window(demo)
-    window.dropped.emit(project_folder)
+    window.dropped.emit([project_folder])
     assert window.session.project.name == "small"
 
 
@@ -489,9 +492,82 @@ def test_a_folder_that_is_no_project_is_refused_in_words_and_the_open_one_stays(
     window = open_window(demo)
     (tmp_path / "not-one").mkdir()
     (tmp_path / "not-one" / "project.sqlite").write_bytes(b"no database at all, but long enough to be looked at")
-    window.dropped.emit(tmp_path / "not-one")
+    window.dropped.emit([tmp_path / "not-one"])
     assert window.notice.isVisible()
     assert "damaged" in window.notice.words.text()
     assert window.session.project.name == "demo"
     press(qtbot, window, KEY.Key_1)
     assert not window.notice.isVisible()
+
+
+def test_a_resting_finger_accepts_one_sentence_only(qtbot, open_window, demo):
+    window = open_window(demo)
+    for action_id in ("accept", "accept_predictions", "flag", "toggle", "fill", "mask_from"):
+        assert not window.actions_by_id[action_id].autoRepeat(), action_id
+    assert window.actions_by_id["right"].autoRepeat()
+
+
+def test_a_search_that_was_lifted_does_not_come_back(qtbot, open_window, demo):
+    window = open_window(demo)
+    press(qtbot, window, KEY.Key_F, control=True)
+    qtbot.keyClicks(window.toolbar.search, "the")
+    window.session.set_found("", None)
+    qtbot.wait(600)
+    assert len(window.session.order) == 200
+
+
+def test_a_read_only_window_can_be_opened_again_for_writing(qtbot, open_window, demo):
+    first = open_window(demo)
+    second = open_window(demo)
+    assert second.session.project.read_only
+    first.close()
+    first.session.close()
+    second.dropped.emit([demo])
+    assert not second.session.project.read_only
+
+
+def test_the_first_sentence_has_none_before_it_and_the_panel_says_so(qtbot, open_window, demo):
+    window = open_window(demo)
+    window.session.reveal(0)
+    window.lab.set_fill("previous")
+    assert "no sentence before" in window.padding.lesson.text()
+    window.session.reveal(1)
+    assert "Masking only knows" in window.padding.lesson.text()
+
+
+def test_a_damaged_newest_model_leaves_the_others_in_reach(qtbot, open_window, demo):
+    with Project.open(demo) as project:
+        folder = project.new_model_folder()
+        for name in ("model.keras", "weights.npz", "run.json"):
+            shutil.copy(demo / "models" / "m1" / name, folder / name)
+        newest = project.adopt_model(folder)
+    newest.weights_file.write_bytes(b"broken")
+    window = open_window(demo)
+    assert window.notice.isVisible()
+    assert window.toolbar.model.isEnabled()
+    press(qtbot, window, KEY.Key_M, control=True)
+    assert window.session.model.id == "m1"
+    assert window.session.scores is not None
+
+
+def test_the_shown_probability_goes_round_the_classes_by_key(qtbot, open_window, demo):
+    window = open_window(demo)
+    names = []
+    for _ in range(6):
+        names.append(window.session.shown_name)
+        press(qtbot, window, KEY.Key_P)
+    assert names == ["P(any label)", *(f"P({name})" for name in ("none", "person", "place", "organisation", "work"))]
+    assert window.session.shown_name == "P(any label)"
+
+
+def test_a_token_that_looks_like_html_is_shown_as_it_is(qtbot, open_window, tmp_path):
+    target = tmp_path / "html.maskscope"
+    with ProjectWriter(target, 4, np.dtype(np.float32)) as writer:
+        writer.add(Sentence(("<b>bold</b>", "R&D"), np.ones((2, 4), dtype=np.float32), ("O", "name")))
+        writer.finish({})
+    window = open_window(target)
+    press(qtbot, window, KEY.Key_1)
+    assert window.status_line.undo.textFormat() == Qt.TextFormat.PlainText
+    assert "<b>bold</b>" in window.status_line.undo.text()
+    press(qtbot, window, KEY.Key_Right, KEY.Key_0)
+    assert "R&&D" in window.actions_by_id["undo"].text()

@@ -1,5 +1,6 @@
 """What the painted views share."""
 
+import html
 from functools import lru_cache
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt
@@ -50,7 +51,10 @@ class PaintedView(QAbstractScrollArea):
     def viewportEvent(self, event: QEvent) -> bool:
         """Show the tooltip of what is under the mouse."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(event.globalPos(), self.tip_at(event.pos()), self.viewport())
+            words = self.tip_at(event.pos())
+            # Qt takes a text with tags for HTML, and tokens may hold any.
+            words = f"<span>{html.escape(words)}</span>".replace("\n", "<br>") if words else ""
+            QToolTip.showText(event.globalPos(), words, self.viewport())
             return True
         return super().viewportEvent(event)
 

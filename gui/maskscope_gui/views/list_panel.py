@@ -52,6 +52,7 @@ class ListPanel(QWidget):
         self.empty = QLabel()
         self.empty.setObjectName("second")
         self.empty.setWordWrap(True)
+        self.empty.setTextFormat(Qt.TextFormat.PlainText)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignHCenter)
         self.empty.setMargin(px(16))
         self.stack = QStackedLayout()
@@ -102,7 +103,7 @@ class ListPanel(QWidget):
         """Say what is shown."""
         session = self.session
         project = session.project
-        self.sort.setText(f"{SORTS[session.sort]} ▾")
+        self.sort.setText(f"{SORTS[session.sort]} ▾   {printed_key('sort')}")
         restricted = session.filter != "all" or bool(session.search)
         words = f"“{session.search}”" if session.search else FILTERS[session.filter]
         self.chip.setText(f"{words if len(words) < 18 else words[:17] + '…'}  ✕" if restricted else "all")

@@ -177,7 +177,9 @@ class PaddingPanel(QWidget):
             return f"Masked by hand: position {listed}. {printed_key('unmask_all')} takes that back."
         if setting.mask_from == "none":
             return "The same weights without a mask: the LSTM reads the padding before, and beside, the sentence."
-        if setting.mask_from == "model" and setting.fill != "zeros" and setting.added:
+        if setting.fill == "previous" and focus.row.id == 0:
+            return "There is no sentence before the first one, so zeros stand in its place."
+        if setting.mask_from == "model" and run.mask[focus.length :].any():
             return (
                 "Masking only knows rows that equal its mask value. This fill does not, "
                 "so the model takes it for tokens: the mask lane shows 1 there."

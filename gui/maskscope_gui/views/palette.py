@@ -94,10 +94,11 @@ class PaletteView(PaintedView):
             return
         focus = self.session.focus
         current = int(focus.row.labels[self.session.cursor]) if focus is not None and focus.length else -1
-        for label in self._rows:
-            box = self.row_box(label)
-            if not box.intersects(event.rect()):
-                continue
+        tall, shift = self.look.px(_ROW), self.verticalScrollBar().value()
+        first = max(0, (event.rect().top() + shift) // tall)
+        for row in range(first, min(len(self._rows), (event.rect().bottom() + shift) // tall + 1)):
+            label = self._rows[row]
+            box = QRect(0, row * tall - shift, self.viewport().width(), tall)
             if label == current:
                 painter.fillRect(box, self.look.c("accent_ground"))
             swatch = QRectF(px(12), box.y() + px(7), px(12), px(12))

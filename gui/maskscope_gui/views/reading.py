@@ -1,5 +1,7 @@
 """The reading strip: the sentence as wrapped chips, to read and to select in."""
 
+from bisect import bisect_left, bisect_right
+
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
@@ -24,6 +26,7 @@ class ReadingView(PaintedView):
         self._rtl = False
         self._note = QLabel(self)
         self._note.setObjectName("warn")
+        self._note.setTextFormat(Qt.TextFormat.PlainText)
         session.sentenceChanged.connect(self._show_sentence)
         session.modelChanged.connect(self.viewport().update)
         session.edited.connect(self._repaint_edited)
@@ -128,10 +131,18 @@ class ReadingView(PaintedView):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.translate(self._origin())
         self._paint_selection(painter)
-        for position in range(focus.length):
+        seen = self._in_sight(event.rect())
+        for position in seen:
             self._paint_chip(painter, position)
-        self._paint_labels(painter)
+        self._paint_labels(painter, seen)
         self._paint_cursor(painter)
+
+    def _in_sight(self, area: QRect) -> range:
+        """The chips on lines that `area` of the viewport touches; lines follow one another down the boxes."""
+        shift = self._origin().y()
+        top, bottom = area.top() - shift - self.look.px(60), area.bottom() - shift
+        heights = [box.y for box in self._boxes]
+        return range(bisect_left(heights, top), bisect_right(heights, bottom))
 
     def _paint_selection(self, painter: QPainter) -> None:
         first, last = self.session.span
@@ -183,7 +194,7 @@ class ReadingView(PaintedView):
         painter.setPen(self.look.c("second") if stand_in and not focus.mask[position] else self.look.ink(ground))
         painter.drawText(body, Qt.AlignmentFlag.AlignCenter, elided(text, font, box.width - self.look.px(6)))
 
-    def _paint_labels(self, painter: QPainter) -> None:
+    def _paint_labels(self, painter: QPainter, seen: range) -> None:
         focus = self.session.focus
         assert focus is not None
         outside = self.session.scheme.outside
@@ -192,6 +203,8 @@ class ReadingView(PaintedView):
         thick = self.look.px(3)
         named = [label if label not in (NO_LABEL, outside) else NO_LABEL for label in labels]
         for first, last, label in runs(named):
+            if last < seen.start or first >= seen.stop:
+                continue
             pieces = runs([self._boxes[position].y for position in range(first, last + 1)])
             for piece, (start, end, _) in enumerate(pieces):
                 boxes = self._boxes[first + start : first + end + 1]

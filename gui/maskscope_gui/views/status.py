@@ -49,6 +49,9 @@ class StatusLine(QWidget):
         row.addLayout(undo)
         row.addWidget(self.work)
         row.addWidget(self.worker)
+        for label in (self.message, self.undo):
+            # Tokens stand in them, and a token may look like HTML.
+            label.setTextFormat(Qt.TextFormat.PlainText)
         self._fade = QTimer(self)
         self._fade.setSingleShot(True)
         self._fade.timeout.connect(self.message.clear)
@@ -97,7 +100,7 @@ class StatusLine(QWidget):
             return
         counts = project.counts()
         if project.read_only:
-            self.saved.setText("read-only: another window has it open")
+            self.saved.setText("read-only: open elsewhere, or the folder can't be written")
             recolour(self.saved, self.look.c("collision").name())
         else:
             at = self.session.saved_at
@@ -111,7 +114,7 @@ class StatusLine(QWidget):
         n_collisions = self.session.facts.n_collisions if self.session.facts is not None else 0
         if n_collisions:
             many = "s" if n_collisions != 1 else ""
-            self.collisions.setText(f"▲ {n_collisions:,} collision{many}")
+            self.collisions.setText(f"▲ {n_collisions:,} collision{many}   {printed_key('next_collision')}")
             recolour(self.collisions, self.look.c("collision").name())
             self.collisions.setVisible(True)
         undo, _ = project.next_titles()

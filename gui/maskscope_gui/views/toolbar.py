@@ -20,6 +20,7 @@ class Toolbar(QWidget):
         self.setObjectName("toolbar")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.name = QLabel()
+        self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.name.setObjectName("name")
         self.size_words = QLabel()
         self.size_words.setObjectName("second")
@@ -57,9 +58,9 @@ class Toolbar(QWidget):
         self.refresh()
 
     def _button(self, text: str, action: QAction, action_id: str) -> QPushButton:
-        button = QPushButton(text)
-        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         key = printed_key(action_id)
+        button = QPushButton(f"{text}   {key}")
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.setToolTip(f"{action.toolTip()} ({key})" if key else action.toolTip())
         button.clicked.connect(action.trigger)
         return button
@@ -90,8 +91,8 @@ class Toolbar(QWidget):
         self.size_words.setText(words + (" · read-only" if project.read_only else ""))
         model = self.session.model
         if model is None:
-            self.model.setText("no model yet")
-            self.model.setEnabled(False)
+            self.model.setText("no model yet" if not self.session.n_models else "no model shown  ▾")
+            self.model.setEnabled(bool(self.session.n_models))
         else:
             f1 = "" if model.f1 is None else f" · F1 {model.f1:.2f}"
             self.model.setText(f"{model.name}{f1}  ▾")
