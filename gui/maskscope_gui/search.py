@@ -1,5 +1,7 @@
 """Finding tokens and labels off the window's thread; an answer to an earlier question is dropped."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal
 
@@ -8,7 +10,6 @@ from maskscope.project import Project
 from maskscope_gui.session import Session
 
 _REST_MS = 180
-_LOOK_EVERY = 2000
 
 
 class Search(QObject):
@@ -83,7 +84,7 @@ class _Answer:
 
 
 class _FindTask(QRunnable):
-    def __init__(self, project: Project, text: str, stale: object, answer: _Answer) -> None:
+    def __init__(self, project: Project, text: str, stale: Callable[[], bool], answer: _Answer) -> None:
         super().__init__()
         self._project, self._text, self._stale, self._answer = project, text, stale, answer
 
@@ -91,16 +92,12 @@ class _FindTask(QRunnable):
         """Read through the project, on its own connection."""
         try:
             with self._project.reader() as reader:
-                found = []
-                for count, sentence in enumerate(reader.find(self._text)):
-                    found.append(sentence)
-                    if count % _LOOK_EVERY == 0 and self._stale():  # type: ignore[operator]
-                        return
+                found = list(reader.find(self._text, self._stale))
                 labels = [
                     code for code, name in enumerate(reader.scheme.classes) if name.casefold() == self._text.casefold()
                 ]
                 for code in labels:
-                    found.extend(reader.find_label(code))
+                    found.extend(reader.find_label(code, self._stale))
             self._answer(np.unique(np.array(found, dtype=np.int64)))
         except MaskscopeError as error:
             self._answer(str(error))

@@ -30,6 +30,8 @@ from maskscope_gui.tasks import fitting
 
 State: TypeAlias = Literal["off", "starting", "ready", "busy", "failed"]
 
+# -P: a file of the current folder, which may hold anyone's data, must not be imported as one of Python's modules.
+_COMMAND = (sys.executable, "-P", "-m", "maskscope.worker")
 _LINES_KEPT = 40
 _POLITE_MS = 2000
 _KILL_MS = 3000
@@ -75,7 +77,7 @@ class WorkerClient(QObject):
 
     def __init__(self, parent: QObject | None = None, command: Sequence[str] | None = None) -> None:
         super().__init__(parent)
-        self._command = tuple(command) if command is not None else (sys.executable, "-m", "maskscope.worker")
+        self._command = tuple(command) if command is not None else _COMMAND
         self._process: QProcess | None = None
         self._greeted = False
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
@@ -294,9 +296,11 @@ def _environment() -> QProcessEnvironment:
     # Said unless the person says otherwise: its notes on the processor are no news to anyone.
     if not environment.contains("TF_CPP_MIN_LOG_LEVEL"):
         environment.insert("TF_CPP_MIN_LOG_LEVEL", "2")
+    # An empty entry would stand for the current folder.
+    paths = [path for path in environment.value("PYTHONPATH", "").split(os.pathsep) if path]
     root = Path(maskscope.__file__).resolve().parents[1]
     if root.name not in ("site-packages", "dist-packages"):
         # Run from a work tree: the worker must find the very package that this process runs.
-        paths = [str(root), environment.value("PYTHONPATH", "")]
-        environment.insert("PYTHONPATH", os.pathsep.join(path for path in paths if path))
+        paths.insert(0, str(root))
+    environment.insert("PYTHONPATH", os.pathsep.join(paths))
     return environment

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from maskscope import cli
+from maskscope.errors import ProjectError
 from maskscope.project import Project, ProjectWriter
+from maskscope.project.exporting import LabelSource, export_project
 from maskscope.types import Sentence
 
 
@@ -284,6 +286,14 @@ class TestExport:
         assert second["labels"] == ["LOC", None, "O"]
         assert first["probabilities"][0] == pytest.approx([0.1, 0.2, 0.7])
 
+    @pytest.mark.parametrize("labels", ["edited", "gold"])
+    def test_labels_need_no_scores(self, with_model: Path, tmp_path: Path, labels: LabelSource) -> None:
+        with Project.open(with_model, read_only=True) as opened:
+            assert opened.scores("m1") is None
+            assert export_project(opened, tmp_path / "o.jsonl", "jsonl", labels, model_id="m1") == 2
+        first, _ = map(json.loads, (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines())
+        assert (first["labels"], first["predicted"]) == (["PER", "O"], None)
+
     def test_without_a_model_there_are_no_predictions(self, run, project: Path, tmp_path: Path) -> None:
         refusal = run("export", project, tmp_path / "o", "--format", "conll", "--labels", "predicted").refused()
         assert "no model yet" in refusal
@@ -467,6 +477,22 @@ class TestWithKeras:
         assert run("score", demo, "--model", file, "--out", out).code == 0
         with np.load(out) as arrays, Project.open(demo) as opened:
             np.testing.assert_array_equal(arrays["probabilities"], opened.scores(model))
+
+    def test_a_trained_model_that_cannot_be_added_is_kept(
+        self, run, demo: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise ProjectError("the change could not be saved")
+
+        before = run("info", demo, "--json").json()["models"]
+        monkeypatch.setattr(Project, "adopt_model", full)
+        result = run("train", demo, "--epochs", 1, "--units", 2)
+        assert result.code != 0
+        (kept,) = (demo / "models").glob("kept-*")
+        assert str(kept) in result.err
+        assert "could not be saved" in result.err
+        assert (kept / "model.keras").is_file()
+        assert run("info", demo, "--json").json()["models"] == before
 
     def test_the_audit_fails_on_a_collision_and_passes_without(self, run, demo: Path, tmp_path: Path) -> None:
         result = run("audit", demo, "--model", "m1", "--json", "--report", tmp_path / "r.html")

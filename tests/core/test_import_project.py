@@ -94,6 +94,27 @@ class TestText:
             assert project.embeddings[0].tolist() == [0, 1, 2, 6, 7, 8]
             assert project.labels("gold").tolist() == [1, 0, 0]
 
+    @pytest.mark.parametrize(
+        ("labels", "taken"),
+        [
+            (["VERB", "ADJ", "NOUN"], "ADJ"),
+            (["pos", "neg"], "neg"),
+            (["VERB", "O", "NOUN"], None),
+            (["name"], None),
+        ],
+    )
+    def test_a_label_taken_for_outside_is_said(self, tmp_path: Path, labels: list[str], taken: str | None) -> None:
+        text = "".join(f"t\t{label}\n" for label in labels)
+        source, options = self.write(tmp_path, text, [np.ones((len(labels), 3), dtype=np.float32)])
+        report = import_project(tmp_path / "p", source, options)
+        said = [note.text for note in report.notes if note.kind == "outside-guessed"]
+        words = f"No label says “nothing here”, so {taken} was taken for it: key 0 sets it, and F1 leaves it out."
+        assert said == ([] if taken is None else [words])
+        with Project.open(tmp_path / "p") as project:
+            assert (words in project.notes) == (taken is not None)
+            if taken is not None:
+                assert project.scheme.classes[project.scheme.outside] == taken
+
     def test_a_refusal_halfway_leaves_nothing(self, tmp_path: Path) -> None:
         good, bad = np.ones((1, 3), dtype=np.float32), np.ones((2, 3), dtype=np.float32)
         text = "a\tO\n\n" * 300 + "b\tO\n"

@@ -1,5 +1,6 @@
 """What a project keeps, what it refuses, and that a failure changes nothing."""
 
+import errno
 import json
 import os
 import sqlite3
@@ -7,13 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pytest
 
 from maskscope.errors import ModelError, ProjectError, ReadError, ReadOnlyError
-from maskscope.project import Project, ProjectWriter
+from maskscope.project import Project, ProjectWriter, schema, set_aside
 from maskscope.runs import RunInfo, TrainSettings
 from maskscope.types import NO_EDIT, NO_LABEL, Labels, Sentence, TagScheme
 
@@ -394,6 +395,48 @@ class TestDamage:
             assert not project.read_only
 
 
+class TestDatabase:
+    def test_a_commit_is_on_the_disk_when_it_returns(self, folder: Path) -> None:
+        with Project.open(folder):
+            db = schema.connect(folder / "project.sqlite", read_only=False)
+            try:
+                told = {
+                    name: db.execute(f"PRAGMA {name}").fetchone()[0]
+                    for name in ("journal_mode", "synchronous", "fullfsync")
+                }
+            finally:
+                db.close()
+        # 2 is FULL; fullfsync is what makes a Mac's disk write its own cache
+        assert told == {"journal_mode": "wal", "synchronous": 2, "fullfsync": 1}
+
+    @pytest.mark.parametrize(
+        ("path", "uri"),
+        [
+            (PurePosixPath("/home/a b/p#1?x=%41/é.sqlite"), "file:///home/a%20b/p%231%3Fx%3D%2541/%C3%A9.sqlite"),
+            (PureWindowsPath("C:\\a b\\p#1%.sqlite"), "file:///C:/a%20b/p%231%25.sqlite"),
+            # SQLite refuses an authority other than localhost, so the server's name must be in the path.
+            (PureWindowsPath("\\\\server\\my share\\é\\x"), "file:////server/my%20share/%C3%A9/x"),
+        ],
+    )
+    def test_a_path_as_a_uri_that_sqlite_takes(self, path: PurePath, uri: str) -> None:
+        assert schema.file_uri(path) == uri
+
+    @pytest.mark.parametrize("name", ["a b", "p#1", "x%41", "é人"] + ([] if os.name == "nt" else ["why?mode=rw&x"]))
+    def test_any_name_opens_read_only(self, tmp_path: Path, name: str) -> None:
+        target = write(tmp_path / name, [sentence(["a"])])
+        with Project.open(target, read_only=True) as project:
+            assert project.sentence(0).tokens == ("a",)
+
+    def test_the_path_stays_the_same_wherever_the_program_goes(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(folder.parent)
+        with Project.open(folder.name) as project:
+            monkeypatch.chdir(tmp_path.parent)
+            assert project.path == folder.resolve()
+            assert project.new_model_folder().is_absolute()
+
+
 class TestWriter:
     def test_left_early_nothing_stays_behind(self, tmp_path: Path) -> None:
         def interrupted() -> None:
@@ -515,6 +558,10 @@ def model_folder(project: Project, name: str = "BiLSTM 10", scores: np.ndarray |
     return made
 
 
+def no_room(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 class TestModels:
     def test_models_are_kept_in_order_with_their_scores(self, folder: Path) -> None:
         scores = np.full((5, 3), 1 / 3, dtype=np.float32)
@@ -542,6 +589,59 @@ class TestModels:
             with pytest.raises(ModelError, match=r"lacks weights\.npz"):
                 project.adopt_model(made)
 
+    def test_a_full_disk_refuses_scores_in_words(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with Project.open(folder) as project:
+            project.adopt_model(model_folder(project))
+            monkeypatch.setattr(np, "save", no_room)
+            with pytest.raises(ProjectError, match="No space left"):
+                project.write_scores("m1", np.zeros((5, 3), dtype=np.float32))
+            assert project.scores("m1") is None
+            assert list((folder / "scores").iterdir()) == []
+
+    def test_scores_that_cannot_be_kept_do_not_cost_the_model(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with Project.open(folder) as project:
+            made = model_folder(project, scores=np.zeros((5, 3), dtype=np.float32))
+            monkeypatch.setattr(np, "save", no_room)
+            assert project.adopt_model(made).id == "m1"
+            assert project.scores("m1") is None
+            monkeypatch.undo()
+            wrong = model_folder(project, scores=np.zeros((4, 3), dtype=np.float32))
+            assert project.adopt_model(wrong).id == "m2"
+            cut = model_folder(project)
+            (cut / "scores.npy").write_bytes(b"")
+            assert project.adopt_model(cut).id == "m3"
+            # They can be computed, and kept, at any time.
+            project.write_scores("m1", np.zeros((5, 3), dtype=np.float32))
+            assert project.scores("m1") is not None
+        assert list((folder / "models").glob("*/scores.npy")) == []
+
+    def test_a_model_that_cannot_be_moved_is_given_back(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with Project.open(folder) as project:
+            made = model_folder(project)
+            monkeypatch.setattr(Path, "rename", no_room)
+            with pytest.raises(ProjectError, match="No space left"):
+                project.adopt_model(made)
+            assert project.models() == []
+            assert (made / "model.keras").is_file()
+            monkeypatch.undo()
+            assert project.adopt_model(made).id == "m1"
+
+    def test_a_model_set_aside_is_never_swept_away(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            made = model_folder(project)
+            kept = set_aside(made)
+            assert kept is not None
+            assert not made.exists()
+            assert set_aside(project.new_model_folder()) is None, "nothing was finished there"
+            assert set_aside(folder / "nowhere") is None
+        day_before = time.time() - 90_000
+        os.utime(kept, (day_before, day_before))
+        with Project.open(folder) as project:
+            assert (kept / "model.keras").read_bytes() == b"keras"
+            assert project.adopt_model(kept).id == "m1"
+
     def test_scores_of_the_wrong_shape_are_refused(self, folder: Path) -> None:
         with Project.open(folder) as project:
             project.adopt_model(model_folder(project))
@@ -567,6 +667,21 @@ class TestFinding:
             assert list(project.find("ROME")) == [2]
             assert list(project.find("ann went")) == [0]
             assert list(project.find("ann rome")) == []
+
+    def test_an_answer_that_nobody_waits_for_stops_at_the_next_block(self, tmp_path: Path) -> None:
+        target = write(tmp_path / "p", [sentence(["a"], ["O"])] * 5000)
+        with Project.open(target, read_only=True) as project:
+            for ask in (lambda stale: project.find("a", stale), lambda stale: project.find_label(OUT, stale)):
+                asked: list[int] = []
+
+                def stale(asked: list[int] = asked) -> bool:
+                    asked.append(1)
+                    return len(asked) > 2
+
+                assert len(list(ask(stale))) == 2 * 2048
+                assert len(list(ask(lambda: False))) == 5000
+                # Asked also where nothing is found, so that a rare word does not read on to the end.
+                assert list(ask(lambda: True)) == []
 
 
 def test_notes_are_kept(tmp_path: Path) -> None:

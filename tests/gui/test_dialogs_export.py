@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
+from maskscope.project import Project
+from maskscope.project.demo import write_demo
 from maskscope_gui.dialogs.export_dialog import Choices, ExportDialog
 from maskscope_gui.session import Session
 from maskscope_gui.theme import Style
@@ -105,6 +108,27 @@ def test_predictions_need_a_model_that_scored_and_say_so(
     assert len(lines) == demo_session.project.n_sentences
     first = json.loads(lines[0])
     assert first["labels"] == first["predicted"]
+
+
+def test_scores_that_are_in_memory_only_stop_no_export(qtbot: QtBot, style: Style, tmp_path: Path) -> None:
+    demo = write_demo(tmp_path / "demo.maskscope")
+    with Project.open(demo) as holder:
+        scores = np.array(holder.scores("m1"))
+        for file in (demo / "scores").iterdir():
+            file.unlink()
+        session = Session()
+        session.open(demo)
+        assert not session.writable
+        session.take_scores("m1", scores)
+        assert session.scores is not None
+        dialog = opened(qtbot, style, session, tmp_path / "edited.jsonl")
+        assert not choice(dialog.labels, 2).isEnabled()
+        assert "read-only" in dialog.labels.notes[2].text()
+        click(qtbot, dialog.format, 1)
+        qtbot.mouseClick(dialog.export_button, Qt.MouseButton.LeftButton)
+        until_written(qtbot, dialog)
+        assert dialog.outcome.text().startswith("✓ exported 200 sentences")
+        session.close()
 
 
 def test_the_suffix_follows_the_format_and_each_says_what_it_loses(

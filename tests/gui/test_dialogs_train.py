@@ -12,7 +12,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
+from maskscope.errors import ProjectError
 from maskscope.project import Project
+from maskscope.project.demo import write_demo
 from maskscope.runs import TrainSettings
 from maskscope.types import Sentence
 from maskscope_gui.dialogs.train_dialog import SETTINGS, TrainDialog
@@ -145,6 +147,64 @@ def test_a_model_for_a_project_that_was_closed_waits_in_it(qtbot: QtBot, dialog:
         assert [model.id for model in project.models()] == ["m1", "m2"]
 
 
+def test_a_project_opened_again_by_another_name_takes_its_model(
+    qtbot: QtBot, style: Style, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client
+) -> None:
+    demo = write_demo(tmp_path / "demo.maskscope")
+    monkeypatch.chdir(tmp_path)
+    session = Session()
+    session.open(Path("demo.maskscope"))
+    assert session.project is not None
+    dialog = opened(qtbot, style, session, client)
+    dialog.train()
+    assert Path(str(client.requests[0][1]["project"])).is_absolute()
+    folder = trained_folder(session.project)
+    session.close()
+    session.open(demo)
+    client.done.emit(1, {"folder": str(folder.resolve())})
+    assert "It is the model in use now" in dialog.outcome.text()
+    assert session.model is not None
+    assert session.model.id == "m2"
+    session.close()
+
+
+def test_a_model_that_its_project_cannot_take_is_kept(qtbot: QtBot, dialog: TrainDialog, client) -> None:
+    session = dialog.session
+    assert session.project is not None
+    path = session.project.path
+    dialog.train()
+    folder = trained_folder(session.project)
+    session.close()
+    # Open in another program by now, which has the lock.
+    with Project.open(path) as holder:
+        client.done.emit(1, {"folder": str(folder)})
+        assert [model.id for model in holder.models()] == ["m1"]
+    words = dialog.outcome.text()
+    (kept,) = (path / "models").glob("kept-*")
+    assert "read-only" in words
+    assert words.endswith(f"It is kept in {kept}.")
+    assert (kept / "model.keras").is_file()
+    assert not dialog.training
+
+
+def test_a_model_that_cannot_be_shown_is_in_its_project_all_the_same(
+    qtbot: QtBot, dialog: TrainDialog, client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = dialog.session
+    assert session.project is not None
+
+    def broken(_: str) -> None:
+        raise ProjectError("can't be read")
+
+    dialog.train()
+    monkeypatch.setattr(session, "use_model", broken)
+    client.done.emit(1, {"folder": str(trained_folder(session.project))})
+    assert "(m2)" in dialog.outcome.text()
+    assert "can't be read" in dialog.outcome.text()
+    assert [model.id for model in session.project.models()] == ["m1", "m2"]
+    assert not dialog.training
+
+
 def test_a_cancelled_training_keeps_nothing(qtbot: QtBot, dialog: TrainDialog, client) -> None:
     assert dialog.session.project is not None
     dialog.train()
@@ -166,7 +226,7 @@ def test_a_failure_is_one_sentence_and_another_try_is_possible(qtbot: QtBot, dia
     qtbot.mouseClick(dialog.train_button, Qt.MouseButton.LeftButton)
     assert len(client.requests) == 2
     client.done.emit(2, {"folder": "nowhere"})
-    assert "could not be kept" in dialog.outcome.text()
+    assert "is not there any more" in dialog.outcome.text()
 
 
 def test_nothing_labelled_nothing_to_learn(qtbot: QtBot, style: Style, tmp_path: Path, client) -> None:

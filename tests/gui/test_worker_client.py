@@ -258,6 +258,25 @@ def test_closing_while_it_starts_leaves_no_process(qtbot: QtBot, fake: Path) -> 
 
 
 @pytest.mark.keras
+def test_the_worker_runs_nothing_that_lies_in_the_current_folder(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "queue.py").write_text("open('ran', 'w').close()\n", encoding="utf-8", newline="\n")
+    # An empty entry stands for the current folder, too.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", os.environ.get("PYTHONPATH", ""), ""]))
+    monkeypatch.chdir(tmp_path)
+    client = WorkerClient()
+    heard = Heard(client)
+    try:
+        number = client.request("ping")
+        qtbot.waitUntil(lambda: bool(heard.ends(number)), timeout=60_000)
+        assert heard.ends(number) == [("done", number, {})], client.last_lines()
+        assert not (tmp_path / "ran").exists()
+    finally:
+        client.close()
+
+
+@pytest.mark.keras
 def test_the_real_worker_imports_tensorflow_and_answers(qtbot: QtBot) -> None:
     client = WorkerClient()
     heard = Heard(client)

@@ -3,7 +3,6 @@
 import argparse
 import html
 import json
-import os
 import uuid
 import zipfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from maskscope.commands.models import choose_model, is_file, start_tensorflow
 from maskscope.commands.terminal import TerminalJob, say, say_json, table
 from maskscope.errors import MaskscopeError, ReadError
+from maskscope.files import replace_durably
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,9 +145,7 @@ def _write(file: Path, text: str) -> None:
     try:
         with beside.open("x", encoding="utf-8", newline="\n", errors="backslashreplace") as stream:
             stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(file)
+        replace_durably(beside, file)
     except OSError as error:
         raise MaskscopeError(f"the report can't be written: {error.strerror or error}", file=file) from error
     finally:

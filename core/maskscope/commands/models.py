@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from maskscope.commands.terminal import TerminalJob, hushed, remark, say, say_json, table
 from maskscope.errors import MaskscopeError, ModelError, ReadOnlyError
+from maskscope.files import replace_durably
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +64,7 @@ def start_tensorflow() -> None:
 
 def train(values: argparse.Namespace) -> int:
     """``maskscope train PROJECT``"""
-    from maskscope.project import Project
+    from maskscope.project import Project, set_aside
     from maskscope.runs import TrainSettings
 
     settings = TrainSettings(
@@ -92,9 +92,12 @@ def train(values: argparse.Namespace) -> int:
             folder = train_project(project, settings, job)
             try:
                 record = project.adopt_model(folder)
-            finally:
-                # Gone already when the project has taken it.
-                shutil.rmtree(folder, ignore_errors=True)
+            except MaskscopeError:
+                # Hours of training may be in it.
+                kept = set_aside(folder)
+                if kept is not None:
+                    remark(f"maskscope: the trained model is kept in {kept}")
+                raise
     run = json.loads(record.run.to_json())
     if values.json:
         say_json({"model": record.id, "path": str(record.folder), **run})
@@ -295,9 +298,7 @@ def _write_npz(file: Path, arrays: "dict[str, np.ndarray]") -> None:
         with beside.open("xb") as stream:
             # numpy's stub takes **arrays for allow_pickle
             np.savez(stream, **arrays)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(file)
+        replace_durably(beside, file)
     except OSError as error:
         raise MaskscopeError(f"the scores can't be written: {error.strerror or error}", file=file) from error
     finally:

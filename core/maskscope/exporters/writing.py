@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from maskscope.errors import ExportError, ReadError
+from maskscope.files import replace_durably
 from maskscope.jobs import Job
 
 _REPORT_EVERY = 64
@@ -41,8 +41,8 @@ class Record:
 def write_checked(path: Path, records: Iterable[Record], read_back: ReadBack, job: Job) -> int:
     """Write `records` to `path` and return their number.
 
-    The file is written beside its place, synced, read back by `read_back` and compared record by record; only
-    then does it replace `path`. Whatever goes wrong, nothing is left behind and `path` is as it was.
+    The file is written beside its place, read back by `read_back` and compared record by record; only
+    then is it synced and does it replace `path`. Whatever goes wrong, nothing is left behind and `path` is as it was.
 
     Raises ExportError when it can't be written or differs when read back; Cancelled from `job`.
     """
@@ -69,8 +69,6 @@ def write_checked(path: Path, records: Iterable[Record], read_back: ReadBack, jo
                             expected="Unicode text",
                             received=f"U+{ord(error.object[error.start]):04X}",
                         ) from None
-                stream.flush()
-                os.fsync(stream.fileno())
             digests.seek(0)
             read = 0
             for value in read_back(partial):
@@ -94,7 +92,7 @@ def write_checked(path: Path, records: Iterable[Record], read_back: ReadBack, jo
                     received=str(read),
                 )
             job.progress(n_records, n_records, "sentences")
-            partial.replace(path)
+            replace_durably(partial, path)
         except ReadError as error:
             raise ExportError(f"the file can't be read back: {error}", file=path) from None
         except OSError as error:
@@ -107,20 +105,9 @@ def write_checked(path: Path, records: Iterable[Record], read_back: ReadBack, jo
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
-    _sync_folder(path.parent)
     return n_records
 
 
 def _digest(value: object) -> bytes:
     text = json.dumps(value, sort_keys=True)
     return hashlib.blake2b(text.encode("ascii"), digest_size=_DIGEST_BYTES).digest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name durable, on systems where a folder can be synced."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -2,7 +2,7 @@
 
 from maskscope.project.edits import STATES, Change, Edit, History, ReviewState
 from maskscope.project.rows import Counts, ModelRecord, SentenceRow
-from maskscope.project.store import Project
+from maskscope.project.store import Project, set_aside
 from maskscope.project.writer import ProjectWriter, project_path
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "ReviewState",
     "SentenceRow",
     "project_path",
+    "set_aside",
 ]

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from maskscope.errors import ProjectError
-from maskscope.project.lock import sync_folder
+from maskscope.files import sync_folder
 from maskscope.project.store import Project
 from maskscope.project.writer import ProjectWriter, refuse_taken
 from maskscope.readers import ReadOptions, open_source

@@ -34,7 +34,8 @@ def export_project(
         format_name: an exporter's name ("conll", "jsonl").
         labels: which labels stand in the file; "edited" is a person's edits over gold.
         only_reviewed: leave out what nobody has accepted.
-        model_id: whose stored scores give predictions and probabilities; None for the newest model.
+        model_id: whose stored scores give predictions and probabilities; None for the newest model. Without
+            stored scores there are none, which only `labels` "predicted" refuses.
         job: progress in sentences.
 
     A token that the model masks has no prediction: what the model prints there is its bias.
@@ -71,7 +72,7 @@ def _scores(project: Project, model_id: str | None, needed: bool) -> tuple[Model
         return None, None
     model = project.model(model_id)
     scores = project.scores(model.id)
-    if scores is None and (needed or model_id is not None):
+    if scores is None and needed:
         raise ProjectError(
             f"has no scores of model {model.id} that fit its embeddings; score it first", file=project.path
         )

@@ -12,7 +12,7 @@ from maskscope.jobs import Job, NullJob
 from maskscope.project.store import Project
 from maskscope.project.writer import ProjectWriter
 from maskscope.readers import Note, ReadOptions, open_source
-from maskscope.types import TagScheme
+from maskscope.types import OUTSIDE_NAMES, TagScheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def import_project(
             raise
         except OSError as error:
             raise ReadError(f"reading failed: {error.strerror or error}", file=source) from error
-        notes = reader.notes()
+        notes = (*reader.notes(), *_outside_note(writer.scheme()))
         meta = {
             "source": source.name,
             "lengths_from": reader.lengths_from,
@@ -101,3 +101,11 @@ def import_project(
             tuple(first),
             notes,
         )
+
+
+def _outside_note(scheme: TagScheme) -> tuple[Note, ...]:
+    outside = scheme.classes[scheme.outside]
+    if outside in OUTSIDE_NAMES:
+        return ()
+    words = f"No label says “nothing here”, so {outside} was taken for it: key 0 sets it, and F1 leaves it out."
+    return (Note("outside-guessed", words),)

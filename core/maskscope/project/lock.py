@@ -1,6 +1,5 @@
 """One writer at a time: a lock that the system releases when the process dies, however it dies."""
 
-import os
 import sys
 from pathlib import Path
 from typing import IO
@@ -47,14 +46,3 @@ else:
 
     def _lock(file: IO[bytes]) -> None:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` durable, on systems that can open a folder."""
-    if sys.platform == "win32":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,7 +1,9 @@
 """The tables of ``project.sqlite``."""
 
+import os
 import sqlite3
-from pathlib import Path
+from pathlib import Path, PurePath
+from urllib.parse import quote_from_bytes
 
 VERSION = 1
 """`PRAGMA user_version` of the projects that this program writes."""
@@ -38,6 +40,15 @@ CREATE TABLE score (model TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, at REAL N
 """
 
 
+def file_uri(file: PurePath) -> str:
+    """An absolute path as a URI for SQLite (https://sqlite.org/uri.html).
+
+    Unlike `Path.as_uri`, a Windows server's name (``\\\\server\\share``) stays in the path: SQLite takes no authority.
+    """
+    path = quote_from_bytes(os.fsencode(file.as_posix()), safe="/:")
+    return f"file://{path}" if path.startswith("/") else f"file:///{path}"
+
+
 def connect(file: Path, *, read_only: bool) -> sqlite3.Connection:
     """Open ``project.sqlite``; a commit is on the disk when it returns (WAL, synchronous FULL).
 
@@ -48,12 +59,14 @@ def connect(file: Path, *, read_only: bool) -> sqlite3.Connection:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            # On macOS a plain fsync leaves the data in the disk's own cache.
+            connection.execute("PRAGMA fullfsync = ON")
             connection.execute("PRAGMA foreign_keys = ON")
         except sqlite3.Error:
             connection.close()
             raise
         return connection
-    uri = file.absolute().as_uri()
+    uri = file_uri(file.absolute())
     connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("SELECT 1 FROM meta").fetchone()

@@ -1,12 +1,11 @@
 """An open project: its sentences, edits, models and scores."""
 
 import json
-import os
 import shutil
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +14,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from maskscope.errors import ModelError, ProjectError, ReadOnlyError
+from maskscope.errors import MaskscopeError, ModelError, ProjectError, ReadOnlyError
+from maskscope.files import replace_durably, sync_folder
 from maskscope.masks import collisions
 from maskscope.project import schema
 from maskscope.project.edits import STATES, Change, Edit, History, ReviewState
-from maskscope.project.lock import WriterLock, sync_folder
+from maskscope.project.lock import WriterLock
 from maskscope.project.rows import Counts, ModelRecord, SentenceRow
 from maskscope.project.writer import plain_text, scheme_from_json
 from maskscope.runs import RunInfo
@@ -34,7 +34,7 @@ class Project:
     """A project folder, opened by `Project.open`.
 
     Attributes:
-        path: the folder.
+        path: the folder, absolute and without symbolic links.
         read_only: True when it can't be changed: asked for, or another program holds the lock.
         scheme: the label set.
         n_sentences, n_tokens, dim: its size.
@@ -77,9 +77,11 @@ class Project:
         Raises ProjectError when `path` is no project, is damaged, or was written by a later version.
         """
         path = Path(path)
-        file = path / "project.sqlite"
         if not path.exists():
             raise ProjectError("there is no such project; import one, or look at its name again", file=path)
+        # Two names of one folder must compare equal, whatever the current folder is by then.
+        path = path.resolve()
+        file = path / "project.sqlite"
         if not file.is_file():
             raise ProjectError("is no Maskscope project; expected a folder with project.sqlite in it", file=path)
         lock: WriterLock | None = None
@@ -237,10 +239,13 @@ class Project:
         """How many acts of a person stand: done and not undone."""
         return len(self.history.undo)
 
-    def find(self, text: str) -> Iterator[int]:
-        """Ids of the sentences that hold `text`, ignoring case; several words must stand in a row."""
+    def find(self, text: str, stale: Callable[[], bool] | None = None) -> Iterator[int]:
+        """Ids of the sentences that hold `text`, ignoring case; several words must stand in a row.
+
+        It ends early once `stale` answers True, which is asked before each 2,048 sentences.
+        """
         needle = text.casefold()
-        for first in range(0, self.n_sentences, _READ_BLOCK):
+        for first in self._blocks(stale):
             rows = self._db.execute(
                 "SELECT id, tokens FROM sentence WHERE id >= ? AND id < ? ORDER BY id",
                 (first, first + _READ_BLOCK),
@@ -249,9 +254,9 @@ class Project:
                 if needle in " ".join(json.loads(tokens)).casefold():
                     yield sentence
 
-    def find_label(self, label: int) -> Iterator[int]:
-        """Ids of the sentences in which a token has this label, by edits over gold."""
-        for first in range(0, self.n_sentences, _READ_BLOCK):
+    def find_label(self, label: int, stale: Callable[[], bool] | None = None) -> Iterator[int]:
+        """Ids of the sentences in which a token has this label, by edits over gold; `stale` as for `find`."""
+        for first in self._blocks(stale):
             rows = self._db.execute(
                 f"SELECT {_COLUMNS} FROM sentence WHERE id >= ? AND id < ? AND (gold IS NOT NULL OR edits IS NOT NULL)",
                 (first, first + _READ_BLOCK),
@@ -259,6 +264,12 @@ class Project:
             for row in map(_row, rows):
                 if (row.labels == label).any():
                     yield row.id
+
+    def _blocks(self, stale: Callable[[], bool] | None) -> Iterator[int]:
+        for first in range(0, self.n_sentences, _READ_BLOCK):
+            if stale is not None and stale():
+                return
+            yield first
 
     def reader(self) -> "Project":
         """A second, read-only view of the same folder, for another thread; close it when done."""
@@ -484,7 +495,10 @@ class Project:
         )
 
     def new_model_folder(self) -> Path:
-        """A new folder to make a model in, for `adopt_model`; the one who asked takes it away on failure."""
+        """A new folder to make a model in, for `adopt_model`; the one who asked takes it away on failure.
+
+        Opening the project sweeps it away after a day, unless it was adopted or `set_aside`.
+        """
         folder = self.path / "models" / f".partial-{uuid.uuid4().hex[:8]}"
         folder.mkdir(parents=True)
         return folder
@@ -492,12 +506,17 @@ class Project:
     def adopt_model(self, folder: Path) -> ModelRecord:
         """Make a finished folder (model.keras, weights.npz, run.json, and scores.npy if any) the newest model.
 
-        The folder is moved into the project. Raises ModelError when a file is missing, ReadOnlyError.
+        The folder is moved into the project; on failure it is where it was. Scores that don't fit, or can't be
+        kept, are left out: they can be computed again. Raises ModelError when a file is missing, ReadOnlyError, or
+        ProjectError when the disk does not take it.
         """
         for name in ("model.keras", "weights.npz", "run.json"):
             if not (folder / name).is_file():
                 raise ModelError(f"the model's folder lacks {name}", file=folder)
-        text = (folder / "run.json").read_text(encoding="utf-8")
+        try:
+            text = (folder / "run.json").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError("can't be read", file=folder / "run.json", received=str(error)) from error
         run = RunInfo.from_json(text, folder / "run.json")
         goal: Path | None = None
         try:
@@ -514,16 +533,23 @@ class Project:
                     shutil.rmtree(goal)
                 folder.rename(goal)
                 sync_folder(goal.parent)
-        except ProjectError:
+        except (ProjectError, OSError) as error:
             if goal is not None and goal.exists() and not folder.exists():
                 # The commit failed: the model is given back, or the next one would sweep it away.
                 goal.rename(folder)
+            if isinstance(error, OSError):
+                raise ProjectError(
+                    "the model could not be moved into the project", file=self.path, received=_reason(error)
+                ) from error
             raise
         record = ModelRecord(model_id, goal, run)
         scores = goal / "scores.npy"
-        if scores.is_file():
-            self.write_scores(model_id, np.load(scores, allow_pickle=False))
-            scores.unlink()
+        # The model is in the project by now, and must not be called lost for scores that any score run makes again.
+        with suppress(MaskscopeError, OSError, ValueError, EOFError):
+            if scores.is_file():
+                self.write_scores(model_id, np.load(scores, allow_pickle=False))
+        with suppress(OSError):
+            scores.unlink(missing_ok=True)
         return record
 
     def write_scores(self, model_id: str, probs_nc: Floats) -> None:
@@ -578,6 +604,20 @@ class Project:
         return np.asarray(array) if array.shape == shape else None
 
 
+def set_aside(folder: Path) -> Path | None:
+    """Rename the folder of a model that could not be adopted, so that nothing sweeps it away; its place from then on.
+
+    None when no finished model is in it.
+    """
+    if not (folder / "model.keras").is_file():
+        return None
+    kept = folder.with_name(f"kept-{folder.name.removeprefix('.partial-')}")
+    try:
+        return folder.rename(kept)
+    except OSError:
+        return folder
+
+
 def _sweep(path: Path) -> None:
     """Take away what training or scoring left half-made when its process was killed.
 
@@ -618,9 +658,15 @@ def _largest(values: Floats, offsets: Offsets) -> Floats:
 
 def _write_array(file: Path, array: Floats) -> None:
     partial = file.with_name(f"{file.name}.partial")
-    with partial.open("wb") as out:
-        np.save(out, array)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.replace(file)
-    sync_folder(file.parent)
+    try:
+        with partial.open("wb") as out:
+            np.save(out, array)
+        replace_durably(partial, file)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise ProjectError("the scores can't be kept; is the disk full?", file=file, received=_reason(error)) from error
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

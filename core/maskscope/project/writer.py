@@ -16,9 +16,9 @@ from typing import IO, Literal
 import numpy as np
 
 from maskscope.errors import ProjectError, ReadError
+from maskscope.files import sync_folder
 from maskscope.masks import collisions
 from maskscope.project import schema
-from maskscope.project.lock import sync_folder
 from maskscope.types import NO_LABEL, OUTSIDE_NAMES, Embeddings, Labels, Sentence, TagScheme
 
 SUFFIX = ".maskscope"
@@ -252,7 +252,8 @@ class ProjectWriter:
             os.fsync(file.fileno())
         sync_folder(self._folder)
 
-    def _settle_scheme(self) -> TagScheme:
+    def scheme(self) -> TagScheme:
+        """The scheme that the labels added so far make."""
         if self._given is not None:
             binary = self._kind == "binary" or (self._kind is None and len(self._given) == 2)
             outside = next((place for place, name in enumerate(self._given) if name in OUTSIDE_NAMES), 0)
@@ -260,6 +261,12 @@ class ProjectWriter:
         scheme = TagScheme.from_labels(self._codes)
         if self._kind == "multiclass" and scheme.kind == "binary":
             scheme = TagScheme("multiclass", scheme.classes, scheme.outside)
+        return scheme
+
+    def _settle_scheme(self) -> TagScheme:
+        scheme = self.scheme()
+        if self._given is not None:
+            return scheme
         place = np.array([scheme.classes.index(name) for name in self._codes], dtype=np.int16)
         if (place != np.arange(len(place))).any():
             self._renumber(np.append(place, np.int16(NO_LABEL)))

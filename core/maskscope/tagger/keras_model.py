@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from maskscope import masks
 from maskscope.errors import ModelError
+from maskscope.files import replace_durably
 from maskscope.jobs import Job, NullJob
 from maskscope.runs import EpochFigures, TrainSettings
 from maskscope.tagger import metrics
@@ -261,9 +262,7 @@ def save(model: KerasModel, path: Path) -> None:
     beside = path.with_name(f"partial-{os.getpid()}-{path.name}")
     try:
         model.save(beside)
-        with beside.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        beside.replace(path)
+        replace_durably(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from maskscope import masks
 from maskscope.errors import ModelError
+from maskscope.files import replace_durably
 from maskscope.jobs import Job, NullJob
 from maskscope.tagger.keras_file import StackWeights, read_keras_file
 from maskscope.tagger.recurrence import (
@@ -232,9 +233,7 @@ class PackedTagger:
             with beside.open("wb") as stream:
                 # numpy's stub takes **arrays for allow_pickle
                 np.savez(stream, **arrays)  # type: ignore[arg-type]
-                stream.flush()
-                os.fsync(stream.fileno())
-            beside.replace(path)
+            replace_durably(beside, path)
         finally:
             beside.unlink(missing_ok=True)
 

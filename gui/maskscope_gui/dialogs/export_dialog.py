@@ -148,11 +148,14 @@ class ExportDialog(Dialog):
     def _why_not(self, source: LabelSource) -> str:
         if source != "predicted":
             return ""
-        if self.session.model is None:
+        model = self.session.model
+        if model is None:
             return "There is no model yet: train one first."
-        if self.session.scores is None:
-            return f"{self.session.model.name} has not scored this project as it is now."
-        return ""
+        if self.project.scores(model.id) is not None:
+            return ""
+        if self.session.scores is not None and not self.session.writable:
+            return "This project is open read-only, so it could not keep what the model says."
+        return f"{model.name} has not scored this project as it is now."
 
     @property
     def chosen_format(self) -> ExportFormat:
@@ -218,7 +221,7 @@ class ExportDialog(Dialog):
         name = self.chosen_format.name
         source = list(_LABELS)[max(0, self.labels.chosen)]
         only_reviewed = self.which.chosen == 1
-        model = self.session.model.id if self.session.model is not None and self.session.scores is not None else None
+        model = None if self.session.model is None else self.session.model.id
 
         def work(job: Job) -> int:
             # A view of its own: the window goes on writing edits meanwhile.

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from maskscope.errors import MaskscopeError
-from maskscope.project import ModelRecord, Project
+from maskscope.project import ModelRecord, Project, set_aside
 from maskscope.runs import MAX_LAYERS, MAX_UNITS, TrainSettings
 from maskscope_gui.dialogs.form import Dialog, Form, Words
 from maskscope_gui.session import Session
@@ -291,22 +291,26 @@ class TrainDialog(Dialog):
             return
         folder = Path(str(result.get("folder", "")))
         try:
-            record, in_use = self._adopt(folder)
+            record, open_here = self._adopt(folder)
         except (MaskscopeError, OSError) as error:
-            _remove(folder)
-            self._finish(f"The model was trained, but could not be kept: {words_of(error)}", "fails")
+            self._finish(_not_adopted(folder, error), "fails")
             return
-        self._finish(_sentence(record, in_use), "holds")
-        if in_use:
-            self.trained.emit(record.id)
+        if not open_here:
+            self._finish(_sentence(record, "It waits in its project."), "holds")
+            return
+        try:
+            self.session.use_model(record.id)
+        except (MaskscopeError, OSError) as error:
+            self._finish(_sentence(record, f"It is in the project, but can't be shown: {words_of(error)}"), "fails")
+            return
+        self._finish(_sentence(record, "It is the model in use now."), "holds")
+        self.trained.emit(record.id)
 
     def _adopt(self, folder: Path) -> tuple[ModelRecord, bool]:
-        """Put the model into its project, which may have been closed meanwhile; True when it is the one in use."""
+        """Put the model into its project, which may have been closed meanwhile; True when it is open here."""
         project = self.session.project
         if project is not None and project.path == self._project:
-            record = project.adopt_model(folder)
-            self.session.use_model(record.id)
-            return record, True
+            return project.adopt_model(folder), True
         assert self._project is not None
         with Project.open(self._project) as closed:
             return closed.adopt_model(folder), False
@@ -384,13 +388,21 @@ def _figure(name: str, value: float) -> str:
     return f"{value:.2f}" if name == "f1" else f"{value:.4f}"
 
 
-def _sentence(record: ModelRecord, in_use: bool) -> str:
-    where = "It is the model in use now." if in_use else "It waits in its project."
+def _sentence(record: ModelRecord, where: str) -> str:
     metrics, held = record.run.metrics, len(record.run.validation_sentences)
     if metrics is None:
         return f"{record.name} ({record.id}) is trained. No labelled sentence was held back, so it has no F1. {where}"
     sentences = "1 held-back sentence" if held == 1 else f"{held:,} held-back sentences"
     return f"{record.name} ({record.id}): F1 {metrics.f1:.2f} on {sentences}, {metrics.tokens:,} tokens. {where}"
+
+
+def _not_adopted(folder: Path, error: object) -> str:
+    # Hours of training may be in it: it stays, and the person learns where.
+    kept = set_aside(folder)
+    if kept is None:
+        return f"The model was trained, but is not there any more: {words_of(error)}"
+    why = words_of(error).rstrip(".")
+    return f"The model was trained, but could not be put into its project: {why}. It is kept in {kept}."
 
 
 def _remove(folder: Path) -> None:
