@@ -1,0 +1,106 @@
+"""The real program, killed in the midst of a burst of keys: what was saved is there, and nothing is half there."""
+
+import random
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+
+from maskscope.project import STATES, Project
+from maskscope.types import NO_EDIT, NO_LABEL
+
+KILLS = 8
+BURST = 150
+"""Keys of a burst, far more than the program takes before it is killed."""
+
+
+def committed(path: Path) -> int:
+    """The edits that a reader beside the program sees, which are those it calls saved."""
+    db = sqlite3.connect(f"{path.as_uri()}/project.sqlite?mode=ro", uri=True)
+    try:
+        return int(db.execute("SELECT count(*) FROM edit").fetchone()[0])
+    finally:
+        db.close()
+
+
+def burst(draw: random.Random) -> list[str]:
+    """Keys as a hand in a hurry presses them: labels, moves, undo, redo, accept."""
+    keys: list[str] = []
+    while len(keys) < BURST:
+        keys += draw.choice(
+            [["1"], ["2"], ["0"], ["space"], ["Right", "3"], ["Right", "1"], ["ctrl+z"], ["ctrl+shift+z"], ["Return"]]
+        )
+    return keys
+
+
+def replayed(project: Project) -> dict[int, tuple[str, list[int]]]:
+    """Review state and edits of each sentence by the log alone; each change must find what it says it replaced."""
+    states = [0] * project.n_sentences
+    edits = [[NO_EDIT] * int(length) for length in np.diff(project.offsets)]
+    last = project.last_edit()
+    for edit_id in range(1, (last.id if last else 0) + 1):
+        for change in project.edit(edit_id).changes:
+            if change.field == "state":
+                assert states[change.sentence] == change.old[0]
+                states[change.sentence] = int(change.new[0])
+                continue
+            part = slice(change.first, change.first + len(change.new))
+            assert edits[change.sentence][part] == change.old.tolist()
+            edits[change.sentence][part] = change.new.tolist()
+    return {i: (STATES[states[i]], edits[i]) for i in range(project.n_sentences)}
+
+
+def check_whole(project: Project) -> None:
+    rows = list(project.sentences())
+    assert {row.id: (row.state, row.edits.tolist()) for row in rows} == replayed(project)
+    labels = np.concatenate([row.labels for row in rows])
+    counts = project.counts()
+    assert list(counts.labels) == [int((labels == code).sum()) for code in range(len(project.scheme.classes))]
+    assert counts.unlabelled == int((labels == NO_LABEL).sum())
+    assert counts.edited == sum(int((row.edits != NO_EDIT).sum()) for row in rows)
+    assert counts.accepted == sum(row.state == "accepted" for row in rows)
+    assert counts.flagged == sum(row.state == "flagged" for row in rows)
+
+
+def test_killed_in_a_burst_of_keys_it_loses_no_saved_edit(person, tmp_path):
+    demo = tmp_path / "demo.maskscope"
+    person.command("demo", str(demo), "--typed")
+    draw = random.Random(11)
+    for _ in range(KILLS):
+        person.open(str(demo))
+        before = committed(demo)
+        goal = before + draw.randrange(3, 25)
+        typing = subprocess.Popen(
+            ["xdotool", "key", "--delay", "15", *burst(draw)], env=person._environment, stderr=subprocess.DEVNULL
+        )
+        try:
+            # Between two samples the hand goes on: the kill falls anywhere, also into a commit.
+            saved = before
+            give_up = time.monotonic() + 20
+            while saved < goal and time.monotonic() < give_up:
+                saved = committed(demo)
+            time.sleep(draw.uniform(0, 0.03))
+            saved = committed(demo)
+            in_the_midst = typing.poll() is None
+            person.kill()
+        finally:
+            typing.kill()
+            typing.wait()
+        assert saved >= goal, "the keys did not arrive"
+        assert in_the_midst, "the burst was over before the kill"
+        with Project.open(demo) as project:
+            assert not project.read_only, "the lock is still held"
+            last = project.last_edit()
+            assert last is not None
+            assert last.id >= saved
+            check_whole(project)
+
+    person.open(str(demo))
+    kept = committed(demo)
+    person.keys("ctrl+Home", "3", "1")
+    person.wait_for(lambda: committed(demo) > kept, "an edit after the last kill")
+    person.quit()
+    with Project.open(demo) as project:
+        check_whole(project)
