@@ -17,6 +17,7 @@ from maskscope.types import NO_EDIT, Sentence
 from maskscope_gui.app import make_window
 from maskscope_gui.main_window import MainWindow
 from maskscope_gui.theme import DARK, LIGHT
+from maskscope_gui.views.base import KeyHint
 
 Open = Callable[[Path], MainWindow]
 KEY = Qt.Key
@@ -571,3 +572,18 @@ def test_a_token_that_looks_like_html_is_shown_as_it_is(qtbot, open_window, tmp_
     assert "<b>bold</b>" in window.status_line.undo.text()
     press(qtbot, window, KEY.Key_Right, KEY.Key_0)
     assert "R&&D" in window.actions_by_id["undo"].text()
+
+
+def test_in_a_narrow_window_key_hints_give_way_and_none_is_cut_off(qtbot, open_window, demo):
+    window = open_window(demo)
+    head = window.panels[0]
+    hints = head.findChildren(KeyHint)
+    assert [hint.isVisible() for hint in hints] == [True] * 4
+    window.resize(window.look.px(1085), window.look.px(760))
+    qtbot.wait(50)
+    shown = [hint for hint in hints if hint.isVisible()]
+    assert shown[0].text() == "Accept and next"
+    assert len(shown) < 4
+    for hint in shown:
+        assert hint.width() >= hint.sizeHint().width()
+        assert hint.geometry().right() <= head.width()

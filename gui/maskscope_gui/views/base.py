@@ -4,7 +4,7 @@ import html
 from functools import lru_cache
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QHelpEvent, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractScrollArea,
@@ -188,6 +188,20 @@ class Panel(QWidget):
     def set_title(self, text: str) -> None:
         """Another title."""
         self._title.setText(text)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width: perhaps room for another number of hints."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Show as many key hints, first ones first, as there is room for beside the title; none is cut off."""
+        margins = self._row.contentsMargins()
+        room = self.width() - margins.left() - margins.right() - self._title.sizeHint().width()
+        for hint in self.findChildren(KeyHint):
+            room -= hint.sizeHint().width() + self._row.spacing()
+            hint.setVisible(room >= 0)
 
     def add(self, widget: QWidget) -> None:
         """Put a widget at the right end."""
