@@ -321,7 +321,7 @@ class MainWindow(QMainWindow):
         if batch is not None and len(batch.ids):
             words = f"Batch · {len(batch.ids)} sentences × {batch.values.shape[1]} positions"
         self.panels[2].set_title(words)
-        self.batch_order.setText(f"{self.batch.order} ▾")
+        self.batch_order.setText(f"{self.batch.order} ▾   {printed_key('batch_order')}")
 
     def turn_batch(self) -> None:
         """Show the rows of the batch in the other order."""

@@ -175,12 +175,6 @@ def ramp(theme: Theme) -> tuple[str, ...]:
     return tuple("#{:02X}{:02X}{:02X}".format(*row) for row in np.round(srgb * 255).astype(int).tolist())
 
 
-@lru_cache(maxsize=4)
-def ramp_rgb(theme: Theme) -> npt.NDArray[np.uint32]:
-    """The same ramp (256,) as 0xFFRRGGBB, for images."""
-    return np.array([0xFF000000 | int(code[1:], 16) for code in ramp(theme)], dtype=np.uint32)
-
-
 def tint(probability: float, theme: Theme) -> str:
     """The colour of a probability from 0 to 1; a number that is none (NaN) takes the lowest."""
     if not probability > 0:

@@ -268,12 +268,29 @@ class TestEditing:
             assert project.sentence(0).state == "flagged"
             assert kept(project)[3:] == (0, 1)
 
+    def test_when_a_token_was_changed_last(self, folder: Path) -> None:
+        with Project.open(folder) as project:
+            assert project.edited_at(0, 1) is None
+            first = project.relabel(0, 1, [OUT], "the second token")
+            assert first is not None
+            assert project.edited_at(0, 1) == first.at
+            assert project.edited_at(0, 0) is None
+            project.review(0, "accepted", "a state is no label")
+            row = project.sentence(0)
+            whole = row.edits.copy()
+            whole[0] = OUT
+            later = project.relabel(0, 0, whole, "an edit over the whole sentence that changes the first token")
+            assert later is not None
+            assert project.edited_at(0, 0) == later.at
+            assert project.edited_at(0, 1) == first.at
+
     def test_the_log_only_grows(self, folder: Path) -> None:
         with Project.open(folder) as project:
             project.relabel(0, 0, [OUT], "a")
             project.undo()
             project.redo()
-            log = project.sentence_log(0)
+            log = [project.edit(entry) for entry in (1, 2, 3)]
+            assert project.last_edit().id == 3  # type: ignore[union-attr]
             assert [(edit.op, edit.target, edit.title) for edit in log] == [
                 ("do", None, "a"),
                 ("undo", 1, "a"),

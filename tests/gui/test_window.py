@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QColor, QMouseEvent
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from maskscope.project import Project, ProjectWriter
@@ -587,3 +587,21 @@ def test_in_a_narrow_window_key_hints_give_way_and_none_is_cut_off(qtbot, open_w
     for hint in shown:
         assert hint.width() >= hint.sizeHint().width()
         assert hint.geometry().right() <= head.width()
+
+
+@pytest.mark.parametrize("answer", ["No", "Yes"])
+def test_quitting_asks_before_it_throws_a_training_away(qtbot, open_window, demo, answer):
+    window = open_window(demo)
+    window.what_would_end = lambda: "A tagger is being trained. Stop the training and quit?"
+    asked = []
+
+    def reply():
+        box = QApplication.activeModalWidget()
+        asked.append(box.text())
+        qtbot.mouseClick(box.button(getattr(QMessageBox.StandardButton, answer)), Qt.MouseButton.LeftButton)
+
+    QTimer.singleShot(200, reply)
+    window.close()
+    assert asked == ["A tagger is being trained. Stop the training and quit?"]
+    assert window.isVisible() is (answer == "No")
+    window.what_would_end = lambda: ""

@@ -362,13 +362,6 @@ class Project:
             titles.append(row[0] if row else None)
         return titles[0], titles[1]
 
-    def sentence_log(self, sentence: int) -> list[Edit]:
-        """Every entry of the log that touches a sentence, oldest first."""
-        rows = self._db.execute(
-            "SELECT DISTINCT edit FROM change WHERE sentence = ? ORDER BY edit", (sentence,)
-        ).fetchall()
-        return [self.edit(row[0]) for row in rows]
-
     def edited_at(self, sentence: int, position: int) -> float | None:
         """When the label of a token was changed last, in seconds since 1970; None when it never was."""
         rows = self._db.execute(

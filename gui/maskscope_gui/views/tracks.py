@@ -400,7 +400,9 @@ class TracksView(PaintedView):
         left = max(edges[focus.length], shift)
         room = min(self._columns.width, shift + self._room()) - left
         words = f"{added} padded position{'s' if added != 1 else ''}"
-        self._plate_text(painter, QRect(left, self._tops["token"], room, px(_HEIGHTS["token"])), words, f"{added} pads")
+        self._plate_text(
+            painter, QRect(left, self._tops["token"], room, px(_HEIGHTS["token"])), words, f"{added} padded"
+        )
         values = self._shown(focus)
         if values is None or self.lab.run is None:
             return
