@@ -4,10 +4,12 @@ import json
 import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from maskscope.errors import ModelError
 from maskscope.types import TagScheme
+
+Engine: TypeAlias = Literal["packed", "keras"]
 
 MAX_UNITS = 1024
 MAX_LAYERS = 8
@@ -97,7 +99,7 @@ class RunInfo:
     Attributes:
         name: for a person, such as "BiLSTM 10".
         created: when the run ended, in seconds since 1970 (UTC).
-        settings: what was asked for.
+        settings: what was asked for; None for a model that was made elsewhere and opened.
         scheme: the label set of the head.
         dim: D of the embeddings.
         mask_value: of the Masking layer; None for a model without one.
@@ -109,11 +111,15 @@ class RunInfo:
         tensorflow: version of TensorFlow.
         seconds: how long training took.
         complete: False when it was stopped before its last epoch.
+        best_epoch: the epoch whose weights were kept, counted from 1; 0 when it is not known.
+        source: file name of a model that was made elsewhere; "" for one trained here.
+        engine: what scores with it: "packed" (numpy, in the program itself) or "keras" (in the worker).
+        engine_reason: one sentence: why "keras"; "" for "packed".
     """
 
     name: str
     created: float
-    settings: TrainSettings
+    settings: TrainSettings | None
     scheme: TagScheme
     dim: int
     mask_value: float | None = 0.0
@@ -125,6 +131,10 @@ class RunInfo:
     tensorflow: str = ""
     seconds: float = 0.0
     complete: bool = True
+    best_epoch: int = 0
+    source: str = ""
+    engine: Engine = "packed"
+    engine_reason: str = ""
 
     @property
     def f1(self) -> float | None:
@@ -143,12 +153,13 @@ class RunInfo:
             scheme = record["scheme"]
             if scheme["kind"] not in ("binary", "multiclass"):
                 raise ValueError(f"a scheme of kind {scheme['kind']!r}")
+            settings = record["settings"]
             metrics = record.get("metrics")
             value = record.get("mask_value")
             return cls(
                 name=str(record["name"]),
                 created=float(record["created"]),
-                settings=TrainSettings(**_known(_SETTINGS, record["settings"])),
+                settings=None if settings is None else TrainSettings(**_known(_SETTINGS, settings)),
                 scheme=TagScheme(
                     scheme["kind"], tuple(str(name) for name in scheme["classes"]), int(scheme["outside"])
                 ),
@@ -162,6 +173,11 @@ class RunInfo:
                 tensorflow=str(record["tensorflow"]),
                 seconds=float(record["seconds"]),
                 complete=bool(record["complete"]),
+                # what follows is not in runs of the first version
+                best_epoch=int(record.get("best_epoch", 0)),
+                source=str(record.get("source", "")),
+                engine="keras" if record.get("engine") == "keras" else "packed",
+                engine_reason=str(record.get("engine_reason", "")),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ModelError) as error:
             raise ModelError(

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+SpanScheme: TypeAlias = Literal["BIO", "BIOES"]
 Embeddings: TypeAlias = npt.NDArray[np.float16] | npt.NDArray[np.float32]
 Floats: TypeAlias = npt.NDArray[np.float32]
 Labels: TypeAlias = npt.NDArray[np.int16]
@@ -22,6 +23,8 @@ NO_LABEL = -1
 """In a `Labels` array: the token has no label."""
 NO_EDIT = -2
 """In a `Labels` array of edits: no person has touched this token, its gold label stands."""
+
+_SPAN = re.compile(r"^([BIESLUM])[-_](.+)$", re.DOTALL)
 
 OUTSIDE_NAMES = frozenset({"O", "o", "none", "None", "NONE", "0", "_", "-", "no", "false", "False", "no name"})
 """Label names that say "nothing here"."""
@@ -76,6 +79,18 @@ class TagScheme:
     outside: int = 0
 
     @property
+    def spans(self) -> SpanScheme | None:
+        """The span scheme that the class names follow, such as B-loc and I-loc ("_" serves as "-").
+
+        "BIO": prefixes B and I. "BIOES": also E and S, or L and U, or M for I. None when some class but outside has
+        no prefix, or none begins a span (I-loc alone is a run of tokens).
+        """
+        prefixes = {span_parts(name)[0] for place, name in enumerate(self.classes) if place != self.outside}
+        if not prefixes or "" in prefixes or not prefixes & set("BSU"):
+            return None
+        return "BIO" if prefixes <= set("BI") else "BIOES"
+
+    @property
     def n_outputs(self) -> int:
         """C of the model's head: 1 for "binary", else the number of classes."""
         return 1 if self.kind == "binary" else len(self.classes)
@@ -86,7 +101,10 @@ class TagScheme:
         return self.classes[1:] if self.kind == "binary" else self.classes
 
     def predicted(self, probs_nc: Floats, threshold: float = 0.5) -> Labels:
-        """Labels (n,) that probabilities (n, C) stand for: argmax, or `threshold` for "binary"."""
+        """Labels (n,) that probabilities (n, C) stand for, each token by itself: argmax, or `threshold` for "binary".
+
+        What a span scheme allows is for `tagger.decoding` to say.
+        """
         if self.kind == "binary":
             labels: Labels = (probs_nc[:, 0] >= threshold).astype(np.int16)
             return labels
@@ -124,6 +142,12 @@ class TagScheme:
         if len(rest) <= 1:
             return cls("binary", (outside, *(rest or ("label",))))
         return cls("multiclass", (outside, *rest))
+
+
+def span_parts(name: str) -> tuple[str, str]:
+    """A class name as prefix and type: "B-loc" -> ("B", "loc"); ("", name) for a name without a prefix."""
+    match = _SPAN.match(name)
+    return (match.group(1), match.group(2)) if match else ("", name)
 
 
 def _natural(name: str) -> tuple[tuple[int, int, str], ...]:

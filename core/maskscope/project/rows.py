@@ -89,7 +89,7 @@ class ModelRecord:
 
     @property
     def weights_file(self) -> Path:
-        """The same weights for `tagger.packed`, readable without h5py."""
+        """The same weights for `tagger.packed`, readable without h5py; there only when `run.engine` is "packed"."""
         return self.folder / "weights.npz"
 
 

@@ -497,20 +497,21 @@ class Project:
         return folder
 
     def adopt_model(self, folder: Path) -> ModelRecord:
-        """Make a finished folder (model.keras, weights.npz, run.json, and scores.npy if any) the newest model.
+        """Make a finished folder (model.keras, run.json, weights.npz unless the model runs in Keras, and scores.npy
+        if any) the newest model.
 
         The folder is moved into the project; on failure it is where it was. Scores that don't fit, or can't be
         kept, are left out: they can be computed again. Raises ModelError when a file is missing, ReadOnlyError, or
         ProjectError when the disk does not take it.
         """
-        for name in ("model.keras", "weights.npz", "run.json"):
-            if not (folder / name).is_file():
-                raise ModelError(f"the model's folder lacks {name}", file=folder)
+        _require(folder, "run.json", "model.keras")
         try:
             text = (folder / "run.json").read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError("can't be read", file=folder / "run.json", received=str(error)) from error
         run = RunInfo.from_json(text, folder / "run.json")
+        if run.engine == "packed":
+            _require(folder, "weights.npz")
         goal: Path | None = None
         try:
             with self._transaction():
@@ -595,6 +596,12 @@ class Project:
         except (OSError, ValueError, EOFError):
             return None
         return np.asarray(array) if array.shape == shape else None
+
+
+def _require(folder: Path, *names: str) -> None:
+    for name in names:
+        if not (folder / name).is_file():
+            raise ModelError(f"the model's folder lacks {name}", file=folder)
 
 
 def set_aside(folder: Path) -> Path | None:
