@@ -116,7 +116,7 @@ def build_model(scheme: "TagScheme", folder: Path) -> None:
     """Train the classic stack on the labels as they are, errors included, and write what a project's model holds."""
     from maskscope import masks
     from maskscope.runs import RunInfo, RunMetrics, TrainSettings
-    from maskscope.tagger import keras_model, metrics, packed
+    from maskscope.tagger import keras_model, metrics, packed, trainer
     from maskscope.tagger.spec import TaggerSpec
 
     embeddings, offsets, labels = corpus(scheme)
@@ -127,16 +127,16 @@ def build_model(scheme: "TagScheme", folder: Path) -> None:
         settings = TrainSettings(epochs=15, batch_tokens=512, learning_rate=0.02, validation=0.1, seed=0)
     spec = TaggerSpec.from_settings(scheme, embeddings.shape[1], settings)
     begun = time.monotonic()
-    trained = keras_model.train(embeddings, offsets, labels, spec, settings)
+    trained = trainer.train(embeddings, offsets, labels, spec, settings)
     seconds = time.monotonic() - begun
     folder.mkdir(exist_ok=True)
-    keras_model.save(trained.model, folder / "model.keras")
+    keras_model.save(keras_model.built_with(trained.parameters), folder / "model.keras")
     tagger = packed.load(folder / "model.keras")
     tagger.save_npz(folder / "weights.npz")
     probs_nc = tagger.score(embeddings, offsets)
     np.save(folder / "scores.npy", probs_nc)
     ids = np.array(trained.validation_sentences)
-    found = keras_model.validate(trained.model, embeddings, offsets, labels, ids, spec)
+    found = trainer.validate(trained.parameters, embeddings, offsets, labels, ids)
     run = RunInfo(
         name=spec.name,
         created=time.time(),
@@ -152,6 +152,7 @@ def build_model(scheme: "TagScheme", folder: Path) -> None:
         keras=keras_model.KERAS_VERSION,
         tensorflow=keras_model.TENSORFLOW_VERSION,
         seconds=seconds,
+        best_epoch=trained.best_epoch,
     )
     (folder / "run.json").write_text(run.to_json(), encoding="utf-8", newline="\n")
     real = masks.masking_layer(embeddings, spec.mask_value)

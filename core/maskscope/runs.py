@@ -11,6 +11,13 @@ from maskscope.types import TagScheme
 
 Engine: TypeAlias = Literal["packed", "keras"]
 
+CHOICES: dict[str, tuple[str, ...]] = {
+    "decay": ("none", "linear"),
+    "class_weights": ("none", "sqrt", "balanced"),
+    "keep_by": ("loss", "f1"),
+}
+"""The settings of a run that are words, and the words that there are."""
+
 MAX_UNITS = 1024
 MAX_LAYERS = 8
 
@@ -25,10 +32,18 @@ class TrainSettings:
         recurrent_dropout: share of the recurrent state dropped at each step of training, 0 <= p < 1.
         dropout: share of each layer's outputs dropped in training, 0 <= p < 1.
         epochs: passes over the training sentences.
-        batch_tokens: largest number of positions, padding included, in one batch.
+        batch_tokens: largest number of real tokens in one batch; a longer sentence is a batch by itself.
         learning_rate: of Adam.
         validation: share of sentences held back for validation, 0 <= p < 1.
         seed: of weights, order, dropout and the choice of validation sentences.
+        input_dropout: share of the numbers of each embedding dropped in training, 0 <= p < 1.
+        decay: "linear" lets the learning rate fall to 0 over the epochs asked for.
+        class_weights: "balanced" weighs each class by n / (C n_c), so that rare labels count as much as common ones;
+            "sqrt" by its square root.
+        reviewed_weight: weight of the tokens of accepted sentences, against 1 for all others.
+        keep_by: which epoch is kept: the lowest validation "loss", or the highest validation "f1" (of entities for a
+            span scheme, of tokens else).
+        patience: stop after so many epochs without a better one; 0 never stops early.
     """
 
     units: int = 10
@@ -40,6 +55,12 @@ class TrainSettings:
     learning_rate: float = 0.01
     validation: float = 0.1
     seed: int = 0
+    input_dropout: float = 0.0
+    decay: Literal["none", "linear"] = "none"
+    class_weights: Literal["none", "sqrt", "balanced"] = "none"
+    reviewed_weight: float = 1.0
+    keep_by: Literal["loss", "f1"] = "loss"
+    patience: int = 0
 
     def __post_init__(self) -> None:
         _whole("units", self.units, 1, MAX_UNITS)
@@ -47,10 +68,19 @@ class TrainSettings:
         _whole("epochs", self.epochs, 1, 100_000)
         _whole("batch_tokens", self.batch_tokens, 1, 10_000_000)
         _whole("seed", self.seed, 0, 2**32 - 1)
-        for name in ("recurrent_dropout", "dropout", "validation"):
+        _whole("patience", self.patience, 0, 100_000)
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ModelError(
+                    f"there is no such {name}", expected=" or ".join(choices), received=repr(getattr(self, name))
+                )
+        for name in ("recurrent_dropout", "dropout", "input_dropout", "validation"):
             value = getattr(self, name)
             if not (_is_number(value) and 0 <= value < 1):
                 raise ModelError(f"{name} is out of range", expected="0 or more, below 1", received=repr(value))
+        weight = self.reviewed_weight
+        if not (_is_number(weight) and 0 < weight <= 1000):
+            raise ModelError("reviewed_weight is out of range", expected="above 0, at most 1000", received=repr(weight))
         rate = self.learning_rate
         if not (_is_number(rate) and 0 < rate <= 10):
             raise ModelError("learning_rate is out of range", expected="above 0, at most 10", received=repr(rate))
@@ -65,12 +95,14 @@ class EpochFigures:
         loss: on the training sentences, with dropout on; None when it was no finite number.
         val_loss: on the validation sentences.
         f1: on the validation sentences: of the label for "binary", micro over the classes but outside else.
+        entity_f1: of whole entities, for a span scheme; None for other label sets.
     """
 
     epoch: int
     loss: float | None
     val_loss: float | None = None
     f1: float | None = None
+    entity_f1: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +114,7 @@ class RunMetrics:
         accuracy: share of tokens whose label was predicted.
         loss: cross-entropy per token.
         tokens: how many tokens were counted.
+        entity_f1: of whole entities, for a span scheme; None for other label sets.
     """
 
     f1: float
@@ -90,6 +123,7 @@ class RunMetrics:
     accuracy: float
     loss: float
     tokens: int
+    entity_f1: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Training: what may enter the loss, what comes out, and that the file is a plain Keras model."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,10 @@ from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import NullJob
 from maskscope.project import Project, ProjectWriter
 from maskscope.runs import RunInfo, TrainSettings
-from maskscope.tagger import packed
+from maskscope.tagger import packed, trainer
 from maskscope.tagger.spec import TaggerSpec
-from maskscope.tagger.training import train_project
-from maskscope.types import NO_LABEL, Floats, Labels, Offsets, Sentence, TagScheme
+from maskscope.tagger.training import recover_training, train_project
+from maskscope.types import Floats, Labels, Offsets, Sentence, TagScheme
 
 pytestmark = pytest.mark.keras
 keras = pytest.importorskip("keras")
@@ -54,8 +55,8 @@ class Watch(NullJob):
         self.figures.append((name, step, value))
 
 
-def same_weights(a: "keras.Model", b: "keras.Model") -> bool:
-    return all(np.array_equal(u, v) for u, v in zip(a.get_weights(), b.get_weights(), strict=True))
+def same_weights(a: trainer.Trained, b: trainer.Trained) -> bool:
+    return np.array_equal(a.parameters.flat, b.parameters.flat)
 
 
 def test_the_stack_is_the_classic_one() -> None:
@@ -72,91 +73,18 @@ def test_the_stack_is_the_classic_one() -> None:
     assert (head.units, head.activation.__name__) == (1, "sigmoid")
 
 
-@pytest.mark.parametrize("scheme", [BINARY, TYPED])
-def test_unlabelled_and_masked_tokens_never_enter_the_loss(scheme: TagScheme) -> None:
+def test_the_model_that_is_written_scores_as_the_trainer_does() -> None:
     x, offsets, labels = corpus(12)
-    labels = np.minimum(labels, len(scheme.classes) - 1).astype(np.int16)
-    spec = TaggerSpec(scheme, DIM, units=3)
-    hidden = np.arange(len(labels)) % 3 == 0
-    labels[hidden] = NO_LABEL
-    collided = np.arange(len(labels)) % 7 == 1
-    x[collided] = 0
-    watch, other = Watch(), Watch()
-    trained = keras_model.train(x, offsets, labels, spec, QUICK, watch)
-    flipped = labels.copy()
-    flip = collided & ~hidden
-    flipped[flip] = (labels[flip] + 1) % len(scheme.classes)
-    again = keras_model.train(x, offsets, flipped, spec, QUICK, other)
-    assert watch.figures == other.figures
-    assert same_weights(trained.model, again.model)
-    assert [name for name, _, _ in watch.figures] == ["loss", "val_loss", "f1"] * 2
-    assert watch.shares[0] == 0
-    assert watch.shares[-1] == 1
-    assert watch.shares == sorted(watch.shares)
-
-
-def test_padding_never_enters_the_loss() -> None:
-    # one sentence a batch has no padding at all; without dropout and with the same order, one step over a padded
-    # batch must be the step over the mean of its tokens
-    x, offsets, labels = corpus(6)
-    spec = TaggerSpec(TYPED, DIM, units=3, recurrent_dropout=0.0)
-    settings = TrainSettings(epochs=1, batch_tokens=1000, validation=0.0, learning_rate=1e-9)
-    watch = Watch()
-    trained = keras_model.train(x, offsets, labels, spec, settings, watch)
-    loss = watch.figures[0][2]
-    printed = packed.PackedTagger(keras_model.stack_weights(trained.model)).score(x, offsets)
-    by_hand = -np.log(printed[np.arange(len(labels)), labels]).mean()
-    assert loss == pytest.approx(by_hand, abs=1e-5)
-    assert trained.validation_sentences == ()
-    assert trained.history[0].val_loss is None
-
-
-def test_training_learns_and_repeats_itself() -> None:
-    x, offsets, labels = corpus(60)
-    settings = TrainSettings(units=4, epochs=12, batch_tokens=60, learning_rate=0.03, validation=0.2, seed=3)
-    spec = TaggerSpec.from_settings(TYPED, DIM, settings)
-    trained = keras_model.train(x.astype(np.float16), offsets, labels, spec, settings)
-    again = keras_model.train(x.astype(np.float16), offsets, labels, spec, settings)
-    assert same_weights(trained.model, again.model)
-    assert trained.validation_sentences == again.validation_sentences
-    assert len(trained.validation_sentences) == 12
-    assert trained.history == again.history
-    best = trained.history[trained.best_epoch - 1]
-    assert best.f1 is not None
-    assert best.f1 > 0.8
-    kept = keras_model.validate(
-        trained.model, x.astype(np.float16), offsets, labels, np.array(trained.validation_sentences), spec
-    )
-    assert kept.loss == pytest.approx(best.val_loss)
-
-
-def test_what_can_not_be_trained_is_refused() -> None:
-    x, offsets, labels = corpus(3)
-    spec = TaggerSpec(BINARY, DIM)
-    with pytest.raises(ModelError, match="nothing to train on"):
-        keras_model.train(x, offsets, np.full_like(labels, NO_LABEL), spec, QUICK)
-    with pytest.raises(ModelError, match="ids below 2; received 2"):
-        keras_model.train(x, offsets, labels, spec, QUICK)
-
-
-def test_batches_hold_sentences_of_like_length_within_their_limit() -> None:
-    rng = np.random.default_rng(0)
-    lengths = np.array([5, 1, 30, 2, 5, 4, 5, 1, 2])
-    ids = np.array([0, 1, 2, 3, 4, 5, 6, 8])
-    batches = keras_model.batches_of_like_length(lengths, ids, 10, rng)
-    assert sorted(np.concatenate(batches).tolist()) == ids.tolist()
-    for batch in batches:
-        assert lengths[batch].max() * len(batch) <= 10 or len(batch) == 1
-
-
-def test_splitting_holds_back_whole_sentences() -> None:
-    rng = np.random.default_rng(0)
-    usable = np.array([2, 5, 6, 9])
-    train, held = keras_model.split(usable, 0.1, rng)
-    assert len(held) == 1
-    assert sorted([*train, *held]) == usable.tolist()
-    assert keras_model.split(usable, 0.0, rng)[1].size == 0
-    assert keras_model.split(usable[:1], 0.5, rng)[0].tolist() == [2]
+    x[4] = 0
+    for layers in (1, 2):
+        spec = TaggerSpec(TYPED, DIM, units=3, layers=layers, dropout=0.2, input_dropout=0.1)
+        trained = trainer.train(x, offsets, labels, spec, QUICK)
+        ids = np.arange(len(offsets) - 1)
+        own, rows, own_offsets = trainer.score(trained.parameters, x, offsets, ids)
+        assert np.array_equal(rows, np.arange(len(x)))
+        assert np.array_equal(own_offsets, offsets)
+        by_keras = keras_model.score_keras(keras_model.built_with(trained.parameters), x, offsets)
+        np.testing.assert_allclose(own, by_keras, rtol=0, atol=2e-6)
 
 
 def test_scoring_by_keras_is_packed_scoring() -> None:
@@ -211,6 +139,7 @@ def check_the_folder(folder: Path) -> None:
         "model.keras",
         "run.json",
         "scores.npy",
+        "training.lock",
         "weights.npz",
     ]
     run = RunInfo.from_json((folder / "run.json").read_text(encoding="utf-8"))
@@ -243,9 +172,70 @@ def adopt_and_compare(opened: Project, folder: Path) -> None:
     assert printed.stdout.split() == ["False", "(None,", "None,", "3)"]
 
 
-@pytest.mark.parametrize("stop_at", [0, 3])
-def test_cancelled_training_leaves_nothing(project: Path, stop_at: int) -> None:
+@pytest.mark.parametrize("stop_at", [0, 1])
+def test_training_cancelled_before_an_epoch_ended_leaves_nothing(project: Path, stop_at: int) -> None:
     with Project.open(project) as opened:
         with pytest.raises(Cancelled):
             train_project(opened, QUICK, Watch(stop_at))
         assert list((project / "models").glob(".partial*")) == []
+
+
+def test_training_cancelled_later_keeps_the_best_epoch_so_far(project: Path) -> None:
+    settings = TrainSettings(units=3, epochs=500, batch_tokens=40, validation=0.25)
+    with Project.open(project) as opened:
+        record = opened.adopt_model(train_project(opened, settings, Watch(stop_at=20)))
+        run = record.run
+        assert not run.complete
+        assert 1 <= len(run.history) < 10
+        assert min(epoch.val_loss for epoch in run.history) == run.history[run.best_epoch - 1].val_loss
+        assert run.metrics is not None
+        assert run.metrics.loss == pytest.approx(run.history[run.best_epoch - 1].val_loss)
+        assert opened.scores(record.id) is None, "whoever cancels is not kept waiting for scores"
+        assert packed.load(record.keras_file).dim == DIM
+
+
+def test_training_whose_process_is_killed_keeps_what_its_epochs_had_reached(project: Path) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from maskscope.jobs import NullJob\n"
+        "from maskscope.project import Project\n"
+        "from maskscope.runs import TrainSettings\n"
+        "from maskscope.tagger.training import recover_training, train_project\n"
+        "class Killer(NullJob):\n"
+        "    def figure(self, name, step, value):\n"
+        "        print(name, step, value, flush=True)\n"
+        "        if (name, step) == ('f1', 3):\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with Project.open(sys.argv[1], read_only=True) as project:\n"
+        "    train_project(project, TrainSettings(units=3, epochs=500, batch_tokens=40, validation=0.25), Killer())\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", script, str(project)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    losses = [float(line.split()[2]) for line in killed.stdout.splitlines() if line.startswith("val_loss")]
+    assert len(losses) == 3, killed.stderr
+    with Project.open(project) as opened:
+        (folder,) = opened.unfinished_trainings()
+        record = opened.adopt_model(recover_training(opened, folder))
+        assert opened.unfinished_trainings() == []
+        assert len(record.run.history) == 3
+        assert record.run.metrics is not None
+        assert record.run.metrics.loss == pytest.approx(min(losses))
+        assert not record.run.complete
+
+
+def test_a_training_that_still_runs_is_not_recovered(project: Path) -> None:
+    seen: list[int] = []
+
+    class Looks(NullJob):
+        def figure(self, name: str, step: int, value: float) -> None:
+            with Project.open(project, read_only=True) as other:
+                seen.append(len(other.unfinished_trainings()))
+
+    with Project.open(project, read_only=True) as opened:
+        folder = train_project(opened, QUICK, Looks())
+    assert set(seen) == {0}
+    assert not (folder / "checkpoint.npy").exists()

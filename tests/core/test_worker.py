@@ -14,6 +14,7 @@ import pytest
 import maskscope
 from maskscope.project import Project, ProjectWriter
 from maskscope.tagger import packed
+from maskscope.tagger.training import recover_training
 from maskscope.types import Sentence
 from maskscope.worker.protocol import (
     Cancel,
@@ -128,15 +129,21 @@ def test_it_trains_scores_and_audits_while_the_window_holds_the_lock(peer: Peer,
         assert '"LENGTH"' in str(dict(done.result)["report"])
 
 
-def test_a_cancelled_job_stops_and_leaves_nothing(peer: Peer, project: Path) -> None:
+def test_a_cancelled_training_hands_over_what_it_has_and_one_that_waited_leaves_nothing(
+    peer: Peer, project: Path
+) -> None:
     arguments = (("project", str(project)), ("epochs", 100_000))
     peer.send(Request("4", "train", arguments).encode())
     peer.send(Request("5", "train", arguments).encode())
     while not isinstance(peer.said.get(timeout=SECONDS), Figure):
         pass
     peer.send(Cancel("5").encode() + Cancel("4").encode())
-    assert isinstance(peer.answer("4")[0], CancelledReply)
+    done, _ = peer.answer("4")
+    assert isinstance(done, Done)
     assert isinstance(peer.answer("5")[0], CancelledReply)
+    with Project.open(project) as opened:
+        record = opened.adopt_model(Path(str(dict(done.result)["folder"])))
+        assert not record.run.complete
     assert list((project / "models").glob(".partial*")) == []
     peer.send(Request("6", "ping").encode())
     assert peer.answer("6")[0] == Done("6")
@@ -151,7 +158,7 @@ def test_a_job_that_fails_says_why_and_the_next_one_runs(peer: Peer, tmp_path: P
     peer.send(Request("8", "dance").encode())
     failed, _ = peer.answer("8")
     assert isinstance(failed, Failed)
-    assert "train, score, audit, ping" in failed.message
+    assert "there is train, " in failed.message
     peer.send("nonsense\n")
     peer.send(Request("9", "ping").encode())
     answer, before = peer.answer("9")
@@ -165,4 +172,9 @@ def test_it_ends_with_the_program_that_started_it(project: Path) -> None:
     while not isinstance(peer.said.get(timeout=SECONDS), Figure):
         pass
     assert peer.close() == 0
-    assert list((project / "models").glob(".partial*")) == []
+    # nobody was there to take the model, but what it had reached is not lost
+    with Project.open(project) as opened:
+        (folder,) = opened.unfinished_trainings()
+        record = opened.adopt_model(recover_training(opened, folder))
+        assert record.run.history
+        assert opened.unfinished_trainings() == []

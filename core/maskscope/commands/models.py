@@ -1,4 +1,4 @@
-"""The commands about taggers: train, score, evaluate."""
+"""The commands about taggers: score, evaluate."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskscope.commands.terminal import TerminalJob, hushed, remark, say, say_json, table
-from maskscope.errors import MaskscopeError, ModelError, ReadOnlyError
+from maskscope.errors import MaskscopeError, ModelError
 from maskscope.files import replace_durably
 
 if TYPE_CHECKING:
@@ -60,59 +60,6 @@ def start_tensorflow() -> None:
     """Import it, without its remarks on stderr."""
     with hushed():
         import maskscope.tagger.keras_model  # noqa: F401
-
-
-def train(values: argparse.Namespace) -> int:
-    """``maskscope train PROJECT``"""
-    from maskscope.project import Project, set_aside
-    from maskscope.runs import TrainSettings
-
-    settings = TrainSettings(
-        units=values.units,
-        layers=values.layers,
-        recurrent_dropout=values.recurrent_dropout,
-        dropout=values.dropout,
-        epochs=values.epochs,
-        batch_tokens=values.batch_tokens,
-        learning_rate=values.learning_rate,
-        validation=values.validation,
-        seed=values.seed,
-    )
-    with Project.open(values.project) as project:
-        if project.read_only:
-            raise ReadOnlyError(
-                "is open in another program or write-protected, so no model can be added; close the other program",
-                file=project.path,
-            )
-        from maskscope.tagger.training import train_project
-
-        with TerminalJob() as job:
-            job.progress(0, 0, "starting TensorFlow")
-            start_tensorflow()
-            folder = train_project(project, settings, job)
-            try:
-                record = project.adopt_model(folder)
-            except MaskscopeError:
-                # Hours of training may be in it.
-                kept = set_aside(folder)
-                if kept is not None:
-                    remark(f"maskscope: the trained model is kept in {kept}")
-                raise
-    run = json.loads(record.run.to_json())
-    if values.json:
-        say_json({"model": record.id, "path": str(record.folder), **run})
-        return 0
-    say(f"model {record.id}: {record.name}, {len(run['history'])} epochs in {record.run.seconds:.0f} s")
-    metrics = record.run.metrics
-    if metrics is None:
-        say("no sentence was held back, so there is no score")
-    else:
-        say(
-            f"on {len(record.run.validation_sentences):,} sentences held back ({metrics.tokens:,} tokens):"
-            f" F1 {metrics.f1:.3f}, precision {metrics.precision:.3f}, recall {metrics.recall:.3f}"
-        )
-    say(str(record.keras_file))
-    return 0
 
 
 def score(values: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import Literal, NoReturn
 
 from maskscope import __version__
 from maskscope.errors import MaskscopeError
-from maskscope.runs import TrainSettings
+from maskscope.runs import CHOICES, TrainSettings
 
 _ABOUT = """\
 Tag sequences with a masked BiLSTM over embeddings you already have, and see that padding is ignored.
@@ -167,13 +167,13 @@ def _add_projects(commands: "Commands[_Parser]") -> None:
 
 
 def _add_models(commands: "Commands[_Parser]") -> None:
-    from maskscope.commands import audit, models
+    from maskscope.commands import audit, models, train
 
     usual = TrainSettings()
     parser = _add(
         commands,
         "train",
-        models.train,
+        train.train,
         "train a tagger on the project's labels, edits included, and add it to the project",
         "maskscope train tweets.maskscope\nmaskscope train tweets.maskscope --units 32 --layers 2 --epochs 30",
     )
@@ -184,10 +184,13 @@ def _add_models(commands: "Commands[_Parser]") -> None:
         ("recurrent-dropout", float, "share of the recurrent state dropped at each step"),
         ("dropout", float, "share of each layer's outputs dropped"),
         ("epochs", int, "passes over the sentences"),
-        ("batch-tokens", int, "most positions in a batch, padding included"),
+        ("batch-tokens", int, "most tokens in a batch; there is no padding in it"),
         ("learning-rate", float, "of Adam"),
         ("validation", float, "share of sentences held back"),
         ("seed", int, "of weights, order, dropout and the sentences held back"),
+        ("input-dropout", float, "share of the numbers of each embedding dropped"),
+        ("reviewed-weight", float, "weight of the tokens of accepted sentences, against 1 for others"),
+        ("patience", int, "stop after so many epochs without a better one; 0 never"),
     )
     for name, kind, meaning in numbers:
         default = getattr(usual, name.replace("-", "_"))
@@ -197,6 +200,17 @@ def _add_models(commands: "Commands[_Parser]") -> None:
             type=kind,
             default=default,
             help=f"{meaning} (default: {default})",
+        )
+    words = (
+        ("decay", "linear: the learning rate falls to 0 over the epochs"),
+        ("class-weights", "let rare labels count more: balanced fully, sqrt by the square root"),
+        ("keep-by", "keep the epoch with the lowest validation loss, or with the highest F1"),
+    )
+    for name, meaning in words:
+        field = name.replace("-", "_")
+        default = getattr(usual, field)
+        parser.add_argument(
+            f"--{name}", choices=CHOICES[field], default=default, help=f"{meaning} (default: {default})"
         )
 
     parser = _add(

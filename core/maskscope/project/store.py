@@ -25,6 +25,11 @@ from maskscope.project.writer import plain_text, scheme_from_json
 from maskscope.runs import RunInfo
 from maskscope.types import NO_EDIT, NO_LABEL, Embeddings, Floats, Labels, Offsets
 
+CHECKPOINT = "checkpoint.npy"
+"""In a folder that is trained into: the weights that would be kept if training ended now."""
+TRAINING_LOCK = "training.lock"
+"""In the same folder: held by the process that trains."""
+
 _READ_BLOCK = 2048
 _STALE_S = 86_400
 _COLUMNS = "id, name, tokens, gold, edits, state, comments"
@@ -490,11 +495,26 @@ class Project:
     def new_model_folder(self) -> Path:
         """A new folder to make a model in, for `adopt_model`; the one who asked takes it away on failure.
 
-        Opening the project sweeps it away after a day, unless it was adopted or `set_aside`.
+        Opening the project sweeps it away after a day, unless it was adopted or `set_aside`, or an epoch of training
+        in it has ended.
         """
         folder = self.path / "models" / f".partial-{uuid.uuid4().hex[:8]}"
         folder.mkdir(parents=True)
         return folder
+
+    def unfinished_trainings(self) -> list[Path]:
+        """Folders of trainings that nobody adopted after an epoch of them had ended, for `recover_training`.
+
+        Their process has died, or the one who asked for the model had gone; oldest first.
+        """
+        found = []
+        for folder in (self.path / "models").glob(".partial-*"):
+            if _worth_keeping(folder):
+                lock = WriterLock(folder / TRAINING_LOCK)
+                if lock.acquire():
+                    lock.release()
+                    found.append(folder)
+        return sorted(found, key=lambda folder: folder.stat().st_mtime)
 
     def adopt_model(self, folder: Path) -> ModelRecord:
         """Make a finished folder (model.keras, run.json, weights.npz unless the model runs in Keras, and scores.npy
@@ -536,6 +556,8 @@ class Project:
                     "the model could not be moved into the project", file=self.path, received=_reason(error)
                 ) from error
             raise
+        with suppress(OSError):
+            (goal / TRAINING_LOCK).unlink(missing_ok=True)
         record = ModelRecord(model_id, goal, run)
         scores = goal / "scores.npy"
         # The model is in the project by now, and must not be called lost for scores that any score run makes again.
@@ -618,6 +640,11 @@ def set_aside(folder: Path) -> Path | None:
         return folder
 
 
+def _worth_keeping(folder: Path) -> bool:
+    finished = (folder / "model.keras").is_file() and (folder / "run.json").is_file()
+    return (folder / TRAINING_LOCK).is_file() and (finished or (folder / CHECKPOINT).is_file())
+
+
 def _sweep(path: Path) -> None:
     """Take away what training or scoring left half-made when its process was killed.
 
@@ -626,7 +653,7 @@ def _sweep(path: Path) -> None:
     stale = time.time() - _STALE_S
     with suppress(OSError):
         for folder in (path / "models").glob(".partial-*"):
-            if folder.stat().st_mtime < stale:
+            if folder.stat().st_mtime < stale and not _worth_keeping(folder):
                 shutil.rmtree(folder, ignore_errors=True)
         for file in (path / "scores").glob("*.partial"):
             if file.stat().st_mtime < stale:

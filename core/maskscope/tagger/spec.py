@@ -22,6 +22,7 @@ class TaggerSpec:
         layers: bidirectional layers, one above the other.
         dropout: share of each layer's outputs dropped in training, 0 <= p < 1.
         recurrent_dropout: share of the recurrent state dropped at each step of training, 0 <= p < 1.
+        input_dropout: share of the numbers of each embedding dropped in training, 0 <= p < 1.
         mask_value: a position all of whose numbers equal it is padding to the model.
     """
 
@@ -32,6 +33,7 @@ class TaggerSpec:
     dropout: float = 0.0
     recurrent_dropout: float = 0.3
     mask_value: float = 0.0
+    input_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for name, most in (("dim", MAX_DIM), ("units", MAX_UNITS), ("layers", MAX_LAYERS)):
@@ -40,7 +42,7 @@ class TaggerSpec:
                 raise ModelError(
                     f"{name} is out of range", expected=f"a whole number from 1 to {most}", received=repr(value)
                 )
-        for name in ("dropout", "recurrent_dropout"):
+        for name in ("dropout", "recurrent_dropout", "input_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ModelError(
                     f"{name} is out of range",
@@ -63,4 +65,5 @@ class TaggerSpec:
             layers=settings.layers,
             dropout=settings.dropout,
             recurrent_dropout=settings.recurrent_dropout,
+            input_dropout=settings.input_dropout,
         )

@@ -11,7 +11,7 @@ from maskscope.errors import WorkerError
 from maskscope.jobs import Job
 from maskscope.project import Project
 from maskscope.runs import TrainSettings
-from maskscope.tagger.training import train_project
+from maskscope.tagger.training import recover_training, train_project
 from maskscope.worker.protocol import Value, Values
 
 JobFunction: TypeAlias = Callable[[dict[str, Value], Job], Values]
@@ -20,10 +20,21 @@ _SETTINGS = tuple(field.name for field in fields(TrainSettings))
 
 
 def train(arguments: dict[str, Value], job: Job) -> Values:
-    """ "project" (its folder) and any of the fields of `TrainSettings` -> "folder", for `Project.adopt_model`."""
+    """ "project" (its folder) and any of the fields of `TrainSettings` -> "folder", for `Project.adopt_model`.
+
+    Cancelled after the first epoch it answers so, too: the best epoch so far is in the folder.
+    """
     chosen: dict[str, Any] = {name: arguments[name] for name in _SETTINGS if name in arguments}
     with Project.open(_text(arguments, "project"), read_only=True) as project:
         folder = train_project(project, TrainSettings(**chosen), job)
+    return (("folder", str(folder)),)
+
+
+def recover(arguments: dict[str, Value], job: Job) -> Values:
+    """ "project", "unfinished" (one of its folders of unfinished trainings) -> "folder", for `Project.adopt_model`."""
+    job.progress(0, 0, "writing the model")
+    with Project.open(_text(arguments, "project"), read_only=True) as project:
+        folder = recover_training(project, Path(_text(arguments, "unfinished")))
     return (("folder", str(folder)),)
 
 
@@ -67,7 +78,7 @@ def ping(arguments: dict[str, Value], job: Job) -> Values:
     return ()
 
 
-JOBS: dict[str, JobFunction] = {"train": train, "score": score, "audit": audit, "ping": ping}
+JOBS: dict[str, JobFunction] = {"train": train, "recover": recover, "score": score, "audit": audit, "ping": ping}
 
 
 def _text(arguments: dict[str, Value], name: str) -> str:
