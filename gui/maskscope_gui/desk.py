@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtWidgets import QDialog
 
 from maskscope_gui.actions import printed_key
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from maskscope_gui.dialogs.audit_dialog import AuditDialog
     from maskscope_gui.dialogs.train_dialog import TrainDialog
 
+_UNFINISHED_AFTER_MS = 1500
+"""A look for trainings that were cut off waits until the window has been painted."""
 _WORKER_WORDS = {
     "off": "",
     "starting": "TensorFlow is starting…",
@@ -48,6 +50,7 @@ class Desk(QObject):
         window.closing.connect(self.close)
         window.what_would_end = self._what_would_end
         self.session.projectChanged.connect(self._forget_verdict)
+        self.session.projectChanged.connect(lambda: QTimer.singleShot(_UNFINISHED_AFTER_MS, self._keep_unfinished))
         self.session.modelChanged.connect(self._forget_verdict)
 
     def _tell_state(self, state: str) -> None:
@@ -58,7 +61,7 @@ class Desk(QObject):
     def _what_would_end(self) -> str:
         """What closing the window would throw away, as a question; "" for nothing."""
         if self._train is not None and self._train.training:
-            return "A tagger is being trained. Stop the training and quit?"
+            return "A tagger is being trained. Stop the training and quit? The best epoch so far is kept."
         return ""
 
     def close(self) -> None:
@@ -105,12 +108,21 @@ class Desk(QObject):
 
     def train(self) -> None:
         """Show the dialog that trains; it keeps what is running."""
+        self._raise(self._trainer())
+
+    def _trainer(self) -> "TrainDialog":
         from maskscope_gui.dialogs.train_dialog import TrainDialog
 
         if self._train is None:
             self._train = TrainDialog(self.window, self.window.look, self.session, self.client)
             self._train.progress_text.connect(self.window.status_line.set_work)
-        self._raise(self._train)
+        return self._train
+
+    def _keep_unfinished(self) -> None:
+        """Keep what a training had reached that was cut off when the program, or the machine, ended."""
+        project = self.session.project
+        if project is not None and not project.read_only and project.unfinished_trainings():
+            self._trainer().recover_unfinished()
 
     def audit(self) -> None:
         """Show the audit, and start it when there is no verdict yet."""

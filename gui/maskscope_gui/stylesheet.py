@@ -80,8 +80,9 @@ QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border
 QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled {{ color: {control}; background: {window}; }}
 QComboBox {{
     background: {panel}; border: 1px solid {edge}; border-radius: 5px; padding: 0 8px;
-    min-height: {chip}px; max-height: {button}px;
+    min-height: {button}px; max-height: {button}px;
 }}
+QComboBox:disabled {{ color: {control}; background: {window}; }}
 QComboBox::drop-down {{ border: none; width: {drop}px; }}
 QComboBox::down-arrow {{ image: url("{icons}/down-{name}.svg"); width: 10px; height: 10px; }}
 QSpinBox::up-button, QDoubleSpinBox::up-button {{ border: none; width: {drop}px; }}

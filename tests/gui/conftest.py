@@ -148,6 +148,9 @@ class ScriptedClient(QObject):
         """Note it."""
         self.stopped.append(request_id)
 
+    def close(self) -> None:
+        """There is no process to end."""
+
 
 @pytest.fixture
 def client(qapp: QApplication) -> ScriptedClient:

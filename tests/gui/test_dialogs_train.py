@@ -15,9 +15,11 @@ from pytestqt.qtbot import QtBot
 from maskscope.errors import ProjectError
 from maskscope.project import Project
 from maskscope.project.demo import write_demo
-from maskscope.runs import TrainSettings
+from maskscope.runs import CHOICES, TrainSettings
 from maskscope.types import Sentence
-from maskscope_gui.dialogs.train_dialog import SETTINGS, TrainDialog
+from maskscope_gui.app import make_window
+from maskscope_gui.desk import Desk
+from maskscope_gui.dialogs.train_dialog import SETTINGS, ChoiceRow, TrainDialog
 from maskscope_gui.session import Session
 from maskscope_gui.theme import DARK, Style
 from maskscope_gui.worker_client import WorkerClient
@@ -53,6 +55,9 @@ def test_the_table_of_settings_is_that_of_a_run(dialog: TrainDialog) -> None:
     assert len(labels) == len(SETTINGS)
     assert len(set(keys)) == len(keys)
     for row in SETTINGS:
+        if isinstance(row, ChoiceRow):
+            assert tuple(value for value, _ in row.choices) == CHOICES[row.name]
+            continue
         # Both ends of each range make settings.
         for value in (row.least, row.most):
             TrainSettings(**{row.name: type(getattr(TrainSettings(), row.name))(value)})  # type: ignore[arg-type]
@@ -205,18 +210,28 @@ def test_a_model_that_cannot_be_shown_is_in_its_project_all_the_same(
     assert not dialog.training
 
 
-def test_a_cancelled_training_keeps_nothing(qtbot: QtBot, dialog: TrainDialog, client) -> None:
-    assert dialog.session.project is not None
+def test_a_training_that_is_stopped_keeps_its_best_epoch(qtbot: QtBot, dialog: TrainDialog, client) -> None:
+    session = dialog.session
+    assert session.project is not None
     dialog.train()
     qtbot.mouseClick(dialog.cancel_button, Qt.MouseButton.LeftButton)
     assert client.stopped == [1]
-    folder = trained_folder(dialog.session.project)
+    folder = trained_folder(session.project)
     client.late.emit(1, {"folder": str(folder)})
     client.cancelled.emit(1)
-    assert not folder.exists()
-    assert dialog.outcome.text() == "Cancelled; nothing of it was kept."
-    assert len(dialog.session.project.models()) == 1
+    assert dialog.outcome.text().startswith("Stopped. BiLSTM 10 (m2)")
+    assert session.model is not None
+    assert session.model.id == "m2"
     assert not dialog.cancel_button.isVisible()
+
+
+def test_a_training_that_is_stopped_at_once_leaves_nothing(qtbot: QtBot, dialog: TrainDialog, client) -> None:
+    assert dialog.session.project is not None
+    dialog.train()
+    qtbot.mouseClick(dialog.cancel_button, Qt.MouseButton.LeftButton)
+    client.cancelled.emit(1)
+    assert dialog.outcome.text() == "Stopped before the first epoch had ended, so there is nothing to keep."
+    assert len(dialog.session.project.models()) == 1
 
 
 def test_a_failure_is_one_sentence_and_another_try_is_possible(qtbot: QtBot, dialog: TrainDialog, client) -> None:
@@ -283,18 +298,45 @@ def test_the_real_worker_trains_and_survives_being_killed(qtbot: QtBot, style: S
         dialog.train()
         qtbot.waitUntil(lambda: dialog.figures["epoch"].text() != "–", timeout=60_000)
         os.kill(client.process_id, signal.SIGKILL)
-        qtbot.waitUntil(lambda: not dialog.training, timeout=10_000)
+        qtbot.waitUntil(lambda: not dialog.training, timeout=60_000)
+        # A new worker has made a model of what the dead one had reached.
         assert "killed" in dialog.outcome.text()
+        assert "What it had reached is kept: BiLSTM 10 (m2): epoch" in dialog.outcome.text()
         assert demo_session.project is not None
         assert list((demo_session.project.path / "models").glob(".partial-*")) == []
         assert demo_session.model is not None
-        assert demo_session.model.id == "m1"
+        assert demo_session.model.id == "m2"
+        assert not demo_session.model.run.complete
         dialog.controls["epochs"].setValue(2)
         dialog.train()
         qtbot.waitUntil(lambda: not dialog.training, timeout=60_000)
         assert "F1" in dialog.outcome.text(), dialog.outcome.text()
-        assert demo_session.model.id == "m2"
+        assert demo_session.model.id == "m3"
         assert demo_session.scores is not None
         assert dialog.figures["epoch"].text() == "2"
     finally:
         client.close()
+
+
+def test_a_training_that_was_cut_off_is_kept_when_its_project_opens(
+    qtbot: QtBot, demo_session: Session, client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskscope_gui.desk._UNFINISHED_AFTER_MS", 0)
+    project = demo_session.project
+    assert project is not None
+    path = project.path
+    folder = trained_folder(project)
+    (folder / "training.lock").touch()
+    demo_session.close()
+    window, commands = make_window()
+    qtbot.addWidget(window)
+    Desk(window, commands, client)
+    commands.open(path)
+    qtbot.waitUntil(lambda: bool(client.requests), timeout=5000)
+    assert client.requests == [("recover", {"project": str(path), "unfinished": str(folder)})]
+    with qtbot.waitSignal(window.session.said) as told:
+        client.done.emit(1, {"folder": str(folder)})
+    assert told.args[0].startswith("A training was cut off before its end. What it had reached is kept: BiLSTM 10 (m2)")
+    assert window.session.model is not None
+    assert window.session.model.id == "m2"
+    window.session.close()

@@ -1,14 +1,20 @@
-"""Train: the settings, the live losses, and the model that comes of it. Closing it hides it; training goes on."""
+"""Train: the settings, the live curves, and the model that comes of it. Closing it hides it; training goes on.
+
+Stopping keeps the best epoch so far, and so does a worker that dies: what it had reached is made a model of.
+"""
 
 import math
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
+    QComboBox,
     QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
@@ -19,7 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from maskscope.errors import MaskscopeError
-from maskscope.project import ModelRecord, Project, set_aside
+from maskscope.project import CHECKPOINT, ModelRecord, Project, set_aside
 from maskscope.runs import MAX_LAYERS, MAX_UNITS, TrainSettings
 from maskscope_gui.dialogs.form import Dialog, Form, Words
 from maskscope_gui.session import Session
@@ -27,8 +33,10 @@ from maskscope_gui.tasks import rate_and_left, words_of
 from maskscope_gui.theme import Style
 from maskscope_gui.worker_client import WorkerClient
 
-_SIZE = (860, 560)
+_SIZE = (1060, 600)
 _BAR_STEPS = 1000
+SERIES = ("loss", "val_loss", "f1")
+"""What is drawn over the epochs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ class SettingRow:
         least, most, step: its range, and what an arrow adds.
         decimals: 0 for a whole number.
         help: one line.
+        column: of the form: 0 what is trained, 1 how.
     """
 
     name: str
@@ -50,20 +59,53 @@ class SettingRow:
     step: float
     decimals: int
     help: str
+    column: int = 0
 
 
-SETTINGS: tuple[SettingRow, ...] = (
-    SettingRow("units", "&Units", 1, MAX_UNITS, 5, 0, "LSTM units in each direction."),
-    SettingRow("layers", "&Layers", 1, MAX_LAYERS, 1, 0, "Bidirectional layers, one above the other."),
-    SettingRow("recurrent_dropout", "&Recurrent dropout", 0, 0.95, 0.05, 2, "Share of the state dropped at each step."),
-    SettingRow("dropout", "&Dropout", 0, 0.95, 0.05, 2, "Share of each layer's outputs dropped."),
-    SettingRow("epochs", "&Epochs", 1, 100_000, 5, 0, "Passes over the data; the best is kept."),
-    SettingRow("batch_tokens", "&Batch positions", 1, 10_000_000, 256, 0, "Most positions of a batch, with padding."),
-    SettingRow("learning_rate", "Learning r&ate", 0.00001, 10, 0.001, 5, "Of Adam. Smaller is slower and steadier."),
-    SettingRow("validation", "&Held back", 0, 0.95, 0.05, 2, "Share of sentences kept aside for F1."),
-    SettingRow("seed", "&Seed", 0, 2**31 - 1, 1, 0, "Same seed and labels: the same model."),
+@dataclass(frozen=True, slots=True)
+class ChoiceRow:
+    """A field of `TrainSettings` that is one of a few words.
+
+    Attributes:
+        name: of the field.
+        words: its label, with a mnemonic.
+        choices: values, with what stands in the list.
+        help: one line.
+        column: of the form.
+    """
+
+    name: str
+    words: str
+    choices: tuple[tuple[str, str], ...]
+    help: str
+    column: int = 1
+
+
+SETTINGS: tuple[SettingRow | ChoiceRow, ...] = (
+    SettingRow("units", "&Units", 1, MAX_UNITS, 5, 0, "In each direction."),
+    SettingRow("layers", "&Layers", 1, MAX_LAYERS, 1, 0, "One above the other."),
+    SettingRow("recurrent_dropout", "&Recurrent dropout", 0, 0.95, 0.05, 2, "Of the state, each step."),
+    SettingRow("dropout", "&Dropout", 0, 0.95, 0.05, 2, "Of each layer's outputs."),
+    SettingRow("epochs", "&Epochs", 1, 100_000, 5, 0, "Passes; the best is kept.", 1),
+    SettingRow("batch_tokens", "&Batch tokens", 1, 10_000_000, 256, 0, "Most in a batch.", 1),
+    SettingRow("learning_rate", "Learning r&ate", 0.00001, 10, 0.001, 5, "Of Adam.", 1),
+    SettingRow("validation", "&Held back", 0, 0.95, 0.05, 2, "Sentences kept for F1."),
+    SettingRow("seed", "&Seed", 0, 2**31 - 1, 1, 0, "Same seed, same model."),
+    SettingRow("input_dropout", "&Input dropout", 0, 0.95, 0.05, 2, "Of the embeddings."),
+    ChoiceRow("decay", "Rate &over time", (("none", "constant"), ("linear", "falls to 0")), "Over all epochs."),
+    ChoiceRow(
+        "class_weights",
+        "&Class weights",
+        (("none", "none"), ("sqrt", "square root"), ("balanced", "balanced")),
+        "Let rare labels count.",
+    ),
+    SettingRow("reviewed_weight", "Acce&pted weight", 0.01, 1000, 0.5, 2, "Against 1 for others.", 1),
+    ChoiceRow("keep_by", "&Keep epoch of", (("loss", "lowest loss"), ("f1", "highest F1")), "On what is held back."),
+    SettingRow("patience", "Patie&nce", 0, 100_000, 1, 0, "Then stop early; 0 never.", 1),
 )
-"""Every setting of a training run, in the order of the form."""
+"""Every setting of a training run."""
+
+Control: TypeAlias = QSpinBox | QDoubleSpinBox | QComboBox
 
 
 class TrainDialog(Dialog):
@@ -85,9 +127,11 @@ class TrainDialog(Dialog):
         self._unfinished_before: set[Path] = set()
         self._epochs = 0
         self._began = 0.0
-        self._losses: list[float] = []
-        self._val_losses: list[float] = []
-        self.controls: dict[str, QSpinBox | QDoubleSpinBox] = {}
+        self._series: dict[str, list[float]] = {name: [] for name in SERIES}
+        self._headline = "f1"
+        self._recovering = ""
+        self._stopped: Path | None = None
+        self.controls: dict[str, Control] = {}
         self._build()
         client.progressed.connect(self._progressed)
         client.figured.connect(self._figured)
@@ -108,25 +152,30 @@ class TrainDialog(Dialog):
         self.column.addWidget(self.about)
         both = QHBoxLayout()
         both.setSpacing(px(24))
-        form = Form(self.look)
         start = TrainSettings()
-        for row in SETTINGS:
-            control = _spin(row)
-            control.setValue(getattr(start, row.name))
-            control.setFixedWidth(px(120))
-            form.add(row.words, control, row.help)
-            self.controls[row.name] = control
-        left = QVBoxLayout()
-        left.addLayout(form)
-        left.addStretch(1)
-        both.addLayout(left, 4)
+        for column, title in enumerate(("The model", "The training")):
+            form = Form(self.look)
+            for row in SETTINGS:
+                if row.column != column:
+                    continue
+                control = _control(row)
+                _set_value(control, getattr(start, row.name))
+                control.setFixedWidth(px(160))
+                form.add(row.words, control, row.help)
+                self.controls[row.name] = control
+            part = QVBoxLayout()
+            part.setSpacing(px(6))
+            part.addWidget(Words(self.look, title, "text", bold=True))
+            part.addLayout(form)
+            part.addStretch(1)
+            both.addLayout(part)
         right = QVBoxLayout()
         right.setSpacing(px(8))
         right.addLayout(self._build_figures())
         # Imported here: pyqtgraph takes a while, and the window's first picture must not wait for it.
-        from maskscope_gui.views.curve import LossCurve
+        from maskscope_gui.views.curve import TrainingCurves
 
-        self.curve = LossCurve(self.look)
+        self.curve = TrainingCurves(self.look)
         right.addWidget(self.curve, 1)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -134,12 +183,13 @@ class TrainDialog(Dialog):
         right.addWidget(self.bar)
         self.phase = Words(self.look, "", "second")
         right.addWidget(self.phase)
-        both.addLayout(right, 5)
+        both.addLayout(right, 1)
         self.column.addLayout(both, 1)
         self.outcome = Words(self.look, "", "second")
         self.train_button = self.button("&Train", primary=True)
         self.train_button.clicked.connect(self.train)
-        self.cancel_button = self.button("&Cancel training")
+        self.cancel_button = self.button("S&top training")
+        self.cancel_button.setToolTip("Stop, and keep the best epoch so far as a model")
         self.cancel_button.clicked.connect(self.cancel)
         self.close_button = self.button("Close")
         self.close_button.clicked.connect(self.reject)
@@ -155,8 +205,9 @@ class TrainDialog(Dialog):
         grid.setHorizontalSpacing(self.look.px(24))
         grid.setVerticalSpacing(0)
         self.figures: dict[str, Words] = {}
+        self._captions: dict[str, Words] = {}
         for place, (name, words) in enumerate(
-            (("epoch", "epoch"), ("loss", "loss"), ("val_loss", "validation loss"), ("f1", "F1, held back"))
+            (("epoch", "epoch"), ("loss", "loss"), ("val_loss", "validation loss"), ("f1", "F1 of tokens"))
         ):
             caption = Words(self.look, words, "second", size=12)
             figure = Words(self.look, "–", "text", size=26 if name == "f1" else 17, bold=True)
@@ -166,6 +217,7 @@ class TrainDialog(Dialog):
             grid.addWidget(caption, 0, place)
             grid.addWidget(figure, 1, place, Qt.AlignmentFlag.AlignBottom)
             self.figures[name] = figure
+            self._captions[name] = caption
         grid.setColumnStretch(4, 1)
         grid.setRowMinimumHeight(1, self.look.px(36))
         return grid
@@ -179,7 +231,7 @@ class TrainDialog(Dialog):
 
     def settings(self) -> TrainSettings:
         """What the form says now."""
-        values = {row.name: self.controls[row.name].value() for row in SETTINGS}
+        values = {row.name: _value(self.controls[row.name]) for row in SETTINGS}
         return TrainSettings(**values)  # type: ignore[arg-type]
 
     def refusal(self) -> str:
@@ -208,6 +260,8 @@ class TrainDialog(Dialog):
                 "text",
             )
         self.train_button.setEnabled(not why)
+        if not why:
+            self.recover_unfinished()
 
     def _show_training(self, running: bool) -> None:
         self.train_button.setEnabled(not running)
@@ -237,8 +291,12 @@ class TrainDialog(Dialog):
             return
         self._project, self._epochs, self._began = project.path, settings.epochs, 0.0
         self._unfinished_before = self._unfinished()
-        self._losses, self._val_losses = [], []
-        self.curve.show_losses([], [])
+        self._series = {name: [] for name in SERIES}
+        self.curve.show_series(self._series)
+        self._stopped = None
+        spans = project.scheme.spans is not None
+        self._captions["f1"].say("F1 of entities" if spans else "F1, held back")
+        self._headline = "entity_f1" if spans else "f1"
         for figure in self.figures.values():
             figure.say("–", "text")
         self.outcome.say("You can close this dialog: training goes on.")
@@ -249,7 +307,7 @@ class TrainDialog(Dialog):
         self._tell("starting TensorFlow" if self.client.state == "starting" else "starting")
 
     def cancel(self) -> None:
-        """Stop the training; nothing of it stays."""
+        """Stop the training; the best epoch so far is kept."""
         if self.job is not None:
             self.cancel_button.setEnabled(False)
             self.bar.setRange(0, 0)
@@ -278,33 +336,57 @@ class TrainDialog(Dialog):
         if job != self.job:
             return
         self.figures["epoch"].say(f"{step:,}", "text")
-        if name in self.figures:
+        if name in ("loss", "val_loss"):
             self.figures[name].say(_figure(name, value), "text")
-        series = {"loss": self._losses, "val_loss": self._val_losses}.get(name)
+        elif name == self._headline:
+            self.figures["f1"].say(_figure("f1", value), "text")
+        series = self._series.get("f1" if name == self._headline else name if name != "f1" else "")
         if series is not None:
             series.extend([math.nan] * (step - len(series)))
             series[step - 1] = value
-            self.curve.show_losses(self._losses, self._val_losses)
+            self.curve.show_series(self._series)
 
     def _done(self, job: int, result: object) -> None:
-        if job != self.job or not isinstance(result, dict) or self._project is None:
-            return
-        folder = Path(str(result.get("folder", "")))
+        if job == self.job and isinstance(result, dict) and self._project is not None:
+            self._take(Path(str(result.get("folder", ""))), self._recovering)
+
+    def _take(self, folder: Path, why: str) -> None:
+        """Adopt a model, show it, and say so; `why` begins the sentence when training did not end by itself."""
         try:
             record, open_here = self._adopt(folder)
         except (MaskscopeError, OSError) as error:
             self._finish(_not_adopted(folder, error), "fails")
             return
         if not open_here:
-            self._finish(_sentence(record, "It waits in its project."), "holds")
+            self._finish(why + _sentence(record, "It waits in its project."), "holds")
             return
         try:
             self.session.use_model(record.id)
         except (MaskscopeError, OSError) as error:
             self._finish(_sentence(record, f"It is in the project, but can't be shown: {words_of(error)}"), "fails")
             return
-        self._finish(_sentence(record, "It is the model in use now."), "holds")
+        self._finish(why + _sentence(record, "It is the model in use now."), "holds")
         self.trained.emit(record.id)
+
+    def recover_unfinished(self) -> None:
+        """Make models of trainings that a crash, or the end of the program, had cut off after an epoch."""
+        project = self.session.project
+        if self.training or project is None or project.read_only:
+            return
+        folders = project.unfinished_trainings()
+        if folders:
+            self._project = project.path
+            self._recover(folders[0], "A training was cut off before its end. What it had reached is kept: ")
+
+    def _recover(self, folder: Path, why: str) -> None:
+        self._recovering = why
+        self._unfinished_before = self._unfinished() - {folder}
+        self._show_training(True)
+        self.cancel_button.setEnabled(False)
+        self.bar.setRange(0, 0)
+        self.outcome.say("")
+        self.job = self.client.request("recover", project=str(self._project), unfinished=str(folder))
+        self._tell("keeping what the training had reached")
 
     def _adopt(self, folder: Path) -> tuple[ModelRecord, bool]:
         """Put the model into its project, which may have been closed meanwhile; True when it is open here."""
@@ -316,25 +398,40 @@ class TrainDialog(Dialog):
             return closed.adopt_model(folder), False
 
     def _failed(self, job: int, words: str) -> None:
-        if job == self.job:
+        if job != self.job:
+            return
+        new = self._unfinished() - self._unfinished_before
+        left = [folder for folder in new if (folder / CHECKPOINT).is_file()]
+        for folder in new.difference(left):
             # A worker that was killed could not take away what it had begun.
-            for folder in self._unfinished() - self._unfinished_before:
-                _remove(folder)
-            self._finish(words, "fails")
+            _remove(folder)
+        if left and not self._recovering:
+            self._recover(left[0], f"{words} What it had reached is kept: ")
+            return
+        for folder in left:
+            # Once is enough: what can't be made a model of must not be tried at each start.
+            _put_away(folder)
+        self._finish(words, "fails")
 
     def _unfinished(self) -> set[Path]:
         return set() if self._project is None else set((self._project / "models").glob(".partial-*"))
 
     def _cancelled(self, job: int) -> None:
-        if job == self.job:
-            self._finish("Cancelled; nothing of it was kept.", "second")
+        if job != self.job:
+            return
+        if self._stopped is not None:
+            self._take(self._stopped, "Stopped. ")
+        else:
+            self._finish("Stopped before the first epoch had ended, so there is nothing to keep.", "second")
 
     def _late(self, job: int, result: object) -> None:
         if job == self.job and isinstance(result, dict):
-            _remove(Path(str(result.get("folder", ""))))
+            self._stopped = Path(str(result.get("folder", "")))
 
     def _finish(self, words: str, role: str) -> None:
         self.job = None
+        self._stopped = None
+        self._recovering = ""
         self._show_training(False)
         self.phase.say("")
         self.progress_text.emit("")
@@ -357,14 +454,38 @@ class TrainDialog(Dialog):
             return
         super().set_look(style)
         # pyqtgraph takes its colours when it is made.
-        from maskscope_gui.views.curve import LossCurve
+        from maskscope_gui.views.curve import TrainingCurves
 
-        old, self.curve = self.curve, LossCurve(style)
+        old, self.curve = self.curve, TrainingCurves(style)
         self.column.replaceWidget(old, self.curve, Qt.FindChildOption.FindChildrenRecursively)
         self.curve.show()
         old.hide()
         old.deleteLater()
-        self.curve.show_losses(self._losses, self._val_losses)
+        self.curve.show_series(self._series)
+
+
+def _control(row: SettingRow | ChoiceRow) -> Control:
+    if isinstance(row, SettingRow):
+        return _spin(row)
+    box = QComboBox()
+    for value, words in row.choices:
+        box.addItem(words, value)
+    return box
+
+
+def _value(control: Control) -> int | float | str:
+    if isinstance(control, QComboBox):
+        return str(control.currentData())
+    return control.value()
+
+
+def _set_value(control: Control, value: int | float | str) -> None:
+    if isinstance(control, QComboBox):
+        control.setCurrentIndex(control.findData(value))
+    elif isinstance(control, QSpinBox):
+        control.setValue(int(value))
+    else:
+        control.setValue(float(value))
 
 
 def _spin(row: SettingRow) -> QSpinBox | QDoubleSpinBox:
@@ -393,7 +514,9 @@ def _sentence(record: ModelRecord, where: str) -> str:
     if metrics is None:
         return f"{record.name} ({record.id}) is trained. No labelled sentence was held back, so it has no F1. {where}"
     sentences = "1 held-back sentence" if held == 1 else f"{held:,} held-back sentences"
-    return f"{record.name} ({record.id}): F1 {metrics.f1:.2f} on {sentences}, {metrics.tokens:,} tokens. {where}"
+    f1 = f"F1 {metrics.f1:.2f}" if metrics.entity_f1 is None else f"F1 of entities {metrics.entity_f1:.2f}"
+    epoch = f"epoch {record.run.best_epoch} of {len(record.run.history)}, " if record.run.best_epoch else ""
+    return f"{record.name} ({record.id}): {epoch}{f1} on {sentences}, {metrics.tokens:,} tokens. {where}"
 
 
 def _not_adopted(folder: Path, error: object) -> str:
@@ -403,6 +526,11 @@ def _not_adopted(folder: Path, error: object) -> str:
         return f"The model was trained, but is not there any more: {words_of(error)}"
     why = words_of(error).rstrip(".")
     return f"The model was trained, but could not be put into its project: {why}. It is kept in {kept}."
+
+
+def _put_away(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rename(folder.with_name(f"kept-{folder.name.removeprefix('.partial-')}"))
 
 
 def _remove(folder: Path) -> None:
