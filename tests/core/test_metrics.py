@@ -134,6 +134,7 @@ def test_json_has_stable_keys() -> None:
     record = json.loads(evaluate(labels_of(TYPED, "a O"), one_hot(TYPED, "a b"), TYPED).to_json())
     assert set(record) == {
         "tokens", "masked", "unlabelled", "accuracy", "loss", "micro", "macro", "per_class", "confusion", "entities",
+        "decoding", "argmax", "calibration", "curve", "if_padding_counted",
     }  # fmt: skip
     assert record["per_class"][1] == {
         "name": "a", "precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 1, "predicted": 1,

@@ -1,0 +1,105 @@
+"""Whether a probability of 0.8 comes true eight times in ten.
+
+Source: Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from maskscope.types import Floats, Mask
+
+N_BINS = 10
+
+Bins = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The tokens whose probability lies above `low`, up to and including `high`; 0 belongs to the first.
+
+    Attributes:
+        low, high: its bounds.
+        count: how many there are.
+        predicted: their mean probability; None where there is none.
+        observed: the share of them for which it came true; None where there is none.
+    """
+
+    low: float
+    high: float
+    count: int
+    predicted: float | None
+    observed: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A reliability curve in bins of equal width.
+
+    Attributes:
+        of: "label": the probability of the one label of a binary scheme, against the share that has it.
+            "largest": the largest of a token's class probabilities, against the share for which that class is right.
+        expected_calibration_error: mean over tokens of |observed - predicted| of their bin.
+        bins: ten, rising.
+    """
+
+    of: Literal["label", "largest"]
+    expected_calibration_error: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinSums:
+    """What a reliability curve is made of; sums of parts of a corpus add up.
+
+    Attributes:
+        count: (10,) int64 tokens.
+        right: (10,) int64 for which it came true.
+        probability: (10,) float64, sum.
+    """
+
+    count: Bins
+    right: Bins
+    probability: npt.NDArray[np.float64]
+
+    def __add__(self, other: "BinSums") -> "BinSums":
+        return BinSums(self.count + other.count, self.right + other.right, self.probability + other.probability)
+
+    def calibration(self, of: Literal["label", "largest"]) -> Calibration:
+        """The curve, and its expected error."""
+        bins, gap = [], 0.0
+        for place in range(N_BINS):
+            count = int(self.count[place])
+            bounds = (place / N_BINS, (place + 1) / N_BINS)
+            if not count:
+                bins.append(ReliabilityBin(*bounds, 0, None, None))
+                continue
+            predicted, observed = float(self.probability[place]) / count, int(self.right[place]) / count
+            bins.append(ReliabilityBin(*bounds, count, predicted, observed))
+            gap += count * abs(observed - predicted)
+        total = int(self.count.sum())
+        return Calibration(of, gap / total if total else 0.0, tuple(bins))
+
+
+def bin_of(confidence: Floats) -> Bins:
+    """The bin (n,) int64, 0 to 9, of each probability (n,)."""
+    edges = np.linspace(0.0, 1.0, N_BINS + 1)[1:-1]
+    return np.searchsorted(edges, confidence.astype(np.float64)).astype(np.int64)
+
+
+def bin_sums(confidence: Floats, right: Mask, weights: Bins | None = None) -> BinSums:
+    """Sums over probabilities (n,) and whether they came true (n,), each counted `weights` times (None: once)."""
+    places = bin_of(confidence)
+    counts = np.ones(len(places), dtype=np.int64) if weights is None else weights
+
+    def summed(values: npt.NDArray[np.float64] | Bins) -> npt.NDArray[np.float64]:
+        return np.bincount(places, weights=values, minlength=N_BINS).astype(np.float64)
+
+    # whole numbers stay exact in float64 up to 2^53
+    return BinSums(
+        summed(counts).astype(np.int64),
+        summed(counts * right).astype(np.int64),
+        summed(counts * confidence.astype(np.float64)),
+    )
