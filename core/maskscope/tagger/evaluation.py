@@ -132,8 +132,9 @@ def evaluate(
         mask: (n,) bool, True = real token; None when all are.
         offsets: (n_sentences + 1,) so that no entity reaches over a sentence's end; None for one sentence.
         decoding: "viterbi" for the likeliest sequence that a span scheme allows, "argmax" for each token by itself.
-        padding: what the model prints at padded positions, (C,) for all or (n_sentences, C); None when the figures
-            with padding counted are not wanted.
+        padding: what the model prints at padded positions, (C,) for all or (n_sentences, C), of which the rows of
+            the longest sentences and of those without a labelled token don't matter; None when the figures with
+            padding counted are not wanted.
         job: is told how many tokens are done.
 
     Raises:
@@ -329,9 +330,13 @@ def _with_padding(
     used = before[offsets[1:]] > before[offsets[:-1]]
     longest = int(lengths[used].max(initial=0))
     pads: Counts = np.where(used, longest - lengths, 0).astype(np.int64)
-    rows = padding[None] if padding.ndim == 1 else padding
-    weights = np.array([pads.sum()], dtype=np.int64) if padding.ndim == 1 else pads
+    padded = np.flatnonzero(pads)
+    # one row for all of them, or one a sentence; none where nothing is padded
+    rows = padding[None][: len(padded)] if padding.ndim == 1 else padding[padded]
+    weights = pads.sum(keepdims=True)[: len(padded)] if padding.ndim == 1 else pads[padded]
     printed = scheme.predicted(rows)
+    by_sentence: Labels = np.full(len(pads), scheme.outside, dtype=np.int16)
+    by_sentence[padded] = printed
     outside = np.full(len(rows), scheme.outside, dtype=np.int16)
     both = tally + _tally(outside, rows, printed, scheme, weights)
     figures = both.figures(scheme)
@@ -351,7 +356,7 @@ def _with_padding(
         macro=figures.macro,
         per_class=figures.per_class,
         confusion=figures.confusion,
-        entities=_padded_entities(gold, guesses, scheme, offsets, pads, np.broadcast_to(printed, pads.shape)),
+        entities=_padded_entities(gold, guesses, scheme, offsets, pads, by_sentence),
         calibration=figures.calibration,
         curve=curve,
     )

@@ -179,22 +179,16 @@ def score(gold: Spans, predicted: Spans, more: Rows | None = None) -> SpanScores
 
 def score_labels(labels: Labels, predicted: Labels, scheme: TagScheme, offsets: Offsets) -> EntityScores:
     """Scores of the entities of predicted labels (n,) against those of labels (n,); negative is outside."""
-    default, strict = (
-        score(find(labels, scheme, offsets, reading), find(predicted, scheme, offsets, reading))
-        if reading == "default" or scheme.spans is not None
-        else None
-        for reading in _READINGS
-    )
-    assert default is not None
-    return both_readings(scheme, default, strict)
+
+    def read(reading: Reading) -> SpanScores:
+        return score(find(labels, scheme, offsets, reading), find(predicted, scheme, offsets, reading))
+
+    return both_readings(scheme, read("default"), None if scheme.spans is None else read("strict"))
 
 
 def both_readings(scheme: TagScheme, default: SpanScores, strict: SpanScores | None) -> EntityScores:
     """One value of both."""
     return EntityScores(entity_rule(scheme), default.micro, default.macro, default.weighted, default.per_type, strict)
-
-
-_READINGS: tuple[Reading, Reading] = ("default", "strict")
 
 
 @lru_cache(maxsize=16)
