@@ -13,6 +13,7 @@ from maskscope.errors import Cancelled, MaskscopeError
 
 COMMANDS = (
     "audit",
+    "compare",
     "demo",
     "evaluate",
     "export",

@@ -1,14 +1,13 @@
-"""The commands about taggers: score, evaluate."""
+"""The command that runs taggers: score."""
 
 import argparse
-import json
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskscope.commands.terminal import TerminalJob, hushed, remark, say, say_json, table
+from maskscope.commands.terminal import TerminalJob, hushed, remark, say, say_json
 from maskscope.errors import MaskscopeError, ModelError
 from maskscope.files import replace_durably
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from maskscope.project import ModelRecord, Project
-    from maskscope.tagger.metrics import Evaluation
     from maskscope.types import Embeddings, Floats, Mask, TagScheme
 
 
@@ -77,7 +75,7 @@ def score(values: argparse.Namespace) -> int:
             )
         began = time.perf_counter()
         with TerminalJob() as job:
-            scored = _run_model(project, chosen, values.engine, job)
+            scored = run_model(project, chosen, values.engine, job)
         seconds = time.perf_counter() - began
         stored = chosen.record is not None and not project.read_only
         if stored:
@@ -120,53 +118,6 @@ def score(values: argparse.Namespace) -> int:
     return 0
 
 
-def evaluate(values: argparse.Namespace) -> int:
-    """``maskscope evaluate PROJECT``"""
-    import numpy as np
-
-    from maskscope.project import Project
-    from maskscope.tagger import metrics
-
-    with Project.open(values.project, read_only=True) as project:
-        chosen = choose_model(project, values.model)
-        with TerminalJob() as job:
-            scored = _stored(project, chosen) or _run_model(project, chosen, "packed", job)
-        labels = project.labels(values.against)
-        # By lengths: a token that the model masks counts, with what the model prints there.
-        everything = metrics.evaluate(labels, scored.probs_nc, scored.scheme, None, project.offsets)
-        held_back: Evaluation | None = None
-        if chosen.record is not None and chosen.record.run.validation_sentences:
-            ids = [i for i in chosen.record.run.validation_sentences if i < project.n_sentences]
-            bounds = [(int(project.offsets[i]), int(project.offsets[i + 1])) for i in ids]
-            rows = np.concatenate([np.arange(*each) for each in bounds])
-            offsets = np.cumsum([0, *(last - first for first, last in bounds)]).astype(np.int64)
-            held_back = metrics.evaluate(labels[rows], scored.probs_nc[rows], scored.scheme, None, offsets)
-    masked = int((~scored.mask).sum())
-    if values.json:
-        say_json(
-            {
-                "model": chosen.name,
-                "against": values.against,
-                "masked_by_model": masked,
-                **json.loads(everything.to_json()),
-                "validation": None if held_back is None else json.loads(held_back.to_json()),
-            }
-        )
-        return 0
-    say(f"model {chosen.name} against {values.against} labels")
-    if held_back is not None:
-        say(f"sentences held back from training ({held_back.tokens:,} tokens):")
-        say(_figures(held_back))
-        say("")
-    say(f"all sentences ({everything.tokens:,} tokens){', most of which it has learned' if held_back else ''}:")
-    say(_figures(everything))
-    if everything.unlabelled:
-        say(f"{everything.unlabelled:,} tokens have no label and don't count")
-    if masked:
-        say(f"collisions: {masked:,} real tokens that the model takes for padding are counted, as the tokens they are")
-    return 0
-
-
 @dataclass(frozen=True, eq=False)
 class Scored:
     """Probabilities of a project's tokens.
@@ -182,16 +133,8 @@ class Scored:
     scheme: "TagScheme"
 
 
-def _stored(project: "Project", chosen: ChosenModel) -> Scored | None:
-    if chosen.record is None:
-        return None
-    probs_nc = project.scores(chosen.record.id)
-    if probs_nc is None:
-        return None
-    return Scored(probs_nc, _mask(project.embeddings, chosen.record.mask_value), chosen.record.scheme)
-
-
-def _run_model(project: "Project", chosen: ChosenModel, engine: str, job: TerminalJob) -> Scored:
+def run_model(project: "Project", chosen: ChosenModel, engine: str, job: TerminalJob) -> Scored:
+    """A model's probabilities for the project, computed now."""
     from maskscope.tagger import packed
 
     tagger = packed.load(chosen.file)
@@ -250,20 +193,3 @@ def _write_npz(file: Path, arrays: "dict[str, np.ndarray]") -> None:
         raise MaskscopeError(f"the scores can't be written: {error.strerror or error}", file=file) from error
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _figures(evaluation: "Evaluation") -> str:
-    rows = [("", "precision", "recall", "F1", "tokens")]
-    scores = [*evaluation.per_class, evaluation.micro, evaluation.macro]
-    rows += [(f"  {s.name}", f"{s.precision:.3f}", f"{s.recall:.3f}", f"{s.f1:.3f}", f"{s.support:,}") for s in scores]
-    whole = evaluation.entities.micro
-    rows.append(
-        (
-            "  entities",
-            f"{whole.precision:.3f}",
-            f"{whole.recall:.3f}",
-            f"{whole.f1:.3f}",
-            f"{whole.support:,} entities",
-        )
-    )
-    return f"{table(rows)}\n  accuracy {evaluation.accuracy:.3f}, loss {evaluation.loss:.4f} a token"

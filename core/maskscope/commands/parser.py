@@ -167,7 +167,7 @@ def _add_projects(commands: "Commands[_Parser]") -> None:
 
 
 def _add_models(commands: "Commands[_Parser]") -> None:
-    from maskscope.commands import audit, models, train
+    from maskscope.commands import audit, evaluate, models, train
 
     usual = TrainSettings()
     parser = _add(
@@ -235,15 +235,26 @@ def _add_models(commands: "Commands[_Parser]") -> None:
     parser = _add(
         commands,
         "evaluate",
-        models.evaluate,
-        "hold a model's predictions against labels",
+        evaluate.evaluate,
+        "hold a model's predictions against labels, over real tokens only",
         "maskscope evaluate tweets.maskscope\nmaskscope evaluate tweets.maskscope --model m1 --against gold --json",
     )
     parser.add_argument("project", metavar="PROJECT", type=_path)
     _add_model(parser)
-    parser.add_argument(
-        "--against", choices=("gold", "edited"), default="edited", help="edited is the default: labels as they are now"
+    _add_against(parser)
+
+    parser = _add(
+        commands,
+        "compare",
+        evaluate.compare,
+        "list the tokens on which two models differ, and count which of them is right",
+        "maskscope compare tweets.maskscope --model m1 --with m2\n"
+        "maskscope compare tweets.maskscope --with other.keras --json",
     )
+    parser.add_argument("project", metavar="PROJECT", type=_path)
+    _add_model(parser)
+    parser.add_argument("--with", metavar="ID|FILE.keras", dest="other", required=True, help="the other model")
+    _add_against(parser)
 
     parser = _add(
         commands,
@@ -263,6 +274,18 @@ def _add_models(commands: "Commands[_Parser]") -> None:
 def _add_model(parser: _Parser) -> None:
     parser.add_argument(
         "--model", metavar="ID|FILE.keras", help="a model of the project or a file (default: the newest)"
+    )
+
+
+def _add_against(parser: _Parser) -> None:
+    parser.add_argument(
+        "--against", choices=("gold", "edited"), default="edited", help="edited is the default: labels as they are now"
+    )
+    parser.add_argument(
+        "--decoding",
+        choices=("viterbi", "argmax"),
+        default="viterbi",
+        help="of predictions: the likeliest sequence a span scheme allows (the default), or each token's own",
     )
 
 

@@ -165,8 +165,7 @@ def evaluate_project(
         rows, offsets = rows_of(ids, project.offsets)
         labels, probs_nc = labels[rows], probs_nc[rows]
         padding = padding[ids] if padding is not None and padding.ndim == 2 else padding
-    _check_fit(scores, project.scheme)
-    _check_finite(scores.name, probs_nc)
+    check_fit(scores, project.scheme)
     evaluation, predicted = evaluate_predictions(labels, probs_nc, scores.scheme, None, offsets, decoding, padding, job)
     counted = np.flatnonzero(labels >= 0)
 
@@ -212,14 +211,20 @@ def model_scores(project: Project, model_id: str | None = None, job: Job | None 
         record.scheme,
         probs_nc,
         masked_rows(project, record.mask_value),
-        None if tagger is None else padding_of(tagger),
+        None if tagger is None else padding_of(tagger, probs_nc, project.offsets),
         _validation(record),
     )
 
 
-def padding_of(tagger: packed.PackedTagger) -> Floats | None:
-    """What a tagger prints at padded positions, (C,); None without a Masking layer: it reads padding as tokens."""
-    return None if tagger.mask_value is None else tagger.masked_output
+def padding_of(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Offsets) -> Floats | None:
+    """What a tagger prints at the padded positions behind sentences whose tokens it gives `probs_nc` (n, C).
+
+    (C,) when that is the same everywhere, (n_sentences, C) when it repeats each sentence's last output; None for a
+    tagger without a Masking layer, which takes padding for tokens.
+    """
+    if tagger.mask_value is None:
+        return None
+    return tagger.masked_output
 
 
 def masked_rows(project: Project, mask_value: float | None) -> Rows:
@@ -254,20 +259,18 @@ def _validation(record: ModelRecord) -> tuple[int, ...]:
     return tuple(record.run.validation_sentences)
 
 
-def _check_fit(scores: ModelScores, scheme: TagScheme) -> None:
+def check_fit(scores: ModelScores, scheme: TagScheme) -> None:
+    """Raise ModelError unless scores are of the project's labels `scheme`, and are numbers."""
     if scores.scheme.classes != scheme.classes:
         raise ModelError(
             f"model {scores.name} was made for other labels",
             expected=", ".join(scheme.classes),
             received=", ".join(scores.scheme.classes),
         )
-
-
-def _check_finite(name: str, probs_nc: Floats) -> None:
-    wrong = ~np.isfinite(probs_nc).all(axis=1)
+    wrong = ~np.isfinite(scores.probs_nc).all(axis=1)
     if wrong.any():
         raise ModelError(
-            f"model {name} prints numbers that are no probabilities, so it can't be evaluated",
+            f"model {scores.name} prints numbers that are no probabilities, so it can't be held against labels",
             expected="finite numbers",
-            received=f"{int(wrong.sum())} tokens without, the first in row {int(wrong.argmax())}",
+            received=f"{int(wrong.sum()):,} tokens without, the first in row {int(wrong.argmax())}",
         )
