@@ -7,7 +7,15 @@ import numpy as np
 from maskscope.jobs import Job, NullJob
 from maskscope.project import Project
 from maskscope.tagger.decoding import Decoding, predict
-from maskscope.tagger.project_evaluation import Against, ModelScores, Rows, check_fit, model_scores, places_of
+from maskscope.tagger.project_evaluation import (
+    Against,
+    ModelScores,
+    Rows,
+    check_fit,
+    labels_against,
+    model_scores,
+    places_of,
+)
 from maskscope.types import Floats, Labels, Mask, Offsets, TagScheme
 
 
@@ -96,7 +104,7 @@ def compare(
         models.append(scores)
         said.append(predict(scores.scheme, scores.probs_nc, project.offsets, None, decoding))
     job.progress(2 * n_tokens, 2 * n_tokens, "tokens")
-    labels = project.labels(against)
+    labels = labels_against(project, against)
     labelled = labels >= 0
     right_a, right_b = (labelled & (each == labels) for each in said)
     rows = np.flatnonzero(said[0] != said[1]).astype(np.int64)

@@ -154,12 +154,13 @@ def evaluate_project(
     """
     job = NullJob() if job is None else job
     scores = model if isinstance(model, ModelScores) else model_scores(project, model, job)
-    labels = project.labels(against)
+    labels = labels_against(project, against)
     offsets = project.offsets
     probs_nc, padding = scores.probs_nc, scores.padding
     rows: Rows | None = None
     if subset == "validation":
-        ids = np.array([i for i in scores.validation if i < project.n_sentences], dtype=np.int64)
+        # in reading order, as spans must stand
+        ids = np.array(sorted({i for i in scores.validation if i < project.n_sentences}), dtype=np.int64)
         if not len(ids):
             raise ModelError(f"model {scores.name} held no sentence back from training")
         rows, offsets = rows_of(ids, project.offsets)
@@ -189,6 +190,14 @@ def evaluate_project(
     masked = scores.masked if rows is None else np.intersect1d(scores.masked, rows)
     n_sentences = len(offsets) - 1
     return ProjectEvaluation(scores.name, against, subset, n_sentences, len(masked), evaluation, tokens)
+
+
+def labels_against(project: Project, against: Against) -> Labels:
+    """Labels (n_tokens,) int16 to hold predictions against; negative where a token has none, or a person ignores it."""
+    labels = project.labels(against)
+    if against == "gold":
+        labels[project.labels("edited") < 0] = NO_LABEL
+    return labels
 
 
 def model_scores(project: Project, model_id: str | None = None, job: Job | None = None) -> ModelScores:
