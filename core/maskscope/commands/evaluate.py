@@ -140,19 +140,21 @@ _DECODED = {
 
 
 def _scores(project: "Project", chosen: ChosenModel, job: TerminalJob) -> "ModelScores":
-    from maskscope.tagger.project_evaluation import ModelScores, masked_rows, model_scores
+    import numpy as np
+
+    from maskscope.tagger.project_evaluation import ModelScores, measured_padding, model_scores
 
     record = chosen.record
     if record is not None and (record.run.engine == "packed" or project.scores(record.id) is not None):
         return model_scores(project, record.id, job)
-    import numpy as np
-
     scored = run_model(project, chosen, "packed" if record is None else record.run.engine, job)
-    if record is not None:
-        masked = masked_rows(project, record.mask_value)
-        return ModelScores(chosen.name, scored.scheme, scored.probs_nc, masked, None, record.run.validation_sentences)
     masked = np.flatnonzero(~scored.mask)
-    return ModelScores(chosen.name, scored.scheme, scored.probs_nc, masked, _padding(project, chosen, scored.probs_nc))
+    if record is None:
+        padding = _padding(project, chosen, scored.probs_nc)
+        return ModelScores(chosen.name, scored.scheme, scored.probs_nc, masked, padding)
+    validation = tuple(record.run.validation_sentences)
+    padding = measured_padding(project, record)
+    return ModelScores(chosen.name, scored.scheme, scored.probs_nc, masked, padding, validation)
 
 
 def _padding(project: "Project", chosen: ChosenModel, probs_nc: "Floats") -> "Floats | None":

@@ -1,5 +1,6 @@
 """A model of a project held against the project's labels, and the tokens that stand behind each figure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -214,26 +215,41 @@ def model_scores(project: Project, model_id: str | None = None, job: Job | None 
                 f"model {record.id} runs in Keras and has no scores; compute them first with maskscope score --model"
                 f" {record.id}"
             )
-        probs_nc = tagger.score(project.embeddings, project.offsets, "model", job)
-    return ModelScores(
-        record.id,
-        record.scheme,
-        probs_nc,
-        masked_rows(project, record.mask_value),
-        None if tagger is None else padding_of(tagger, probs_nc, project.offsets),
-        _validation(record),
-    )
+        printed = tagger.score(project.embeddings, project.offsets, "model", job)
+        probs_nc = fit_columns(printed, record.scheme.n_outputs)
+    padding = measured_padding(project, record) if tagger is None else padding_of(tagger, probs_nc, project.offsets)
+    masked = masked_rows(project, record.mask_value)
+    validation = tuple(record.run.validation_sentences)
+    return ModelScores(record.id, record.scheme, probs_nc, masked, padding, validation)
+
+
+def measured_padding(project: Project, record: ModelRecord) -> Floats | None:
+    """What a model that runs in Keras was seen to print behind each sentence, (n_sentences, C); None when unknown."""
+    measured: Callable[[str], Floats | None] | None = getattr(project, "padding_scores", None)
+    return None if measured is None else measured(record.id)
 
 
 def padding_of(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Offsets) -> Floats | None:
     """What a tagger prints at the padded positions behind sentences whose tokens it gives `probs_nc` (n, C).
 
-    (C,) when that is the same everywhere, (n_sentences, C) when it repeats each sentence's last output; None for a
-    tagger without a Masking layer, which takes padding for tokens.
+    (C,) when that is the same everywhere, (n_sentences, C) when it repeats each sentence's last output, as a plain
+    LSTM does; None for a tagger without a Masking layer, which takes padding for tokens.
     """
     if tagger.mask_value is None:
         return None
-    return tagger.masked_output
+    masked = fit_columns(tagger.masked_output, probs_nc.shape[1])
+    # every tagger of the packed engine ends in a bidirectional layer unless it says otherwise
+    if not getattr(tagger, "repeats", False):
+        return masked
+    padding: Floats = np.repeat(masked[None], len(offsets) - 1, axis=0)
+    filled = np.flatnonzero(np.diff(offsets))
+    padding[filled] = probs_nc[offsets[1:][filled] - 1]
+    return padding
+
+
+def fit_columns(printed: Floats, n_outputs: int) -> Floats:
+    """What a softmax over the two classes of a binary scheme prints, (..., 2), as its one column; else unchanged."""
+    return printed[..., 1:] if (printed.shape[-1], n_outputs) == (2, 1) else printed
 
 
 def masked_rows(project: Project, mask_value: float | None) -> Rows:
@@ -262,10 +278,6 @@ def places_of(rows: Rows, offsets: Offsets) -> Rows:
     """Sentence and position (k, 2) int64 of rows (k,) of a corpus."""
     sentences = np.searchsorted(offsets, rows, side="right") - 1
     return np.stack([sentences, rows - offsets[sentences]], axis=1).astype(np.int64)
-
-
-def _validation(record: ModelRecord) -> tuple[int, ...]:
-    return tuple(record.run.validation_sentences)
 
 
 def check_fit(scores: ModelScores, scheme: TagScheme) -> None:
