@@ -16,7 +16,7 @@ from maskscope.runs import RunInfo, TrainSettings
 from maskscope.tagger.comparison import compare
 from maskscope.tagger.keras_file import StackWeights
 from maskscope.tagger.packed import PackedTagger
-from maskscope.tagger.project_evaluation import ModelScores, evaluate_project, model_scores
+from maskscope.tagger.project_evaluation import ModelScores, evaluate_project, model_scores, padding_of
 from maskscope.tagger.recurrence import LayerWeights
 from maskscope.types import NO_LABEL, Floats, Sentence, TagScheme
 
@@ -113,6 +113,15 @@ def test_padding_prints_what_the_model_prints_there(project: Project) -> None:
     assert difference[0, at_padding] == difference.sum() == 3
     # a masked token prints the same, and counts as the token it is
     np.testing.assert_allclose(scores.probs_nc[5], scores.padding, atol=1e-6)
+
+
+def test_a_softmax_over_the_two_classes_of_a_binary_project_has_one_column_at_padding() -> None:
+    draw = np.random.default_rng(1).normal
+    layer = LayerWeights(*(draw(size=shape).astype(np.float32) for shape in ((2, 4, 8), (2, 2, 8), (2, 8))))
+    bias = np.log([0.25, 0.75]).astype(np.float32)
+    tagger = PackedTagger(StackWeights(0.0, (layer,), draw(size=(4, 2)).astype(np.float32), bias, "softmax"))
+    padding = padding_of(tagger, np.zeros((3, 1), dtype=np.float32), np.array([0, 3]))
+    np.testing.assert_allclose(padding, [0.75], rtol=1e-6)
 
 
 @pytest.mark.parametrize("against", ["edited", "gold"])
