@@ -14,7 +14,7 @@ Engine: TypeAlias = Literal["packed", "keras"]
 CHOICES: dict[str, tuple[str, ...]] = {
     "decay": ("none", "linear"),
     "class_weights": ("none", "sqrt", "balanced"),
-    "keep_by": ("loss", "f1"),
+    "keep_by": ("loss", "f1", "last"),
 }
 """The settings of a run that are words, and the words that there are."""
 
@@ -42,7 +42,7 @@ class TrainSettings:
             "sqrt" by its square root.
         reviewed_weight: weight of the tokens of accepted sentences, against 1 for all others.
         keep_by: which epoch is kept: the lowest validation "loss", or the highest validation "f1" (of entities for a
-            span scheme, of tokens else).
+            span scheme, of tokens else), or the "last" one, as befits a learning rate that falls to 0.
         patience: stop after so many epochs without a better one; 0 never stops early.
     """
 
@@ -59,7 +59,7 @@ class TrainSettings:
     decay: Literal["none", "linear"] = "none"
     class_weights: Literal["none", "sqrt", "balanced"] = "none"
     reviewed_weight: float = 1.0
-    keep_by: Literal["loss", "f1"] = "loss"
+    keep_by: Literal["loss", "f1", "last"] = "loss"
     patience: int = 0
 
     def __post_init__(self) -> None:

@@ -204,7 +204,7 @@ def _add_models(commands: "Commands[_Parser]") -> None:
     words = (
         ("decay", "linear: the learning rate falls to 0 over the epochs"),
         ("class-weights", "let rare labels count more: balanced fully, sqrt by the square root"),
-        ("keep-by", "keep the epoch with the lowest validation loss, or with the highest F1"),
+        ("keep-by", "keep the epoch with the lowest validation loss, with the highest F1, or the last"),
     )
     for name, meaning in words:
         field = name.replace("-", "_")

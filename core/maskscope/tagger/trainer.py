@@ -312,7 +312,7 @@ def _figures(corpus: _Corpus, parameters: Parameters, validation_ids: Places, ep
 
 def _value(figures: EpochFigures, settings: TrainSettings, spec: TaggerSpec) -> tuple[float, float]:
     """What the epoch to keep is chosen by; later epochs win where nothing was held back."""
-    if figures.val_loss is None:
+    if figures.val_loss is None or settings.keep_by == "last":
         return (float(figures.epoch), 0.0)
     loss = -figures.val_loss if np.isfinite(figures.val_loss) else -np.inf
     if settings.keep_by == "loss":

@@ -100,7 +100,12 @@ SETTINGS: tuple[SettingRow | ChoiceRow, ...] = (
         "Let rare labels count.",
     ),
     SettingRow("reviewed_weight", "Acce&pted weight", 0.01, 1000, 0.5, 2, "Against 1 for others.", 1),
-    ChoiceRow("keep_by", "&Keep epoch of", (("loss", "lowest loss"), ("f1", "highest F1")), "On what is held back."),
+    ChoiceRow(
+        "keep_by",
+        "&Keep epoch of",
+        (("loss", "lowest loss"), ("f1", "highest F1"), ("last", "the end")),
+        "On what is held back.",
+    ),
     SettingRow("patience", "Patie&nce", 0, 100_000, 1, 0, "Then stop early; 0 never.", 1),
 )
 """Every setting of a training run."""
