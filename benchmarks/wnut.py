@@ -2,8 +2,8 @@
 
     python benchmarks/wnut.py TRAIN DEV [--only NAME]
 
-TRAIN and DEV are folders with sentences.conll and embeddings.hdf5, as ELMo tools write it. A tenth of TRAIN is held back;
-DEV is only judged on, by seqeval's default counting. Each row changes one thing of the recipe.
+TRAIN and DEV are folders with sentences.conll and embeddings.hdf5, as ELMo tools write it. A tenth of TRAIN is held
+back; DEV is only judged on, by seqeval's default counting. Each row changes one thing of the recipe.
 """
 
 import argparse
