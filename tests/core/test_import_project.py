@@ -252,3 +252,25 @@ def test_notes_are_json_in_the_project(tmp_path: Path) -> None:
     report = import_project(tmp_path / "p", padded(tmp_path))
     with Project.open(tmp_path / "p") as project:
         assert json.dumps(project.notes) == json.dumps([note.text for note in report.notes])
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ("B-x I-x O B-y", None),
+        ("O I-x B-x I-x O I-y I-y O I-x", "Most spans begin with I-, as in IOB1 (the first in sentence 0, position 1)"),
+        ("B-x I-x O I-y B-x B-y", "1 span begins without B-, against BIO (the first in sentence 0, position 3)."),
+        ("B-x E-x S-x O", None),
+    ],
+)
+def test_labels_that_are_not_what_their_names_promise_are_pointed_out(
+    tmp_path: Path, labels: str, words: str | None
+) -> None:
+    names = labels.split()
+    (tmp_path / "s.conll").write_text("".join(f"w{i}\t{name}\n" for i, name in enumerate(names)), encoding="utf-8")
+    np.save(tmp_path / "e.npy", np.ones((len(names), 2), dtype=np.float32))
+    options = ReadOptions(embeddings=tmp_path / "e.npy")
+    report = import_project(tmp_path / "p", tmp_path / "s.conll", options)
+    said = [note.text for note in report.notes if note.kind == "span-labels"]
+    assert len(said) == (words is not None)
+    assert all(text.startswith(str(words)) for text in said)

@@ -55,7 +55,7 @@ def import_source(values: argparse.Namespace) -> int:
         )
         return 0
     say(f"{report.path}: {report.summary()}")
-    say(f"labels: {', '.join(report.scheme.classes)} ({report.scheme.kind})")
+    say(f"labels: {', '.join(report.scheme.classes)} ({_kind(report.scheme)})")
     if report.lengths_from == "inferred":
         say("lengths: inferred from trailing zero rows; give --lengths to say them")
     for note in report.notes:
@@ -186,7 +186,16 @@ def formats(values: argparse.Namespace) -> int:
 
 
 def _scheme(scheme: "TagScheme") -> dict[str, object]:
-    return {"kind": scheme.kind, "classes": list(scheme.classes), "outside": scheme.classes[scheme.outside]}
+    return {
+        "kind": scheme.kind,
+        "classes": list(scheme.classes),
+        "outside": scheme.classes[scheme.outside],
+        "spans": scheme.spans,
+    }
+
+
+def _kind(scheme: "TagScheme") -> str:
+    return scheme.kind if scheme.spans is None else f"{scheme.kind}, {scheme.spans} spans"
 
 
 def _collisions(project: "Project") -> list[dict[str, object]]:
@@ -222,7 +231,7 @@ def _say_info(project: "Project") -> None:
     labels = [f"{name} {n:,}" for name, n in zip(project.scheme.classes, counts.labels, strict=True)]
     if counts.unlabelled:
         labels.append(f"without a label {counts.unlabelled:,}")
-    say(f"labels: {', '.join(labels)} ({project.scheme.kind})")
+    say(f"labels: {', '.join(labels)} ({_kind(project.scheme)})")
     say(
         f"edits: {project.n_edits():,} ({_count(counts.edited, 'token')});"
         f" reviewed: {counts.accepted:,}; flagged: {counts.flagged:,}"

@@ -12,7 +12,7 @@ from maskscope.jobs import Job, NullJob
 from maskscope.project.store import Project
 from maskscope.project.writer import ProjectWriter
 from maskscope.readers import Note, ReadOptions, open_source
-from maskscope.types import OUTSIDE_NAMES, TagScheme
+from maskscope.types import OUTSIDE_NAMES, Sentence, TagScheme, span_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,11 @@ def import_project(
         ) as writer,
     ):
         total = reader.n_sentences or 0
+        begun = _SpanBeginnings()
         try:
             for sentence in reader:
                 writer.add(sentence)
+                begun.look(sentence)
                 if writer.n_sentences % 64 == 0:
                     job.progress(writer.n_sentences, total, "sentences")
         except ReadError as error:
@@ -79,7 +81,7 @@ def import_project(
             raise
         except OSError as error:
             raise ReadError(f"reading failed: {error.strerror or error}", file=source) from error
-        notes = (*reader.notes(), *_outside_note(writer.scheme()))
+        notes = (*reader.notes(), *_outside_note(writer.scheme()), *begun.note(writer.scheme()))
         meta = {
             "source": source.name,
             "lengths_from": reader.lengths_from,
@@ -109,3 +111,45 @@ def _outside_note(scheme: TagScheme) -> tuple[Note, ...]:
         return ()
     words = f"No label says “nothing here”, so {outside} was taken for it: key 0 sets it, and F1 leaves it out."
     return (Note("outside-guessed", words),)
+
+
+class _SpanBeginnings:
+    """Counts how spans begin, to tell the two habits called BIO apart.
+
+    In IOB2 (BIO) every span begins with B-; in IOB1, the older one, with I-, and B- only parts two neighbours.
+    """
+
+    def __init__(self) -> None:
+        self._by_begin = 0
+        self._by_inside = 0
+        self._first: tuple[int, int] | None = None
+        self._sentence = -1
+
+    def look(self, sentence: Sentence) -> None:
+        """Take in one more sentence."""
+        self._sentence += 1
+        open_kind: str | None = None
+        for position, name in enumerate(sentence.labels or ()):
+            prefix, kind = span_parts(name) if name is not None else ("", "")
+            if prefix in ("B", "S", "U"):
+                self._by_begin += 1
+            elif prefix and kind != open_kind:
+                self._by_inside += 1
+                self._first = self._first or (self._sentence, position)
+            open_kind = kind if prefix and prefix in "BIM" else None
+
+    def note(self, scheme: TagScheme) -> tuple[Note, ...]:
+        """What a person should know, if anything."""
+        if scheme.spans is None or self._first is None:
+            return ()
+        sentence, position = self._first
+        share = self._by_inside / (self._by_begin + self._by_inside)
+        where = f"the first in sentence {sentence}, position {position}"
+        if share > 0.5:
+            words = (
+                f"Most spans begin with I-, as in IOB1 ({where}): predictions are decoded as {scheme.spans}, where each "
+                "begins with B-. Convert the labels, or turn decoding off (View menu, or --decoding argmax)."
+            )
+            return (Note("span-labels", words, (sentence,)),)
+        number = f"{self._by_inside:,} span{' begins' if self._by_inside == 1 else 's begin'}"
+        return (Note("span-labels", f"{number} without B-, against {scheme.spans} ({where}).", (sentence,)),)

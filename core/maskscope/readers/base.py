@@ -24,7 +24,8 @@ class Note:
     Attributes:
         kind: a stable name: "lengths-inferred", "interior-zero-rows", "padding-not-zero",
             "float64-stored-as-float32", "layers", "tokens-made", "no-labels", "members-ignored",
-            "docstart-skipped", "conll-u", "order-unchecked"; the import adds "outside-guessed".
+            "docstart-skipped", "conll-u", "order-unchecked"; the import adds "outside-guessed" and
+            "span-labels".
         text: one sentence for a person.
         sentences: the sentences it is about, counted from 0, at most `MOST_LISTED` of them.
     """
