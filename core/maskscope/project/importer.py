@@ -147,8 +147,8 @@ class _SpanBeginnings:
         where = f"the first in sentence {sentence}, position {position}"
         if share > 0.5:
             words = (
-                f"Most spans begin with I-, as in IOB1 ({where}): predictions are decoded as {scheme.spans}, where each "
-                "begins with B-. Convert the labels, or turn decoding off (View menu, or --decoding argmax)."
+                f"Most spans begin with I-, as in IOB1 ({where}): predictions are decoded as {scheme.spans}, where "
+                "each begins with B-. Convert the labels, or turn decoding off (View menu, or --decoding argmax)."
             )
             return (Note("span-labels", words, (sentence,)),)
         number = f"{self._by_inside:,} span{' begins' if self._by_inside == 1 else 's begin'}"
