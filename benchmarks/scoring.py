@@ -62,6 +62,8 @@ def best(works: dict[str, Callable[[], object]], repeat: int) -> dict[str, float
 
 def measure(n_sentences: int, repeat: int) -> tuple[list[Row], int]:
     """The rows of the table, and how many tokens the corpus holds."""
+    import keras
+
     from maskscope.tagger import keras_model
     from maskscope.tagger.spec import TaggerSpec
 
@@ -69,15 +71,27 @@ def measure(n_sentences: int, repeat: int) -> tuple[list[Row], int]:
     rng = np.random.default_rng(1)
     scheme = TagScheme("binary", ("O", "name"))
 
-    def tagger(layers: int, folder: Path) -> tuple[keras_model.KerasModel, packed.PackedTagger]:
-        model = keras_model.build(TaggerSpec(scheme, DIM, units=UNITS, layers=layers))
+    def tagger(model: keras_model.KerasModel, folder: Path) -> tuple[keras_model.KerasModel, packed.PackedTagger]:
         model.set_weights([w + rng.normal(0, 0.1 if w.ndim == 1 else 0.0, w.shape) for w in model.get_weights()])
         keras_model.save(model, folder / "model.keras")
         return model, packed.load(folder / "model.keras")
 
+    def lstm() -> keras.layers.Layer:
+        return keras.layers.LSTM(UNITS, return_sequences=True)
+
+    mixed_layers = [
+        keras.Input((None, DIM)),
+        keras.layers.Masking(),
+        lstm(),
+        keras.layers.LayerNormalization(),
+        keras.layers.Dense(2 * UNITS, "relu"),
+        keras.layers.Bidirectional(lstm(), merge_mode="sum"),
+        keras.layers.Dense(1, "sigmoid"),
+    ]
     with tempfile.TemporaryDirectory() as name:
-        model, one = tagger(1, Path(name))
-        _, two = tagger(2, Path(name))
+        model, one = tagger(keras_model.build(TaggerSpec(scheme, DIM, units=UNITS)), Path(name))
+        _, two = tagger(keras_model.build(TaggerSpec(scheme, DIM, units=UNITS, layers=2)), Path(name))
+        _, mixed = tagger(keras.Sequential(mixed_layers), Path(name))
     kernel = rng.standard_normal((DIM, 8 * UNITS), dtype=np.float32)
     gates: Floats = np.empty((len(x_nd), 8 * UNITS), dtype=np.float32)
     half_nd = x_nd.astype(np.float16)
@@ -86,6 +100,7 @@ def measure(n_sentences: int, repeat: int) -> tuple[list[Row], int]:
         "packed, float32": lambda: one.score(x_nd, offsets),
         "packed, float16": lambda: one.score(half_nd, offsets),
         "packed, float32, two layers": lambda: two.score(x_nd, offsets),
+        "packed, float32, other layers": lambda: mixed.score(x_nd, offsets),
     }
     torch_work = _torch(x_nd, offsets)
     if torch_work is not None:

@@ -68,9 +68,9 @@ def with_model(project: Path) -> Path:
 
 def add_model(path: Path, n_classes: int = 3) -> None:
     from maskscope.runs import RunInfo, TrainSettings
-    from maskscope.tagger.keras_file import StackWeights
     from maskscope.tagger.packed import PackedTagger
     from maskscope.tagger.recurrence import LayerWeights
+    from maskscope.tagger.stack import StackWeights
 
     rng = np.random.default_rng(1)
 

@@ -17,9 +17,10 @@ from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import FlagJob
 from maskscope.masks import masking_layer
 from maskscope.tagger import packed
-from maskscope.tagger.keras_file import StackWeights
 from maskscope.tagger.packed import PackedTagger
-from maskscope.tagger.recurrence import LayerWeights, schedule
+from maskscope.tagger.pointwise import DenseWeights, NormWeights
+from maskscope.tagger.recurrence import LayerWeights, Merge, schedule
+from maskscope.tagger.stack import AnyLayer, StackWeights
 from maskscope.tagger.whatif import MAX_PADDING, PaddingProbe
 from maskscope.types import Floats, Mask, Offsets
 
@@ -331,6 +332,114 @@ def test_masking_a_real_token_shows_what_moves_among_the_others() -> None:
         probe.run(201)
 
 
+def general_tagger(merge: Merge = "mul", plain_last: bool = False, seed: int = 0) -> PackedTagger:
+    """LayerNormalization, Dense, LSTM 2, BiLSTM 3, Dense, (LSTM 2,) and a softmax of 3, over embeddings of 4."""
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape: int) -> Floats:
+        return rng.normal(0, 1, shape).astype(np.float32)
+
+    def lstm(directions: int, wide: int, units: int) -> LayerWeights:
+        own = draw(directions, wide, 4 * units), draw(directions, units, 4 * units), draw(directions, 4 * units)
+        return LayerWeights(*own, merge=merge)
+
+    layers: list[AnyLayer] = [NormWeights(draw(4), draw(4), 1e-3), DenseWeights(draw(4, 5), draw(5), "tanh")]
+    layers += [lstm(1, 5, 2), lstm(2, 2, 3)]
+    layers.append(DenseWeights(draw(layers[-1].width, 4), draw(4), "gelu"))  # type: ignore[union-attr]
+    if plain_last:
+        layers.append(lstm(1, 4, 2))
+    wide = 2 if plain_last else 4
+    return PackedTagger(StackWeights(0.0, tuple(layers), draw(wide, 3), draw(3), "softmax"))
+
+
+@pytest.mark.parametrize("plain_last", [False, True])
+def test_any_stack_survives_the_npz(tmp_path: Path, plain_last: bool) -> None:
+    tagger = general_tagger(plain_last=plain_last)
+    tagger.save_npz(tmp_path / "weights.npz")
+    again = packed.load(tmp_path / "weights.npz")
+    x = np.random.default_rng(5).normal(size=(9, 4)).astype(np.float32)
+    np.testing.assert_array_equal(again.score(x, offsets_of(4, 5)), tagger.score(x, offsets_of(4, 5)))
+    words = "Dense 5 + LSTM 2 + BiLSTM 3 (mul) + Dense 4"
+    assert again.name == tagger.name == (f"{words} + LSTM 2" if plain_last else words)
+    assert (again.dim, again.n_outputs, again.units, again.layers) == (4, 3, 2, 3 if plain_last else 2)
+    with np.load(tmp_path / "weights.npz") as arrays:
+        parts = dict(arrays)
+    np.savez(tmp_path / "weights.npz", **{**parts, "activation_1": np.asarray("mish")})
+    with pytest.raises(ModelError, match="received mish"):
+        packed.load(tmp_path / "weights.npz")
+    np.savez(tmp_path / "weights.npz", **{**parts, "format": np.asarray(3)})
+    with pytest.raises(ModelError, match="another version; expected 1 or 2; received 3"):
+        packed.load(tmp_path / "weights.npz")
+
+
+def test_the_classic_stack_is_written_as_earlier_versions_read_it(tmp_path: Path) -> None:
+    random_tagger(units=(2, 3)).save_npz(tmp_path / "weights.npz")
+    with np.load(tmp_path / "weights.npz") as arrays:
+        assert int(arrays["format"]) == 1
+        assert not [name for name in arrays if name.startswith(("kind", "merge"))]
+
+
+@pytest.mark.parametrize(
+    ("units", "name"), [((10,), "BiLSTM 10"), ((10, 10), "BiLSTM 2 x 10"), ((32, 16), "BiLSTM 32 + BiLSTM 16")]
+)
+def test_a_stack_has_a_name(units: tuple[int, ...], name: str) -> None:
+    assert random_tagger(units=units).name == name
+
+
+def test_a_plain_lstm_repeats_its_last_output_where_it_is_masked() -> None:
+    tagger = general_tagger(plain_last=True)
+    x = np.random.default_rng(4).normal(size=(8, 4)).astype(np.float32)
+    offsets = offsets_of(5, 0, 3)
+    mask = np.array([False, True, False, False, True, False, True, False])
+    printed = tagger.score(x, offsets, mask)
+    kept = tagger.score(x[mask], offsets_of(2, 0, 1))
+    before = tagger.masked_output
+    expected = np.stack([before, kept[0], kept[0], kept[0], kept[1], before, kept[2], kept[2]])
+    np.testing.assert_allclose(printed, expected, atol=2e-6)
+    np.testing.assert_array_equal(tagger.padded_output(printed[4]), printed[4])
+    np.testing.assert_array_equal(tagger.padded_output(None), before)
+    both = general_tagger()
+    np.testing.assert_array_equal(both.padded_output(printed[4]), both.masked_output)
+    assert np.abs(both.score(x, offsets, mask)[~mask] - both.masked_output).max() == 0
+
+
+def test_blocks_groups_and_shared_memory_change_nothing_in_any_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    tagger = general_tagger(plain_last=True)
+    rng = np.random.default_rng(4)
+    offsets = offsets_of(*rng.integers(0, 30, 40))
+    x = rng.normal(size=(offsets[-1], 4)).astype(np.float16)
+    x[rng.integers(len(x), size=20)] = 0
+    whole = tagger.score(x, offsets)
+    monkeypatch.setattr(packed, "_GROUP_TOKENS", 70)
+    monkeypatch.setattr(packed, "_BLOCK_BYTES", 1)
+    np.testing.assert_allclose(tagger.score(x, offsets), whole, atol=2e-6)
+    empty = np.zeros((0, 4), dtype=np.float32)
+    assert tagger.score(empty, offsets_of(0, 0)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("fill", ["zeros", "noise", "previous"])
+@pytest.mark.parametrize("plain_last", [False, True])
+def test_the_padding_panel_steps_through_any_stack(fill: str, plain_last: bool) -> None:
+    tagger = general_tagger("sum", plain_last)
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(4, 4)).astype(np.float32)
+    x[2] = 0
+    before = rng.normal(size=(3, 4)).astype(np.float32)
+    probe = PaddingProbe(tagger, x, fill, before)
+    lengths = probe.run(3, "lengths")
+    alone = tagger.score(x, offsets_of(4), "lengths")
+    padding = np.tile(tagger.padded_output(alone[3]), (3, 1))
+    np.testing.assert_allclose(lengths.probs_tc, np.concatenate([alone, padding]), atol=2e-6)
+    assert lengths.largest_change == 0
+    curve = probe.curve("none")
+    for k in (0, 2, 30):
+        assert curve[k] == pytest.approx(probe.run(k, "none").largest_change, abs=2e-6)
+    if fill == "previous":
+        padded = np.concatenate([x, before])
+        run = probe.run(3, "model")
+        np.testing.assert_allclose(run.probs_tc, tagger.score(padded, offsets_of(7)), atol=2e-6)
+
+
 def keras_file(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
     """A small zip like a .keras file, with `change` made to its members."""
     members = {"metadata.json": b"{}", "config.json": b"{}", "model.weights.h5": b""}
@@ -350,6 +459,8 @@ def sequential(*layers: tuple[str, dict[str, object]]) -> bytes:
 
 
 LSTM = {"class_name": "LSTM", "config": {"units": 2, "activation": "tanh", "return_sequences": True}}
+SEQUENCES = {"units": 2, "return_sequences": True}
+MASKING = ("Masking", {"mask_value": 0.0})
 BILSTM = ("Bidirectional", {"merge_mode": "concat", "layer": LSTM})
 DENSE = ("Dense", {"units": 1, "activation": "sigmoid"})
 
@@ -364,18 +475,55 @@ DENSE = ("Dense", {"units": 1, "activation": "sigmoid"})
         (b'{"class_name": "MyModel", "config": {}}', "unknown kind"),
         (sequential(), "no layers"),
         (sequential(BILSTM), "does not end in a Dense layer"),
-        (sequential(DENSE), "Dense layer 'dense_0' before its LSTM"),
-        (sequential(("Masking", {"mask_value": 0.0})), "no Bidirectional(LSTM) layer"),
+        (sequential(DENSE), "holds no LSTM layer"),
+        (sequential(("Masking", {"mask_value": 0.0})), "holds no LSTM layer"),
         (sequential(("GRU", {}), DENSE), "layer 'gru_0', which packed scoring does not know"),
-        (sequential(BILSTM, ("LayerNormalization", {}), DENSE), "received LayerNormalization"),
+        (sequential(BILSTM, ("Conv1D", {}), DENSE), "layer 'conv1d_1', which packed scoring does not know"),
+        (
+            sequential(BILSTM, ("LayerNormalization", {"axis": 1}), DENSE),
+            "another axis in layer 'layernormalization_1'",
+        ),
+        (
+            sequential(BILSTM, ("LayerNormalization", {"rms_scaling": True}), DENSE),
+            "by the root mean square in layer 'layernormalization_1'",
+        ),
+        (sequential(("LayerNormalization", {"scale": False, "center": False}), BILSTM, DENSE), "damaged model.weights"),
         (sequential(BILSTM, ("Dense", {"units": 1, "activation": "relu"})), "received 'relu'"),
-        (sequential(("Bidirectional", {"merge_mode": "sum", "layer": LSTM}), DENSE), "merge_mode 'concat'"),
+        (
+            sequential(BILSTM, ("Dense", {"units": 2, "activation": "softmax"}), DENSE),
+            "activation in Dense layer 'dense_1'",
+        ),
+        (sequential(BILSTM, ("Dense", {"units": 2, "activation": "mish"}), DENSE), "leaky_relu; received 'mish'"),
+        (
+            sequential(BILSTM, ("Dense", {"units": 2, "activation": {"class_name": "LeakyReLU", "config": {}}}), DENSE),
+            "received 'LeakyReLU'",
+        ),
+        (
+            sequential(("Bidirectional", {"merge_mode": None, "layer": LSTM}), DENSE),
+            "expected merge_mode 'concat' or 'sum' or 'mul' or 'ave'; received None",
+        ),
+        (sequential(("LSTM", {"units": 2}), DENSE), "has another return_sequences in layer 'lstm_0'"),
+        (
+            sequential(("LSTM", {**SEQUENCES, "go_backwards": True}), DENSE),
+            "has another go_backwards in layer 'lstm_0'",
+        ),
+        (sequential(("LSTM", {**SEQUENCES, "stateful": True}), DENSE), "has another stateful in layer 'lstm_0'"),
+        (
+            sequential(("LSTM", {**SEQUENCES, "zero_output_for_mask": True}), DENSE),
+            "has another zero_output_for_mask in layer 'lstm_0'",
+        ),
         (
             sequential(("Bidirectional", {"merge_mode": "concat", "layer": {**LSTM, "class_name": "GRU"}}), DENSE),
             "expected LSTM; received GRU",
         ),
-        (sequential(BILSTM, ("Masking", {"mask_value": 0.0}), DENSE), "Masking layer 'masking_1' in a wrong place"),
-        (sequential(BILSTM, DENSE, ("Dropout", {}), DENSE), "after its Dense layer"),
+        (sequential(BILSTM, MASKING, DENSE), "layer 'bidirectional_0' before its Masking layer 'masking_1'"),
+        (sequential(DENSE, MASKING, BILSTM, DENSE), "layer 'dense_0' before its Masking layer 'masking_1'"),
+        (sequential(MASKING, MASKING, BILSTM, DENSE), "a second Masking layer 'masking_1'"),
+        (sequential(BILSTM, DENSE, ("Dropout", {}), ("LayerNormalization", {})), "does not end in a Dense layer"),
+        (
+            sequential(("InputLayer", {"batch_shape": [None, 9]}), BILSTM, DENSE),
+            "an input 'inputlayer_0' of another shape",
+        ),
         (sequential(("InputLayer", {"dtype": "float16"}), BILSTM, DENSE), "expected float32; received float16"),
         (sequential(BILSTM, DENSE), "damaged model.weights.h5"),
     ],
@@ -406,6 +554,17 @@ def test_hostile_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelError, match=r"no whole \.keras file"):
         packed.load(path)
+
+
+def test_an_absurd_width_is_refused_before_memory_is_taken_for_it(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    stream = io.BytesIO()
+    h5py.File(stream, "w").close()
+    norm = ("LayerNormalization", {"scale": False, "center": False})
+    config = sequential(("InputLayer", {"batch_shape": [None, None, 10**15]}), norm, BILSTM, DENSE)
+    parts = {"config.json": config, "model.weights.h5": stream.getvalue()}
+    with pytest.raises(ModelError, match="too wide an input of layer 'layernormalization_1'"):
+        packed.load(keras_file(tmp_path / "m.keras", lambda members: members.update(parts)))
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from maskscope.jobs import FlagJob
 from maskscope.project import Project, ProjectWriter
 from maskscope.runs import RunInfo, TrainSettings
 from maskscope.tagger.comparison import compare
-from maskscope.tagger.keras_file import StackWeights
 from maskscope.tagger.packed import PackedTagger
 from maskscope.tagger.project_evaluation import ModelScores, evaluate_project, model_scores, padding_of
 from maskscope.tagger.recurrence import LayerWeights
+from maskscope.tagger.stack import StackWeights
 from maskscope.types import NO_LABEL, Floats, Sentence, TagScheme
 
 SENTENCES = (

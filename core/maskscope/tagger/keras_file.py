@@ -1,23 +1,30 @@
 """Read the weights of a `.keras` file without Keras, and refuse by name whatever is not the stack we know.
 
 A `.keras` file (Keras 3's `saving_lib`) is a zip of metadata.json, config.json and model.weights.h5. Weights
-stand under ``layers/<class name in snake case>[_<count>]``, counted over the model's layers in order.
-The known stack: InputLayer, Masking or none, Bidirectional(LSTM) once or more, Dropout anywhere, Dense.
+stand under ``layers/<class name in snake case>[_<count>]``, counted over the model's layers in order, and under
+``vars`` in the order in which the layer made them.
+The known stack is one chain: InputLayer, Masking or none, then Bidirectional(LSTM), LSTM, Dense and
+LayerNormalization in any order, at least one of them an LSTM, last a Dense with sigmoid or softmax; layers that
+only drop or add noise in training may stand anywhere.
+
+What is refused here may still run in Keras, and the refusal is then what a person reads as the reason.
 """
 
 import json
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast, get_args
 
 import numpy as np
 
 from maskscope.errors import ModelError
-from maskscope.tagger.recurrence import LayerWeights
+from maskscope.tagger.pointwise import ACTIVATION_NAMES, ActivationName, DenseWeights, NormWeights
+from maskscope.tagger.recurrence import LayerWeights, Merge
+from maskscope.tagger.stack import AnyLayer, Head, StackWeights
 from maskscope.types import Floats
 
 if TYPE_CHECKING:
@@ -28,28 +35,19 @@ MAX_WEIGHTS_BYTES = 1 << 30
 MAX_RATIO = 1000
 """Weights are noise and don't compress: a member that unpacks to more than this many times its size is a trap."""
 
-KNOWN = "InputLayer, Masking, Bidirectional(LSTM), Dropout, Dense"
+KNOWN = (
+    "InputLayer, Masking, Bidirectional(LSTM), LSTM, Dense, LayerNormalization, Dropout, last a Dense with sigmoid or "
+    "softmax"
+)
 _DROPOUTS = frozenset({"Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout", "AlphaDropout"})
 _PASS_THROUGH = frozenset({"InputLayer"}) | _DROPOUTS
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StackWeights:
-    """The known stack's weights.
-
-    Attributes:
-        mask_value: of the Masking layer; None when there is none.
-        layers: the bidirectional layers, lowest first.
-        dense: (2 units, C) float32.
-        dense_bias: (C,) float32.
-        head: activation of the Dense layer.
-    """
-
-    mask_value: float | None
-    layers: tuple[LayerWeights, ...]
-    dense: Floats
-    dense_bias: Floats
-    head: Literal["sigmoid", "softmax"]
+_GROUPS = {
+    "Bidirectional": "bidirectional",
+    "LSTM": "lstm",
+    "Dense": "dense",
+    "LayerNormalization": "layer_normalization",
+}
+_SYNONYMS = {"swish": "silu"}
 
 
 def read_keras_file(path: Path) -> StackWeights:
@@ -108,11 +106,43 @@ def _some(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Recurrent:
-    """What config.json says of one Bidirectional layer."""
+    """What config.json says of one Bidirectional(LSTM) or LSTM layer."""
 
     name: str
+    group: str
     units: int
     use_bias: bool
+    cells: tuple[str, ...]
+    merge: Merge
+
+    @property
+    def width(self) -> int:
+        return self.units * (2 if len(self.cells) == 2 and self.merge == "concat" else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dense:
+    """What config.json says of one Dense layer; the activation is one that Keras knows, or what stands there."""
+
+    name: str
+    group: str
+    units: int
+    use_bias: bool
+    activation: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Norm:
+    """What config.json says of one LayerNormalization layer."""
+
+    name: str
+    group: str
+    epsilon: float
+    scale: bool
+    center: bool
+
+
+_Step: TypeAlias = _Recurrent | _Dense | _Norm
 
 
 class _Stack:
@@ -121,11 +151,9 @@ class _Stack:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.mask_value: float | None = None
-        self.recurrent: list[_Recurrent] = []
-        self.dense_name: str | None = None
-        self.dense_units = 0
-        self.dense_bias = True
-        self.head: Literal["sigmoid", "softmax"] = "sigmoid"
+        self.dim: int | None = None
+        self.steps: list[_Step] = []
+        self.counts: dict[str, int] = {}
 
     def refuse(self, message: str, expected: str, received: object) -> NoReturn:
         raise ModelError(message, file=self.path, expected=expected, received=str(received))
@@ -141,16 +169,26 @@ class _Stack:
             layers = self._chain(layers, model["config"])
         for layer in layers:
             self._layer(str(layer["class_name"]), str(layer["config"]["name"]), layer["config"])
-        if not self.recurrent:
-            self.refuse("holds no Bidirectional(LSTM) layer", KNOWN, ", ".join(x["class_name"] for x in layers))
-        if self.dense_name is None:
-            self.refuse("does not end in a Dense layer", KNOWN, ", ".join(x["class_name"] for x in layers))
+        kinds = ", ".join(str(layer["class_name"]) for layer in layers)
+        if not any(isinstance(step, _Recurrent) for step in self.steps):
+            self.refuse("holds no LSTM layer", KNOWN, kinds)
+        *between, last = self.steps
+        if not isinstance(last, _Dense):
+            self.refuse("does not end in a Dense layer", KNOWN, kinds)
+        if last.activation not in get_args(Head):
+            words = f"has another activation in its last layer {last.name!r}"
+            self.refuse(words, "'sigmoid' or 'softmax'", repr(last.activation))
+        for step in between:
+            if isinstance(step, _Dense) and step.activation not in ACTIVATION_NAMES:
+                words = f"has an activation in Dense layer {step.name!r} that packed scoring does not know"
+                self.refuse(words, ", ".join(ACTIVATION_NAMES), repr(step.activation))
 
     def _chain(self, layers: list[Mapping[str, Any]], config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The layers of a Functional model in order, provided that they form one chain with one mask."""
         masks: dict[str, str] = {}
         chain: list[Mapping[str, Any]] = []
         masking: str | None = None
+        masked = {_source(x["inbound_nodes"][0]["args"][0]) for x in layers if x["class_name"] == "Masking"}
         for layer in layers:
             kind, name = str(layer["class_name"]), str(layer["config"]["name"])
             nodes = layer.get("inbound_nodes", [])
@@ -165,7 +203,7 @@ class _Stack:
             source = _source(args[0])
             if kind in ("NotEqual", "Any"):
                 # the mask of a Masking layer, drawn by Keras as two operations beside it
-                if kind == "NotEqual" and source == str(chain[0]["config"]["name"]):
+                if kind == "NotEqual" and source in masked:
                     masks[name] = repr(float(args[1]))
                 elif kind == "Any" and source in masks and layer["config"].get("axis") == -1:
                     masks[name] = masks[source]
@@ -177,11 +215,18 @@ class _Stack:
                 self.refuse(
                     f"does not form one chain of layers at {name!r}", f"its input from {before!r}", repr(source)
                 )
+            given = {key: value for key, value in nodes[0].get("kwargs", {}).items() if value is not None}
+            if given.pop("training", False) is not False:
+                self.refuse(
+                    f"always runs layer {name!r} as in training", "training only while it trains", "training=True"
+                )
             # no mask written down: Keras hands the Masking layer's mask on when it loads the file
-            mask = nodes[0].get("kwargs", {}).get("mask")
+            mask = given.pop("mask", None)
+            if given:
+                self.refuse(f"calls layer {name!r} with more than its input", "a chain of layers", ", ".join(given))
             if kind == "Masking":
                 masking = repr(float(layer["config"]["mask_value"]))
-            elif kind == "Bidirectional" and mask is not None and masks.get(_source(mask) or "") != masking:
+            elif mask is not None and (masking is None or masks.get(_source(mask) or "") != masking):
                 self.refuse(f"gives layer {name!r} a mask of its own", "the mask of the Masking layer", "another")
             chain.append(layer)
         outputs = config["output_layers"]
@@ -191,30 +236,56 @@ class _Stack:
         return chain
 
     def _layer(self, kind: str, name: str, config: Mapping[str, Any]) -> None:
-        if self.dense_name is not None and kind not in _DROPOUTS:
-            self.refuse(f"has layer {name!r} after its Dense layer", "Dense as the last layer", kind)
         self._dtype(name, config.get("dtype", "float32"))
-        if kind in _PASS_THROUGH:
-            return
-        if kind == "Masking":
-            if self.recurrent or self.mask_value is not None:
-                self.refuse(f"has its Masking layer {name!r} in a wrong place", "one, before the LSTM", "another")
-            self.mask_value = float(config["mask_value"])
+        if kind in _GROUPS:
+            count = self.counts.get(kind, 0)
+            self.counts[kind] = count + 1
+            group = f"layers/{_GROUPS[kind]}" + (f"_{count}" if count else "")
+        if kind == "InputLayer":
+            self._input(name, config.get("batch_shape"))
+        elif kind == "Masking":
+            self._masking(name, config)
         elif kind == "Bidirectional":
-            self._bidirectional(name, config)
+            self.steps.append(self._bidirectional(name, group, config))
+        elif kind == "LSTM":
+            self.steps.append(self._lstm(name, f"layer {name!r}", group, config, backward=False))
         elif kind == "Dense":
-            self._dense(name, config)
-        else:
+            activation = _function(config.get("activation", "linear"))
+            units, use_bias = int(config["units"]), bool(config.get("use_bias", True))
+            self.steps.append(_Dense(name, group, units, use_bias, activation))
+        elif kind == "LayerNormalization":
+            self.steps.append(self._norm(name, group, config))
+        elif kind not in _PASS_THROUGH:
             self.refuse(f"holds layer {name!r}, which packed scoring does not know", KNOWN, kind)
+
+    def _input(self, name: str, shape: Any) -> None:
+        if shape is None:
+            return
+        if len(shape) != 3:
+            self.refuse(f"has an input {name!r} of another shape", "(None, None, D)", shape)
+        self.dim = None if shape[2] is None else int(shape[2])
+
+    def _masking(self, name: str, config: Mapping[str, Any]) -> None:
+        if self.steps:
+            self.refuse(
+                f"has layer {self.steps[0].name!r} before its Masking layer {name!r}",
+                "Masking first, so that it sees the embeddings themselves",
+                "another order",
+            )
+        if self.mask_value is not None:
+            self.refuse(f"has a second Masking layer {name!r}", "one", "two")
+        self.mask_value = float(config["mask_value"])
 
     def _dtype(self, name: str, dtype: Any) -> None:
         policy = dtype["config"]["name"] if isinstance(dtype, Mapping) else dtype
         if policy != "float32":
             self.refuse(f"computes layer {name!r} in another type", "float32", policy)
 
-    def _bidirectional(self, name: str, config: Mapping[str, Any]) -> None:
-        if config.get("merge_mode") != "concat":
-            self.refuse(f"merges the directions of layer {name!r}", "merge_mode 'concat'", config.get("merge_mode"))
+    def _bidirectional(self, name: str, group: str, config: Mapping[str, Any]) -> _Recurrent:
+        merge = config.get("merge_mode")
+        if merge not in get_args(Merge):
+            words = f"merges the directions of layer {name!r} in another way"
+            self.refuse(words, "merge_mode " + " or ".join(repr(way) for way in get_args(Merge)), repr(merge))
         forward, backward = config["layer"], config.get("backward_layer")
         found = []
         for which, direction in (("forward", forward), ("backward", backward)):
@@ -224,77 +295,104 @@ class _Stack:
                 self.refuse(f"holds layer {name!r} over another cell", "LSTM", direction["class_name"])
             inner = direction["config"]
             self._dtype(name, inner.get("dtype", "float32"))
-            wanted: dict[str, object] = {
-                "activation": "tanh",
-                "recurrent_activation": "sigmoid",
-                "return_sequences": True,
-                "go_backwards": which == "backward",
-                "stateful": False,
-                "return_state": False,
-            }
-            for key, value in wanted.items():
-                if inner.get(key, value) != value:
-                    self.refuse(
-                        f"has another {key} in the {which} LSTM of layer {name!r}", repr(value), repr(inner[key])
-                    )
-            found.append(_Recurrent(name, int(inner["units"]), bool(inner.get("use_bias", True))))
+            words = f"the {which} LSTM of layer {name!r}"
+            found.append(self._lstm(name, words, group, inner, backward=which == "backward"))
         if len(set(found)) != 1:
             self.refuse(
                 f"has unlike directions in layer {name!r}", "the same units and biases", [d.units for d in found]
             )
-        self.recurrent.append(found[0])
+        cells = ("forward_layer/cell", "backward_layer/cell")
+        return replace(found[0], cells=cells, merge=cast("Merge", merge))
 
-    def _dense(self, name: str, config: Mapping[str, Any]) -> None:
-        if not self.recurrent:
-            self.refuse(f"has Dense layer {name!r} before its LSTM", KNOWN, "Dense")
-        head = config.get("activation")
-        if head == "sigmoid":
-            self.head = "sigmoid"
-        elif head == "softmax":
-            self.head = "softmax"
-        else:
-            self.refuse(f"has another activation in Dense layer {name!r}", "'sigmoid' or 'softmax'", repr(head))
-        self.dense_name = name
-        self.dense_units = int(config["units"])
-        self.dense_bias = bool(config.get("use_bias", True))
+    def _lstm(self, name: str, words: str, group: str, config: Mapping[str, Any], *, backward: bool) -> _Recurrent:
+        wanted: dict[str, tuple[object, object]] = {
+            # the value that is known, and Keras's own when none is written
+            "activation": ("tanh", "tanh"),
+            "recurrent_activation": ("sigmoid", "sigmoid"),
+            "return_sequences": (True, False),
+            "go_backwards": (backward, backward),
+            "stateful": (False, False),
+            "return_state": (False, False),
+        }
+        if group.startswith("layers/lstm"):
+            # Bidirectional sets it whatever the file says
+            wanted["zero_output_for_mask"] = (False, False)
+        for key, (value, default) in wanted.items():
+            found = config.get(key, default)
+            if (_function(found) if isinstance(value, str) else found) != value:
+                self.refuse(f"has another {key} in {words}", repr(value), repr(found))
+        return _Recurrent(name, group, int(config["units"]), bool(config.get("use_bias", True)), ("cell",), "concat")
+
+    def _norm(self, name: str, group: str, config: Mapping[str, Any]) -> _Norm:
+        if config.get("rms_scaling", False):
+            self.refuse(f"scales by the root mean square in layer {name!r}", "rms_scaling False", "True")
+        axis = config.get("axis", -1)
+        if axis not in (-1, 2, [-1], [2]):
+            self.refuse(f"normalizes over another axis in layer {name!r}", "the last axis, -1", axis)
+        epsilon = float(config.get("epsilon", 1e-3))
+        return _Norm(name, group, epsilon, bool(config.get("scale", True)), bool(config.get("center", True)))
 
     def load(self, weights: bytes) -> StackWeights:
         import h5py
 
+        layers: list[AnyLayer] = []
+        *between, last = self.steps
+        assert isinstance(last, _Dense)
         try:
             with h5py.File(BytesIO(weights), "r") as file:
-                layers: list[LayerWeights] = []
-                wide: int | None = None
-                for i, recurrent in enumerate(self.recurrent):
-                    group = "layers/bidirectional" + (f"_{i}" if i else "")
-                    layers.append(self._recurrent_weights(file, group, recurrent, wide))
-                    wide = 2 * recurrent.units
-                assert wide is not None
-                dense = self._array(file, "layers/dense/vars/0", (wide, self.dense_units), self.dense_name)
-                bias: Floats = np.zeros(self.dense_units, dtype=np.float32)
-                if self.dense_bias:
-                    bias = self._array(file, "layers/dense/vars/1", (self.dense_units,), self.dense_name)
+                wide = self.dim
+                for step in between:
+                    if isinstance(step, _Recurrent):
+                        layers.append(self._recurrent_weights(file, step, wide))
+                        wide = step.width
+                    elif isinstance(step, _Dense):
+                        kernel, bias = self._dense_weights(file, step, wide)
+                        layers.append(DenseWeights(kernel, bias, cast("ActivationName", step.activation)))
+                        wide = step.units
+                    else:
+                        norm = self._norm_weights(file, step, wide)
+                        layers.append(norm)
+                        wide = len(norm.gamma)
+                dense, dense_bias = self._dense_weights(file, last, wide)
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ModelError(
                 "has a damaged model.weights.h5", file=self.path, received=f"{type(error).__name__}: {error}"
             ) from error
-        return StackWeights(self.mask_value, tuple(layers), dense, bias, self.head)
+        return StackWeights(self.mask_value, tuple(layers), dense, dense_bias, cast("Head", last.activation))
 
-    def _recurrent_weights(
-        self, file: "h5py.File", group: str, recurrent: _Recurrent, wide: int | None
-    ) -> LayerWeights:
-        units = recurrent.units
+    def _recurrent_weights(self, file: "h5py.File", step: _Recurrent, wide: int | None) -> LayerWeights:
+        units = step.units
         kernels, recurrents, biases = [], [], []
-        for direction in ("forward_layer", "backward_layer"):
-            place = f"{group}/{direction}/cell/vars"
-            kernels.append(self._array(file, f"{place}/0", (wide, 4 * units), recurrent.name))
+        for cell in step.cells:
+            place = f"{step.group}/{cell}/vars"
+            kernels.append(self._array(file, f"{place}/0", (wide, 4 * units), step.name))
             wide = int(kernels[-1].shape[0])
-            recurrents.append(self._array(file, f"{place}/1", (units, 4 * units), recurrent.name))
-            if recurrent.use_bias:
-                biases.append(self._array(file, f"{place}/2", (4 * units,), recurrent.name))
+            recurrents.append(self._array(file, f"{place}/1", (units, 4 * units), step.name))
+            if step.use_bias:
+                biases.append(self._array(file, f"{place}/2", (4 * units,), step.name))
             else:
                 biases.append(np.zeros(4 * units, dtype=np.float32))
-        return LayerWeights(np.stack(kernels), np.stack(recurrents), np.stack(biases))
+        return LayerWeights(np.stack(kernels), np.stack(recurrents), np.stack(biases), step.merge)
+
+    def _dense_weights(self, file: "h5py.File", step: _Dense, wide: int | None) -> tuple[Floats, Floats]:
+        kernel = self._array(file, f"{step.group}/vars/0", (wide, step.units), step.name)
+        if step.use_bias:
+            return kernel, self._array(file, f"{step.group}/vars/1", (step.units,), step.name)
+        return kernel, np.zeros(step.units, dtype=np.float32)
+
+    def _norm_weights(self, file: "h5py.File", step: _Norm, wide: int | None) -> NormWeights:
+        # gamma is made first, when there is one
+        own = [self._array(file, f"{step.group}/vars/{i}", (wide,), step.name) for i in range(step.scale + step.center)]
+        if not own and wide is None:
+            self.refuse(
+                f"does not say how wide the input of layer {step.name!r} is", "an input (None, None, D)", "none"
+            )
+        width = len(own[0]) if own else wide or 0
+        if width * 4 > MAX_WEIGHTS_BYTES:
+            self.refuse(f"has too wide an input of layer {step.name!r}", f"{MAX_WEIGHTS_BYTES} bytes", width)
+        gamma = own[0] if step.scale else np.ones(width, dtype=np.float32)
+        beta = own[-1] if step.center else np.zeros(width, dtype=np.float32)
+        return NormWeights(gamma, beta, step.epsilon)
 
     def _array(self, file: "h5py.File", name: str, shape: tuple[int | None, ...], layer: str | None) -> Floats:
         import h5py
@@ -325,3 +423,15 @@ def _source(tensor: Any) -> str | None:
     if not isinstance(tensor, Mapping) or tensor.get("class_name") != "__keras_tensor__":
         return None
     return str(tensor["config"]["keras_history"][0])
+
+
+def _function(activation: Any) -> str:
+    """The name of an activation, which may be written as itself or as an object of Keras; else what stands there."""
+    if activation is None:
+        return "linear"
+    if not isinstance(activation, Mapping):
+        return _SYNONYMS.get(str(activation), str(activation))
+    name, registered = activation.get("config"), activation.get("registered_name")
+    if activation.get("class_name") == "function" and isinstance(name, str) and registered in (None, "function", name):
+        return _SYNONYMS.get(name, name)
+    return str(registered or activation.get("class_name"))

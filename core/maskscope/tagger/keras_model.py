@@ -21,9 +21,10 @@ from maskscope.errors import ModelError
 from maskscope.files import replace_durably
 from maskscope.jobs import Job, NullJob
 from maskscope.tagger.backprop import Parameters
-from maskscope.tagger.keras_file import KNOWN, StackWeights
+from maskscope.tagger.keras_file import KNOWN
 from maskscope.tagger.recurrence import LayerWeights
 from maskscope.tagger.spec import TaggerSpec
+from maskscope.tagger.stack import StackWeights
 from maskscope.types import Embeddings, Floats, Offsets
 
 KERAS_VERSION: str = keras.__version__
@@ -201,9 +202,10 @@ def stack_weights(model: KerasModel) -> StackWeights:
         weights = layer.get_weights()
         if isinstance(layer, keras.layers.Masking):
             value = float(layer.mask_value)
-        elif isinstance(layer, keras.layers.Bidirectional) and len(weights) == 6:
-            layers.append(LayerWeights(*(np.stack([weights[i], weights[i + 3]]) for i in range(3))))
-        elif isinstance(layer, keras.layers.Dense) and len(weights) == 2:
+        elif isinstance(layer, keras.layers.Bidirectional) and len(weights) == 6 and layer.merge_mode == "concat":
+            kernel, recurrent, bias = (np.stack([weights[i], weights[i + 3]]) for i in range(3))
+            layers.append(LayerWeights(kernel, recurrent, bias))
+        elif isinstance(layer, keras.layers.Dense) and len(weights) == 2 and not dense:
             dense = weights
             head = "sigmoid" if layer.activation is keras.activations.sigmoid else "softmax"
         elif weights:

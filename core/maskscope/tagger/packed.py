@@ -2,12 +2,11 @@
 
 One matrix product serves all tokens and both directions; only the small recurrent step goes from token to token,
 in lockstep over sentences of unlike length (`recurrence.py`). A masked step is left out: at a masked step Keras
-carries the LSTM's state over, and `Bidirectional` puts zeros there, so leaving it out gives the same numbers, and
-the head then prints its bias there.
+carries the LSTM's state over, so leaving it out gives the same numbers at all others. What the model prints at the
+masked step itself depends on its last LSTM: `Bidirectional` puts zeros there, so the layers above it make the same
+of every masked position; a plain LSTM repeats its last output.
 """
 
-import os
-import zipfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,19 +16,22 @@ import numpy as np
 
 from maskscope import masks
 from maskscope.errors import ModelError
-from maskscope.files import replace_durably
 from maskscope.jobs import Job, NullJob
-from maskscope.tagger.keras_file import StackWeights, read_keras_file
+from maskscope.tagger.keras_file import read_keras_file
+from maskscope.tagger.pointwise import Pointwise, Product, sigmoid
 from maskscope.tagger.recurrence import (
     LayerWeights,
+    Places,
     PreparedLayer,
     Scratch,
-    inputs_above,
     inputs_of,
+    inputs_over,
+    merged,
     prepare,
     run,
     schedule,
 )
+from maskscope.tagger.stack import Head, StackWeights, check, read_npz, write_npz
 from maskscope.types import Embeddings, Floats, Mask, Offsets
 
 MaskRule: TypeAlias = Literal["model", "lengths"]
@@ -38,23 +40,18 @@ MaskRule: TypeAlias = Literal["model", "lengths"]
 _GROUP_TOKENS = 32_768
 _GROUP_GATES = 8 << 20
 _BLOCK_BYTES = 8 << 20
-_NPZ_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Head:
     kernel: Floats
     bias: Floats
-    activation: Literal["sigmoid", "softmax"]
+    activation: Head
 
     def __call__(self, logits_cn: Floats) -> Floats:
         """Probabilities (n, C) of logits (C, n), which are overwritten."""
         if self.activation == "sigmoid":
-            # 1 / (1 + exp(-x)): exp overflows to infinity for x < -88, and the result is then 0, as it should be
-            np.negative(logits_cn, out=logits_cn)
-            np.exp(logits_cn, out=logits_cn)
-            logits_cn += np.float32(1.0)
-            np.divide(np.float32(1.0), logits_cn, out=logits_cn)
+            sigmoid(logits_cn)
         else:
             logits_cn -= logits_cn.max(axis=0, keepdims=True, initial=-np.inf)
             np.exp(logits_cn, out=logits_cn)
@@ -71,17 +68,34 @@ class PackedTagger:
     """
 
     def __init__(self, weights: StackWeights, file: Path | None = None) -> None:
-        _check(weights, file)
+        check(weights, file)
         self._weights = weights
         self._file = file
-        self._layers = tuple(prepare(layer, first=not i) for i, layer in enumerate(weights.layers))
-        # `hidden` arrays hold 2 h
-        self._head = _Head(np.ascontiguousarray(weights.dense.T * np.float32(0.5)), weights.dense_bias, weights.head)
+        below: list[Pointwise] = []
+        layers: list[PreparedLayer] = []
+        above: list[list[Pointwise]] = []
+        times = 1
+        for layer in weights.layers:
+            if isinstance(layer, LayerWeights):
+                layers.append(prepare(layer, times))
+                above.append([])
+                times = layers[-1].times
+            else:
+                (above[-1] if layers else below).append(Pointwise(layer, times))
+                times = 1
+        self._below = tuple(below)
+        self._layers = tuple(layers)
+        self._above = tuple(tuple(pointwise) for pointwise in above)
+        kernel = np.ascontiguousarray(weights.dense.T * np.float32(1 / times))
+        self._head = _Head(kernel, weights.dense_bias, weights.head)
+        widths = [8 * layer.units for layer in layers]
+        widths += [pointwise.units for row in (below, *above) for pointwise in row]
+        self._widest = max(widths)
 
     @property
     def dim(self) -> int:
         """D, numbers in one embedding."""
-        return int(self._weights.layers[0].kernel.shape[1])
+        return self._weights.dim
 
     @property
     def n_outputs(self) -> int:
@@ -96,22 +110,47 @@ class PackedTagger:
     @property
     def units(self) -> int:
         """LSTM units in each direction of the lowest layer."""
-        return self._weights.layers[0].units
+        return self._layers[0].units
 
     @property
     def layers(self) -> int:
-        """How many bidirectional layers stand one above the other."""
-        return len(self._weights.layers)
+        """How many LSTM layers, plain or bidirectional, stand one above the other."""
+        return len(self._layers)
 
     @property
-    def head(self) -> Literal["sigmoid", "softmax"]:
+    def name(self) -> str:
+        """The stack in a few words: "BiLSTM 10", "LSTM 32 + BiLSTM 16"."""
+        return self._weights.name
+
+    @property
+    def head(self) -> Head:
         """The activation of the last layer."""
         return self._weights.head
 
     @property
     def masked_output(self) -> Floats:
-        """What the model prints at every masked position, (C,): act(bias). It is not a prediction."""
-        return np.ascontiguousarray(self._head(self._weights.dense_bias[:, None].copy())[0])
+        """What the model prints at a masked position before the first real token, (C,). It is not a prediction.
+
+        It is what the layers above the last LSTM make of zeros: act(bias) when there is none but the last Dense.
+        Unless the last LSTM `repeats`, the model prints it at every masked position.
+        """
+        last = self._layers[-1]
+        zeros: Floats = np.zeros((last.directions, last.units, 1), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(self.read_out(zeros)[0])
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a masked position prints what the last real one before it does: the last LSTM is a plain one."""
+        return self._layers[-1].directions == 1
+
+    def padded_output(self, last_probs: Floats | None) -> Floats:
+        """What the model prints at padded positions to the right of a sentence when they are masked, (C,).
+
+        Args:
+            last_probs: (C,), what it prints at the sentence's last position; None for a sentence of none.
+        """
+        return last_probs if self.repeats and last_probs is not None else self.masked_output
 
     def score(
         self,
@@ -126,7 +165,7 @@ class PackedTagger:
             embeddings: (n, D) float16 or float32, sentences one after another; a memory map is read in blocks.
             offsets: (n_sentences + 1,) where each sentence begins, and n at the end.
             mask: "model": what the model's Masking layer makes of the rows, equal to Keras; "lengths": every row
-                is a real token; or bool (n,), True = real token. Masked rows get `masked_output`.
+                is a real token; or bool (n,), True = real token. Masked rows get what the model prints there.
             job: is told how many tokens are done.
 
         Raises:
@@ -144,7 +183,7 @@ class PackedTagger:
         with ThreadPoolExecutor(1) as beside, np.errstate(over="ignore", invalid="ignore"):
             running: Future[None] | None = None
             done = 0
-            for turn, (begin, end) in enumerate(_groups(offsets, self.units)):
+            for turn, (begin, end) in enumerate(_groups(offsets, self._widest)):
                 first, last = int(offsets[begin]), int(offsets[end])
                 rows = embeddings[first:last]
                 projector = projectors[turn % 2]
@@ -173,16 +212,23 @@ class PackedTagger:
                 out[:] = self.score_projected(projected, bounds[:-1], np.diff(bounds), scratch)
                 return
             kept = np.concatenate([[0], np.cumsum(real)]).astype(np.int64)[bounds]
-            out[~real] = self.masked_output
-            out[real] = self.score_projected(projected[real], kept[:-1], np.diff(kept), scratch)
+            probs = self.score_projected(projected[real], kept[:-1], np.diff(kept), scratch)
+            out[real] = probs
+            masked = ~real
+            out[masked] = self.masked_output
+            if self.repeats and len(probs):
+                # how many real tokens stand before each masked one, and before its sentence
+                before = np.cumsum(real)[masked]
+                others = np.repeat(kept[:-1], np.diff(bounds))[masked]
+                out[masked] = np.where((before > others)[:, None], probs[before - 1], self.masked_output)
 
     def score_projected(
         self, projected: Floats, firsts: Offsets, lengths: Offsets, scratch: Scratch | None = None
     ) -> Floats:
-        """Probabilities of sentences whose product with the lowest kernel is known already.
+        """Probabilities of sentences whose product with the lowest LSTM's kernel is known already.
 
         Args:
-            projected: (n, 8 units) float32, what `Projector.project` returns, real tokens only.
+            projected: (n, directions * 4 units) float32, what `Projector.project` returns, real tokens only.
             firsts: (B,) row of each sentence's first token; sentences may share rows.
             lengths: (B,) tokens of each sentence.
             scratch: memory to use again from call to call.
@@ -194,48 +240,56 @@ class PackedTagger:
         plan = schedule(firsts, lengths)
         lowest = self._layers[0]
         hidden = run(inputs_of(projected, plan, lowest, scratch), plan, lowest, scratch)
-        for layer in self._layers[1:]:
-            hidden = run(inputs_above(hidden, plan, layer, scratch), plan, layer, scratch)
-        half = hidden.shape[1]
-        logits = self._head.kernel[:, :half] @ hidden[0]
-        logits += np.take(self._head.kernel[:, half:] @ hidden[1], plan.mirror, axis=1)
+        for i, layer in enumerate(self._layers[1:]):
+            features = self.features_above(i, hidden, plan.mirror)
+            hidden = run(inputs_over(features, plan, layer, scratch), plan, layer, scratch)
+        if self._layers[-1].joins and not self._above[-1]:
+            # the far direction is put in order after the product: it has fewer rows then
+            half = hidden.shape[1]
+            logits = self._head.kernel[:, :half] @ hidden[0]
+            logits += np.take(self._head.kernel[:, half:] @ hidden[1], plan.mirror, axis=1)
+        else:
+            logits = self._head.kernel @ self.features_above(-1, hidden, plan.mirror)
         logits += self._head.bias[:, None]
         return np.take(self._head(logits), plan.places, axis=0)
 
     @property
     def prepared(self) -> tuple[PreparedLayer, ...]:
-        """The layers' weights, rearranged for `recurrence`, lowest first."""
+        """The LSTM layers' weights, rearranged for `recurrence`, lowest first."""
         return self._layers
 
+    def features_below(self, embeddings: Floats, product: Product = np.matmul) -> Floats:
+        """What reaches the lowest LSTM, (W, n), of embeddings (n, D) float32; `product` multiplies matrices."""
+        features = embeddings.T
+        for pointwise in self._below:
+            features = pointwise(features, product)
+        return features
+
+    @property
+    def starts_recurrent(self) -> bool:
+        """Whether the lowest LSTM reads the embeddings themselves: no Dense or LayerNormalization stands below it."""
+        return not self._below
+
+    def features_above(self, layer: int, hidden: Floats, mirror: Places | None = None) -> Floats:
+        """What the kernel next above LSTM `layer` is multiplied with, (W, N), of hidden = 2 h (directions, units, N).
+
+        `mirror` is the schedule's; None when both directions stand in the same order. It puts the directions
+        together and applies the Dense and LayerNormalization layers that stand between.
+        """
+        features = merged(hidden, mirror, self._layers[layer])
+        for pointwise in self._above[layer]:
+            features = pointwise(features)
+        return features
+
     def read_out(self, hidden: Floats) -> Floats:
-        """Probabilities (T, C) of hidden = 2 h (2, units, T), positions in reading order in both directions."""
-        logits = self._head.kernel @ hidden.reshape(-1, hidden.shape[2])
+        """Probabilities (T, C) of the last LSTM's hidden = 2 h (directions, units, T), in reading order in both."""
+        logits = self._head.kernel @ self.features_above(-1, hidden)
         logits += self._head.bias[:, None]
         return self._head(logits)
 
     def save_npz(self, path: Path) -> None:
         """Write the weights where `load` reads them back without h5py; the file is complete or not there."""
-        weights = self._weights
-        arrays: dict[str, np.ndarray] = {
-            "format": np.asarray(_NPZ_FORMAT),
-            "head": np.asarray(weights.head),
-            "mask_value": np.asarray([] if weights.mask_value is None else [weights.mask_value], dtype=np.float64),
-            "layers": np.asarray(len(weights.layers)),
-            "dense": weights.dense,
-            "dense_bias": weights.dense_bias,
-        }
-        for i, layer in enumerate(weights.layers):
-            arrays[f"kernel_{i}"] = layer.kernel
-            arrays[f"recurrent_{i}"] = layer.recurrent
-            arrays[f"bias_{i}"] = layer.bias
-        beside = path.with_name(f".{path.name}.partial-{os.getpid()}")
-        try:
-            with beside.open("wb") as stream:
-                # numpy's stub takes **arrays for allow_pickle
-                np.savez(stream, **arrays)  # type: ignore[arg-type]
-            replace_durably(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_npz(self._weights, path)
 
     def _check_input(self, embeddings: Embeddings, offsets: Offsets, mask: MaskRule | Mask) -> int:
         kinds = (np.float16, np.float32)
@@ -273,17 +327,20 @@ class PackedTagger:
 
 
 class Projector:
-    """Multiplies embeddings with the lowest kernel, block by block, and finds the rows a Masking layer masks.
+    """Multiplies embeddings with the lowest LSTM's kernel, block by block, after whatever stands below that layer,
+    and finds the rows a Masking layer masks.
 
     Args:
-        tagger: whose kernel and mask value.
+        tagger: whose layers and mask value.
         dtype: of the embeddings.
     """
 
     def __init__(self, tagger: PackedTagger, dtype: np.dtype[np.generic]) -> None:
         self._kernel = tagger.prepared[0].kernel
         self._mask_value = tagger.mask_value
-        dim = self._kernel.shape[0]
+        # None when the kernel is multiplied with the embeddings themselves
+        self._features_below = None if tagger.starts_recurrent else tagger.features_below
+        dim = tagger.dim
         self._block = max(64, _BLOCK_BYTES // (4 * dim))
         self._buffer: Floats | None = None
         if dtype == np.float16:
@@ -291,16 +348,20 @@ class Projector:
         self._gates: Floats = np.empty((0, self._kernel.shape[1]), dtype=np.float32)
 
     def project(self, rows: Embeddings) -> Floats:
-        """rows (n, D) @ kernel: (n, 8 units) float32, valid until the next call."""
+        """rows (n, D) @ kernel: (n, directions * 4 units) float32, valid until the next call."""
         if len(rows) > len(self._gates):
             self._gates = np.empty((len(rows), self._kernel.shape[1]), dtype=np.float32)
         projected = self._gates[: len(rows)]
-        if self._buffer is None:
+        if self._buffer is None and self._features_below is None:
             np.matmul(rows, self._kernel, out=projected)
             return projected
         for begin in range(0, len(rows), self._block):
             block = rows[begin : begin + self._block]
-            wide = widen(cast("np.ndarray", block), self._buffer[: len(block)])
+            wide = cast("Floats", block)
+            if self._buffer is not None:
+                wide = widen(cast("np.ndarray", block), self._buffer[: len(block)])
+            if self._features_below is not None:
+                wide = self._features_below(wide).T
             np.matmul(wide, self._kernel, out=projected[begin : begin + self._block])
         return projected
 
@@ -312,6 +373,10 @@ class Projector:
         """
         if self._mask_value is None:
             return None
+        if self._features_below is not None:
+            starts = range(0, len(rows), self._block)
+            blocks = [masks.masking_layer(rows[begin : begin + self._block], self._mask_value) for begin in starts]
+            return np.concatenate(blocks) if blocks else None
         column = self._kernel[:, 0].astype(np.float64)
         dim = len(column)
         known = self._mask_value * column.sum()
@@ -361,7 +426,7 @@ def load(path: Path | str) -> PackedTagger:
     if path.suffix == ".keras":
         return PackedTagger(read_keras_file(path), path)
     if path.suffix == ".npz":
-        return PackedTagger(_read_npz(path), path)
+        return PackedTagger(read_npz(path), path)
     raise ModelError(
         "is no model file that can be scored",
         file=path,
@@ -370,70 +435,12 @@ def load(path: Path | str) -> PackedTagger:
     )
 
 
-def _read_npz(path: Path) -> StackWeights:
-    try:
-        # numpy leaves a file it can't read open, so it is opened here
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            found = int(arrays["format"])
-            if found != _NPZ_FORMAT:
-                raise ModelError(
-                    "was written by another version", file=path, expected=str(_NPZ_FORMAT), received=str(found)
-                )
-            value = arrays["mask_value"]
-            head = str(arrays["head"])
-            if head not in ("sigmoid", "softmax"):
-                raise ValueError(f"head {head!r}")
-            return StackWeights(
-                mask_value=float(value[0]) if len(value) else None,
-                layers=tuple(
-                    LayerWeights(arrays[f"kernel_{i}"], arrays[f"recurrent_{i}"], arrays[f"bias_{i}"])
-                    for i in range(int(arrays["layers"]))
-                ),
-                dense=arrays["dense"],
-                dense_bias=arrays["dense_bias"],
-                head=cast("Literal['sigmoid', 'softmax']", head),
-            )
-    except OSError as error:
-        raise ModelError(f"can't be read ({error.strerror or error})", file=path) from error
-    except (ValueError, KeyError, TypeError, IndexError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise ModelError(
-            "holds no weights of Maskscope", file=path, received=f"{type(error).__name__}: {error}"
-        ) from error
-
-
-def _check(weights: StackWeights, file: Path | None) -> None:
-    """Raise ModelError unless all shapes fit."""
-    if not weights.layers:
-        raise ModelError("holds no recurrent layer", file=file)
-    wide: int | None = None
-    wanted: list[tuple[np.ndarray, tuple[int, ...]]] = []
-    for layer in weights.layers:
-        units = layer.recurrent.shape[1] if layer.recurrent.ndim == 3 else 0
-        dim = layer.kernel.shape[1] if wide is None and layer.kernel.ndim == 3 else wide
-        wanted += [
-            (layer.kernel, (2, dim or 0, 4 * units)),
-            (layer.recurrent, (2, units, 4 * units)),
-            (layer.bias, (2, 4 * units)),
-        ]
-        wide = 2 * units
-    outputs = len(weights.dense_bias) if weights.dense_bias.ndim == 1 else 0
-    wanted += [(weights.dense, (wide or 0, outputs)), (weights.dense_bias, (outputs,))]
-    for array, shape in wanted:
-        if array.shape != shape or array.dtype != np.float32 or 0 in shape or not np.isfinite(array).all():
-            raise ModelError(
-                "holds weights that don't fit each other",
-                file=file,
-                expected=f"{shape} float32, finite",
-                received=f"{array.shape} {array.dtype}",
-            )
-
-
-def _groups(offsets: Offsets, units: int) -> list[tuple[int, int]]:
+def _groups(offsets: Offsets, widest: int) -> list[tuple[int, int]]:
     """Runs of whole sentences (begin, end), each of at most `_GROUP_TOKENS` tokens, or one sentence.
 
-    Wide layers get smaller groups, so that the gates of a group stay within some tens of megabytes.
+    Wide layers, of `widest` numbers a token, get smaller groups: a group's arrays stay within tens of megabytes.
     """
-    most = max(1, min(_GROUP_TOKENS, _GROUP_GATES // (8 * units)))
+    most = max(1, min(_GROUP_TOKENS, _GROUP_GATES // widest))
     groups = []
     begin, n_sentences = 0, len(offsets) - 1
     while begin < n_sentences:

@@ -1,4 +1,4 @@
-"""The recurrent half of a bidirectional LSTM, in lockstep over sentences of unlike length, without padding.
+"""The recurrent half of an LSTM, in one direction or both, in lockstep over sentences of unlike length, unpadded.
 
 The equations are Keras 3's `LSTMCell` (tanh, sigmoid; gates i, f, c, o)::
 
@@ -7,8 +7,8 @@ The equations are Keras 3's `LSTMCell` (tanh, sigmoid; gates i, f, c, o)::
     h = o tanh(c)
 
 rearranged so that one `tanh` serves all gates: sigmoid(z) = (1 + tanh(z / 2)) / 2. The halves are folded into
-the weights, which is exact (a power of two), and so `hidden` arrays hold 2 h; whoever reads them halves its own
-kernel. Gates stand in the order i, f, o, c: what is done to the three sigmoids is one call.
+the weights, which is exact (a power of two), and so `hidden` arrays hold 2 h; whoever reads them divides its own
+kernel by `PreparedLayer.times`. Gates stand in the order i, f, o, c: what is done to the three sigmoids is one call.
 
 Arrays are unit-major, slots last, so that each call runs over long contiguous rows. A slot is one step of one
 sentence. Slots are ordered by step, and within a step by sentence, longest first: at any step the sentences
@@ -18,6 +18,7 @@ that still run are the first ones, and the state simply gets narrower.
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,26 +26,40 @@ import numpy.typing as npt
 from maskscope.types import Floats, Mask
 
 Places = npt.NDArray[np.int64]
+Merge: TypeAlias = Literal["concat", "sum", "mul", "ave"]
+"""How a bidirectional layer puts the outputs of its directions together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerWeights:
-    """One bidirectional LSTM layer as Keras stores it; gates i, f, c, o; direction 0 forward, 1 backward.
+    """One LSTM layer as Keras stores it; gates i, f, c, o; direction 0 forward, 1 backward when there are two.
 
     Attributes:
-        kernel: (2, D, 4 units) float32.
-        recurrent: (2, units, 4 units) float32.
-        bias: (2, 4 units) float32.
+        kernel: (directions, D, 4 units) float32.
+        recurrent: (directions, units, 4 units) float32.
+        bias: (directions, 4 units) float32.
+        merge: of a bidirectional layer; says nothing when there is one direction.
     """
 
     kernel: Floats
     recurrent: Floats
     bias: Floats
+    merge: Merge = "concat"
+
+    @property
+    def directions(self) -> int:
+        """1 for a plain LSTM, 2 for a bidirectional one."""
+        return int(self.kernel.shape[0])
 
     @property
     def units(self) -> int:
         """LSTM units in each direction."""
         return int(self.recurrent.shape[1])
+
+    @property
+    def width(self) -> int:
+        """Numbers that the layer gives for each position."""
+        return 2 * self.units if self.directions == 2 and self.merge == "concat" else self.units
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,15 +68,32 @@ class PreparedLayer:
 
     Attributes:
         units: LSTM units in each direction.
-        kernel: (D, 8 units) float32: forward gates i, f, o, c, then backward ones; input = embeddings, or 2 h.
-        recurrent: (2, 4 units, units) float32, to be multiplied with 2 h.
-        bias: (8 units,) float32.
+        kernel: (D, directions * 4 units) float32: forward gates i, f, o, c, then backward ones.
+        recurrent: (directions, 4 units, units) float32, to be multiplied with 2 h.
+        bias: (directions * 4 units,) float32.
+        merge: how two directions are put together.
     """
 
     units: int
     kernel: Floats
     recurrent: Floats
     bias: Floats
+    merge: Merge
+
+    @property
+    def directions(self) -> int:
+        """1 for a plain LSTM, 2 for a bidirectional one."""
+        return len(self.recurrent)
+
+    @property
+    def joins(self) -> bool:
+        """Whether it gives the outputs of two directions end to end."""
+        return self.directions == 2 and self.merge == "concat"
+
+    @property
+    def times(self) -> int:
+        """`merged` features are this many times the layer's output."""
+        return 4 if self.directions == 2 and self.merge in ("mul", "ave") else 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,8 +127,8 @@ class Scratch:
         return self._arrays[name][:size].reshape(shape)
 
 
-def prepare(weights: LayerWeights, *, first: bool) -> PreparedLayer:
-    """Rearrange a layer's weights. `first`: its input is embeddings; else the `hidden` of the layer below."""
+def prepare(weights: LayerWeights, times: int = 1) -> PreparedLayer:
+    """Rearrange a layer's weights. The input it gets is `times` what the layer below gives, a power of two."""
     units = weights.units
     order = np.r_[0 : 2 * units, 3 * units : 4 * units, 2 * units : 3 * units]
     scale = np.ones(4 * units, dtype=np.float32)
@@ -106,9 +138,10 @@ def prepare(weights: LayerWeights, *, first: bool) -> PreparedLayer:
     bias = np.concatenate([b[order] * scale for b in weights.bias])
     return PreparedLayer(
         units,
-        np.ascontiguousarray(kernel if first else kernel * np.float32(0.5), dtype=np.float32),
+        np.ascontiguousarray(kernel * np.float32(1 / times), dtype=np.float32),
         np.ascontiguousarray(recurrent, dtype=np.float32),
         np.ascontiguousarray(bias, dtype=np.float32),
+        weights.merge,
     )
 
 
@@ -144,69 +177,86 @@ def inputs_of(projected: Floats, plan: Schedule, layer: PreparedLayer, scratch: 
     """Put the input's part of the gates, without the bias, in slot order.
 
     Args:
-        projected: (n, 8 units), input @ layer.kernel, tokens in rows, contiguous.
+        projected: (n, directions * 4 units), input @ layer.kernel, tokens in rows, contiguous.
         plan: the schedule.
         layer: for its size.
         scratch: holds the result.
 
     Returns:
-        (2, N, 4 units) float32.
+        (directions, N, 4 units) float32.
     """
     width = 4 * layer.units
-    inputs = scratch.array("inputs", 2, plan.tokens.shape[1], width)
+    n_directions = layer.directions
+    inputs = scratch.array("inputs", n_directions, plan.tokens.shape[1], width)
     # one row for each token and direction, so that taking rows copies no slice first
-    halves = projected.reshape(2 * len(projected), width)
-    for direction in (0, 1):
+    halves = projected.reshape(n_directions * len(projected), width)
+    for direction in range(n_directions):
+        rows = n_directions * plan.tokens[direction] + direction
         # "clip", since "raise" would go through a copy; the places are the schedule's own
-        np.take(halves, 2 * plan.tokens[direction] + direction, axis=0, out=inputs[direction], mode="clip")
+        np.take(halves, rows, axis=0, out=inputs[direction], mode="clip")
     return inputs
 
 
-def inputs_above(hidden: Floats, plan: Schedule, layer: PreparedLayer, scratch: Scratch) -> Floats:
-    """The input's part of the gates for a layer above another, without the bias: (2, N, 4 units) float32.
+def merged(hidden: Floats, mirror: Places | None, layer: PreparedLayer) -> Floats:
+    """What a layer gives upward, `layer.times` over: features (W, N), at the slots of the forward direction.
 
-    `hidden` (2, units below, N) is what `run` returned for the layer below.
+    Args:
+        hidden: (directions, units, N), what `run` or `run_masked` returned for the layer.
+        mirror: of the schedule; None when both directions stand in the same order.
+        layer: says how its directions are put together.
+    """
+    near: Floats = hidden[0]
+    if layer.directions == 1:
+        return near
+    far: Floats = hidden[1]
+    if mirror is not None:
+        far = np.empty(hidden.shape[1:], dtype=np.float32)
+        for row, out in zip(hidden[1], far, strict=True):
+            np.take(row, mirror, out=out, mode="clip")
+    if layer.merge == "concat":
+        return np.concatenate([near, far])
+    together: Floats = near * far if layer.merge == "mul" else near + far
+    return together
+
+
+def inputs_over(features: Floats, plan: Schedule, layer: PreparedLayer, scratch: Scratch) -> Floats:
+    """The input's part of the gates for a layer over `features` (W, N), which stand at forward slots, without the
+    bias: (directions, N, 4 units) float32.
     """
     width = 4 * layer.units
-    below, n_slots = hidden.shape[1:]
-    inputs = scratch.array("inputs", 2, n_slots, width)
-    # both directions' outputs for the token at each slot of one direction
-    both = scratch.array("both", 2 * below, n_slots)
-    for direction in (0, 1):
-        own = slice(direction * below, (direction + 1) * below)
-        far = slice((1 - direction) * below, (2 - direction) * below)
-        both[own] = hidden[direction]
-        for unit, row in enumerate(hidden[1 - direction], start=far.start):
-            np.take(row, plan.mirror, out=both[unit], mode="clip")
-        np.matmul(both.T, layer.kernel[:, direction * width : (direction + 1) * width], out=inputs[direction])
+    inputs = scratch.array("inputs", layer.directions, features.shape[1], width)
+    np.matmul(features.T, layer.kernel[:, :width], out=inputs[0])
+    if layer.directions == 2:
+        backward = features.T @ layer.kernel[:, width:]
+        np.take(backward, plan.mirror, axis=0, out=inputs[1], mode="clip")
     return inputs
 
 
 def run(inputs: Floats, plan: Schedule, layer: PreparedLayer, scratch: Scratch) -> Floats:
-    """Step through a schedule, both directions at once. Returns hidden = 2 h, (2, units, N), in slot order,
+    """Step through a schedule, both directions at once. Returns hidden = 2 h, (directions, units, N), in slot order,
     valid until `scratch` serves another run.
 
-    `inputs` (2, N, 4 units) is the input's part of the gates, without the bias.
+    `inputs` (directions, N, 4 units) is the input's part of the gates, without the bias.
     """
-    units = layer.units
+    units, n_directions = layer.units, layer.directions
     # below the units stands a row of ones, so that the bias comes with the recurrent product
-    state_1 = scratch.array("hidden", 2, units + 1, inputs.shape[1])
+    state_1 = scratch.array("hidden", n_directions, units + 1, inputs.shape[1])
     state_1[:, units] = 1.0
     hidden: Floats = state_1[:, :units]
     starts = plan.starts
     if len(starts) < 2:
         return hidden
     widest = starts[1]
-    bias = layer.bias.reshape(2, 4 * units, 1)
+    bias = layer.bias.reshape(n_directions, 4 * units, 1)
     recurrent: Floats = np.concatenate([layer.recurrent, bias], axis=2)
-    cell: Floats = np.zeros((2, units, widest), dtype=np.float32)
-    sums: Floats = np.empty(2 * 4 * units * widest, dtype=np.float32)
+    cell: Floats = np.zeros((n_directions, units, widest), dtype=np.float32)
+    sums: Floats = np.empty(n_directions * 4 * units * widest, dtype=np.float32)
     half = np.float32(0.5)
     one = np.float32(1.0)
     previous: Floats | None = None
     for begin, end in pairwise(starts):
         count = end - begin
-        z = sums[: 2 * 4 * units * count].reshape(2, 4 * units, count)
+        z = sums[: n_directions * 4 * units * count].reshape(n_directions, 4 * units, count)
         here = inputs[:, begin:end].transpose(0, 2, 1)
         if previous is None:
             np.add(here, bias, out=z)
@@ -233,23 +283,24 @@ def run_masked(gates: Floats, mask: Mask, layer: PreparedLayer) -> Floats:
     """Step one sequence through every position as Keras does, masked ones too, carrying the state over them.
 
     Args:
-        gates: (2, 4 units, T) float32, the input's part with the bias, positions in reading order in both.
+        gates: (directions, 4 units, T) float32, the input's part with the bias, positions in reading order in both.
         mask: (T,) bool, True = real token.
         layer: the weights.
 
     Returns:
-        hidden = 2 h, (2, units, T), positions in reading order; 0 at masked ones, as `Bidirectional` makes it.
+        hidden = 2 h, (directions, units, T), positions in reading order; at masked ones 0 as `Bidirectional` makes
+        it, and the last output again from a plain LSTM.
     """
-    units = layer.units
+    units, n_directions = layer.units, layer.directions
     n_positions = gates.shape[2]
     # step s stands at position s forward, and at the s-th from the end backward
-    steps = np.ascontiguousarray(np.stack([gates[0].T, gates[1, :, ::-1].T], axis=1))[..., None]
-    real = np.stack([mask, mask[::-1]], axis=1)[:, :, None, None]
-    hidden: Floats = np.zeros((n_positions, 2, units, 1), dtype=np.float32)
-    state: Floats = np.zeros((2, units, 1), dtype=np.float32)
-    output: Floats = np.zeros((2, units, 1), dtype=np.float32)
-    new: Floats = np.empty((2, units, 1), dtype=np.float32)
-    z: Floats = np.empty((2, 4 * units, 1), dtype=np.float32)
+    steps = np.ascontiguousarray(np.stack([gates[0].T, gates[-1, :, ::-1].T][:n_directions], axis=1))[..., None]
+    real = np.stack([mask, mask[::-1]][:n_directions], axis=1)[:, :, None, None]
+    hidden: Floats = np.zeros((n_positions, n_directions, units, 1), dtype=np.float32)
+    state: Floats = np.zeros((n_directions, units, 1), dtype=np.float32)
+    output: Floats = np.zeros((n_directions, units, 1), dtype=np.float32)
+    new: Floats = np.empty((n_directions, units, 1), dtype=np.float32)
+    z: Floats = np.empty((n_directions, 4 * units, 1), dtype=np.float32)
     i, f, o, g = (z[:, gate * units : (gate + 1) * units] for gate in range(4))
     sigmoids = z[:, : 3 * units]
     half = np.float32(0.5)
@@ -268,8 +319,12 @@ def run_masked(gates: Floats, mask: Mask, layer: PreparedLayer) -> Floats:
         np.tanh(new, out=new)
         np.multiply(new, o, out=new)
         np.copyto(output, new, where=here)
-        np.copyto(hidden[step], new, where=here)
-    ordered: Floats = np.empty((2, units, n_positions), dtype=np.float32)
+        if n_directions == 1:
+            hidden[step] = output
+        else:
+            np.copyto(hidden[step], new, where=here)
+    ordered: Floats = np.empty((n_directions, units, n_positions), dtype=np.float32)
     ordered[0] = hidden[:, 0, :, 0].T
-    ordered[1] = hidden[::-1, 1, :, 0].T
+    if n_directions == 2:
+        ordered[1] = hidden[::-1, 1, :, 0].T
     return ordered

@@ -72,22 +72,28 @@ class PaddingProbe:
         lowest = tagger.prepared[0]
         width = 4 * lowest.units
         own: Floats = np.asarray(embeddings, dtype=np.float32)
-        self._projected: Floats = np.zeros((self._n_tokens + MAX_PADDING, 2 * width), dtype=np.float32)
-        self._projected[: self._n_tokens] = _small_product(own, lowest.kernel)
+        self._projected: Floats = np.zeros((self._n_tokens + MAX_PADDING, lowest.directions * width), dtype=np.float32)
+        self._projected[: self._n_tokens] = _projected_few(tagger, own)
         padding = self._projected[self._n_tokens :]
         zero_is_real = bool(masks.masking_layer(np.zeros((1, 1), dtype=np.float32), tagger.mask_value)[0])
         padding_seen: Mask = np.full(MAX_PADDING, zero_is_real)
         if fill == "noise":
             spread = float(np.sqrt(np.mean(own * own, dtype=np.float64))) if own.size else 1.0
-            np.multiply(_projected_noise(tagger, seed), np.float32(spread), out=padding)
+            if tagger.starts_recurrent:
+                np.multiply(_projected_noise(tagger, seed), np.float32(spread), out=padding)
+            else:
+                noise = _noise(tagger.dim, seed) * np.float32(spread)
+                padding[:] = Projector(tagger, noise.dtype).project(noise)
             padding_seen[:] = True
         elif fill == "previous" and previous is not None and len(previous):
             rows: Floats = np.asarray(previous[:MAX_PADDING], dtype=np.float32)
             again = np.arange(MAX_PADDING) % len(rows)
-            padding[:] = _small_product(rows, lowest.kernel)[again]
+            padding[:] = _projected_few(tagger, rows)[again]
             padding_seen = masks.masking_layer(rows, tagger.mask_value)[again]
+        elif not tagger.starts_recurrent:
+            padding[:] = _projected_few(tagger, np.zeros((1, tagger.dim), dtype=np.float32))
         self._seen: Mask = np.concatenate([masks.masking_layer(own, tagger.mask_value), padding_seen])
-        gates = (self._projected + lowest.bias).T.reshape(2, width, len(self._projected))
+        gates = (self._projected + lowest.bias).T.reshape(lowest.directions, width, len(self._projected))
         self._gates: Floats = np.ascontiguousarray(gates)
         self._alone: dict[MaskFrom, Floats] = {}
 
@@ -194,9 +200,15 @@ class PaddingProbe:
         layers = self._tagger.prepared
         with np.errstate(over="ignore", invalid="ignore"):
             hidden = run_masked(self._gates[:, :, : len(mask)], mask, layers[0])
-            for layer in layers[1:]:
-                hidden = run_masked(_gates_over(hidden, layer), mask, layer)
+            for i, layer in enumerate(layers[1:]):
+                hidden = run_masked(_gates_over(self._tagger.features_above(i, hidden), layer), mask, layer)
             return self._tagger.read_out(hidden)
+
+
+def _projected_few(tagger: PackedTagger, rows: Floats) -> Floats:
+    """What `Projector.project` makes of the rows (n, D) of a sentence, on one thread."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _small_product(tagger.features_below(rows, _small_product).T, tagger.prepared[0].kernel)
 
 
 def _small_product(rows: Floats, kernel: Floats) -> Floats:
@@ -215,11 +227,15 @@ def _small_product(rows: Floats, kernel: Floats) -> Floats:
 @lru_cache(maxsize=4)
 def _projected_noise(tagger: PackedTagger, seed: int) -> Floats:
     """N(0, 1) rows (MAX_PADDING, D) times the lowest kernel: the same for every sentence but for a factor."""
-    noise = np.random.default_rng(seed).standard_normal((MAX_PADDING, tagger.dim), dtype=np.float32)
+    noise = _noise(tagger.dim, seed)
     return Projector(tagger, noise.dtype).project(noise)
 
 
-def _gates_over(hidden: Floats, layer: PreparedLayer) -> Floats:
-    gates = layer.kernel.T @ hidden.reshape(-1, hidden.shape[2])
+def _noise(dim: int, seed: int) -> Floats:
+    return np.random.default_rng(seed).standard_normal((MAX_PADDING, dim), dtype=np.float32)
+
+
+def _gates_over(features: Floats, layer: PreparedLayer) -> Floats:
+    gates = layer.kernel.T @ features
     gates += layer.bias[:, None]
-    return gates.reshape(2, 4 * layer.units, hidden.shape[2])
+    return gates.reshape(layer.directions, 4 * layer.units, features.shape[1])
