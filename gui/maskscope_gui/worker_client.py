@@ -1,18 +1,16 @@
 """The window's end of the worker process, in which TensorFlow lives: it may crash or be killed, the window goes on."""
 
-import os
-import re
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeAlias
 
-from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, Signal
+from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
-import maskscope
 from maskscope.errors import WorkerError
+from maskscope.worker import launch
+from maskscope.worker.limits import CANCEL_SECONDS, LOOK_SECONDS, Limits, Watchdog, limits_of
 from maskscope.worker.protocol import (
     Cancel,
     CancelledReply,
@@ -30,18 +28,15 @@ from maskscope_gui.tasks import fitting
 
 State: TypeAlias = Literal["off", "starting", "ready", "busy", "failed"]
 
-# -P: a file of the current folder, which may hold anyone's data, must not be imported as one of Python's modules.
-_COMMAND = (sys.executable, "-P", "-m", "maskscope.worker")
 _LINES_KEPT = 40
 _POLITE_MS = 2000
 _KILL_MS = 3000
-# TensorFlow logs so, whether or not anything is wrong.
-_CHATTER = re.compile(r"^(\d{4}-\d\d-\d\d |[IWEF]\d{4} |WARNING|\s)|^To enable the following instructions|^$")
 
 
 @dataclass(slots=True)
 class _Pending:
     request: Request
+    limits: Limits | None = None
     sent: bool = False
     cancelled: bool = False
 
@@ -51,6 +46,8 @@ class WorkerClient(QObject):
 
     Args:
         command: program and arguments to run instead of the worker (tests).
+        limits: of time and memory, by a job's name and arguments; beyond them the worker is killed and the job fails
+            with one sentence. A job with limits that does not stop when it is cancelled is killed, too.
 
     Signals:
         stateChanged: "off", "starting", "ready", "busy" or "failed".
@@ -75,9 +72,25 @@ class WorkerClient(QObject):
     cancelled = Signal(int)
     late = Signal(int, object)
 
-    def __init__(self, parent: QObject | None = None, command: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        parent: QObject | None = None,
+        command: Sequence[str] | None = None,
+        limits: Callable[[str, Mapping[str, Value]], Limits | None] = limits_of,
+    ) -> None:
         super().__init__(parent)
-        self._command = tuple(command) if command is not None else _COMMAND
+        self._command = tuple(command) if command is not None else launch.COMMAND
+        self._limits = limits
+        self._watchdog: Watchdog | None = None
+        self._watched = ""
+        self._stopped: tuple[str, str] | None = None
+        self._look = QTimer(self)
+        self._look.setInterval(round(1000 * LOOK_SECONDS))
+        self._look.timeout.connect(self._watch)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(round(1000 * CANCEL_SECONDS))
+        self._patience.timeout.connect(self._stop_cancelled)
         self._process: QProcess | None = None
         self._greeted = False
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
@@ -121,7 +134,7 @@ class WorkerClient(QObject):
         """
         self._last_id += 1
         request = Request(str(self._last_id), job, tuple(arguments.items()))
-        self._pending[request.id] = _Pending(request)
+        self._pending[request.id] = _Pending(request, self._limits(job, arguments))
         if self._process is None:
             self.start()
         else:
@@ -139,10 +152,12 @@ class WorkerClient(QObject):
             return
         pending.cancelled = True
         self._write(Cancel(pending.request.id).encode())
+        self._attend()
 
     def close(self) -> None:
         """End the worker and leave nothing: first politely, after two seconds with force. Says nothing any more."""
         self._pending.clear()
+        self._attend()
         process, self._process = self._process, None
         if process is not None:
             process.blockSignals(True)
@@ -171,7 +186,41 @@ class WorkerClient(QObject):
             if not pending.sent:
                 pending.sent = True
                 self._write(pending.request.encode())
+        self._attend()
         self._set_state("busy" if self._pending else "ready")
+
+    # Limits
+
+    def _attend(self) -> None:
+        """Watch the job that runs now, which is the oldest, when it has limits."""
+        head = next(iter(self._pending.values()), None)
+        watched = head if head is not None and head.sent and head.limits is not None else None
+        if watched is None or watched.limits is None:
+            self._watchdog, self._watched = None, ""
+            self._look.stop()
+            self._patience.stop()
+            return
+        if watched.request.id != self._watched:
+            self._watchdog, self._watched = Watchdog(self.process_id, watched.limits), watched.request.id
+            self._look.start()
+            self._patience.stop()
+        if watched.cancelled and not self._patience.isActive():
+            self._patience.start()
+
+    def _watch(self) -> None:
+        words = self._watchdog.look() if self._watchdog is not None else ""
+        if words:
+            self._stop(words)
+
+    def _stop_cancelled(self) -> None:
+        self._stop("The job did not stop when it was cancelled, so its process was stopped.")
+
+    def _stop(self, words: str) -> None:
+        self._look.stop()
+        self._patience.stop()
+        self._stopped = (self._watched, words)
+        if self._process is not None:
+            self._process.kill()
 
     # What the worker says
 
@@ -207,6 +256,8 @@ class WorkerClient(QObject):
             # Of a job that is done with; nobody waits for it.
             return
         number = int(event.id)
+        if self._watchdog is not None and event.id == self._watched:
+            self._watchdog.heard()
         if isinstance(event, Progress):
             if not pending.cancelled:
                 self.progressed.emit(number, *fitting(event.done, event.total), event.text)
@@ -216,6 +267,7 @@ class WorkerClient(QObject):
                 self.figured.emit(number, event.name, event.step, value)
         else:
             del self._pending[event.id]
+            self._attend()
             self._set_state("busy" if self._pending else "ready")
             self._tell_end(number, event, pending.cancelled)
 
@@ -253,11 +305,13 @@ class WorkerClient(QObject):
         if self.trouble:
             self._gone(self.trouble)
             return
+        if self._stopped is not None:
+            self._gone(self._stopped[1])
+            return
         how = "crashed or was killed" if status == QProcess.ExitStatus.CrashExit else f"ended with code {code}"
-        words = next((line for line in reversed(self._lines) if not _CHATTER.match(line)), "")
-        last = f" Its last words: {words}" if words else ""
         self._gone(
-            f"The worker process {how}; nothing in the project was changed, and the next job starts it anew.{last}"
+            f"The worker process {how}; nothing in the project was changed, and the next job starts it anew."
+            f"{launch.last_words(self._lines)}"
         )
 
     def _gone(self, why: str) -> None:
@@ -270,10 +324,15 @@ class WorkerClient(QObject):
         self._greeted = False
         # A worker that could not even start would not start for the others either.
         lost = list(self._pending.values())[: 1 if greeted else None]
+        if self._stopped is not None and self._stopped[0] not in self._pending:
+            # The job that was to be stopped had ended by then, and no other is to blame.
+            lost = []
+        self._stopped = None
         for pending in lost:
             del self._pending[pending.request.id]
         for pending in self._pending.values():
             pending.sent = False
+        self._attend()
         self.trouble = why
         self._set_state("failed")
         for pending in lost:
@@ -290,17 +349,7 @@ class WorkerClient(QObject):
 
 
 def _environment() -> QProcessEnvironment:
-    environment = QProcessEnvironment.systemEnvironment()
-    environment.insert("PYTHONUNBUFFERED", "1")
-    environment.insert("PYTHONIOENCODING", "utf-8")
-    # Said unless the person says otherwise: its notes on the processor are no news to anyone.
-    if not environment.contains("TF_CPP_MIN_LOG_LEVEL"):
-        environment.insert("TF_CPP_MIN_LOG_LEVEL", "2")
-    # An empty entry would stand for the current folder.
-    paths = [path for path in environment.value("PYTHONPATH", "").split(os.pathsep) if path]
-    root = Path(maskscope.__file__).resolve().parents[1]
-    if root.name not in ("site-packages", "dist-packages"):
-        # Run from a work tree: the worker must find the very package that this process runs.
-        paths.insert(0, str(root))
-    environment.insert("PYTHONPATH", os.pathsep.join(paths))
+    environment = QProcessEnvironment()
+    for name, value in launch.environment().items():
+        environment.insert(name, value)
     return environment

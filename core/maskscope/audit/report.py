@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Literal, TypeAlias
 
 Verdict: TypeAlias = Literal["passed", "failed", "could not tell"]
@@ -69,3 +69,16 @@ class AuditReport:
             "findings": findings,
         }
         return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "AuditReport":
+        """The report that `to_json` wrote. Raises ValueError, KeyError or TypeError for any other text."""
+        record = json.loads(text)
+        names = {field.name for field in fields(Finding)}
+        findings = ({name: value for name, value in found.items() if name in names} for found in record["findings"])
+        return cls(
+            str(record["model"]),
+            int(record["sentences"]),
+            tuple(int(sentence) for sentence in record["sampled"]),
+            tuple(Finding(**found) for found in findings),
+        )

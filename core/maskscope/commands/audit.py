@@ -4,19 +4,15 @@ import argparse
 import html
 import json
 import uuid
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskscope.commands.models import choose_model, is_file, start_tensorflow
 from maskscope.commands.terminal import TerminalJob, say, say_json, table
-from maskscope.errors import MaskscopeError, ReadError
+from maskscope.errors import MaskscopeError
 from maskscope.files import replace_durably
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from maskscope.audit import AuditReport, Finding
 
 
@@ -42,49 +38,40 @@ def _of_project(values: argparse.Namespace) -> "AuditReport":
     from maskscope.project import Project
 
     with Project.open(values.project, read_only=True) as project:
-        keras_file = choose_model(project, values.model).keras_file
+        chosen = choose_model(project, values.model)
+        if chosen.record is None or chosen.record.run.source:
+            return _in_worker({"project": str(project.path), "model": str(chosen.keras_file)})
         from maskscope.audit import audit_project
 
         with TerminalJob() as job:
             job.progress(0, 0, "starting TensorFlow")
             start_tensorflow()
-            return audit_project(project, keras_file, job)
+            return audit_project(project, chosen.keras_file, job)
 
 
 def _of_arrays(values: argparse.Namespace) -> "AuditReport":
     if values.model is None or not is_file(values.model):
         raise MaskscopeError("--data goes with a model's file; give --model FILE.keras")
-    x, lengths = _arrays(values.data, values.lengths)
-    from maskscope.audit import audit_arrays
+    from maskscope.audit.files import read_padded
 
+    # what is wrong with the arrays is told before TensorFlow is started
+    read_padded(values.data, values.lengths)
+    given = {"data": str(values.data.absolute()), "model": values.model}
+    if values.lengths is not None:
+        given["lengths"] = str(values.lengths.absolute())
+    return _in_worker(given)
+
+
+def _in_worker(given: dict[str, str]) -> "AuditReport":
+    """Audit a file that may be anyone's, in a worker with limits."""
+    from maskscope.audit import AuditReport
+    from maskscope.tagger.safety import inspect_keras_file
+    from maskscope.worker.client import run_job
+
+    inspect_keras_file(Path(given["model"]))
     with TerminalJob() as job:
-        job.progress(0, 0, "starting TensorFlow")
-        start_tensorflow()
-        return audit_arrays(x, lengths, Path(values.model), job)
-
-
-def _arrays(file: Path, lengths_file: Path | None) -> "tuple[npt.NDArray[np.generic], npt.NDArray[np.integer] | None]":
-    lengths = None if lengths_file is None else _load(lengths_file)["X"]
-    arrays = _load(file)
-    if "X" not in arrays:
-        raise ReadError("holds no array called X", file=file, received=", ".join(arrays) or "nothing")
-    return arrays["X"], arrays.get("lengths") if lengths is None else lengths
-
-
-def _load(file: Path) -> "dict[str, np.ndarray]":
-    """The arrays of a .npz by name; a .npy counts as one called X."""
-    import numpy as np
-
-    try:
-        loaded = np.load(file, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"X": loaded}
-        with loaded:
-            return {name: loaded[name] for name in ("X", "lengths") if name in loaded}
-    except OSError as error:
-        raise ReadError(f"can't be read: {error.strerror or error}", file=file) from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ReadError("is no numpy file that can be read", file=file, received=str(error)) from error
+        report = run_job("audit", given, job)["report"]
+    return AuditReport.from_json(str(report))
 
 
 def _say(report: "AuditReport") -> None:

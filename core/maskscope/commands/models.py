@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from maskscope.project import ModelRecord, Project
+    from maskscope.runs import Engine
     from maskscope.types import Embeddings, Floats, Mask, TagScheme
+
+_ASKED_FOR = "--engine keras asks for it"
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class ChosenModel:
 
     Attributes:
         name: the id, or the path as it was given.
-        file: weights.npz of a project's model, else the .keras file.
+        file: weights.npz of a project's model (there only when the packed engine runs it), else the .keras file.
         record: of a project's model, None for a file.
     """
 
@@ -95,7 +98,8 @@ def score(values: argparse.Namespace) -> int:
             say_json(
                 {
                     "model": chosen.name,
-                    "engine": values.engine,
+                    "engine": scored.engine,
+                    "engine_reason": scored.engine_reason,
                     "sentences": project.n_sentences,
                     "tokens": project.n_tokens,
                     "classes": list(scored.scheme.output_names),
@@ -111,6 +115,7 @@ def score(values: argparse.Namespace) -> int:
             f"model {chosen.name}: {project.n_tokens:,} tokens in {seconds:.2f} s"
             f"{'; kept with the project' if stored else ''}"
         )
+        say(scored.engine_words)
         if masked:
             say(f"collisions: the model takes {masked:,} real tokens for padding; their numbers are no prediction")
         if values.out is not None:
@@ -126,46 +131,69 @@ class Scored:
         probs_nc: (n_tokens, C) float32.
         mask: (n_tokens,) bool, what the model's Masking layer makes of real tokens; False = collision.
         scheme: what the C columns stand for.
+        engine: what computed them.
+        engine_reason: one sentence: why "keras"; "" for "packed".
     """
 
     probs_nc: "Floats"
     mask: "Mask"
     scheme: "TagScheme"
+    engine: "Engine"
+    engine_reason: str
+
+    @property
+    def engine_words(self) -> str:
+        """Which engine, and why, for a person."""
+        if self.engine == "packed":
+            return "engine: packed, which knows this stack"
+        why = self.engine_reason if self.engine_reason == _ASKED_FOR else f"it {self.engine_reason}"
+        return f"engine: Keras, in a process of its own: {why}"
 
 
-def run_model(project: "Project", chosen: ChosenModel, engine: str, job: TerminalJob) -> Scored:
-    """A model's probabilities for the project, computed now."""
-    from maskscope.tagger import packed
+def run_model(project: "Project", chosen: ChosenModel, wanted: "Engine | None", job: TerminalJob) -> Scored:
+    """A model's probabilities for the project, computed now.
 
-    tagger = packed.load(chosen.file)
-    scheme = _scheme_for(project.scheme, tagger.n_outputs, chosen) if chosen.record is None else chosen.record.scheme
-    if engine == "keras":
-        job.progress(0, 0, "starting TensorFlow")
-        start_tensorflow()
-        from maskscope.tagger import keras_model
+    By the engine that is `wanted`; None: by the packed one where it knows the stack, else by Keras.
+    """
+    from maskscope.tagger.foreign import EngineChoice, check_outputs, choose_engine, fit_columns
 
-        probs_nc = keras_model.score_keras(
-            keras_model.load(chosen.keras_file), project.embeddings, project.offsets, job
-        )
+    if chosen.record is None:
+        choice = choose_engine(chosen.file)
+    elif chosen.record.run.engine == "keras":
+        choice = EngineChoice("keras", chosen.record.run.engine_reason)
     else:
-        probs_nc = tagger.score(project.embeddings, project.offsets, "model", job)
-    return Scored(probs_nc, _mask(project.embeddings, tagger.mask_value), scheme)
+        from maskscope.tagger import packed
+
+        choice = EngineChoice("packed", tagger=packed.load(chosen.file))
+    if wanted == "packed" and choice.engine == "keras":
+        raise ModelError(
+            f"the packed engine does not know this stack, leave --engine out to run it in Keras: {choice.reason}",
+            file=chosen.file if chosen.record is None else chosen.name,
+        )
+    scheme = project.scheme if chosen.record is None else chosen.record.scheme
+    if choice.tagger is None or wanted == "keras":
+        probs_nc, mask_value = _score_in_keras(project, chosen.keras_file, job)
+        reason = choice.reason or _ASKED_FOR
+        return Scored(probs_nc, _mask(project.embeddings, mask_value), scheme, "keras", reason)
+    check_outputs(choice.tagger.n_outputs, scheme, chosen.file)
+    probs_nc = fit_columns(choice.tagger.score(project.embeddings, project.offsets, "model", job), scheme)
+    return Scored(probs_nc, _mask(project.embeddings, choice.tagger.mask_value), scheme, "packed", "")
 
 
-def _scheme_for(scheme: "TagScheme", n_outputs: int, chosen: ChosenModel) -> "TagScheme":
-    from maskscope.types import TagScheme
+def _score_in_keras(project: "Project", keras_file: Path, job: TerminalJob) -> "tuple[Floats, float | None]":
+    """Probabilities and the mask value, from a worker with limits: the file may be anyone's."""
+    import tempfile
 
-    if n_outputs == scheme.n_outputs:
-        return scheme
-    if n_outputs == len(scheme.classes):
-        # A softmax over the two classes of a binary project.
-        return TagScheme("multiclass", scheme.classes, scheme.outside)
-    raise ModelError(
-        "the model's head does not fit the project's labels",
-        file=chosen.file,
-        expected=f"{scheme.n_outputs} outputs for {', '.join(scheme.classes)}",
-        received=f"{n_outputs} outputs",
-    )
+    import numpy as np
+
+    from maskscope.worker.client import run_job
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "scores.npy"
+        given = {"project": str(project.path), "model": str(keras_file), "out": str(out), "engine": "keras"}
+        told = run_job("score", given, job)
+        value = told.get("mask_value")
+        return np.load(out, allow_pickle=False), None if value is None else float(value)
 
 
 def _mask(embeddings: "Embeddings", mask_value: float | None) -> "Mask":

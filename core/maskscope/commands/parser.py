@@ -225,8 +225,8 @@ def _add_models(commands: "Commands[_Parser]") -> None:
     parser.add_argument(
         "--engine",
         choices=("packed", "keras"),
-        default="packed",
-        help="packed (the default) needs no padding and no TensorFlow; keras runs the model itself",
+        help="packed needs no padding and no TensorFlow; keras runs the model itself, in a process of its own"
+        " (default: packed for the stacks it knows)",
     )
     parser.add_argument(
         "--out", metavar="FILE.npz", type=_path, help="probabilities, offsets, mask and classes as numpy arrays"

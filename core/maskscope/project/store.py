@@ -518,7 +518,7 @@ class Project:
 
     def adopt_model(self, folder: Path) -> ModelRecord:
         """Make a finished folder (model.keras, run.json, weights.npz unless the model runs in Keras, and scores.npy
-        if any) the newest model.
+        and padding.npy if any) the newest model.
 
         The folder is moved into the project; on failure it is where it was. Scores that don't fit, or can't be
         kept, are left out: they can be computed again. Raises ModelError when a file is missing, ReadOnlyError, or
@@ -564,9 +564,17 @@ class Project:
         with suppress(MaskscopeError, OSError, ValueError, EOFError):
             if scores.is_file():
                 self.write_scores(model_id, np.load(scores, allow_pickle=False))
-        with suppress(OSError):
-            scores.unlink(missing_ok=True)
+            self._keep_padding(record, goal / "padding.npy")
+        for file in (scores, goal / "padding.npy"):
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
         return record
+
+    def _keep_padding(self, record: ModelRecord, file: Path) -> None:
+        if file.is_file():
+            padding = np.load(file, allow_pickle=False)
+            if padding.shape == (self.n_sentences, record.scheme.n_outputs):
+                _write_array(self.path / "scores" / f"{record.id}.padding.npy", padding.astype(np.float32, copy=False))
 
     def write_scores(self, model_id: str, probs_nc: Floats) -> None:
         """Keep a model's probabilities (n_tokens, C) float32 and, for sorting, each sentence's largest doubt."""
@@ -607,6 +615,15 @@ class Project:
     def doubts(self, model_id: str) -> Floats | None:
         """Each sentence's largest doubt (n_sentences,) under a model; None as for `scores`."""
         return self._score_array(f"{model_id}.doubt.npy", model_id, (self.n_sentences,))
+
+    def padding_scores(self, model_id: str) -> Floats | None:
+        """What a model that runs in Keras prints at the first padded position behind each sentence.
+
+        (n_sentences, C) float32, NaN for an empty sentence, memory-mapped; None as for `scores`, and for a model
+        that the packed engine runs.
+        """
+        model = self.model(model_id)
+        return self._score_array(f"{model_id}.padding.npy", model_id, (self.n_sentences, model.scheme.n_outputs))
 
     def _score_array(self, name: str, model_id: str, shape: tuple[int, ...]) -> Floats | None:
         row = self._db.execute("SELECT fingerprint FROM score WHERE model = ?", (model_id,)).fetchone()

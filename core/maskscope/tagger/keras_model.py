@@ -4,7 +4,6 @@ and the command line do, and only when they need it.
 
 import os
 import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -23,6 +22,7 @@ from maskscope.jobs import Job, NullJob
 from maskscope.tagger.backprop import Parameters
 from maskscope.tagger.keras_file import KNOWN
 from maskscope.tagger.recurrence import LayerWeights
+from maskscope.tagger.safety import inspect_keras_file
 from maskscope.tagger.spec import TaggerSpec
 from maskscope.tagger.stack import StackWeights
 from maskscope.types import Embeddings, Floats, Offsets
@@ -87,7 +87,10 @@ def batches_of_like_length(
 
 
 def score_keras(model: KerasModel, embeddings: Embeddings, offsets: Offsets, job: Job | None = None) -> Floats:
-    """Probabilities (n, C) float32 by Keras itself, in batches of like length, padded right with the mask value.
+    """Probabilities (n, C) float32 by Keras itself, in batches of sentences of equal length: without any padding.
+
+    So what is told of a sentence is the model on that sentence alone. Batches of like length would do for a model
+    that ignores padding, but any other, with a Masking layer or without, prints other numbers beside it.
 
     Args:
         model: of the known stack, or any model from (B, T, D) to (B, T, C).
@@ -99,6 +102,25 @@ def score_keras(model: KerasModel, embeddings: Embeddings, offsets: Offsets, job
         ModelError: the model does not fit the embeddings.
         Cancelled: the job was cancelled.
     """
+    return _score(model, embeddings, offsets, None, job)
+
+
+def score_with_padding(
+    model: KerasModel, embeddings: Embeddings, offsets: Offsets, job: Job | None = None
+) -> tuple[Floats, Floats]:
+    """As `score_keras`, and beside it (n_sentences, C) float32: what the model prints right behind each sentence.
+
+    That is its output at the first of the padded positions of a second run, with one position of the mask value (0
+    for a model without one) behind each sentence; NaN for an empty sentence.
+    """
+    shape = (len(offsets) - 1, int(model.output_shape[-1]))
+    padding_sc: Floats = np.full(shape, np.nan, dtype=np.float32)
+    return _score(model, embeddings, offsets, padding_sc, job), padding_sc
+
+
+def _score(
+    model: KerasModel, embeddings: Embeddings, offsets: Offsets, padding_sc: Floats | None, job: Job | None
+) -> Floats:
     job = NullJob() if job is None else job
     shape = model.input_shape
     if not isinstance(shape, tuple) or len(shape) != 3 or shape[2] not in (None, embeddings.shape[1]):
@@ -114,20 +136,37 @@ def score_keras(model: KerasModel, embeddings: Embeddings, offsets: Offsets, job
     fill = mask_value(model) or 0.0
     done = 0
     job.progress(0, len(probs_nc), "tokens")
-    for ids in batches_of_like_length(lengths, np.flatnonzero(lengths), _SCORE_TOKENS, None):
+    for ids in _batches_of_equal_length(lengths):
+        length = int(lengths[ids[0]])
         x_btd = _padded(embeddings, offsets, ids, fill)
-        printed = forward(x_btd)
-        if printed.shape != (*x_btd.shape[:2], n_outputs):
-            raise ModelError(
-                "the model does not give one prediction a position",
-                expected=str((*x_btd.shape[:2], n_outputs)),
-                received=str(printed.shape),
-            )
-        for row, i in zip(printed, ids, strict=True):
-            probs_nc[offsets[i] : offsets[i + 1]] = row[: lengths[i]]
-        done += int(lengths[ids].sum())
+        probs_nc[offsets[ids][:, None] + np.arange(length)] = _printed(forward, x_btd, n_outputs)
+        if padding_sc is not None:
+            behind = np.pad(x_btd, ((0, 0), (0, 1), (0, 0)), constant_values=fill)
+            padding_sc[ids] = _printed(forward, behind, n_outputs)[:, length]
+        done += len(ids) * length
         job.progress(done, len(probs_nc), "tokens")
     return probs_nc
+
+
+def _batches_of_equal_length(lengths: Places) -> list[Places]:
+    ids = np.flatnonzero(lengths)
+    ordered = ids[np.argsort(lengths[ids], kind="stable")]
+    batches: list[Places] = []
+    for same in np.split(ordered, np.flatnonzero(np.diff(lengths[ordered])) + 1):
+        if len(same):
+            at_once = max(1, _SCORE_TOKENS // int(lengths[same[0]]))
+            batches += [same[begin : begin + at_once] for begin in range(0, len(same), at_once)]
+    return batches
+
+
+def _printed(forward: Callable[[Floats], Floats], x_btd: Floats, n_outputs: int) -> Floats:
+    printed = forward(x_btd)
+    expected = (*x_btd.shape[:2], n_outputs)
+    if printed.shape != expected:
+        raise ModelError(
+            "the model does not give one prediction a position", expected=str(expected), received=str(printed.shape)
+        )
+    return printed
 
 
 def mask_value(model: KerasModel) -> float | None:
@@ -166,19 +205,11 @@ def save(model: KerasModel, path: Path) -> None:
 
 
 def load(path: Path) -> KerasModel:
-    """A model from a `.keras` file, in safe mode: nothing the file brings with it is run.
+    """A model from a `.keras` file, after `safety.inspect_keras_file` and in safe mode: no code of the file is run.
 
-    Raises ModelError for any other kind of file, and for one that Keras refuses.
+    Raises ModelError for any other kind of file, for one that the inspection refuses, and for one that Keras refuses.
     """
-    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        found = "nothing" if not path.exists() else f"a {'folder' if path.is_dir() else 'file'} {path.name!r}"
-        raise ModelError(
-            "is no .keras file; other kinds can run code when they are loaded, so load it in Keras where you trust "
-            "it and write it anew with model.save('NAME.keras')",
-            file=path,
-            expected="a .keras file",
-            received=found,
-        )
+    inspect_keras_file(path)
     try:
         with warnings.catch_warnings():
             # the optimizer's state is of no use here, and Keras warns when it does not fit

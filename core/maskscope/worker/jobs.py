@@ -39,7 +39,10 @@ def recover(arguments: dict[str, Value], job: Job) -> Values:
 
 
 def score(arguments: dict[str, Value], job: Job) -> Values:
-    """ "project", "model" (a `.keras` file), "out" (an `.npy` to write), "engine" "keras" (or "packed") -> "out"."""
+    """ "project", "model" (a `.keras` file), "out" (an `.npy` to write), "engine" "keras" (or "packed").
+
+    -> "out", and "mask_value" of the model's Masking layer.
+    """
     out = Path(_text(arguments, "out"))
     model = Path(_text(arguments, "model"))
     engine = arguments.get("engine", "keras")
@@ -47,12 +50,17 @@ def score(arguments: dict[str, Value], job: Job) -> Values:
         if engine == "packed":
             from maskscope.tagger import packed
 
-            probs_nc = packed.load(model).score(project.embeddings, project.offsets, "model", job)
+            tagger = packed.load(model)
+            probs_nc, mask_value = tagger.score(project.embeddings, project.offsets, "model", job), tagger.mask_value
         elif engine == "keras":
             from maskscope.tagger import keras_model
+            from maskscope.tagger.foreign import check_shapes, fit_columns
 
+            job.progress(0, 0, "loading the model")
             loaded = keras_model.load(model)
+            check_shapes(loaded, project.dim, project.scheme, model)
             probs_nc = keras_model.score_keras(loaded, project.embeddings, project.offsets, job)
+            probs_nc, mask_value = fit_columns(probs_nc, project.scheme), keras_model.mask_value(loaded)
         else:
             raise WorkerError("there is no such engine", expected="keras or packed", received=repr(engine))
     beside = out.with_name(f".{out.name}.partial.npy")
@@ -61,16 +69,33 @@ def score(arguments: dict[str, Value], job: Job) -> Values:
         beside.replace(out)
     finally:
         beside.unlink(missing_ok=True)
-    return (("out", str(out)),)
+    return (("out", str(out)), ("mask_value", mask_value))
+
+
+def open_model(arguments: dict[str, Value], job: Job) -> Values:
+    """ "project", "model" (anyone's file), "folder" (to be made) -> "folder", for `Project.adopt_model`."""
+    from maskscope.tagger.foreign import open_model as opened
+
+    with Project.open(_text(arguments, "project"), read_only=True) as project:
+        folder = opened(project, Path(_text(arguments, "model")), Path(_text(arguments, "folder")), job)
+    return (("folder", str(folder)),)
 
 
 def audit(arguments: dict[str, Value], job: Job) -> Values:
-    """ "project", "model" (a `.keras` file) -> "report", the JSON text of an `AuditReport`."""
-    from maskscope.audit import audit_project
+    """ "model" (a `.keras` file), and "project" or "data" (a padded array) with "lengths" or without.
 
+    -> "report", the JSON text of an `AuditReport`.
+    """
+    from maskscope.audit import audit_arrays, audit_project
+
+    model = Path(_text(arguments, "model"))
+    if "data" in arguments:
+        from maskscope.audit.files import read_padded
+
+        lengths = Path(_text(arguments, "lengths")) if "lengths" in arguments else None
+        return (("report", audit_arrays(*read_padded(Path(_text(arguments, "data")), lengths), model, job).to_json()),)
     with Project.open(_text(arguments, "project"), read_only=True) as project:
-        report = audit_project(project, Path(_text(arguments, "model")), job)
-    return (("report", report.to_json()),)
+        return (("report", audit_project(project, model, job).to_json()),)
 
 
 def ping(arguments: dict[str, Value], job: Job) -> Values:
@@ -78,7 +103,14 @@ def ping(arguments: dict[str, Value], job: Job) -> Values:
     return ()
 
 
-JOBS: dict[str, JobFunction] = {"train": train, "recover": recover, "score": score, "audit": audit, "ping": ping}
+JOBS: dict[str, JobFunction] = {
+    "train": train,
+    "recover": recover,
+    "score": score,
+    "audit": audit,
+    "open_model": open_model,
+    "ping": ping,
+}
 
 
 def _text(arguments: dict[str, Value], name: str) -> str:
