@@ -33,6 +33,14 @@ class Action:
 ACTIONS: tuple[Action, ...] = (
     Action("import", "Import…", ("Ctrl+I",), "File", 0, "Read sentences and embeddings into a new project."),
     Action("open", "Open project…", ("Ctrl+O",), "File", 0, "Open a project folder."),
+    Action(
+        "open_model",
+        "Open model…",
+        ("Ctrl+Shift+O",),
+        "File",
+        0,
+        "Tag this project with a model made elsewhere, from its .keras file.",
+    ),
     Action("open_demo", "Open the demo", (), "File", 0, "Sentences of ours with a trained tagger, to try things on."),
     Action("export", "Export…", ("Ctrl+E",), "File", 1, "Write tokens and labels to a file."),
     Action("project_info", "About this project", (), "File", 1, "What was imported, and what the import had to say."),

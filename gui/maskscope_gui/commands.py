@@ -168,9 +168,15 @@ class Commands(QObject):
             self.open(Path(folder))
 
     def take_dropped(self, paths: list[Path]) -> None:
-        """Open a dropped project; import anything else, a text together with its embeddings."""
+        """Open a dropped project or model; import anything else, a text together with its embeddings."""
         path = paths[0]
-        if (path / "project.sqlite").is_file():
+        models = [each for each in paths if each.suffix == ".keras"]
+        if models and self.session.project is None:
+            self.session.said.emit(f"Not opened: {models[0].name} opens onto a project; open one first.", "error")
+        elif models:
+            self.dropped = models[:1]
+            self.window.actions_by_id["open_model"].trigger()
+        elif (path / "project.sqlite").is_file():
             self.open(path)
         elif path.name == "project.sqlite":
             self.open(path.parent)

@@ -1,14 +1,16 @@
 """The dialogs and the worker of one window. Each dialog is imported when it is first asked for."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer
-from PySide6.QtWidgets import QDialog
+from PySide6.QtWidgets import QDialog, QFileDialog
 
 from maskscope_gui.actions import printed_key
 from maskscope_gui.commands import Commands
 from maskscope_gui.main_window import MainWindow
+from maskscope_gui.opening import ModelOpening
 from maskscope_gui.worker_client import WorkerClient
 
 if TYPE_CHECKING:
@@ -35,8 +37,13 @@ class Desk(QObject):
         self.client = client or WorkerClient(self)
         self._train: TrainDialog | None = None
         self._audit: AuditDialog | None = None
+        self.opening = ModelOpening(self.session, self.client, self)
+        self.opening.progressed.connect(window.status_line.set_work)
+        window.actions_by_id["dismiss"].triggered.connect(lambda _=False: self.opening.cancel())
+        commands.scoring.use_worker(self.client)
         does: dict[str, Callable[[], object]] = {
             "import": self.import_source,
+            "open_model": self.open_model,
             "export": self.export,
             "train": self.train,
             "audit": self.audit,
@@ -67,6 +74,7 @@ class Desk(QObject):
     def close(self) -> None:
         """End the worker."""
         self.client.close()
+        self.opening.close()
 
     def import_source(self) -> None:
         """Ask what to import, import it, and open what came of it."""
@@ -79,6 +87,20 @@ class Desk(QObject):
         if self._ask(dialog) and dialog.result_path is not None:
             self.commands.open(dialog.result_path)
         dialog.deleteLater()
+
+    def open_model(self) -> None:
+        """Open a model that was dropped, or ask for its file."""
+        dropped, self.commands.dropped = self.commands.dropped, []
+        if dropped:
+            self.opening.open(dropped[0])
+            return
+        settings = self.window.settings
+        start = settings.text("models") or str(Path.home())
+        kinds = "Keras models (*.keras);;All files (*)"
+        chosen, _ = QFileDialog.getOpenFileName(self.window, "Open a model", start, kinds)
+        if chosen:
+            settings.remember_text("models", str(Path(chosen).parent))
+            self.opening.open(Path(chosen))
 
     def export(self) -> None:
         """Ask what to export, and where to."""

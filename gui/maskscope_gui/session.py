@@ -199,7 +199,8 @@ class Session(QObject):
                     f"{model.name} ({model.id}) has other labels than this project; train a new one.", "error"
                 )
                 return
-            self.tagger = packed.load(model.weights_file)
+            # A model that Keras runs, in the worker, has no tagger here: its stored scores are what is shown.
+            self.tagger = packed.load(model.weights_file) if model.run.engine == "packed" else None
             self.model = model
             self.scores = self.project.scores(model.id)
             if self.scores is not None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from maskscope.tagger.keras_model import KerasModel
 
 _NAME_LENGTH = 40
+_REASON_LENGTH = 300
 _PROBES = ((1, 3), (2, 5))
 _COPY_BYTES = 1 << 20
 _ROUNDING = 1e-3
@@ -53,8 +54,9 @@ def choose_engine(keras_file: Path) -> EngineChoice:
     try:
         return EngineChoice("packed", tagger=PackedTagger(read_keras_file(keras_file), keras_file))
     except ModelError as error:
-        # the file's name stands beside it wherever it is shown
-        return EngineChoice("keras", str(error).removeprefix(f"{Path(keras_file).name}: "))
+        # the file's name stands beside it wherever it is shown; a layer's name may be of any length
+        reason = str(error).removeprefix(f"{Path(keras_file).name}: ")
+        return EngineChoice("keras", reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 1]}…")
 
 
 def open_model(project: Project, file: Path, folder: Path, job: Job | None = None) -> Path:
@@ -196,8 +198,8 @@ def check_outputs(n_outputs: int, scheme: TagScheme, file: Path) -> None:
     raise ModelError(
         "has a head that does not fit the project's labels",
         file=file,
-        expected=f"{scheme.n_outputs} outputs for {shown}",
-        received=f"{n_outputs} outputs",
+        expected=f"{_outputs(scheme.n_outputs)} for {shown}",
+        received=_outputs(n_outputs),
     )
 
 
@@ -238,6 +240,10 @@ def _for_project(tagger: PackedTagger, own: Path, project: Project) -> PackedTag
     dense = np.ascontiguousarray(weights.dense[:, 1:] - weights.dense[:, :1])
     bias = np.ascontiguousarray(weights.dense_bias[1:] - weights.dense_bias[:1])
     return PackedTagger(replace(weights, dense=dense, dense_bias=bias, head="sigmoid"), own)
+
+
+def _outputs(count: int) -> str:
+    return f"{count} output{'s' if count != 1 else ''}"
 
 
 def _check_probabilities(probs_nc: Floats, file: Path) -> None:

@@ -131,6 +131,11 @@ def draw_collision(painter: QPainter, centre: QPointF, size: float, colour: QCol
     painter.restore()
 
 
+def plain_tip(text: str) -> str:
+    """A tooltip that shows `text` as it is, wrapped: a name of a file or a layer may look like HTML."""
+    return f"<qt>{html.escape(text, quote=False)}</qt>"
+
+
 def elided(text: str, font: QFont, width: int) -> str:
     """`text` cut with an ellipsis to `width` pixels."""
     return _elided(text, width, _known(font))

@@ -58,6 +58,9 @@ class PaddingPanel(QWidget):
         self.lesson.setObjectName("second")
         self.lesson.setWordWrap(True)
         self.lesson.setAlignment(Qt.AlignmentFlag.AlignTop)
+        for label in (self.verdict, self.lesson):
+            # Names of a model and of its layers stand in them, and a name may look like HTML.
+            label.setTextFormat(Qt.TextFormat.PlainText)
         self.curve_room = QVBoxLayout()
         self._build(px)
         self.slider.valueChanged.connect(self.lab.set_added)
@@ -132,6 +135,17 @@ class PaddingPanel(QWidget):
         button.setChecked(True)
         if run is None:
             self.figure.setText("–")
+            recolour(self.figure, self.look.c("second").name())
+            model = self.session.model
+            if model is not None and model.run.engine == "keras":
+                self._say(
+                    self.verdict,
+                    f"{model.name} runs in Keras, in a process of its own, so this panel can't answer at once; "
+                    f"the audit can ({printed_key('audit')}).",
+                    "second",
+                )
+                self.lesson.setText(f"Why Keras: it {model.run.engine_reason}.")
+                return
             self._say(self.verdict, "Train a model to see what padding does to it.", "second")
             self.lesson.setText("")
             return

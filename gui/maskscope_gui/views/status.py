@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from maskscope_gui.actions import printed_key
 from maskscope_gui.session import Session
 from maskscope_gui.theme import Style
-from maskscope_gui.views.base import elided, recolour
+from maskscope_gui.views.base import elided, plain_tip, recolour
 
 _MESSAGE_MS = 8000
 
@@ -78,7 +78,7 @@ class StatusLine(QWidget):
         if kind == "error":
             return
         self.message.setText(elided(words, self.look.small, max(self.width() // 2, self.look.px(200))))
-        self.message.setToolTip(words)
+        self.message.setToolTip(plain_tip(words))
         recolour(self.message, self.look.c("accent").name())
         self._fade.start(_MESSAGE_MS)
 

@@ -5,8 +5,12 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QMenu, QPushButton, QToolButton, QWidget
 
 from maskscope_gui.actions import printed_key
+from maskscope_gui.opening import engine_words
 from maskscope_gui.session import Session
 from maskscope_gui.theme import Style
+from maskscope_gui.views.base import plain_tip
+
+_MODEL_HELP = "The model whose probabilities are shown"
 
 
 class Toolbar(QWidget):
@@ -27,7 +31,7 @@ class Toolbar(QWidget):
         self.model = QToolButton()
         self.model.setObjectName("button")
         self.model.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.model.setToolTip("The model whose probabilities are shown")
+        self.model.setToolTip(_MODEL_HELP)
         self.model.setAccessibleName("Model")
         self.model.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.models = QMenu(self.model)
@@ -93,9 +97,12 @@ class Toolbar(QWidget):
         if model is None:
             self.model.setText("no model yet" if not self.session.n_models else "no model shown  ▾")
             self.model.setEnabled(bool(self.session.n_models))
+            self.model.setToolTip(_MODEL_HELP)
         else:
             f1 = "" if model.f1 is None else f" · F1 {model.f1:.2f}"
             self.model.setText(f"{model.name}{f1}  ▾")
+            from_file = f", opened from {model.run.source}" if model.run.source else ""
+            self.model.setToolTip(plain_tip(f"{_MODEL_HELP}: {model.id}{from_file}; {engine_words(model)}."))
             self.model.setEnabled(True)
 
     def _fill_models(self) -> None:
@@ -104,7 +111,8 @@ class Toolbar(QWidget):
             return
         for model in reversed(self.session.project.models()):
             f1 = "" if model.f1 is None else f" · F1 {model.f1:.2f}"
-            action = self.models.addAction(f"{model.id} · {model.name}{f1}")
+            engine = " · in Keras" if model.run.engine == "keras" else ""
+            action = self.models.addAction(f"{model.id} · {model.name}{f1}{engine}")
             action.setCheckable(True)
             action.setChecked(self.session.model is not None and model.id == self.session.model.id)
             action.triggered.connect(lambda _=False, key=model.id: self.session.use_model(key))
