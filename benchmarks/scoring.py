@@ -107,14 +107,14 @@ def measure(n_sentences: int, repeat: int) -> tuple[list[Row], int]:
         works["torch, pack_sequence"] = torch_work
     rows = [Row(name, seconds) for name, seconds in best(works, repeat).items()]
 
-    like_length = keras_model.score_keras(model, x_nd, offsets)
+    like_length = keras_model.score_keras(model, x_nd, offsets, padded=True)
     rows[1] = replace(rows[1], difference=float(np.abs(one.score(x_nd, offsets) - like_length).max()))
     # the whole padded array would take 4 GB, and predict as much again: a quarter tells the speed as well
     share = max(1, n_sentences // 4)
     part = offsets[: share + 1]
     batch = masks.pad(x_nd[: part[-1]], part, int(np.diff(offsets).max()))
     slow: dict[str, Callable[[], object]] = {
-        "Keras, batches of like length": lambda: keras_model.score_keras(model, x_nd, offsets),
+        "Keras, batches of like length": lambda: keras_model.score_keras(model, x_nd, offsets, padded=True),
         "Keras, predict on one padded array": lambda: model.predict(batch.x_btd, verbose=0),
     }
     scale = {"Keras, predict on one padded array": len(x_nd) / int(part[-1])}

@@ -90,6 +90,9 @@ def test_a_file_cut_short_or_changed_is_refused(tmp_path: Path) -> None:
     cut = tmp_path / "cut.keras"
     cut.write_bytes(whole[: len(whole) // 2])
     assert "is no whole .keras file" in refusal(cut)
+    longer = tmp_path / "longer.keras"
+    longer.write_bytes(whole + b"and more")
+    assert "is no whole .keras file" in refusal(longer)
     flipped = tmp_path / "flipped.keras"
     flipped.write_bytes(whole[:20_000] + bytes([whole[20_000] ^ 1]) + whole[20_001:])
     assert "CRC" in refusal(flipped)
@@ -151,6 +154,11 @@ def test_bombs_are_refused_without_unpacking_them(
     with h5py.File(stream, "w") as file:
         file.create_dataset("layers/dense/vars/0", (1 << 20, 1 << 20), "f4", chunks=(1024, 1024))
     assert "too large" in refusal(write(tmp_path / "array.keras", good, model=stream.getvalue()))
+    many = tmp_path / "many.keras"
+    with zipfile.ZipFile(many, "w") as archive:
+        for i in range(2000):
+            archive.writestr(f"{i}.json", b"")
+    assert "holds more than a model" in refusal(many)
     monkeypatch.setattr(safety, "MAX_TOTAL_BYTES", 1000)
     assert "too large" in refusal(GOOD)
 

@@ -118,7 +118,7 @@ def _score_into(folder: Path, own: Path, project: Project, source: str, job: Job
         model = keras_model.load(own)
         job.progress(0, 0, "trying it on two sentences")
         check_shapes(model, project.dim, project.scheme, own)
-        mask_value = keras_model.mask_value(model)
+        mask_value = embeddings_mask_value(model)
         scores, padding = keras_model.score_with_padding(model, project.embeddings, project.offsets, job)
         scores, padding = fit_columns(scores, project.scheme), fit_columns(padding, project.scheme)
         np.save(folder / "padding.npy", padding)
@@ -139,6 +139,14 @@ def _score_into(folder: Path, own: Path, project: Project, source: str, job: Job
         engine=chosen.engine,
         engine_reason=chosen.reason,
     )
+
+
+def embeddings_mask_value(model: "KerasModel") -> float | None:
+    """Of the Masking layer that reads the embeddings themselves; one further up masks by other numbers than these."""
+    from maskscope.tagger import keras_model
+
+    masking = [layer for layer in model.layers if type(layer).__name__ == "Masking"]
+    return keras_model.mask_value(model) if masking and masking[0].input is model.inputs[0] else None
 
 
 def check_shapes(model: "KerasModel", dim: int, scheme: TagScheme, file: Path) -> None:
@@ -261,22 +269,15 @@ def _check_probabilities(probs_nc: Floats, file: Path) -> None:
 
 
 def _copy(file: Path, own: Path) -> None:
-    """Copy a file that may be no model at all: what is too large for one is not read to its end."""
+    """Copy a file that may be no model at all: what is too large for one is not read to its end, and then refused."""
     if file.suffix != ".keras" or not file.is_file():
         # says what it is instead
         inspect_keras_file(file)
+    room = MAX_TOTAL_BYTES
     try:
         with file.open("rb") as source, own.open("xb") as target:
-            room = MAX_TOTAL_BYTES + _COPY_BYTES
-            while part := source.read(_COPY_BYTES):
+            while room > 0 and (part := source.read(_COPY_BYTES)):
                 room -= len(part)
-                if room < 0:
-                    raise ModelError(
-                        "is too large",
-                        file=file,
-                        expected=f"at most {MAX_TOTAL_BYTES:,} bytes",
-                        received=f"{file.stat().st_size:,}",
-                    )
                 target.write(part)
             target.flush()
             os.fsync(target.fileno())

@@ -86,7 +86,9 @@ def batches_of_like_length(
     return batches
 
 
-def score_keras(model: KerasModel, embeddings: Embeddings, offsets: Offsets, job: Job | None = None) -> Floats:
+def score_keras(
+    model: KerasModel, embeddings: Embeddings, offsets: Offsets, job: Job | None = None, *, padded: bool = False
+) -> Floats:
     """Probabilities (n, C) float32 by Keras itself, in batches of sentences of equal length: without any padding.
 
     So what is told of a sentence is the model on that sentence alone. Batches of like length would do for a model
@@ -97,12 +99,16 @@ def score_keras(model: KerasModel, embeddings: Embeddings, offsets: Offsets, job
         embeddings: (n, D) float16 or float32.
         offsets: (n_sentences + 1,).
         job: is told how many tokens are done.
+        padded: batches of like length after all, padded right with the mask value: fewer steps for few sentences of
+            many lengths, and the same numbers from a model that is known to ignore padding.
 
     Raises:
         ModelError: the model does not fit the embeddings.
         Cancelled: the job was cancelled.
     """
-    return _score(model, embeddings, offsets, None, job)
+    lengths = np.diff(offsets).astype(np.int64)
+    like = batches_of_like_length(lengths, np.flatnonzero(lengths), _SCORE_TOKENS, None) if padded else None
+    return _score(model, embeddings, offsets, like or _batches_of_equal_length(lengths), None, job)
 
 
 def score_with_padding(
@@ -115,11 +121,17 @@ def score_with_padding(
     """
     shape = (len(offsets) - 1, int(model.output_shape[-1]))
     padding_sc: Floats = np.full(shape, np.nan, dtype=np.float32)
-    return _score(model, embeddings, offsets, padding_sc, job), padding_sc
+    batches = _batches_of_equal_length(np.diff(offsets).astype(np.int64))
+    return _score(model, embeddings, offsets, batches, padding_sc, job), padding_sc
 
 
 def _score(
-    model: KerasModel, embeddings: Embeddings, offsets: Offsets, padding_sc: Floats | None, job: Job | None
+    model: KerasModel,
+    embeddings: Embeddings,
+    offsets: Offsets,
+    batches: list[Places],
+    padding_sc: Floats | None,
+    job: Job | None,
 ) -> Floats:
     job = NullJob() if job is None else job
     shape = model.input_shape
@@ -136,14 +148,14 @@ def _score(
     fill = mask_value(model) or 0.0
     done = 0
     job.progress(0, len(probs_nc), "tokens")
-    for ids in _batches_of_equal_length(lengths):
-        length = int(lengths[ids[0]])
+    for ids in batches:
         x_btd = _padded(embeddings, offsets, ids, fill)
-        probs_nc[offsets[ids][:, None] + np.arange(length)] = _printed(forward, x_btd, n_outputs)
+        for row, i in zip(_printed(forward, x_btd, n_outputs), ids, strict=True):
+            probs_nc[offsets[i] : offsets[i + 1]] = row[: lengths[i]]
         if padding_sc is not None:
             behind = np.pad(x_btd, ((0, 0), (0, 1), (0, 0)), constant_values=fill)
-            padding_sc[ids] = _printed(forward, behind, n_outputs)[:, length]
-        done += len(ids) * length
+            padding_sc[ids] = _printed(forward, behind, n_outputs)[:, -1]
+        done += int(lengths[ids].sum())
         job.progress(done, len(probs_nc), "tokens")
     return probs_nc
 

@@ -9,6 +9,7 @@ So only what is known to do nothing but compute passes here; whatever is not on 
 import json
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -28,11 +29,13 @@ MAX_TOTAL_BYTES = MAX_METADATA_BYTES + MAX_CONFIG_BYTES + MAX_WEIGHTS_BYTES
 MAX_RATIO = 200
 """Keras stores its members unpacked, and weights are noise: what unpacks to more than this many times is a trap."""
 MAX_MEMBERS = 16
+MAX_DIRECTORY_BYTES = 1 << 16
 MAX_DEPTH = 100
 """Of nesting in config.json; a model within a model within a model stays below 40."""
 MAX_H5_OBJECTS = 100_000
 _RATIO_FROM_BYTES = 1 << 20
 _SHOWN = 80
+_EXPECTED = "metadata.json, config.json and model.weights.h5"
 
 _MEMBERS = {
     "metadata.json": MAX_METADATA_BYTES,
@@ -124,6 +127,7 @@ def inspect_keras_file(path: Path) -> KerasFileFacts:
     """
     path = Path(path)
     _check_kind(path)
+    _check_directory(path)
     members = _read_members(path)
     layers = _Config(path, members["config.json"]).check()
     weights = _count_weights(path, members["model.weights.h5"])
@@ -147,6 +151,44 @@ def _check_kind(path: Path) -> None:
     )
 
 
+def _check_directory(path: Path) -> None:
+    """Look at the end of the zip before zipfile reads the whole list of members, which may itself be a trap.
+
+    The end record (APPNOTE.TXT 4.3.16) is 22 bytes without a comment, and Keras writes none; a zip of this size and
+    with so few members has no zip64 record before it.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_TOTAL_BYTES + MAX_DIRECTORY_BYTES:
+            raise ModelError(
+                "is too large", file=path, expected=f"at most {MAX_TOTAL_BYTES:,} bytes", received=f"{size:,}"
+            )
+        with path.open("rb") as stream:
+            stream.seek(-min(size, 42), 2)
+            end = stream.read(42).rjust(42, b"\0")
+    except OSError as error:
+        raise ModelError(f"can't be read ({error.strerror or error})", file=path) from error
+    locator, record = end[:20], end[20:]
+    if not record.startswith(b"PK\5\6") or not record.endswith(b"\0\0"):
+        raise _no_zip(path, "no end of a zip")
+    (directory,) = struct.unpack_from("<I", record, 12)
+    if locator.startswith(b"PK\6\7") or directory > MAX_DIRECTORY_BYTES:
+        raise ModelError(
+            "holds more than a model", file=path, expected=_EXPECTED, received=f"{directory:,} bytes of members' names"
+        )
+
+
+def _no_zip(path: Path, why: str) -> ModelError:
+    with path.open("rb") as stream:
+        begins = stream.read(8)
+    return ModelError(
+        f"is no whole .keras file; if it was written by something else than model.save, {_CONVERT}",
+        file=path,
+        expected="a zip",
+        received=f"{why} (it begins with {begins!r})",
+    )
+
+
 def _read_members(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
@@ -156,30 +198,22 @@ def _read_members(path: Path) -> dict[str, bytes]:
     except OSError as error:
         raise ModelError(f"can't be read ({error.strerror or error})", file=path) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        with path.open("rb") as stream:
-            begins = stream.read(8)
-        raise ModelError(
-            f"is no whole .keras file; if it was written by something else than model.save, {_CONVERT}",
-            file=path,
-            expected="a zip",
-            received=f"{' '.join(str(error).split())} (it begins with {begins!r})",
-        ) from error
+        raise _no_zip(path, " ".join(str(error).split())) from error
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
-    expected = "metadata.json, config.json and model.weights.h5"
     if len(members) > MAX_MEMBERS:
-        raise ModelError("holds more than a model", file=path, expected=expected, received=f"{len(members):,} members")
+        raise ModelError("holds more than a model", file=path, expected=_EXPECTED, received=f"{len(members):,} members")
     for info in members:
         # zipfile has cut the name at a NUL and turned the system's separators; what was written counts
         name, shown = info.orig_filename, _short(info.orig_filename)
         parts = re.split(r"[/\\]", name)
         if name.startswith("/") or ".." in parts or "\\" in name or ":" in name or "\0" in name:
-            raise ModelError("has a member that leads out of it", file=path, expected=expected, received=shown)
+            raise ModelError("has a member that leads out of it", file=path, expected=_EXPECTED, received=shown)
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise ModelError("has a member that is a link", file=path, expected=expected, received=shown)
+            raise ModelError("has a member that is a link", file=path, expected=_EXPECTED, received=shown)
         if name not in _MEMBERS:
-            raise ModelError("has a member that no model of ours needs", file=path, expected=expected, received=shown)
+            raise ModelError("has a member that no model of ours needs", file=path, expected=_EXPECTED, received=shown)
         if info.flag_bits & 0x1:
             raise ModelError("is encrypted", file=path, expected="a zip as model.save writes it", received=shown)
         most = _MEMBERS[name]
@@ -195,7 +229,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     counted = Counter(info.filename for info in members)
     for name, times in counted.items():
         if times > 1:
-            raise ModelError("has a member twice", file=path, expected=expected, received=f"{times} times {name}")
+            raise ModelError("has a member twice", file=path, expected=_EXPECTED, received=f"{times} times {name}")
     for name in ("config.json", "model.weights.h5"):
         if name not in counted:
             raise ModelError(
@@ -237,7 +271,7 @@ class _Config:
             raise ModelError("has a damaged config.json", file=path, received=_short(str(error))) from error
 
     def refuse(self, message: str, expected: str, received: object) -> NoReturn:
-        raise ModelError(message, file=self.path, expected=expected, received=str(received))
+        raise ModelError(message, file=self.path, expected=_EXPECTED, received=str(received))
 
     def check(self) -> tuple[str, ...]:
         if not isinstance(self.model, dict) or self._group(self.model) != "models":
@@ -350,7 +384,7 @@ def _count_weights(path: Path, weights: bytes) -> int:
     import h5py
 
     def refuse(message: str, expected: str, received: object) -> NoReturn:
-        raise ModelError(message, file=path, expected=expected, received=str(received))
+        raise ModelError(message, file=path, expected=_EXPECTED, received=str(received))
 
     count = total = 0
     try:

@@ -54,13 +54,13 @@ def score(arguments: dict[str, Value], job: Job) -> Values:
             probs_nc, mask_value = tagger.score(project.embeddings, project.offsets, "model", job), tagger.mask_value
         elif engine == "keras":
             from maskscope.tagger import keras_model
-            from maskscope.tagger.foreign import check_shapes, fit_columns
+            from maskscope.tagger.foreign import check_shapes, embeddings_mask_value, fit_columns
 
             job.progress(0, 0, "loading the model")
             loaded = keras_model.load(model)
             check_shapes(loaded, project.dim, project.scheme, model)
             probs_nc = keras_model.score_keras(loaded, project.embeddings, project.offsets, job)
-            probs_nc, mask_value = fit_columns(probs_nc, project.scheme), keras_model.mask_value(loaded)
+            probs_nc, mask_value = fit_columns(probs_nc, project.scheme), embeddings_mask_value(loaded)
         else:
             raise WorkerError("there is no such engine", expected="keras or packed", received=repr(engine))
     beside = out.with_name(f".{out.name}.partial.npy")
