@@ -27,6 +27,7 @@ class Commands(QObject):
         self.session, self.lab, self.settings = window.session, window.lab, window.settings
         self.search = Search(self.session, self)
         self.dropped: list[Path] = []
+        self.stop_work: Callable[[], object] = lambda: None
         self.scoring = Scoring(self.session, self)
         self.scoring.progressed.connect(window.status_line.set_work)
         self._label_keys: list[QShortcut] = []
@@ -257,9 +258,13 @@ class Commands(QObject):
             self.session.show_class(shown + 1 if shown + 1 < len(self.session.scheme.classes) else None)
 
     def _dismiss(self) -> None:
+        had_notice = self.window.notice.isVisible()
         self.window.notice.hide()
         if isinstance(QApplication.focusWidget(), QLineEdit):
             self.window.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        elif not had_notice:
+            # What is read or typed is left first; only then is it work that Esc stops.
+            self.stop_work()
 
     def _accept(self) -> None:
         if isinstance(QApplication.focusWidget(), QLineEdit):

@@ -39,7 +39,7 @@ class Desk(QObject):
         self._audit: AuditDialog | None = None
         self.opening = ModelOpening(self.session, self.client, self)
         self.opening.progressed.connect(window.status_line.set_work)
-        window.actions_by_id["dismiss"].triggered.connect(lambda _=False: self.opening.cancel())
+        commands.stop_work = self.opening.cancel
         commands.scoring.use_worker(self.client)
         does: dict[str, Callable[[], object]] = {
             "import": self.import_source,

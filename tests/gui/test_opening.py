@@ -108,7 +108,7 @@ def left_behind(window: MainWindow) -> list[str]:
     ("name", "limits", "words"),
     [
         ("hangs", Limits(0.5, 1 << 40), "no sign of progress"),
-        ("eats", Limits(60.0, 100 << 20), "of memory where 0.1 GB are allowed"),
+        ("eats", Limits(60.0, 100 << 20), "took more than the 0.1 GB that it may"),
         ("dies", Limits(60.0, 1 << 40), "ended with code 9"),
     ],
 )

@@ -82,10 +82,8 @@ class Watchdog:
         end = "so its process was stopped; nothing in the project was changed"
         if quiet > self.limits.quiet_seconds:
             return f"The model gave no sign of progress for {quiet:.0f} seconds, {end}."
-        memory = self._memory()
-        if memory > self.limits.memory_bytes:
-            most = _gigabytes(self.limits.memory_bytes)
-            return f"The model took {_gigabytes(memory)} of memory where {most} are allowed, {end}."
+        if self._memory() > self.limits.memory_bytes:
+            return f"The model took more than the {self.limits.memory_bytes / (1 << 30):.1f} GB that it may, {end}."
         return ""
 
     def _memory(self) -> int:
@@ -108,7 +106,3 @@ def _size(file: object) -> int:
         return Path(file).stat().st_size
     except OSError:
         return 0
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / (1 << 30):.1f} GB"
