@@ -4,9 +4,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from maskscope.commands.models import ChosenModel, choose_model, run_model
+from maskscope.commands.models import ChosenModel, Ran, choose_model, run_model
 from maskscope.commands.terminal import TerminalJob, say, say_json, shown, table
-from maskscope.errors import ModelError
 
 if TYPE_CHECKING:
     from maskscope.project import Project
@@ -29,7 +28,7 @@ def evaluate(values: argparse.Namespace) -> int:
     with Project.open(values.project, read_only=True) as project:
         chosen = choose_model(project, values.model)
         with TerminalJob() as job:
-            scores = _scores(project, chosen, job)
+            scores, ran = _scores(project, chosen, job)
             whole = evaluate_project(project, scores, values.against, values.decoding, job)
             held_back: ProjectEvaluation | None = None
             if any(sentence < project.n_sentences for sentence in scores.validation):
@@ -39,6 +38,8 @@ def evaluate(values: argparse.Namespace) -> int:
             {
                 "model": chosen.name,
                 "against": values.against,
+                "engine": ran.engine,
+                "engine_reason": ran.reason,
                 "masked_by_model": whole.masked_by_model,
                 "sentences": whole.sentences,
                 **json.loads(whole.evaluation.to_json()),
@@ -48,6 +49,7 @@ def evaluate(values: argparse.Namespace) -> int:
         return 0
     everything = whole.evaluation
     say(f"model {chosen.name} against {values.against} labels")
+    say(ran.words)
     if held_back is not None:
         say(f"sentences held back from training ({held_back.evaluation.tokens:,} tokens):")
         say(_figures(held_back.evaluation))
@@ -80,7 +82,7 @@ def compare(values: argparse.Namespace) -> int:
     with Project.open(values.project, read_only=True) as project:
         chosen = choose_model(project, values.model), choose_model(project, values.other)
         with TerminalJob() as job:
-            a, b = (_scores(project, each, job) for each in chosen)
+            a, b = (_scores(project, each, job)[0] for each in chosen)
             found = comparison.compare(project, a, b, values.against, values.decoding, job)
         differences = _differences(project, found, _LISTED_JSON if values.json else _LISTED)
     if values.json:
@@ -139,33 +141,29 @@ _DECODED = {
 }
 
 
-def _scores(project: "Project", chosen: ChosenModel, job: TerminalJob) -> "ModelScores":
+def _scores(project: "Project", chosen: ChosenModel, job: TerminalJob) -> "tuple[ModelScores, Ran]":
     import numpy as np
 
     from maskscope.tagger.project_evaluation import ModelScores, measured_padding, model_scores
 
     record = chosen.record
     if record is not None and (record.run.engine == "packed" or project.scores(record.id) is not None):
-        return model_scores(project, record.id, job)
-    scored = run_model(project, chosen, "packed" if record is None else record.run.engine, job)
+        return model_scores(project, record.id, job), Ran(record.run.engine, record.run.engine_reason)
+    scored = run_model(project, chosen, None, job, padding=True)
     masked = np.flatnonzero(~scored.mask)
     if record is None:
-        padding = _padding(project, chosen, scored.probs_nc)
-        return ModelScores(chosen.name, scored.scheme, scored.probs_nc, masked, padding)
+        padding = scored.padding if scored.ran.engine == "keras" else _padding(project, chosen, scored.probs_nc)
+        return ModelScores(chosen.name, scored.scheme, scored.probs_nc, masked, padding), scored.ran
     validation = tuple(record.run.validation_sentences)
-    padding = measured_padding(project, record)
-    return ModelScores(chosen.name, scored.scheme, scored.probs_nc, masked, padding, validation)
+    padding = scored.padding if scored.padding is not None else measured_padding(project, record)
+    return ModelScores(chosen.name, scored.scheme, scored.probs_nc, masked, padding, validation), scored.ran
 
 
 def _padding(project: "Project", chosen: ChosenModel, probs_nc: "Floats") -> "Floats | None":
     from maskscope.tagger import packed
     from maskscope.tagger.project_evaluation import padding_of
 
-    try:
-        return padding_of(packed.load(chosen.file), probs_nc, project.offsets)
-    except ModelError:
-        # Keras has run it; the packed engine can't say what it prints at padding.
-        return None
+    return padding_of(packed.load(chosen.file), probs_nc, project.offsets)
 
 
 def _differences(project: "Project", found: "Comparison", most: int) -> list[dict[str, str | int | float | None]]:

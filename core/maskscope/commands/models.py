@@ -98,8 +98,8 @@ def score(values: argparse.Namespace) -> int:
             say_json(
                 {
                     "model": chosen.name,
-                    "engine": scored.engine,
-                    "engine_reason": scored.engine_reason,
+                    "engine": scored.ran.engine,
+                    "engine_reason": scored.ran.reason,
                     "sentences": project.n_sentences,
                     "tokens": project.n_tokens,
                     "classes": list(scored.scheme.output_names),
@@ -115,12 +115,33 @@ def score(values: argparse.Namespace) -> int:
             f"model {chosen.name}: {project.n_tokens:,} tokens in {seconds:.2f} s"
             f"{'; kept with the project' if stored else ''}"
         )
-        say(scored.engine_words)
+        say(scored.ran.words)
         if masked:
             say(f"collisions: the model takes {masked:,} real tokens for padding; their numbers are no prediction")
         if values.out is not None:
             say(str(values.out))
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What ran a model.
+
+    Attributes:
+        engine: "packed" or "keras".
+        reason: why "keras"; "" for "packed".
+    """
+
+    engine: "Engine"
+    reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """Which engine, and why, for a person."""
+        if self.engine == "packed":
+            return "engine: packed, which knows this stack"
+        why = self.reason if self.reason == _ASKED_FOR else f"it {self.reason}"
+        return f"engine: Keras, in a process of its own: {why}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,29 +152,24 @@ class Scored:
         probs_nc: (n_tokens, C) float32.
         mask: (n_tokens,) bool, what the model's Masking layer makes of real tokens; False = collision.
         scheme: what the C columns stand for.
-        engine: what computed them.
-        engine_reason: one sentence: why "keras"; "" for "packed".
+        ran: what computed them.
+        padding: (n_sentences, C), what the model prints behind each sentence, when Keras was asked for it; else None.
     """
 
     probs_nc: "Floats"
     mask: "Mask"
     scheme: "TagScheme"
-    engine: "Engine"
-    engine_reason: str
-
-    @property
-    def engine_words(self) -> str:
-        """Which engine, and why, for a person."""
-        if self.engine == "packed":
-            return "engine: packed, which knows this stack"
-        why = self.engine_reason if self.engine_reason == _ASKED_FOR else f"it {self.engine_reason}"
-        return f"engine: Keras, in a process of its own: {why}"
+    ran: Ran
+    padding: "Floats | None" = None
 
 
-def run_model(project: "Project", chosen: ChosenModel, wanted: "Engine | None", job: TerminalJob) -> Scored:
+def run_model(
+    project: "Project", chosen: ChosenModel, wanted: "Engine | None", job: TerminalJob, *, padding: bool = False
+) -> Scored:
     """A model's probabilities for the project, computed now.
 
-    By the engine that is `wanted`; None: by the packed one where it knows the stack, else by Keras.
+    By the engine that is `wanted`; None: by the packed one where it knows the stack, else by Keras, which is asked for
+    what it prints at padding, too, with `padding`.
     """
     from maskscope.tagger.foreign import EngineChoice, check_outputs, choose_engine, fit_columns
 
@@ -172,16 +188,16 @@ def run_model(project: "Project", chosen: ChosenModel, wanted: "Engine | None", 
         )
     scheme = project.scheme if chosen.record is None else chosen.record.scheme
     if choice.tagger is None or wanted == "keras":
-        probs_nc, mask_value = _score_in_keras(project, chosen.keras_file, job)
-        reason = choice.reason or _ASKED_FOR
-        return Scored(probs_nc, _mask(project.embeddings, mask_value), scheme, "keras", reason)
+        return _score_in_keras(project, chosen, scheme, Ran("keras", choice.reason or _ASKED_FOR), padding, job)
     check_outputs(choice.tagger.n_outputs, scheme, chosen.file)
     probs_nc = fit_columns(choice.tagger.score(project.embeddings, project.offsets, "model", job), scheme)
-    return Scored(probs_nc, _mask(project.embeddings, choice.tagger.mask_value), scheme, "packed", "")
+    return Scored(probs_nc, _mask(project.embeddings, choice.tagger.mask_value), scheme, Ran("packed"))
 
 
-def _score_in_keras(project: "Project", keras_file: Path, job: TerminalJob) -> "tuple[Floats, float | None]":
-    """Probabilities and the mask value, from a worker with limits: the file may be anyone's."""
+def _score_in_keras(
+    project: "Project", chosen: ChosenModel, scheme: "TagScheme", ran: Ran, padding: bool, job: TerminalJob
+) -> Scored:
+    """In a worker with limits: the file may be anyone's."""
     import tempfile
 
     import numpy as np
@@ -189,11 +205,17 @@ def _score_in_keras(project: "Project", keras_file: Path, job: TerminalJob) -> "
     from maskscope.worker.client import run_job
 
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "scores.npy"
-        given = {"project": str(project.path), "model": str(keras_file), "out": str(out), "engine": "keras"}
-        told = run_job("score", given, job)
+        out, behind = Path(folder) / "scores.npy", Path(folder) / "padding.npy"
+        given = {"project": str(project.path), "model": str(chosen.keras_file), "out": str(out), "engine": "keras"}
+        told = run_job("score", given | ({"padding": str(behind)} if padding else {}), job)
         value = told.get("mask_value")
-        return np.load(out, allow_pickle=False), None if value is None else float(value)
+        return Scored(
+            np.load(out, allow_pickle=False),
+            _mask(project.embeddings, None if value is None else float(value)),
+            scheme,
+            ran,
+            np.load(behind, allow_pickle=False) if padding else None,
+        )
 
 
 def _mask(embeddings: "Embeddings", mask_value: float | None) -> "Mask":

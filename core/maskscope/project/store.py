@@ -619,7 +619,7 @@ class Project:
     def padding_scores(self, model_id: str) -> Floats | None:
         """What a model that runs in Keras prints at the first padded position behind each sentence.
 
-        (n_sentences, C) float32, NaN for an empty sentence, memory-mapped; None as for `scores`, and for a model
+        (n_sentences, C) float32, memory-mapped; None as for `scores`, and for a model
         that the packed engine runs.
         """
         model = self.model(model_id)

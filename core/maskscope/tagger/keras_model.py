@@ -117,12 +117,16 @@ def score_with_padding(
     """As `score_keras`, and beside it (n_sentences, C) float32: what the model prints right behind each sentence.
 
     That is its output at the first of the padded positions of a second run, with one position of the mask value (0
-    for a model without one) behind each sentence; NaN for an empty sentence.
+    for a model without one) behind each sentence.
     """
     shape = (len(offsets) - 1, int(model.output_shape[-1]))
     padding_sc: Floats = np.full(shape, np.nan, dtype=np.float32)
-    batches = _batches_of_equal_length(np.diff(offsets).astype(np.int64))
-    return _score(model, embeddings, offsets, batches, padding_sc, job), padding_sc
+    lengths = np.diff(offsets).astype(np.int64)
+    probs_nc = _score(model, embeddings, offsets, _batches_of_equal_length(lengths), padding_sc, job)
+    if not lengths.all():
+        alone: Floats = np.full((1, 1, embeddings.shape[1]), mask_value(model) or 0.0, dtype=np.float32)
+        padding_sc[lengths == 0] = _printed(graph(model, embeddings.shape[1]), alone, shape[1])[0]
+    return probs_nc, padding_sc
 
 
 def _score(

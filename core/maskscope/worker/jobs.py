@@ -12,6 +12,7 @@ from maskscope.jobs import Job
 from maskscope.project import Project
 from maskscope.runs import TrainSettings
 from maskscope.tagger.training import recover_training, train_project
+from maskscope.types import Floats
 from maskscope.worker.protocol import Value, Values
 
 JobFunction: TypeAlias = Callable[[dict[str, Value], Job], Values]
@@ -41,11 +42,13 @@ def recover(arguments: dict[str, Value], job: Job) -> Values:
 def score(arguments: dict[str, Value], job: Job) -> Values:
     """ "project", "model" (a `.keras` file), "out" (an `.npy` to write), "engine" "keras" (or "packed").
 
+    With "keras" also "padding" (another `.npy`), for what the model prints behind each sentence.
     -> "out", and "mask_value" of the model's Masking layer.
     """
     out = Path(_text(arguments, "out"))
     model = Path(_text(arguments, "model"))
     engine = arguments.get("engine", "keras")
+    padding_sc: Floats | None = None
     with Project.open(_text(arguments, "project"), read_only=True) as project:
         if engine == "packed":
             from maskscope.tagger import packed
@@ -59,17 +62,28 @@ def score(arguments: dict[str, Value], job: Job) -> Values:
             job.progress(0, 0, "loading the model")
             loaded = keras_model.load(model)
             check_shapes(loaded, project.dim, project.scheme, model)
-            probs_nc = keras_model.score_keras(loaded, project.embeddings, project.offsets, job)
-            probs_nc, mask_value = fit_columns(probs_nc, project.scheme), embeddings_mask_value(loaded)
+            mask_value = embeddings_mask_value(loaded)
+            if "padding" in arguments:
+                probs_nc, padding_sc = keras_model.score_with_padding(loaded, project.embeddings, project.offsets, job)
+                padding_sc = fit_columns(padding_sc, project.scheme)
+            else:
+                probs_nc = keras_model.score_keras(loaded, project.embeddings, project.offsets, job)
+            probs_nc = fit_columns(probs_nc, project.scheme)
         else:
             raise WorkerError("there is no such engine", expected="keras or packed", received=repr(engine))
+    _save(out, probs_nc)
+    if padding_sc is not None:
+        _save(Path(_text(arguments, "padding")), padding_sc)
+    return (("out", str(out)), ("mask_value", mask_value))
+
+
+def _save(out: Path, array: Floats) -> None:
     beside = out.with_name(f".{out.name}.partial.npy")
     try:
-        np.save(beside, probs_nc)
+        np.save(beside, array)
         beside.replace(out)
     finally:
         beside.unlink(missing_ok=True)
-    return (("out", str(out)), ("mask_value", mask_value))
 
 
 def open_model(arguments: dict[str, Value], job: Job) -> Values:
