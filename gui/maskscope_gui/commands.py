@@ -27,7 +27,7 @@ class Commands(QObject):
         self.session, self.lab, self.settings = window.session, window.lab, window.settings
         self.search = Search(self.session, self)
         self.dropped: list[Path] = []
-        self.stop_work: Callable[[], object] = lambda: None
+        self.stop_work: Callable[[], bool] = lambda: False
         self.scoring = Scoring(self.session, self)
         self.scoring.progressed.connect(window.status_line.set_work)
         self._label_keys: list[QShortcut] = []

@@ -55,11 +55,13 @@ class ModelOpening(QObject):
             self.job = self.client.request("open_model", **given)
             self._tell("starting TensorFlow" if self.client.state == "starting" else "waiting for the worker")
 
-    def cancel(self) -> None:
-        """Stop; nothing happens when no model is being opened."""
-        if self.job is not None:
-            self._tell("cancelling")
-            self.client.cancel(self.job)
+    def cancel(self) -> bool:
+        """Stop; False when no model is being opened."""
+        if self.job is None:
+            return False
+        self._tell("cancelling")
+        self.client.cancel(self.job)
+        return True
 
     def close(self) -> None:
         """The worker has ended: take away what it may have left."""
