@@ -1,6 +1,5 @@
 """A model of a project held against the project's labels, and the tokens that stand behind each figure."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -225,8 +224,7 @@ def model_scores(project: Project, model_id: str | None = None, job: Job | None 
 
 def measured_padding(project: Project, record: ModelRecord) -> Floats | None:
     """What a model that runs in Keras was seen to print behind each sentence, (n_sentences, C); None when unknown."""
-    measured: Callable[[str], Floats | None] | None = getattr(project, "padding_scores", None)
-    return None if measured is None else measured(record.id)
+    return project.padding_scores(record.id)
 
 
 def padding_of(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Offsets) -> Floats | None:

@@ -271,7 +271,7 @@ class _Config:
             raise ModelError("has a damaged config.json", file=path, received=_short(str(error))) from error
 
     def refuse(self, message: str, expected: str, received: object) -> NoReturn:
-        raise ModelError(message, file=self.path, expected=_EXPECTED, received=str(received))
+        raise ModelError(message, file=self.path, expected=expected, received=str(received))
 
     def check(self) -> tuple[str, ...]:
         if not isinstance(self.model, dict) or self._group(self.model) != "models":
