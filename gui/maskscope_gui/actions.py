@@ -50,6 +50,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("last_edit", "Go to the last edit", ("Ctrl+L",), "Edit", 0, "Show the sentence that was changed last."),
     Action("toggle", "Toggle the label", ("Space",), "Edit", 1, "Set the first label, or clear the label there is."),
     Action("clear", "Clear the label", ("0", "Backspace"), "Edit", 1, "Say that the selected tokens are outside."),
+    Action("ignore", "Ignore the token", ("-",), "Edit", 1, "It counts neither in training nor in scores."),
     Action(
         "revert", "Return to gold", ("Delete",), "Edit", 1, "Take a person's edit off; the gold label stands again."
     ),
@@ -100,6 +101,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("toggle_batch", "Batch panel", ("Ctrl+B",), "View", 1, checkable=True),
     Action("batch_order", "Next order of the batch", ("Ctrl+Shift+B",), "View", 1, "Longest first, or as listed."),
     Action("shown_class", "Next probability shown", ("P",), "View", 1, "Of any label, or of one class after another."),
+    Action(
+        "decode",
+        "Decode spans",
+        ("Ctrl+D",),
+        "View",
+        1,
+        "Predict the likeliest sequence that the span scheme allows; else each token by itself.",
+        checkable=True,
+    ),
     Action(
         "side_tab", "Labels and padding, in a narrow window", ("F6",), "View", 1, "Change the tab of the left column."
     ),

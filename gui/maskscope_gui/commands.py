@@ -9,6 +9,7 @@ from PySide6.QtGui import QActionGroup, QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QMenu
 
 from maskscope.errors import MaskscopeError
+from maskscope_gui.disagreement import Disagreement
 from maskscope_gui.main_window import MainWindow
 from maskscope_gui.padding_lab import FILLS, SOURCES
 from maskscope_gui.scoring import Scoring
@@ -30,9 +31,12 @@ class Commands(QObject):
         self.stop_work: Callable[[], bool] = lambda: False
         self.scoring = Scoring(self.session, self)
         self.scoring.progressed.connect(window.status_line.set_work)
+        self.disagreement = Disagreement(self.session, self)
+        self.disagreement.progressed.connect(window.status_line.set_work)
         self._label_keys: list[QShortcut] = []
         self._bind()
         window.palette_view.picked.connect(self.set_label)
+        window.palette_view.ignored.connect(self.session.ignore)
         window.dropped.connect(self.take_dropped)
         window.start_page.chosen.connect(self.open)
         window.closing.connect(self.close)
@@ -56,6 +60,8 @@ class Commands(QObject):
             "last_edit": session.show_last_edit,
             "toggle": session.toggle_label,
             "clear": session.clear_label,
+            "ignore": session.ignore,
+            "decode": self._turn_decoding,
             "revert": session.revert_label,
             "accept_predictions": session.accept_predictions,
             "grow": lambda: session.move_cursor(session.cursor + 1, extend=True),
@@ -209,6 +215,7 @@ class Commands(QObject):
                 self._label_keys.append(shortcut)
         self._name_undo()
         self._fill_classes()
+        self._check_decoding()
 
     def _fill_classes(self) -> None:
         button = self.window.shown_class
@@ -251,6 +258,20 @@ class Commands(QObject):
         if ids:
             here = -1 if self.session.model is None else ids.index(self.session.model.id)
             self.session.use_model(ids[(here + 1) % len(ids)])
+
+    def _turn_decoding(self) -> None:
+        if self.session.decodes_spans:
+            self.session.set_decoding("argmax" if self.session.decoding == "viterbi" else "viterbi")
+        else:
+            self.session.said.emit(
+                "These labels are no spans, so each token's likeliest label is its prediction.", "info"
+            )
+        self._check_decoding()
+
+    def _check_decoding(self) -> None:
+        self.window.actions_by_id["decode"].setChecked(
+            self.session.decodes_spans and self.session.decoding == "viterbi"
+        )
 
     def _next_class(self) -> None:
         if self.session.scheme.kind == "multiclass":
@@ -306,6 +327,7 @@ class Commands(QObject):
     def close(self) -> None:
         """End what runs in the background."""
         self.scoring.close()
+        self.disagreement.close()
         self.search.close()
         self.lab.close()
 

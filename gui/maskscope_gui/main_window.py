@@ -101,6 +101,7 @@ class MainWindow(QMainWindow):
         session.orderChanged.connect(self._title_batch)
         session.sentenceChanged.connect(self._title_batch)
         session.modelChanged.connect(self._title_tracks)
+        session.decodingChanged.connect(self._title_tracks)
         self._style_views()
         self._restore()
         self._show_project()
@@ -126,6 +127,12 @@ class MainWindow(QMainWindow):
         self.shown_class.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.shown_class.setToolTip("Which probability is shown")
         self.panels[-1].add(self.shown_class)
+        self.decoding = QToolButton()
+        self.decoding.setObjectName("flat")
+        self.decoding.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.decoding.setToolTip(self.actions_by_id["decode"].toolTip())
+        self.decoding.clicked.connect(self.actions_by_id["decode"].trigger)
+        self.panels[-1].add(self.decoding)
         self.batch_panel = self._panel("Batch", self.batch)
         self.batch_order = QToolButton()
         self.batch_order.setObjectName("flat")
@@ -282,7 +289,7 @@ class MainWindow(QMainWindow):
             view.set_look(self.look)
         if hasattr(self, "curve"):
             self.curve.set_look(self.look)
-        for button in (self.shown_class, self.batch_order):
+        for button in (self.shown_class, self.decoding, self.batch_order):
             button.setFont(self.look.small)
 
     # What is shown
@@ -294,6 +301,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("Maskscope" if project is None else f"{project.name} – Maskscope")
         if project is None:
             self.start_page.refresh()
+        self._fit_palette()
         self._title_tracks()
         self._title_reading()
         self._title_batch()
@@ -310,6 +318,9 @@ class MainWindow(QMainWindow):
             return
         scheme = self.session.scheme
         binary = scheme.kind == "binary"
+        words = "spans decoded" if self.session.decoding == "viterbi" else "argmax, spans not decoded"
+        self.decoding.setText(f"{words}   {printed_key('decode')}")
+        self.decoding.setVisible(scheme.spans is not None)
         self.shown_class.setText(f"{self.session.shown_name} ▾   {printed_key('shown_class')}")
         self.shown_class.setEnabled(not binary)
         if binary:
@@ -351,7 +362,12 @@ class MainWindow(QMainWindow):
         self.batch_panel.setVisible(shown)
         self.actions_by_id["toggle_batch"].setChecked(shown)
         self._fold_side(room < px(FOLD_SIDE_BELOW))
-        self.palette_view.set_most_rows(7 if event.size().height() >= px(880) else 5)
+        self._fit_palette()
+
+    def _fit_palette(self) -> None:
+        # The curve of the PADDING panel is to be in sight, too; a span scheme takes a line more in the TOKEN panel.
+        rows = 7 if self.height() >= self.look.px(880) else 5
+        self.palette_view.set_most_rows(rows - self.session.decodes_spans)
 
     def _fold_side(self, fold: bool) -> None:
         if fold == self._side_folded:

@@ -13,6 +13,7 @@ from maskscope.errors import MaskscopeError
 from maskscope.masks import masking_layer
 from maskscope.project import STATES, Edit, ModelRecord, Project, ReviewState, SentenceRow
 from maskscope.tagger import packed
+from maskscope.tagger.decoding import Decoding, predict, violations
 from maskscope.types import NO_EDIT, NO_LABEL, Floats, Labels, Mask, TagScheme
 from maskscope_gui.order import FILTERS, SORTS, Facts, Filter, Sort
 
@@ -33,7 +34,9 @@ class Focus:
         probs: (T, C) from the project's scores; None without a scored model.
         inside: (T,) probability of any class but outside; None as `probs`.
         doubt: (T,) one minus the largest class probability; None as `probs`.
-        predicted: (T,) class ids, NO_LABEL where the token is masked; None as `probs`.
+        predicted: (T,) class ids as the session decodes them, NO_LABEL where the token is masked; None as `probs`.
+        argmax: (T,) class ids of each token by itself, NO_LABEL where the token is masked; None as `probs`.
+        refused: (T,) bool: True where the span scheme does not allow the argmax where it stands; None as `probs`.
     """
 
     row: SentenceRow
@@ -44,6 +47,8 @@ class Focus:
     inside: Floats | None
     doubt: Floats | None
     predicted: Labels | None
+    argmax: Labels | None = None
+    refused: Mask | None = None
 
     @property
     def length(self) -> int:
@@ -57,6 +62,8 @@ class Session(QObject):
     Signals:
         projectChanged: another project, or none, is open.
         modelChanged: another model, or new scores.
+        decodingChanged: predictions are made otherwise from the same scores.
+        disagreementWanted: the list is to be ordered by disagreement, which has yet to be counted over the corpus.
         orderChanged: the list shows other sentences, or in another order.
         sentenceChanged: another sentence is on screen.
         cursorChanged: the cursor or the selection moved within it.
@@ -67,6 +74,8 @@ class Session(QObject):
 
     projectChanged = Signal()
     modelChanged = Signal()
+    decodingChanged = Signal()
+    disagreementWanted = Signal()
     orderChanged = Signal()
     sentenceChanged = Signal()
     cursorChanged = Signal()
@@ -94,6 +103,7 @@ class Session(QObject):
         self.saved_at: float | None = None
         self.n_models = 0
         self.threshold = 0.5
+        self.decoding: Decoding = "viterbi"
         self.shown_class: int | None = None
         self._rows: OrderedDict[int, SentenceRow] = OrderedDict()
         self._place: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
@@ -244,23 +254,44 @@ class Session(QObject):
         assert self.project is not None
         assert self.facts is not None
         if self.sort == "disagreement" and self.facts.disagreement is None:
-            self.facts.disagreement = self._disagreement()
+            # Counted over the corpus beside the window; until then the list is in reading order.
+            self.disagreementWanted.emit()
         self.order = self.facts.order(self.sort, self.filter, self.found)
         self._place = np.full(self.project.n_sentences, -1, dtype=np.int64)
         self._place[self.order] = np.arange(len(self.order))
         self.row = int(self._place[self.sentence]) if self.sentence >= 0 else -1
 
-    def _disagreement(self) -> npt.NDArray[np.int32] | None:
-        if self.scores is None or self.project is None:
-            return None
-        labels = self.project.labels("edited")
-        predicted = self.scheme.predicted(self.scores, self.threshold)
-        differs = (labels != predicted) & (labels != NO_LABEL)
-        # A masked token has no prediction that a label could disagree with.
-        masked = self.project.collisions()
-        differs[self.project.offsets[masked[:, 0]] + masked[:, 1]] = False
-        total = np.concatenate([[0], np.cumsum(differs)])
-        return np.diff(total[self.project.offsets]).astype(np.int32)
+    def take_disagreement(self, counts: npt.NDArray[np.int32], edited: frozenset[int] = frozenset()) -> None:
+        """Order by the tokens (n_sentences,) whose label is not the prediction, as they were counted beside the window.
+
+        Args:
+            counts: one number for each sentence.
+            edited: sentences that changed while they were counted; these are counted again.
+        """
+        if self.facts is None:
+            return
+        self.facts.disagreement = counts
+        for sentence in edited:
+            self._recount(sentence, self.row_of(sentence))
+        if self.sort == "disagreement":
+            self._reorder()
+
+    @property
+    def decodes_spans(self) -> bool:
+        """True when the label set is a span scheme, so that decoding makes a difference."""
+        return self.project is not None and self.scheme.spans is not None
+
+    def set_decoding(self, decoding: Decoding) -> None:
+        """Make predictions from the likeliest sequence that the span scheme allows, or from each token by itself."""
+        if decoding == self.decoding:
+            return
+        self.decoding = decoding
+        if self.facts is not None:
+            self.facts.disagreement = None
+            if self.sort == "disagreement":
+                self.disagreementWanted.emit()
+        self._refresh_focus()
+        self.decodingChanged.emit()
 
     def row_of(self, sentence: int) -> SentenceRow:
         """A sentence, from the few hundred that are kept."""
@@ -375,13 +406,19 @@ class Session(QObject):
         embeddings: Floats = self.project.rows(self.sentence).astype(np.float32)
         norms = np.sqrt(np.einsum("td,td->t", embeddings, embeddings))
         mask = masking_layer(embeddings, self.mask_value)
-        probs = inside = doubt = predicted = None
+        probs = inside = doubt = predicted = argmax = refused = None
         if self.scores is not None:
             probs = np.asarray(self.scores[start:end])
             inside = self.shown_probability(probs)
             doubt = np.where(mask, self.scheme.doubt(probs), 0).astype(np.float32)
-            predicted = np.where(mask, self.scheme.predicted(probs, self.threshold), NO_LABEL).astype(np.int16)
-        self.focus = Focus(row, embeddings, norms, mask, probs, inside, doubt, predicted)
+            argmax = np.where(mask, self.scheme.predicted(probs, self.threshold), NO_LABEL).astype(np.int16)
+            predicted = self._decoded(probs, mask)
+            refused = violations(argmax, self.scheme, np.array([0, len(argmax)], dtype=np.int64))
+        self.focus = Focus(row, embeddings, norms, mask, probs, inside, doubt, predicted, argmax, refused)
+
+    def _decoded(self, probs: Floats, mask: Mask) -> Labels:
+        labels = predict(self.scheme, probs, None, mask, self.decoding, self.threshold)
+        return np.where(mask, labels, NO_LABEL).astype(np.int16)
 
     def doubtful_after(self, sentence: int, position: int, step: int) -> tuple[int, int] | None:
         """The next doubtful token from a place, along the list; None when there is none."""
@@ -438,6 +475,13 @@ class Session(QObject):
             self._last_label = label
         self._relabel(first, new, f"{self._words(first, last)} → {self.scheme.classes[label]}")
 
+    def ignore(self) -> None:
+        """Say that the selected tokens count neither in training nor in scores."""
+        if self.focus is None or self.focus.length == 0:
+            return
+        first, last = self.span
+        self._relabel(first, np.full(last - first + 1, NO_LABEL, dtype=np.int16), f"{self._words(first, last)} ignored")
+
     def clear_label(self) -> None:
         """Say that the selected tokens are outside."""
         if self.project is not None:
@@ -465,13 +509,17 @@ class Session(QObject):
         self.set_label(predicted if predicted not in (NO_LABEL, outside) else fallback)
 
     def accept_predictions(self) -> None:
-        """Label the sentence as the model does; masked tokens, which have no prediction, stay."""
+        """Label the sentence as the model does; masked tokens, which have no prediction, and ignored ones stay."""
         if self.focus is None:
             return
         if self.focus.predicted is None:
             self.said.emit("There are no predictions to accept yet: train a model first (Ctrl+T).", "info")
             return
-        self._relabel(0, self._as_predicted(self.focus.mask), f"sentence {self.sentence}: predictions accepted")
+        self._relabel(
+            0,
+            self._as_predicted(self.focus.mask & ~self.focus.row.ignored),
+            f"sentence {self.sentence}: predictions accepted",
+        )
 
     def accept(self) -> None:
         """The sentence is right: mark it accepted, with predictions where it had no label at all; show the next."""
@@ -479,7 +527,7 @@ class Session(QObject):
             return
         state: ReviewState = "accepted"
         if self.focus.predicted is not None:
-            bare = (self.focus.row.labels == NO_LABEL) & self.focus.mask
+            bare = (self.focus.row.labels == NO_LABEL) & self.focus.mask & ~self.focus.row.ignored
             new = self._as_predicted(bare)
         else:
             new = self.focus.row.edits
@@ -575,11 +623,21 @@ class Session(QObject):
             row = self.row_of(sentence)
             self.facts.states[sentence] = STATES.index(row.state)
             self.facts.edited[sentence] = bool(row.edited.any())
+            self._recount(sentence, row)
             if sentence == self.sentence:
                 self._refresh_focus()
             self.edited.emit(sentence)
-        if any(change.field == "labels" for change in edit.changes):
-            self.facts.disagreement = None
+
+    def _recount(self, sentence: int, row: SentenceRow) -> None:
+        """Keep up the count of an edited sentence: no other has changed."""
+        if self.facts is None or self.facts.disagreement is None or self.scores is None or self.project is None:
+            return
+        start, end = self.project.offsets[sentence : sentence + 2]
+        mask = self.mask_of(sentence)
+        real = np.ones(len(row.tokens), dtype=np.bool_) if mask is None else mask
+        predicted = self._decoded(np.asarray(self.scores[start:end]), real)
+        differs = real & (row.labels != predicted) & (row.labels != NO_LABEL)
+        self.facts.disagreement[sentence] = int(differs.sum())
 
 
 def next_sort(sort: Sort) -> Sort:

@@ -223,6 +223,7 @@ class Style:
         self.caps.setCapitalization(QFont.Capitalization.AllUppercase)
         self.caps.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, 0.8 * self.px.scale)
         self._hatch: QBrush | None = None
+        self._cross: QBrush | None = None
 
     def c(self, role: str) -> QColor:
         """The colour of a role, such as "panel"."""
@@ -244,19 +245,32 @@ class Style:
     def hatch(self) -> QBrush:
         """Padding: strokes at 45 degrees every six pixels, on padding's ground."""
         if self._hatch is None:
-            size = self.px(HATCH)
-            ratio = QGuiApplication.primaryScreen().devicePixelRatio() if QGuiApplication.primaryScreen() else 1.0
-            tile = QPixmap(round(size * ratio), round(size * ratio))
-            tile.setDevicePixelRatio(ratio)
-            tile.fill(self.c("pad_ground"))
-            painter = QPainter(tile)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(QPen(self.c("pad_stroke"), 1))
-            for shift in (-size, 0, size):
-                painter.drawLine(QPoint(shift - 1, size + 1), QPoint(shift + size + 1, -1))
-            painter.end()
-            self._hatch = QBrush(tile)
+            self._hatch = self._strokes(self.c("pad_ground"), self.c("pad_stroke"), rising=True)
         return self._hatch
+
+    @property
+    def cross(self) -> QBrush:
+        """A token that a person ignores: strokes the other way, on the panel's ground, so that it is no padding."""
+        if self._cross is None:
+            self._cross = self._strokes(self.c("panel"), self.c("control"), rising=False)
+        return self._cross
+
+    def _strokes(self, ground: QColor, stroke: QColor, *, rising: bool) -> QBrush:
+        size = self.px(HATCH)
+        ratio = QGuiApplication.primaryScreen().devicePixelRatio() if QGuiApplication.primaryScreen() else 1.0
+        tile = QPixmap(round(size * ratio), round(size * ratio))
+        tile.setDevicePixelRatio(ratio)
+        tile.fill(ground)
+        painter = QPainter(tile)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(stroke, 1))
+        for shift in (-size, 0, size):
+            left, right = QPoint(shift - 1, size + 1), QPoint(shift + size + 1, -1)
+            if not rising:
+                left, right = QPoint(left.x(), -1), QPoint(right.x(), size + 1)
+            painter.drawLine(left, right)
+        painter.end()
+        return QBrush(tile)
 
 
 def _sized(font: QFont, pixels: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:

@@ -253,7 +253,8 @@ class TestExport:
         with Project.open(project) as opened:
             opened.relabel(0, 1, [1], "went → LOC", state="accepted")
         record = run("export", project, out, "--format", "conll", "--only", "reviewed", "--json").json()
-        assert record == {"path": str(out), "format": "conll", "labels": "edited", "only": "reviewed", "sentences": 1}
+        expected = {"path": str(out), "format": "conll", "labels": "edited", "only": "reviewed", "decoding": "viterbi"}
+        assert record == {**expected, "sentences": 1}
         lines = [line for line in out.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
         assert lines == ["Ann\tPER", "went\tLOC"]
 

@@ -7,7 +7,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,10 @@ from PySide6.QtWidgets import QApplication
 
 from maskscope.project import Project, ProjectWriter
 from maskscope.project.demo import write_demo
+from maskscope.runs import RunInfo, TrainSettings
+from maskscope.tagger.keras_file import StackWeights
+from maskscope.tagger.packed import PackedTagger
+from maskscope.tagger.recurrence import LayerWeights
 from maskscope.types import Sentence
 from maskscope_gui.session import Session
 from maskscope_gui.theme import LIGHT, Style
@@ -119,6 +123,57 @@ def demo_session(tmp_path: Path) -> Iterator[Session]:
     opened.open(write_demo(tmp_path / "demo.maskscope"))
     yield opened
     opened.close()
+
+
+SPAN_PROBS = (
+    # By itself each of these tokens is likeliest O, I-loc, I-loc; but I-loc may not follow O.
+    ((0.60, 0.30, 0.10), (0.30, 0.25, 0.45), (0.20, 0.10, 0.70)),
+    ((0.90, 0.05, 0.05), (0.05, 0.90, 0.05), (0.05, 0.05, 0.90)),
+)
+"""Probabilities of O, B-loc, I-loc for the two sentences of the fixture `spans`."""
+
+
+@pytest.fixture
+def adopt() -> Callable[..., str]:
+    """Adds a small random model to an open project, with scores that the test gives; returns the model's id."""
+
+    def add(project: Project, probs_nc: np.ndarray, held_back: tuple[int, ...] = ()) -> str:
+        rng = np.random.default_rng(len(project.models()))
+
+        def draw(*shape: int) -> np.ndarray:
+            return rng.normal(size=shape).astype(np.float32)
+
+        layer = LayerWeights(draw(2, project.dim, 12), draw(2, 3, 12), draw(2, 12))
+        n_outputs = project.scheme.n_outputs
+        head = "sigmoid" if n_outputs == 1 else "softmax"
+        folder = project.new_model_folder()
+        weights = StackWeights(0.0, (layer,), draw(6, n_outputs), draw(n_outputs), head)
+        PackedTagger(weights).save_npz(folder / "weights.npz")
+        (folder / "model.keras").write_bytes(b"not read here")
+        run = RunInfo(
+            "BiLSTM 3", 1.5, TrainSettings(units=3), project.scheme, project.dim, validation_sentences=held_back
+        )
+        (folder / "run.json").write_text(run.to_json(), encoding="utf-8")
+        model = project.adopt_model(folder).id
+        project.write_scores(model, np.asarray(probs_nc, dtype=np.float32))
+        return model
+
+    return add
+
+
+@pytest.fixture
+def spans(tmp_path: Path, adopt: Callable[..., str]) -> Path:
+    """Two sentences of three tokens with gold O, B-loc, I-loc, and a model whose scores are SPAN_PROBS."""
+    target = tmp_path / "spans.maskscope"
+    rng = np.random.default_rng(0)
+    with ProjectWriter(target, 4, np.dtype(np.float32)) as writer:
+        for words in ("to New York", "in Old York"):
+            rows = rng.normal(size=(3, 4)).astype(np.float32)
+            writer.add(Sentence(tuple(words.split()), rows, ("O", "B-loc", "I-loc")))
+        writer.finish({})
+    with Project.open(target) as project:
+        adopt(project, np.reshape(SPAN_PROBS, (-1, 3)))
+    return target
 
 
 class ScriptedClient(QObject):

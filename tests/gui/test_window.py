@@ -347,6 +347,7 @@ def test_every_order_of_the_list(qtbot, open_window, demo):
     press(qtbot, window, KEY.Key_S)
     assert window.session.facts.lengths[window.session.order[0]] == 60
     press(qtbot, window, KEY.Key_S)
+    qtbot.waitUntil(lambda: window.session.facts.disagreement is not None, timeout=5000)
     assert window.session.facts.disagreement[window.session.order[0]] >= 1
 
 

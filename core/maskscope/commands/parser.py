@@ -142,6 +142,12 @@ def _add_projects(commands: "Commands[_Parser]") -> None:
         help="edited (the default) is a person's labels over the source's",
     )
     parser.add_argument("--only", choices=("reviewed",), help="leave out what nobody has accepted")
+    parser.add_argument(
+        "--decoding",
+        choices=("viterbi", "argmax"),
+        default="viterbi",
+        help="of predictions: the likeliest sequence a span scheme allows (the default), or each token's own",
+    )
 
     _add(
         commands,

@@ -123,10 +123,18 @@ def export(values: argparse.Namespace) -> int:
     """``maskscope export PROJECT FILE --format NAME``"""
     from maskscope.project import Project
     from maskscope.project.exporting import export_project
+    from maskscope.tagger.decoding import decoder
 
     with Project.open(values.project, read_only=True) as project, TerminalJob() as job:
         written = export_project(
-            project, values.file, values.format, values.labels, values.only == "reviewed", None, job
+            project,
+            values.file,
+            values.format,
+            values.labels,
+            values.only == "reviewed",
+            None,
+            job,
+            decoder(values.decoding),
         )
     if values.json:
         say_json(
@@ -135,6 +143,7 @@ def export(values: argparse.Namespace) -> int:
                 "format": values.format,
                 "labels": values.labels,
                 "only": values.only,
+                "decoding": values.decoding,
                 "sentences": written,
             }
         )

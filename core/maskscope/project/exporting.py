@@ -1,6 +1,6 @@
 """From a project to a file of labels, streaming."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -12,9 +12,16 @@ from maskscope.jobs import Job, NullJob
 from maskscope.masks import masking_layer
 from maskscope.project.rows import ModelRecord, SentenceRow
 from maskscope.project.store import Project
-from maskscope.types import Floats, Labels, TagScheme
+from maskscope.types import Floats, Labels, Mask, TagScheme
 
 LabelSource: TypeAlias = Literal["edited", "gold", "predicted"]
+Decode: TypeAlias = Callable[[TagScheme, Floats, Mask], Labels]
+"""From one sentence's probabilities (T, C) and mask (T,), True = real token, to labels (T,)."""
+
+
+def each_by_itself(scheme: TagScheme, probs_tc: Floats, mask: Mask) -> Labels:
+    """The label that is likeliest at each token, whatever stands beside it."""
+    return scheme.predicted(probs_tc)
 
 
 def export_project(
@@ -25,6 +32,7 @@ def export_project(
     only_reviewed: bool = False,
     model_id: str | None = None,
     job: Job | None = None,
+    decode: Decode = each_by_itself,
 ) -> int:
     """Write a project's labels to `file`, atomically, and return how many sentences were written.
 
@@ -37,6 +45,8 @@ def export_project(
         model_id: whose stored scores give predictions and probabilities; None for the newest model. Without
             stored scores there are none, which only `labels` "predicted" refuses.
         job: progress in sentences.
+        decode: how predictions come from probabilities; `tagger.decoding.decoder` gives those that a span scheme
+            allows, which is what the window and the command line write unless told otherwise.
 
     A token that the model masks has no prediction: what the model prints there is its bias.
     Raises ProjectError when no sentence is accepted or there is no prediction to write, ExportError, Cancelled.
@@ -59,7 +69,7 @@ def export_project(
         for done, row in enumerate(project.sentences(ids)):
             if done % 64 == 0:
                 job.progress(done, total, "sentences")
-            yield _labelled(project, row, labels, model, scores)
+            yield _labelled(project, row, labels, model, scores, decode)
 
     classes = project.scheme.classes if model is None else model.scheme.classes
     return export(file, labelled(), format_name, classes, job)
@@ -80,7 +90,12 @@ def _scores(project: Project, model_id: str | None, needed: bool) -> tuple[Model
 
 
 def _labelled(
-    project: Project, row: SentenceRow, source: LabelSource, model: ModelRecord | None, scores: Floats | None
+    project: Project,
+    row: SentenceRow,
+    source: LabelSource,
+    model: ModelRecord | None,
+    scores: Floats | None,
+    decode: Decode,
 ) -> LabelledSentence:
     part = slice(int(project.offsets[row.id]), int(project.offsets[row.id + 1]))
     mask = masking_layer(project.embeddings[part], 0.0 if model is None else model.mask_value)
@@ -89,7 +104,8 @@ def _labelled(
     probabilities: Floats | None = None
     if model is not None and scores is not None:
         probabilities = np.array(scores[part], dtype=np.float32)
-        names = _names(model.scheme.predicted(probabilities), model.scheme)
+        labels = decode(model.scheme, probabilities, mask)
+        names = _names(labels, model.scheme)
         predicted = tuple(name if real else None for name, real in zip(names, mask.tolist(), strict=True))
     chosen = {"gold": gold, "edited": _names(row.labels, project.scheme), "predicted": predicted or ()}[source]
     return LabelledSentence(

@@ -7,7 +7,7 @@ import numpy as np
 
 from maskscope.project.edits import ReviewState
 from maskscope.runs import RunInfo
-from maskscope.types import NO_EDIT, Labels, Mask, TagScheme
+from maskscope.types import NO_EDIT, NO_LABEL, Labels, Mask, TagScheme
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +19,8 @@ class SentenceRow:
         name: the source's own name ("" when it has none).
         tokens: T strings.
         gold: (T,) int16 labels from the source, NO_LABEL where it has none.
-        edits: (T,) int16 labels from a person, NO_EDIT where nobody changed anything.
+        edits: (T,) int16 labels from a person, NO_EDIT where nobody changed anything, NO_LABEL where the token is
+            to be ignored.
         state: the review state, set by a person only.
         comments: comment lines of the source.
     """
@@ -41,6 +42,11 @@ class SentenceRow:
     def edited(self) -> Mask:
         """(T,) bool: True where a person's edit stands."""
         return np.asarray(self.edits != NO_EDIT)
+
+    @property
+    def ignored(self) -> Mask:
+        """(T,) bool: True where a person said that the token counts neither in training nor in scores."""
+        return np.asarray(self.edits == NO_LABEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +105,10 @@ class Counts:
 
     Attributes:
         labels: tokens by class, by edits over gold; one number for each of the scheme's classes.
-        unlabelled: tokens without any label.
+        unlabelled: tokens without any label, those that a person ignores among them.
         edited: tokens on which a person's edit stands.
         accepted, flagged: sentences by review state.
+        ignored: tokens that a person marked to be ignored.
     """
 
     labels: tuple[int, ...]
@@ -109,3 +116,4 @@ class Counts:
     edited: int
     accepted: int
     flagged: int
+    ignored: int = 0

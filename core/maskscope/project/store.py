@@ -238,6 +238,7 @@ class Project:
             tally.get("edited", 0),
             tally.get("state:accepted", 0),
             tally.get("state:flagged", 0),
+            tally.get("ignored", 0),
         )
 
     def n_edits(self) -> int:
@@ -434,6 +435,9 @@ class Project:
         tally["edited"] = (
             tally.get("edited", 0) + int((change.new != NO_EDIT).sum()) - int((change.old != NO_EDIT).sum())
         )
+        ignored = int((change.new == NO_LABEL).sum()) - int((change.old == NO_LABEL).sum())
+        if ignored:
+            tally["ignored"] = tally.get("ignored", 0) + ignored
         edits[part] = change.new
         blob = None if (edits == NO_EDIT).all() else edits.astype("<i2").tobytes()
         self._db.execute("UPDATE sentence SET edits = ? WHERE id = ?", (blob, change.sentence))

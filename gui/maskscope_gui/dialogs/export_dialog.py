@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 from maskscope.exporters import ExportFormat, formats
 from maskscope.jobs import Job
 from maskscope.project.exporting import LabelSource, export_project
+from maskscope.tagger.decoding import decoder
 from maskscope_gui.dialogs.form import Dialog, Form, ProgressPage, Words
 from maskscope_gui.session import Session
 from maskscope_gui.tasks import Task, words_of
@@ -222,11 +223,12 @@ class ExportDialog(Dialog):
         source = list(_LABELS)[max(0, self.labels.chosen)]
         only_reviewed = self.which.chosen == 1
         model = None if self.session.model is None else self.session.model.id
+        decode = decoder(self.session.decoding)
 
         def work(job: Job) -> int:
             # A view of its own: the window goes on writing edits meanwhile.
             with project.reader() as reader:
-                return export_project(reader, path, name, source, only_reviewed, model, job)
+                return export_project(reader, path, name, source, only_reviewed, model, job, decode)
 
         task = Task(work, self)
         task.progressed.connect(self.progress.show_progress)

@@ -4,7 +4,8 @@ from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from maskscope_gui.actions import LABEL_KEYS
+from maskscope.types import NO_LABEL
+from maskscope_gui.actions import LABEL_KEYS, printed_key
 from maskscope_gui.session import Session
 from maskscope_gui.theme import Style, colour
 from maskscope_gui.views.base import PaintedView, draw_key, elided, key_width, text_width
@@ -24,9 +25,11 @@ class PaletteView(PaintedView):
 
     Signals:
         picked: (class id) a row was clicked.
+        ignored: the last row was clicked, which marks tokens to be ignored.
     """
 
     picked = Signal(int)
+    ignored = Signal()
 
     def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(session, style, "Labels and their keys", parent)
@@ -36,6 +39,7 @@ class PaletteView(PaintedView):
         self._rows: list[int] = []
         self._keys: list[str] = []
         self._counts: tuple[int, ...] = ()
+        self._n_ignored = 0
         session.projectChanged.connect(self.refresh)
         session.edited.connect(self._recount)
         session.sentenceChanged.connect(self.viewport().update)
@@ -48,14 +52,15 @@ class PaletteView(PaintedView):
         if project is not None:
             outside = project.scheme.outside
             places = range(len(project.scheme.classes))
-            self._rows = [*(place for place in places if place != outside), outside]
+            self._rows = [*(place for place in places if place != outside), outside, NO_LABEL]
             self._keys = keys_of(len(project.scheme.classes), outside)
-            self._counts = project.counts().labels
+            self._recount(-1)
         self.arrange()
 
     def _recount(self, sentence: int) -> None:
         if self.session.project is not None:
-            self._counts = self.session.project.counts().labels
+            counts = self.session.project.counts()
+            self._counts, self._n_ignored = counts.labels, counts.ignored
             self.viewport().update()
 
     def set_most_rows(self, most: int) -> None:
@@ -93,7 +98,12 @@ class PaletteView(PaintedView):
         if project is None:
             return
         focus = self.session.focus
-        current = int(focus.row.labels[self.session.cursor]) if focus is not None and focus.length else -1
+        current: int | None = None
+        if focus is not None and focus.length:
+            at = self.session.cursor
+            label_here = int(focus.row.labels[at])
+            # A token without any label is ignored only when a person said so.
+            current = label_here if label_here != NO_LABEL or focus.row.edits[at] == NO_LABEL else None
         tall, shift = self.look.px(_ROW), self.verticalScrollBar().value()
         first = max(0, (event.rect().top() + shift) // tall)
         for row in range(first, min(len(self._rows), (event.rect().bottom() + shift) // tall + 1)):
@@ -102,7 +112,11 @@ class PaletteView(PaintedView):
             if label == current:
                 painter.fillRect(box, self.look.c("accent_ground"))
             swatch = QRectF(px(12), box.y() + px(7), px(12), px(12))
-            if label == project.scheme.outside:
+            if label == NO_LABEL:
+                painter.setPen(QPen(self.look.c("control"), 1))
+                painter.setBrush(self.look.cross)
+                swatch = swatch.adjusted(0.5, 0.5, -0.5, -0.5)
+            elif label == project.scheme.outside:
                 painter.setPen(QPen(self.look.c("control"), 1))
                 painter.setBrush(Qt.BrushStyle.NoBrush)
                 swatch = swatch.adjusted(0.5, 0.5, -0.5, -0.5)
@@ -111,10 +125,10 @@ class PaletteView(PaintedView):
                 painter.setBrush(colour(self.look.label(label, project.scheme.outside)))
             painter.drawRoundedRect(swatch, 3, 3)
             right = box.width() - px(12)
-            key = self._keys[label]
+            key = self._key(label)
             if key:
                 draw_key(painter, right - key_width(key, self.look), box.center().y() + 1, key, self.look)
-            count = f"{self._counts[label]:,}"
+            count = f"{self._count(label):,}"
             painter.setFont(self.look.small)
             painter.setPen(self.look.c("second"))
             wide = text_width(count, self.look.small)
@@ -123,8 +137,17 @@ class PaletteView(PaintedView):
             painter.setFont(self.look.body)
             painter.setPen(self.look.c("text"))
             room = left - px(32) - px(8)
-            name = elided(project.scheme.classes[label], self.look.body, room)
+            name = elided(self._name(label), self.look.body, room)
             painter.drawText(QRect(px(32), box.y(), room, box.height()), Qt.AlignmentFlag.AlignVCenter, name)
+
+    def _key(self, label: int) -> str:
+        return printed_key("ignore") if label == NO_LABEL else self._keys[label]
+
+    def _count(self, label: int) -> int:
+        return self._n_ignored if label == NO_LABEL else self._counts[label]
+
+    def _name(self, label: int) -> str:
+        return "ignored" if label == NO_LABEL else self.session.scheme.classes[label]
 
     def _label_at(self, y: float) -> int | None:
         row = int(y + self.verticalScrollBar().value()) // self.look.px(_ROW)
@@ -133,7 +156,11 @@ class PaletteView(PaintedView):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Label the selected tokens."""
         label = self._label_at(event.position().y())
-        if event.button() == Qt.MouseButton.LeftButton and label is not None:
+        if event.button() != Qt.MouseButton.LeftButton or label is None:
+            return
+        if label == NO_LABEL:
+            self.ignored.emit()
+        else:
             self.picked.emit(label)
 
     def tip_at(self, point: QPoint) -> str:
@@ -142,6 +169,9 @@ class PaletteView(PaintedView):
         project = self.session.project
         if label is None or project is None:
             return ""
-        key = f" ({self._keys[label]})" if self._keys[label] else ""
+        key = f" ({self._key(label)})" if self._key(label) else ""
+        if label == NO_LABEL:
+            words = f"Ignore the selected tokens{key}: they count neither in training nor in scores."
+            return f"{words} {self._n_ignored:,} are ignored now."
         name = project.scheme.classes[label]
         return f"Label the selected tokens “{name}”{key}. {self._counts[label]:,} tokens have it now."

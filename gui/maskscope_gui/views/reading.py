@@ -14,6 +14,9 @@ from maskscope_gui.theme import Style, colour
 from maskscope_gui.views.base import PaintedView, draw_collision, elided, text_width
 from maskscope_gui.views.geometry import Box, flow, nearest, runs
 
+_IGNORED = -3
+"""Beside the labels of a run: a person marked these tokens to be ignored."""
+
 
 class ReadingView(PaintedView):
     """Tint is probability, the line under a chip its label, a dot an edit, hatching a masked token."""
@@ -29,6 +32,7 @@ class ReadingView(PaintedView):
         self._note.setTextFormat(Qt.TextFormat.PlainText)
         session.sentenceChanged.connect(self._show_sentence)
         session.modelChanged.connect(self.viewport().update)
+        session.decodingChanged.connect(self.viewport().update)
         session.edited.connect(self._repaint_edited)
         session.cursorChanged.connect(self._follow_cursor)
 
@@ -169,7 +173,10 @@ class ReadingView(PaintedView):
         body = QRectF(box.x, box.y, box.width, box.height)
         ground = self.look.theme.panel
         painter.setPen(Qt.PenStyle.NoPen)
-        if not focus.mask[position]:
+        ignored = focus.row.edits[position] == NO_LABEL
+        if ignored and focus.mask[position]:
+            painter.setBrush(self.look.cross)
+        elif not focus.mask[position]:
             ground = self.look.theme.pad_ground
             painter.setBrush(self.look.hatch)
         elif focus.inside is not None:
@@ -182,15 +189,20 @@ class ReadingView(PaintedView):
         font = self.look.body if stand_in else self.look.reading
         painter.setFont(font)
         inset = self.look.px(4)
-        if not focus.mask[position]:
+        if ignored or not focus.mask[position]:
             # A plate under the text, so that the hatching does not run through it.
             wide = text_width(text, font)
             plate = QRectF(box.x + (box.width - wide) / 2 - 3, box.y + inset, wide + 6, box.height - 2 * inset)
-            painter.setBrush(self.look.c("pad_ground"))
+            painter.setBrush(self.look.c("panel" if focus.mask[position] else "pad_ground"))
             painter.drawRoundedRect(plate.intersected(body), 3, 3)
+        if not focus.mask[position]:
             draw_collision(
                 painter, QPointF(box.x + box.width - inset, box.y + inset), self.look.px(9), self.look.c("collision")
             )
+        elif ignored:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(self.look.c("control"), 1, Qt.PenStyle.DashLine))
+            painter.drawRoundedRect(body.adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
         painter.setPen(self.look.c("second") if stand_in and not focus.mask[position] else self.look.ink(ground))
         painter.drawText(body, Qt.AlignmentFlag.AlignCenter, elided(text, font, box.width - self.look.px(6)))
 
@@ -201,7 +213,10 @@ class ReadingView(PaintedView):
         labels = focus.row.labels.tolist()
         edits = focus.row.edits.tolist()
         thick = self.look.px(3)
-        named = [label if label not in (NO_LABEL, outside) else NO_LABEL for label in labels]
+        named = [
+            _IGNORED if edit == NO_LABEL else label if label not in (NO_LABEL, outside) else NO_LABEL
+            for label, edit in zip(labels, edits, strict=True)
+        ]
         for first, last, label in runs(named):
             if last < seen.start or first >= seen.stop:
                 continue
@@ -212,12 +227,18 @@ class ReadingView(PaintedView):
                 right = max(box.x + box.width for box in boxes)
                 low = boxes[0].y + boxes[0].height
                 any_edit = any(edits[position] != NO_EDIT for position in range(first + start, first + end + 1))
+                if label == _IGNORED:
+                    painter.setPen(self.look.c("second"))
+                    if piece == 0:
+                        self._paint_name(painter, "ignored", left, right, low + thick + 2, any_edit)
+                    continue
                 if label != NO_LABEL:
                     ink = colour(self.look.label(label, outside))
                     painter.fillRect(QRectF(left, low + 2, right - left, thick), ink)
                     painter.setPen(ink)
                     if piece == 0:
-                        self._paint_name(painter, label, left, right, low + thick + 2, any_edit)
+                        name = self.session.scheme.classes[label]
+                        self._paint_name(painter, name, left, right, low + thick + 2, any_edit)
                     continue
                 for position in range(first + start, first + end + 1):
                     if edits[position] != NO_EDIT:
@@ -227,10 +248,9 @@ class ReadingView(PaintedView):
                         painter.setBrush(self.look.c("accent"))
                         painter.drawEllipse(QPointF(box.x + box.width / 2, low + self.look.px(9)), 3.5, 3.5)
 
-    def _paint_name(self, painter: QPainter, label: int, left: int, right: int, top: int, dot: bool) -> None:
+    def _paint_name(self, painter: QPainter, name: str, left: int, right: int, top: int, dot: bool) -> None:
         px = self.look.px
         painter.setFont(self.look.small_bold)
-        name = self.session.scheme.classes[label]
         room = right - left - (px(12) if dot else 0)
         text = elided(name, self.look.small_bold, max(room, px(14)))
         box = QRect(left, top, right - left, px(16))
@@ -279,7 +299,10 @@ class ReadingView(PaintedView):
         position = hits[0]
         words = [f"{self._texts[position][0]}, position {position}"]
         label = int(focus.row.labels[position])
-        words.append(f"label: {self.session.scheme.classes[label] if label >= 0 else 'none yet'}")
+        if focus.row.edits[position] == NO_LABEL:
+            words.append("ignored by you: it counts neither in training nor in scores")
+        else:
+            words.append(f"label: {self.session.scheme.classes[label] if label >= 0 else 'none yet'}")
         if not focus.mask[position]:
             words.append("masked as padding: no prediction")
         elif focus.inside is not None:

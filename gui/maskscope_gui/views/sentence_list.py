@@ -8,9 +8,10 @@ from collections import OrderedDict
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPixmap, QResizeEvent
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
+from maskscope.project import SentenceRow
 from maskscope_gui.session import Session
 from maskscope_gui.shown import shown
 from maskscope_gui.theme import Style, colour
@@ -192,11 +193,11 @@ class SentenceList(PaintedView):
         text = elided(sentence_text(row.tokens) or "(no tokens)", look.body, room)
         painter.drawText(QRect(box.x() + px(_LEFT), top.y(), room, top.height()), middle, text)
         lane = QRectF(box.x() + px(_LEFT), box.y() + px(30), min(px(_LANE), box.width() - px(_LEFT) - px(90)), px(9))
-        self._paint_lane(painter, lane, sentence, len(row.tokens))
+        self._paint_lane(painter, lane, sentence, row)
         self._paint_state(painter, QRect(box.x(), box.y() + px(24), box.width() - px(12), px(20)), sentence, row.state)
 
-    def _paint_lane(self, painter: QPainter, lane: QRectF, sentence: int, length: int) -> None:
-        look = self.look
+    def _paint_lane(self, painter: QPainter, lane: QRectF, sentence: int, row: SentenceRow) -> None:
+        look, length = self.look, len(row.tokens)
         positions = max(self._positions, length)
         wide = lane.width() / positions
         edge = lane.x() + wide * length
@@ -204,14 +205,26 @@ class SentenceList(PaintedView):
             painter.fillRect(QRectF(edge, lane.y(), lane.right() - edge, lane.height()), look.hatch)
         values, mask = self.session.inside_of(sentence), self.session.mask_of(sentence)
         gap = 1.0 if wide >= 4 else 0.0
+        ignored = row.ignored if self.session.facts is not None and self.session.facts.edited[sentence] else None
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
         for position in range(length):
             cell = QRectF(lane.x() + position * wide, lane.y(), max(wide - gap, 1.0), lane.height())
             if mask is not None and not mask[position]:
                 painter.fillRect(cell, look.c("collision"))
+            elif ignored is not None and ignored[position]:
+                self._paint_ignored(painter, cell)
             else:
                 painter.fillRect(cell, look.c("line") if values is None else colour(look.tint(float(values[position]))))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+
+    def _paint_ignored(self, painter: QPainter, cell: QRectF) -> None:
+        # Too small for strokes that repeat: a frame with one stroke the other way than padding's.
+        painter.setPen(QPen(self.look.c("control"), 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        inner = cell.adjusted(0.5, 0.5, -0.5, -0.5)
+        if cell.width() >= 3:
+            painter.drawRect(inner)
+        painter.drawLine(inner.topLeft(), inner.bottomRight())
 
     def _paint_state(self, painter: QPainter, box: QRect, sentence: int, state: str) -> None:
         facts, look, px = self.session.facts, self.look, self.look.px

@@ -7,10 +7,10 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from maskscope.types import NO_EDIT, NO_LABEL
-from maskscope_gui.session import Session
+from maskscope_gui.session import Focus, Session
 from maskscope_gui.shown import shown
 from maskscope_gui.theme import Style, colour
-from maskscope_gui.views.base import PaintedView, elided
+from maskscope_gui.views.base import PaintedView, elided, text_width
 
 _LINE = 21
 
@@ -36,11 +36,14 @@ class TokenView(PaintedView):
         for signal in (session.sentenceChanged, session.cursorChanged, session.projectChanged):
             signal.connect(self.viewport().update)
         session.edited.connect(lambda _: self.viewport().update())
+        session.projectChanged.connect(self.arrange)
+        session.decodingChanged.connect(self.viewport().update)
         self.arrange()
 
     def sizeHint(self) -> QSize:
-        """The title and seven lines: always the same, so that nothing below moves."""
-        return QSize(self.look.px(240), self.look.px(30) + 7 * self.look.px(_LINE) + self.look.px(4))
+        """The title and its lines: always as many for a label set, so that nothing below moves."""
+        lines = 8 if self.session.decodes_spans else 7
+        return QSize(self.look.px(240), self.look.px(30) + lines * self.look.px(_LINE) + self.look.px(4))
 
     def arrange(self) -> None:
         """Keep the height."""
@@ -67,14 +70,33 @@ class TokenView(PaintedView):
             )
         if focus.predicted is not None:
             lines.append(("predicted", *self._label(int(focus.predicted[at]), "no prediction")))
+        if focus.argmax is not None and session.decodes_spans:
+            lines.append(("argmax", *self._argmax(focus, at)))
         lines.append(("gold", *self._label(int(row.gold[at]), "no label")))
-        if row.edits[at] != NO_EDIT:
+        if row.edits[at] == NO_LABEL:
+            lines.append(("edited", f"ignored by you{self._when(at)}", self.look.c("accent")))
+        elif row.edits[at] != NO_EDIT:
             name, ink = self._label(int(row.edits[at]), "no label")
             lines.append(("edited", f"{name} by you{self._when(at)}", ink))
         else:
             lines.append(("edited", "–", second))
         lines.append(("norm", f"{focus.norms[at]:.2f}", text))
         return lines
+
+    def _argmax(self, focus: Focus, at: int) -> tuple[str, QColor]:
+        assert focus.argmax is not None
+        assert focus.refused is not None
+        name, ink = self._label(int(focus.argmax[at]), "no prediction")
+        if focus.argmax[at] == NO_LABEL:
+            return name, ink
+        if focus.refused[at]:
+            why = " · not allowed here"
+        elif focus.predicted is not None and focus.predicted[at] != focus.argmax[at]:
+            why = " · gives way"
+        else:
+            return name, ink
+        room = self.viewport().width() - self.look.px(108) - text_width(why, self.look.body)
+        return elided(name, self.look.body, max(room, self.look.px(40))) + why, self.look.c("collision")
 
     def _when(self, position: int) -> str:
         project = self.session.project

@@ -26,6 +26,8 @@ from maskscope_gui.views.geometry import Columns
 
 _LANES = ("position", "token", "gold", "predicted", "edited", "probability", "mask", "norm")
 _HEIGHTS = {"position": 22, "token": 24, "gold": 22, "predicted": 22, "edited": 22, "mask": 30, "norm": 40}
+_RAW = 13
+"""Under the predicted labels of a span scheme: the argmax where decoding took another label."""
 _LEAST_BAR = 64
 _MOST_BAR = 150
 _WIDEST = 132
@@ -48,6 +50,7 @@ class TracksView(PaintedView):
         session.sentenceChanged.connect(self._show_sentence)
         session.cursorChanged.connect(self._follow_cursor)
         session.edited.connect(self._repaint_edited)
+        session.decodingChanged.connect(self.arrange)
         lab.changed.connect(self.arrange)
 
     def _repaint_edited(self, sentence: int) -> None:
@@ -80,14 +83,19 @@ class TracksView(PaintedView):
             min(max(text_width(text, self.look.small if stand_in else self.look.bold) + px(10), px(28)), px(_WIDEST))
             for text, stand_in in self._texts
         ]
+        for position, name in self._raw_names().items():
+            if position >= len(widths):
+                # The lab tells of another sentence before the session does.
+                break
+            widths[position] = max(widths[position], text_width(name, self.look.tiny) + px(6))
         added = self.lab.setting.added if self.session.focus is not None else 0
         self._columns = Columns.of([*widths, *[self._pad_width] * added])
-        fixed = sum(px(height) for height in _HEIGHTS.values()) + px(18)
+        fixed = sum(self._tall(lane) for lane in _HEIGHTS) + px(18)
         self._bar = min(max(self.viewport().height() - fixed, px(_LEAST_BAR)), px(_MOST_BAR))
         top = px(2)
         for lane in _LANES:
             self._tops[lane] = top
-            top += self._bar if lane == "probability" else px(_HEIGHTS[lane])
+            top += self._bar if lane == "probability" else self._tall(lane)
         self._tops["end"] = top
         across, down = self.horizontalScrollBar(), self.verticalScrollBar()
         across.setRange(0, max(0, self._columns.width + px(12) - self._room()))
@@ -95,6 +103,19 @@ class TracksView(PaintedView):
         down.setRange(0, max(0, top + px(14) - self.viewport().height()))
         down.setPageStep(self.viewport().height())
         self.viewport().update()
+
+    def _tall(self, lane: str) -> int:
+        # Room for the raw label under the decoded one is there for every sentence, so that nothing moves.
+        extra = _RAW if lane == "predicted" and self.session.decodes_spans else 0
+        return self.look.px(_HEIGHTS[lane] + extra)
+
+    def _raw_names(self) -> dict[int, str]:
+        """The argmax where decoding took another label, by position, as it is printed."""
+        focus = self.session.focus
+        if focus is None or focus.predicted is None or focus.argmax is None or not self.session.decodes_spans:
+            return {}
+        places = np.flatnonzero(focus.predicted != focus.argmax).tolist()
+        return {place: f"≠ {self.session.scheme.classes[int(focus.argmax[place])]}" for place in places}
 
     def _room(self) -> int:
         return max(1, self.viewport().width() - self._left)
@@ -134,7 +155,7 @@ class TracksView(PaintedView):
         """Where a position's place in a lane is, in the viewport."""
         left = self._left - self.horizontalScrollBar().value() + self._columns.edges[position]
         width = self._columns.edges[position + 1] - self._columns.edges[position]
-        height = self._bar if lane == "probability" else self.look.px(_HEIGHTS[lane])
+        height = self._bar if lane == "probability" else self._tall(lane)
         return QRect(left, self._tops[lane] - self.verticalScrollBar().value(), width, height)
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -264,9 +285,12 @@ class TracksView(PaintedView):
                     dots.append(QRectF(centre.x() - 0.5, centre.y() - 0.5, 2.6, 2.6))
                 else:
                     self._paint_label(painter, box(lane, position), labels[position])
+        self._paint_raw(painter, real)
         edits = focus.row.edits.tolist()
         for position in real:
-            if edits[position] != NO_EDIT:
+            if edits[position] == NO_LABEL:
+                self._paint_ignored(painter, box("edited", position))
+            elif edits[position] != NO_EDIT:
                 self._paint_label(painter, box("edited", position), edits[position])
         room = px(_HEIGHTS["norm"]) - px(10)
         low = self._tops["norm"] + room + px(4)
@@ -302,6 +326,31 @@ class TracksView(PaintedView):
         painter.setFont(self.look.small_bold)
         painter.setPen(ink)
         painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, self._abbreviated(label, int(plate.width()) - px(4)))
+
+    def _paint_raw(self, painter: QPainter, real: range) -> None:
+        px, edges = self.look.px, self._columns.edges
+        painter.setFont(self.look.tiny)
+        painter.setPen(self.look.c("collision"))
+        top = self._tops["predicted"] + px(_HEIGHTS["predicted"]) - px(2)
+        for position, name in self._raw_names().items():
+            if position in real:
+                box = QRect(edges[position], top, edges[position + 1] - edges[position], px(_RAW))
+                painter.drawText(box, Qt.AlignmentFlag.AlignCenter, name)
+
+    def _paint_ignored(self, painter: QPainter, box: QRect) -> None:
+        px = self.look.px
+        plate = QRectF(box.x() + 2.5, box.y() + px(3) + 0.5, box.width() - 5, box.height() - px(6) - 1)
+        painter.setPen(QPen(self.look.c("control"), 1, Qt.PenStyle.DashLine))
+        painter.setBrush(self.look.cross)
+        painter.drawRoundedRect(plate, 3, 3)
+        words = "ignored"
+        wide = text_width(words, self.look.tiny) + px(4)
+        if wide <= plate.width() - px(4):
+            under = QRectF(plate.center().x() - wide / 2, plate.y() + 1, wide, plate.height() - 2)
+            painter.fillRect(under, self.look.c("panel"))
+            painter.setFont(self.look.tiny)
+            painter.setPen(self.look.c("second"))
+            painter.drawText(under, Qt.AlignmentFlag.AlignCenter, words)
 
     def _abbreviated(self, label: int, room: int) -> str:
         name = self.session.scheme.classes[label]
@@ -548,4 +597,13 @@ class TracksView(PaintedView):
             return "Click to mask this real token and see what moves; again to take the mask off (K)."
         if lane == "norm":
             return f"Euclidean norm of the embedding: {focus.norms[column]:.3f}"
-        return f"{self._texts[column][0]}, position {column}"
+        words = f"{self._texts[column][0]}, position {column}"
+        if lane == "predicted" and column in self._raw_names():
+            assert focus.argmax is not None
+            assert focus.refused is not None
+            name = self.session.scheme.classes[int(focus.argmax[column])]
+            why = "the span scheme does not allow it here" if focus.refused[column] else "another sequence is likelier"
+            return f"{words}\nBy itself this token is likeliest {name} (argmax), but {why}."
+        if lane == "edited" and focus.row.edits[column] == NO_LABEL:
+            return f"{words}\nIgnored by you: it counts neither in training nor in scores."
+        return words
