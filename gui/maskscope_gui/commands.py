@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QActionGroup, QKeySequence, QShortcut
@@ -16,7 +17,11 @@ from maskscope_gui.scoring import Scoring
 from maskscope_gui.search import Search
 from maskscope_gui.session import next_filter, next_sort
 from maskscope_gui.settings import demo_folder
+from maskscope_gui.views.pages import PAGES, Page, PageName
 from maskscope_gui.views.palette import keys_of
+
+if TYPE_CHECKING:
+    from maskscope_gui.views.evaluation_page import EvaluationPage
 
 
 class Commands(QObject):
@@ -34,6 +39,7 @@ class Commands(QObject):
         self.disagreement = Disagreement(self.session, self)
         self.disagreement.progressed.connect(window.status_line.set_work)
         self._label_keys: list[QShortcut] = []
+        window.page_makers = {"evaluation": self._make_evaluation, "models": self._make_models}
         self._bind()
         window.palette_view.picked.connect(self.set_label)
         window.palette_view.ignored.connect(self.session.ignore)
@@ -97,6 +103,11 @@ class Commands(QObject):
             "shown_class": self._next_class,
             "side_tab": window.turn_side_tab,
             "dismiss": self._dismiss,
+            **{f"page_{page}": partial(window.show_page, page) for page in PAGES},
+            "recompute": self._evaluate_again,
+            "eval_subset": lambda: self._on_evaluation(lambda page: page.turn_subset()),
+            "eval_against": lambda: self._on_evaluation(lambda page: page.turn_against()),
+            "list_found": self._list_found,
             "toggle_batch": lambda: window.show_batch(not window.batch_shown),
             "sort": lambda: session.set_sort(next_sort(session.sort)),
             "filter": lambda: session.set_filter(next_filter(session.filter)),
@@ -214,6 +225,7 @@ class Commands(QObject):
                 shortcut.activated.connect(lambda label=label: self.set_label(label))
                 self._label_keys.append(shortcut)
         self._name_undo()
+        self._show_remembered_page()
         self._fill_classes()
         self._check_decoding()
 
@@ -279,18 +291,67 @@ class Commands(QObject):
             self.session.show_class(shown + 1 if shown + 1 < len(self.session.scheme.classes) else None)
 
     def _dismiss(self) -> None:
-        had_notice = self.window.notice.isVisible()
-        self.window.notice.hide()
-        if isinstance(QApplication.focusWidget(), QLineEdit):
-            self.window.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        elif not had_notice:
-            # What is read or typed is left first; only then is it work that Esc stops.
-            self.stop_work()
+        page = self.window.shown_page
+        if self.window.notice.isVisible():
+            self.window.notice.hide()
+        elif isinstance(QApplication.focusWidget(), QLineEdit):
+            self._focus_back()
+        elif page is not None and page.busy:
+            page.cancel()
+        elif not self.stop_work() and page is not None:
+            # What is read or typed is left first, then work is stopped, and only then the page.
+            self.window.show_page("sentence")
+
+    def _focus_back(self) -> None:
+        """From a text field to the page that is shown."""
+        self.window.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        if self.window.shown_page is not None:
+            self.window.shown_page.enter()
+
+    # Pages
+
+    def _make_evaluation(self) -> Page:
+        from maskscope_gui.views.evaluation_page import EvaluationPage
+
+        return self.bound(EvaluationPage(self.session, self.window.look))
+
+    def _make_models(self) -> Page:
+        from maskscope_gui.views.models_page import ModelsPage
+
+        return self.bound(ModelsPage(self.session, self.window.look))
+
+    def _show_remembered_page(self) -> None:
+        remembered = self.settings.text("page", "sentence")
+        page: PageName = next((name for name in PAGES if name == remembered), "sentence")
+        if page != self.window.page:
+            self.window.show_page(page)
+
+    def bound(self, page: Page) -> Page:
+        """A new page, whose wishes are heard and whose progress is told."""
+        page.asked.connect(lambda action_id: self.window.actions_by_id[action_id].trigger())
+        page.progressed.connect(self.window.status_line.set_work)
+        return page
+
+    def _on_evaluation(self, act: Callable[["EvaluationPage"], object]) -> None:
+        self.window.show_page("evaluation")
+        act(cast("EvaluationPage", self.window.made_pages["evaluation"]))
+
+    def _evaluate_again(self) -> None:
+        page = self.window.shown_page
+        if page is not None:
+            page.compute()
+        else:
+            self._on_evaluation(lambda page: page.compute())
+
+    def _list_found(self) -> None:
+        page = self.window.shown_page
+        if page is not None:
+            page.list_found()
 
     def _accept(self) -> None:
         if isinstance(QApplication.focusWidget(), QLineEdit):
             # Enter in the search field goes back to the sentences.
-            self.window.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            self._focus_back()
             return
         self.session.accept()
 
@@ -326,6 +387,8 @@ class Commands(QObject):
 
     def close(self) -> None:
         """End what runs in the background."""
+        for page in self.window.made_pages.values():
+            page.close_down()
         self.scoring.close()
         self.disagreement.close()
         self.search.close()

@@ -4,8 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from PySide6.QtCore import QByteArray, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QFont, QIcon, QPaintEvent, QPalette, QResizeEvent
+from PySide6.QtCore import QByteArray, QDataStream, Qt, Signal
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QFont,
+    QIcon,
+    QPaintEvent,
+    QPalette,
+    QResizeEvent,
+    QShowEvent,
+)
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
@@ -31,6 +41,7 @@ from maskscope_gui.views.batch import BatchView
 from maskscope_gui.views.list_panel import ListPanel
 from maskscope_gui.views.notice import NoticeBar
 from maskscope_gui.views.padding_panel import PaddingPanel
+from maskscope_gui.views.pages import PAGES, Page, PageName, PageTabs
 from maskscope_gui.views.palette import PaletteView
 from maskscope_gui.views.reading import ReadingView
 from maskscope_gui.views.start_page import StartPage
@@ -95,6 +106,9 @@ class MainWindow(QMainWindow):
         self.notice = NoticeBar(session, self.look)
         self.start_page = StartPage(self.actions_by_id, settings.recent, self.look)
         self.panels: list[Panel] = []
+        self.page: PageName = "sentence"
+        self.made_pages: dict[PageName, Page] = {}
+        self.page_makers: dict[PageName, Callable[[], Page]] = {}
         self._assemble()
         session.projectChanged.connect(self._show_project)
         session.sentenceChanged.connect(self._title_reading)
@@ -140,14 +154,30 @@ class MainWindow(QMainWindow):
         self.batch_order.setToolTip("The order of the rows of the batch")
         self.batch_order.clicked.connect(self.turn_batch)
         self.panels[-1].add(self.batch_order)
-        self.middle = QSplitter(Qt.Orientation.Vertical)
-        for panel in (self.reading_panel, self.tracks_panel, self.batch_panel):
-            self.middle.addWidget(panel)
-        for place, stretch in enumerate((2, 0, 3)):
-            self.middle.setStretchFactor(place, stretch)
-            self.middle.setCollapsible(place, False)
         px = self.look.px
-        self.middle.setSizes([px(190), px(318), px(290)])
+        self.sentence_page = QSplitter(Qt.Orientation.Vertical)
+        for place, panel in enumerate((self.tracks_panel, self.batch_panel)):
+            self.sentence_page.addWidget(panel)
+            self.sentence_page.setStretchFactor(place, place)
+            self.sentence_page.setCollapsible(place, False)
+        self.sentence_page.setSizes([px(318), px(290)])
+        self.tabs = PageTabs(self.look)
+        self.tabs.chosen.connect(lambda page: self.actions_by_id[f"page_{page}"].trigger())
+        self.page_stack = QStackedWidget()
+        self.page_stack.addWidget(self.sentence_page)
+        lower = QWidget()
+        lower_rows = QVBoxLayout(lower)
+        lower_rows.setContentsMargins(0, 0, 0, 0)
+        lower_rows.setSpacing(0)
+        lower_rows.addWidget(self.tabs)
+        lower_rows.addWidget(self.page_stack, 1)
+        self.middle = QSplitter(Qt.Orientation.Vertical)
+        for place, panel in enumerate((self.reading_panel, lower)):
+            self.middle.addWidget(panel)
+            self.middle.setStretchFactor(place, 2 + 3 * place)
+            self.middle.setCollapsible(place, False)
+        self._reading_height = {"sentence": px(190), "page": px(160)}
+        self.middle.setSizes([px(190), px(608)])
         self.side = self._side()
         self.left = QWidget()
         self.left_tabs = QTabBar()
@@ -173,7 +203,7 @@ class MainWindow(QMainWindow):
         self.side.setMinimumWidth(px(284))
         self.middle.setMinimumWidth(px(360))
         self.columns.setSizes([px(316), px(840), px(284)])
-        for splitter in (self.columns, self.middle):
+        for splitter in (self.columns, self.middle, self.sentence_page):
             splitter.setHandleWidth(1)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.start_page)
@@ -283,7 +313,9 @@ class MainWindow(QMainWindow):
             self.token,
             self.padding,
             self.status_line,
+            self.tabs,
             *self.panels,
+            *self.made_pages.values(),
         )
         for view in views:
             view.set_look(self.look)
@@ -392,21 +424,86 @@ class MainWindow(QMainWindow):
     def _show_tab(self, place: int) -> None:
         self.left_stack.setCurrentWidget(self.side if place == 1 and self._side_folded else self.list_panel)
 
+    # Pages
+
+    @property
+    def shown_page(self) -> Page | None:
+        """The page under the reading strip; None for the sentence's own tracks and batch."""
+        return self.made_pages.get(self.page)
+
+    def show_page(self, page: PageName) -> None:
+        """Bring a page to the front. It is made when it is first shown."""
+        if page != "sentence" and page not in self.made_pages:
+            if page not in self.page_makers:
+                page = "sentence"
+            else:
+                made = self.made_pages[page] = self.page_makers[page]()
+                self.page_stack.addWidget(made)
+        if page != self.page:
+            self._keep_reading_height()
+        changed, self.page = page != self.page, page
+        shown = self.made_pages.get(page)
+        self.page_stack.setCurrentWidget(shown or self.sentence_page)
+        self.tabs.show_page(page)
+        for name in PAGES:
+            self.actions_by_id[f"page_{name}"].setChecked(name == page)
+        if changed:
+            # Under a page the strip keeps its height; on the sentence it takes its share of a larger window.
+            self.middle.setStretchFactor(0, 2 if page == "sentence" else 0)
+            self.middle.setSizes(self._heights())
+        if shown is not None:
+            shown.enter()
+        else:
+            self.setFocus()
+
+    def _kind(self) -> str:
+        return "sentence" if self.page == "sentence" else "page"
+
+    def _keep_reading_height(self) -> None:
+        if self.isVisible() and self.middle.sizes()[0] > 0:
+            self._reading_height[self._kind()] = self.middle.sizes()[0]
+
+    def _heights(self) -> list[int]:
+        top = self._reading_height[self._kind()]
+        return [top, max(self.middle.height() - top - self.middle.handleWidth(), 1)]
+
     def _restore(self) -> None:
         self.restored = self.settings.layout("window") is not None
         for name, restore in self._remembered().items():
             state = self.settings.layout(name)
             if state is not None:
                 restore[0](state)
+        self._restore_heights()
 
     def _remembered(self) -> dict[str, tuple[Callable[[QByteArray], object], Callable[[], QByteArray]]]:
         return {
             "window": (self.restoreGeometry, self.saveGeometry),
             "columns": (self.columns.restoreState, self.columns.saveState),
-            "middle": (self.middle.restoreState, self.middle.saveState),
+            "tracks": (self.sentence_page.restoreState, self.sentence_page.saveState),
         }
 
+    def _restore_heights(self) -> None:
+        """The heights of the middle column: those of now, or of a version that knew no pages."""
+        for kind in self._reading_height:
+            text = self.settings.text(f"reading_{kind}")
+            if text.isdecimal() and int(text) > 0:
+                self._reading_height[kind] = int(text)
+        old = self.settings.layout("middle")
+        if old is not None and not self.settings.text("reading_sentence"):
+            sizes = _splitter_sizes(old)
+            if len(sizes) == 3:
+                self._reading_height["sentence"] = sizes[0]
+                self.sentence_page.setSizes(sizes[1:])
+        whole = sum(self.middle.sizes())
+        top = self._reading_height["sentence"]
+        self.middle.setSizes([top, max(whole - top, 1)])
+
     # Events
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Give the reading strip its height, which can't be said before the window has its own."""
+        super().showEvent(event)
+        self.middle.setSizes(self._heights())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Tell once that there is something to see."""
@@ -438,8 +535,23 @@ class MainWindow(QMainWindow):
         for name, (_, save) in self._remembered().items():
             if name != "columns" or not self._side_folded:
                 self.settings.remember_layout(name, save())
+        self._keep_reading_height()
+        self.settings.remember_text("page", self.page)
+        for kind, height in self._reading_height.items():
+            self.settings.remember_text(f"reading_{kind}", str(height))
         if self.session.project is not None and self.session.sentence >= 0:
             self.settings.remember_place(self.session.project.path, self.session.sentence, self.session.cursor)
         self.settings.sync()
         self.closing.emit()
         super().closeEvent(event)
+
+
+def _splitter_sizes(state: QByteArray) -> list[int]:
+    """The sizes in a saved QSplitter: marker, version, then a list of 32-bit numbers (qsplitter.cpp, saveState)."""
+    stream = QDataStream(state)
+    stream.readInt32()
+    stream.readInt32()
+    count = stream.readInt32()
+    if not 0 < count <= 8:
+        return []
+    return [stream.readInt32() for _ in range(count)]

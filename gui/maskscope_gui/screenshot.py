@@ -15,6 +15,7 @@ def screenshot(
     sentence: int | None = None,
     size: tuple[int, int] = (1440, 900),
     theme: str | None = None,
+    page: str = "sentence",
 ) -> None:
     """Write a PNG of the window on `project`, as it looks once everything is painted.
 
@@ -24,6 +25,7 @@ def screenshot(
         sentence: which sentence is on screen; None for the first of the list.
         size: width and height in pixels.
         theme: "light" or "dark"; None for the system's.
+        page: "sentence", "evaluation" or "models".
 
     Raises ProjectError, or MaskscopeError when the picture can't be written.
     """
@@ -32,6 +34,7 @@ def screenshot(
 
     from maskscope_gui.app import make_application, make_window
     from maskscope_gui.theme import DARK, LIGHT
+    from maskscope_gui.views.pages import PAGES
 
     make_application()
     window, commands = make_window({"light": LIGHT, "dark": DARK}.get(theme or ""))
@@ -42,10 +45,12 @@ def screenshot(
         window.add_curve()
         window.resize(*size)
         window.show()
+        window.show_page(next((name for name in PAGES if name == page), "sentence"))
         until = time.monotonic() + _PATIENCE_S
         while time.monotonic() < until:
             QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
-            if window.lab.curves is not None or window.lab.run is None:
+            settled = window.shown_page is None or not window.shown_page.busy
+            if settled and (window.lab.curves is not None or window.lab.run is None):
                 break
         QCoreApplication.processEvents()
         if not window.grab().save(str(file)):

@@ -104,6 +104,7 @@ class Session(QObject):
         self.n_models = 0
         self.threshold = 0.5
         self.decoding: Decoding = "viterbi"
+        self.labels_version = 0
         self.shown_class: int | None = None
         self._rows: OrderedDict[int, SentenceRow] = OrderedDict()
         self._place: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
@@ -618,6 +619,7 @@ class Session(QObject):
         assert self.project is not None
         assert self.facts is not None
         self.saved_at = edit.at
+        self.labels_version += any(change.field == "labels" for change in edit.changes)
         for sentence in {change.sentence for change in edit.changes}:
             self._rows.pop(sentence, None)
             row = self.row_of(sentence)

@@ -18,6 +18,6 @@ def screenshot(values: argparse.Namespace) -> int:
     check(offscreen=True)
     from maskscope_gui.screenshot import screenshot as write
 
-    write(values.project, values.file, values.sentence, values.size, values.theme)
+    write(values.project, values.file, values.sentence, values.size, values.theme, values.page)
     say(str(values.file))
     return 0

@@ -616,6 +616,11 @@ class Project:
         model = self.model(model_id)
         return self._score_array(f"{model_id}.npy", model_id, (self.n_tokens, model.scheme.n_outputs))
 
+    def is_scored(self, model_id: str) -> bool:
+        """True when `scores` has something to give, found without reading it."""
+        row = self._db.execute("SELECT fingerprint FROM score WHERE model = ?", (model_id,)).fetchone()
+        return row is not None and row[0] == self.fingerprint and (self.path / "scores" / f"{model_id}.npy").is_file()
+
     def doubts(self, model_id: str) -> Floats | None:
         """Each sentence's largest doubt (n_sentences,) under a model; None as for `scores`."""
         return self._score_array(f"{model_id}.doubt.npy", model_id, (self.n_sentences,))

@@ -13,7 +13,7 @@ from maskscope_gui.theme import Style
 from maskscope_gui.views.palette import keys_of
 
 _COLUMNS = 4
-_SIZE = (1180, 480)
+_SIZE = (1200, 580)
 
 
 class Row(NamedTuple):
@@ -110,18 +110,14 @@ def _printed(keys: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key_text(key) for key in keys if key != "Backtab"))
 
 
-def _in_columns(
-    blocks: list[Block],
-) -> list[list[Block]]:
-    """Blocks in order, cut into columns of about the same height."""
-    total = sum(len(rows) + 2 for _, rows in blocks)
-    columns: list[list[Block]] = [[]]
-    filled = 0
-    for block in blocks:
-        height = len(block[1]) + 2
-        # A block belongs where most of it lies.
-        if columns[-1] and len(columns) < _COLUMNS and filled + height / 2 > total / _COLUMNS * len(columns):
-            columns.append([])
-        columns[-1].append(block)
-        filled += height
-    return columns
+def _in_columns(blocks: list[Block]) -> list[list[Block]]:
+    """Blocks in columns of about the same height: the tallest first, each where there is most room left."""
+    filled = [0] * _COLUMNS
+    columns: list[list[int]] = [[] for _ in range(_COLUMNS)]
+    for place in sorted(range(len(blocks)), key=lambda place: -len(blocks[place][1])):
+        shortest = filled.index(min(filled))
+        columns[shortest].append(place)
+        filled[shortest] += len(blocks[place][1]) + 2
+    # Within a column, and from column to column, in the order of the menus.
+    ordered = sorted(sorted(column) for column in columns if column)
+    return [[blocks[place] for place in column] for column in ordered]

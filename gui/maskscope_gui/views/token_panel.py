@@ -89,9 +89,12 @@ class TokenView(PaintedView):
         name, ink = self._label(int(focus.argmax[at]), "no prediction")
         if focus.argmax[at] == NO_LABEL:
             return name, ink
+        taken = focus.predicted is not None and focus.predicted[at] == focus.argmax[at]
+        if taken and self.session.decoding == "viterbi":
+            return name, ink
         if focus.refused[at]:
             why = " · not allowed here"
-        elif focus.predicted is not None and focus.predicted[at] != focus.argmax[at]:
+        elif not taken:
             why = " · gives way"
         else:
             return name, ink
