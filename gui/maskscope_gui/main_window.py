@@ -124,6 +124,7 @@ class MainWindow(QMainWindow):
 
     def _assemble(self) -> None:
         self.reading_panel = self._panel("Reading", self.reading)
+        self.reading_hints: dict[str, KeyHint] = {}
         head = self.panels[-1]
         for words, action_id in (
             ("Accept and next", "accept"),
@@ -132,6 +133,7 @@ class MainWindow(QMainWindow):
             ("Flag", "flag"),
         ):
             hint = KeyHint(words, printed_key(action_id), self.look)
+            self.reading_hints[action_id] = hint
             hint.clicked.connect(self.actions_by_id[action_id].trigger)
             head.add(hint)
         self.tracks_panel = self._panel("Tracks", self.tracks)
@@ -448,6 +450,9 @@ class MainWindow(QMainWindow):
         for name in PAGES:
             self.actions_by_id[f"page_{name}"].setChecked(name == page)
         if changed:
+            # Enter and Tab belong to a page while it is shown.
+            taken = [] if page == "sentence" else [self.reading_hints[name] for name in ("accept", "next_doubtful")]
+            self.panels[0].hold_back(taken)
             # Under a page the strip keeps its height; on the sentence it takes its share of a larger window.
             self.middle.setStretchFactor(0, 2 if page == "sentence" else 0)
             self.middle.setSizes(self._heights())

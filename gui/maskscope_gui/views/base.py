@@ -1,6 +1,7 @@
 """What the painted views share."""
 
 import html
+from collections.abc import Collection
 from functools import lru_cache
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt
@@ -65,6 +66,7 @@ class KeyHint(QAbstractButton):
     def __init__(self, text: str, key: str, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.look = style
+        self.wanted = True
         self._key = key
         self.setText(text)
         self.setAccessibleName(f"{text} ({key})")
@@ -205,8 +207,17 @@ class Panel(QWidget):
         margins = self._row.contentsMargins()
         room = self.width() - margins.left() - margins.right() - self._title.sizeHint().width()
         for hint in self.findChildren(KeyHint):
+            if not hint.wanted:
+                hint.setVisible(False)
+                continue
             room -= hint.sizeHint().width() + self._row.spacing()
             hint.setVisible(room >= 0)
+
+    def hold_back(self, hints: Collection[KeyHint]) -> None:
+        """Show all hints but these: their keys mean something else for now."""
+        for hint in self.findChildren(KeyHint):
+            hint.wanted = hint not in hints
+        self._fit()
 
     def add(self, widget: QWidget) -> None:
         """Put a widget at the right end."""

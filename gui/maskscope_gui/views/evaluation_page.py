@@ -29,6 +29,7 @@ from maskscope_gui.views.token_table import Listing, Side, TokenTable
 
 _TWO_COLUMNS = 1000
 _CURVES_BESIDE = 600
+_ROOM_FOR_WORDS = 600
 
 
 class EvaluationPage(Page):
@@ -42,7 +43,6 @@ class EvaluationPage(Page):
         self.subset = self._choice("eval_subset", "Which sentences are evaluated")
         self.against = self._choice("eval_against", "Which labels the predictions are held against")
         self.again = self._choice("recompute", "Compute the figures again")
-        self.again.setText(f"Compute again   {printed_key('recompute')}")
         for button in (self.subset, self.against, self.again):
             self.head.add(button)
         self.note = QLabel()
@@ -112,6 +112,8 @@ class EvaluationPage(Page):
         for stop in self.stops[:2]:
             stop.installEventFilter(self)
         self.matrix.chosen.connect(self._list_cell)
+        self.matrix.walked.connect(self._show_cell)
+        session.modelChanged.connect(self._model_changed)
         self.reliability.chosen.connect(self._list_bin)
         self.tokens.entered.connect(lambda _: self.asked.emit("page_sentence"))
         self.evaluating.changed.connect(self.refresh)
@@ -177,6 +179,7 @@ class EvaluationPage(Page):
     def resizeEvent(self, event: object) -> None:
         """Two columns where there is room."""
         self._lay_out(self._room())
+        self._name_choices()
 
     def _room(self) -> int:
         return 2 if self.width() >= self.look.px(_TWO_COLUMNS) else 1
@@ -192,6 +195,7 @@ class EvaluationPage(Page):
             button.setFont(style.small)
         for label in (self.matrix_title, self.padding_words):
             label.setFont(style.small)
+        self._say_note("")
 
     @property
     def busy(self) -> bool:
@@ -247,9 +251,7 @@ class EvaluationPage(Page):
             # An edit changes nothing that is in sight; the page looks again when it is shown.
             return
         state, answer = self.evaluating, self.evaluating.answer
-        which = "held-back sentences" if state.subset == "validation" else "all sentences"
-        self.subset.setText(f"{which} ▾   {printed_key('eval_subset')}")
-        self.against.setText(f"against {state.against} labels ▾   {printed_key('eval_against')}")
+        self._name_choices()
         empty = state.trouble or state.lacking
         if answer is None and not empty:
             empty = "Evaluating…" if state.busy else f"Press {printed_key('recompute')} to evaluate."
@@ -267,6 +269,22 @@ class EvaluationPage(Page):
         if answer is not None and answer is not self._shown:
             self._show(answer.found)
         self._shown = answer
+
+    def _name_choices(self) -> None:
+        """What is asked, in as many words as there is room for."""
+        state = self.evaluating
+        held = state.subset == "validation"
+        texts = (
+            ("held-back sentences" if held else "all sentences", "held back" if held else "all"),
+            (f"against {state.against} labels", state.against),
+            ("Compute again", "again"),
+        )
+        short = self.width() < self.look.px(_ROOM_FOR_WORDS)
+        keys = ("eval_subset", "eval_against", "recompute")
+        buttons = (self.subset, self.against, self.again)
+        for button, (words, few), action_id in zip(buttons, texts, keys, strict=True):
+            arrow = "" if button is self.again else " ▾"
+            button.setText(f"{few if short else words}{arrow}   {printed_key(action_id)}")
 
     def _say_note(self, words: str) -> None:
         stale = self.evaluating.stale
@@ -338,12 +356,24 @@ class EvaluationPage(Page):
         self.show_found.setEnabled(count > 0)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Bring the section that Tab goes to, or in which a key is pressed, into sight."""
+        """Bring the section that Tab goes to into sight."""
         tabs = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
         tabbed = isinstance(event, QFocusEvent) and event.gotFocus() and event.reason() in tabs
-        if isinstance(watched, QWidget) and (tabbed or event.type() == QEvent.Type.KeyPress):
+        if isinstance(watched, QWidget) and tabbed:
             self.scroller.ensureWidgetVisible(watched, 0, self.look.px(20))
+            if watched is self.matrix:
+                self._show_cell()
         return super().eventFilter(watched, event)
+
+    def _show_cell(self) -> None:
+        """Bring the cell at the matrix's cursor into sight, with some of those around it."""
+        middle = self.matrix.mapTo(self.sheet, self.matrix.cell_box(*self.matrix.cell).center())
+        self.scroller.ensureVisible(0, middle.y(), 0, self.look.px(60))
+
+    def _model_changed(self) -> None:
+        """Evaluate what could not be before, such as a model that has just been scored; else only say what changed."""
+        if self.isVisible() and self.evaluating.answer is None and not self.evaluating.lacking:
+            self.evaluating.look()
 
 
 def _empty(layout: QLayout) -> None:

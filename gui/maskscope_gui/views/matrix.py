@@ -22,9 +22,11 @@ class MatrixView(KeyedView):
 
     Signals:
         chosen: (label, prediction) a cell was clicked, or Enter was pressed on it.
+        walked: a key has moved the cursor to another cell.
     """
 
     chosen = Signal(int, int)
+    walked = Signal()
     KEYS = frozenset(
         {
             Qt.Key.Key_Up,
@@ -151,6 +153,7 @@ class MatrixView(KeyedView):
             self.cell = (min(max(row, 0), last), min(max(column, 0), last))
             self._bring()
             self.viewport().update()
+            self.walked.emit()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._choose()
         else:
@@ -248,9 +251,14 @@ class MatrixView(KeyedView):
             (self.cell if self.hasFocus() else None, "accent", 2.4),
         ):
             if at is not None:
-                painter.setPen(QPen(look.c(role), width))
+                ring = QRectF(self.cell_box(*at)).adjusted(0.5, 0.5, -1.5, -1.5)
                 painter.setBrush(Qt.BrushStyle.NoBrush)
-                painter.drawRect(QRectF(self.cell_box(*at)).adjusted(0.5, 0.5, -1.5, -1.5))
+                if role == "accent":
+                    # A line of the ground between ring and tint, so that it is seen on any tint.
+                    painter.setPen(QPen(look.c("panel"), width + 2))
+                    painter.drawRect(ring)
+                painter.setPen(QPen(look.c(role), width))
+                painter.drawRect(ring)
 
     def _screen(self, cell: tuple[int, int]) -> tuple[int, int]:
         return self._order.index(cell[0]), self._order.index(cell[1])

@@ -30,7 +30,7 @@ _COLUMNS = (
     Column("scored", 56),
 )
 # Given up one after the other where there is no room for all.
-_LESS = ("made", "loss", "runs in")
+_LESS = ("made", "loss", "runs in", "scored", "epochs")
 
 
 def settings_words(model: ModelRecord) -> str:
@@ -242,6 +242,7 @@ class ModelsPage(Page):
         for view in (self.table, self.counts, self.tokens):
             view.set_look(style)
         self._fit()
+        self._say()
 
     @property
     def busy(self) -> bool:

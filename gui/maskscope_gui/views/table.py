@@ -14,6 +14,8 @@ from maskscope_gui.views.base import PaintedView, elided, text_width
 ROW = 26
 HEAD = 24
 _INSET = 12
+_WIDE = 90
+_LEAST_FREE = 190
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +229,17 @@ class Table(KeyedView):
         """Left edge and width of each column."""
         px = self.look.px
         room = self.viewport().width() - 2 * px(_INSET)
-        fixed = sum(px(column.width) for column in self.columns)
-        free = [column for column in self.columns if not column.width]
-        share = max(px(60), (room - fixed) // max(1, len(free)))
+        widths = [px(column.width) for column in self.columns]
+        free = sum(not width for width in widths)
+        lacking = free * px(_LEAST_FREE) + sum(widths) - room
+        wide = sum(width for width in widths if width >= px(_WIDE))
+        if free and lacking > 0 and wide:
+            # The widest give way first: their words are elided, and stand in full in the tooltip.
+            keep = max(0.5, 1 - lacking / wide)
+            widths = [round(width * keep) if width >= px(_WIDE) else width for width in widths]
+        share = max(px(60), (room - sum(widths)) // max(1, free))
         places, left = [], px(_INSET)
-        for column in self.columns:
-            width = px(column.width) or share
+        for width in (width or share for width in widths):
             places.append((left, width))
             left += width
         return places
