@@ -46,7 +46,9 @@ def test_the_likeliest_allowed_sequence_is_found(scheme: TagScheme, lengths: lis
     probs = rng.dirichlet(np.full(5, 0.4), size=int(offsets[-1])).astype(np.float32) * 0.98 + np.float32(0.004)
     found = predict(scheme, probs, offsets)
     for begin, end in pairwise(offsets):
-        assert tuple(found[begin:end].tolist()) == by_trying_all(scheme, probs[begin:end])
+        expected = by_trying_all(scheme, probs[begin:end])
+        assert tuple(found[begin:end].tolist()) == expected
+        assert tuple(predict(scheme, probs[begin:end]).tolist()) == expected
 
 
 def test_argmax_stays_what_it_is_and_decoding_mends_it() -> None:

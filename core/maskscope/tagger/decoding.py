@@ -93,16 +93,17 @@ def predict(
         return labels
     bounds = np.asarray([0, len(probs_nc)], dtype=np.int64) if offsets is None else offsets
     rules = transitions(scheme)
+    if len(bounds) == 2:
+        # the sentence on screen: no lockstep, whose steps cost ten times as much
+        log_tc = _logs(probs_nc, mask, scheme.outside)
+        return _viterbi_one(log_tc, rules)
     found: Labels = np.empty(len(probs_nc), dtype=np.int16)
     begin, n_sentences = 0, len(bounds) - 1
     while begin < n_sentences:
         end = int(np.searchsorted(bounds, bounds[begin] + _CHUNK_TOKENS, side="right")) - 1
         end = min(max(end, begin + 1), n_sentences)
         rows = slice(int(bounds[begin]), int(bounds[end]))
-        log_nc: Floats = np.log(np.maximum(probs_nc[rows], np.float32(_TINY)))
-        if mask is not None:
-            log_nc[~mask[rows]] = -np.inf
-            log_nc[~mask[rows], scheme.outside] = 0.0
+        log_nc = _logs(probs_nc[rows], None if mask is None else mask[rows], scheme.outside)
         found[rows] = _viterbi(log_nc, bounds[begin : end + 1] - bounds[begin], rules)
         begin = end
     return found
@@ -130,6 +131,35 @@ def violations(labels: Labels, scheme: TagScheme, offsets: Offsets) -> Mask:
     wrong[firsts] = known[firsts] & ~rules.first[labels[firsts]]
     wrong[lasts] |= known[lasts] & ~rules.last[labels[lasts]]
     return wrong
+
+
+def _logs(probs_nc: Floats, mask: Mask | None, outside: int) -> Floats:
+    log_nc: Floats = np.log(np.maximum(probs_nc, np.float32(_TINY)))
+    if mask is not None:
+        log_nc[~mask] = -np.inf
+        log_nc[~mask, outside] = 0.0
+    return log_nc
+
+
+def _viterbi_one(log_tc: Floats, rules: Transitions) -> Labels:
+    n_tokens, n_classes = log_tc.shape
+    # [after, before], so that the search for the best before runs along rows
+    barred = np.where(rules.allowed.T, np.float32(0), np.float32(-np.inf))
+    back = np.zeros((n_tokens, n_classes), dtype=np.int64)
+    columns = np.arange(n_classes)
+    best = log_tc[0] + np.where(rules.first, np.float32(0), np.float32(-np.inf))
+    for token in range(1, n_tokens):
+        among = best + barred
+        chosen = among.argmax(axis=1)
+        back[token] = chosen
+        best = among[columns, chosen] + log_tc[token]
+    best = best + np.where(rules.last, np.float32(0), np.float32(-np.inf))
+    found: Labels = np.empty(n_tokens, dtype=np.int16)
+    here = int(best.argmax())
+    for token in range(n_tokens - 1, -1, -1):
+        found[token] = here
+        here = int(back[token, here])
+    return found
 
 
 def _viterbi(log_nc: Floats, offsets: Offsets, rules: Transitions) -> Labels:
