@@ -58,7 +58,7 @@ class EvaluationPage(Page):
         self.verdict = VerdictView(style)
         self.entities = ScoresTable("whole entities", style)
         self.scores = ScoresTable("tokens", style)
-        self.matrix_title = self._caption("Confusion matrix")
+        self.matrix_title = self._caption("Confusion matrix: arrows go over the cells, Enter lists the tokens of one")
         self.matrix = MatrixView(session, style)
         self.padding_words = self._caption("")
         self.padding_words.setWordWrap(True)
@@ -399,6 +399,10 @@ def _lines(found: ProjectEvaluation) -> tuple[str, ...]:
         if evaluation.argmax is not None and evaluation.decoding == "viterbi":
             line += f" · each token by itself (argmax) {evaluation.argmax.entity_f1:.3f}"
         lines.append(line)
+    masked = found.masked_by_model
+    if masked:
+        tokens = "1 token is a collision" if masked == 1 else f"{masked:,} tokens are collisions"
+        lines.append(f"{tokens}: the model masks {'it' if masked == 1 else 'them'}, and what it prints there counts.")
     if padded is not None:
         lines.append(
             f"Counting {padded.padded_positions:,} padded positions would say: accuracy {100 * padded.accuracy:.1f} %"
