@@ -181,6 +181,9 @@ def test_a_cell_lists_its_tokens_and_the_list_moves_the_one_cursor(qtbot, open_w
     assert (session.sentence, session.cursor) == (0, 2)
     press(qtbot, window, KEY.Key_Down)
     assert (session.sentence, session.cursor) == (1, 2)
+    press(qtbot, window, KEY.Key_Left, modifier=SHIFT)
+    assert session.span == (1, 2)
+    session.move_cursor(2)
     cells = [page.tokens._cell_of(1, column).text for column in range(5)]
     assert cells == ["1", "York", "I-loc", "I-loc", "0.90"]
     press(qtbot, window, KEY.Key_L, modifier=CONTROL | SHIFT)

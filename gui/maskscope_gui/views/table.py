@@ -63,9 +63,12 @@ class KeyedView(PaintedView):
     def event(self, event: QEvent) -> bool:
         """Claim the keys that mean something here, and Tab, which goes through the page."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            plain = event.modifiers() & ~(Qt.KeyboardModifier.KeypadModifier | Qt.KeyboardModifier.ShiftModifier)
+            held = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+            shift = held == Qt.KeyboardModifier.ShiftModifier
+            plain = held == Qt.KeyboardModifier.NoModifier
             tabs = event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab)
-            if plain == Qt.KeyboardModifier.NoModifier and (tabs or event.key() in self.KEYS):
+            # Shift and an arrow select tokens of the sentence, here as everywhere.
+            if (tabs and (plain or shift)) or (plain and event.key() in self.KEYS):
                 event.accept()
                 return True
         if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
