@@ -43,6 +43,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("open_demo", "Open the demo", (), "File", 0, "Sentences of ours with a trained tagger, to try things on."),
     Action("export", "Export…", ("Ctrl+E",), "File", 1, "Write tokens and labels to a file."),
+    Action("save_picture", "Save picture…", ("Ctrl+Shift+S",), "File", 1, "Write the picture of the model to a file."),
     Action("project_info", "About this project", (), "File", 1, "What was imported, and what the import had to say."),
     Action("quit", "Quit", ("Ctrl+Q",), "File", 2),
     Action("undo", "Undo", ("Ctrl+Z",), "Edit", 0, "Take back the last edit, in whichever sentence it was."),

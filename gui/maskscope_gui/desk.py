@@ -11,6 +11,7 @@ from maskscope_gui.actions import printed_key
 from maskscope_gui.commands import Commands
 from maskscope_gui.main_window import MainWindow
 from maskscope_gui.opening import ModelOpening
+from maskscope_gui.views.pages import Page
 from maskscope_gui.worker_client import WorkerClient
 
 if TYPE_CHECKING:
@@ -50,9 +51,11 @@ class Desk(QObject):
             "keys": self.keys,
             "about": self.about,
             "project_info": self.project_info,
+            "save_picture": self.save_picture,
         }
         for action_id, work in does.items():
             window.actions_by_id[action_id].triggered.connect(lambda _=False, work=work: work())
+        window.page_makers["picture"] = self._make_picture
         self.client.stateChanged.connect(self._tell_state)
         window.closing.connect(self.close)
         window.what_would_end = self._what_would_end
@@ -127,6 +130,19 @@ class Desk(QObject):
 
         if self.session.project is not None:
             self._ask_once(ProjectInfoDialog(self.window, self.window.look, self.session.project))
+
+    def _make_picture(self) -> Page:
+        from maskscope_gui.views.picture_page import PicturePage
+
+        page = PicturePage(self.session, self.client, self.window.settings, self.window.look)
+        return self.commands.bound(page)
+
+    def save_picture(self) -> None:
+        """Ask where to write the picture of the model in use."""
+        self.window.show_page("picture")
+        page = self.window.shown_page
+        if page is not None:
+            page.ask_file()
 
     def train(self) -> None:
         """Show the dialog that trains; it keeps what is running."""

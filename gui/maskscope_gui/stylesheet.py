@@ -61,6 +61,8 @@ QPushButton#flat, QToolButton#flat {{
     background: transparent; border: none; color: {second}; padding: 0 2px; min-height: {chip}px; max-height: {chip}px;
 }}
 QPushButton#flat:hover, QToolButton#flat:hover {{ color: {text}; }}
+QToolButton#flat:focus {{ color: {accent}; text-decoration: underline; }}
+QToolButton#flat:disabled {{ color: {control}; }}
 QToolButton#flat::menu-indicator {{ image: none; width: 0; }}
 QPushButton#segment_first, QPushButton#segment, QPushButton#segment_last {{
     border-radius: 0; padding: 0 2px; min-height: {segment}px; max-height: {segment}px; margin: 0;

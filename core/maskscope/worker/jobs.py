@@ -112,6 +112,13 @@ def audit(arguments: dict[str, Value], job: Job) -> Values:
         return (("report", audit_project(project, model, job).to_json()),)
 
 
+def model_graph(arguments: dict[str, Value], job: Job) -> Values:
+    """ "model" (a `.keras` file) -> "graph", the JSON text of a `ModelGraph`."""
+    from maskscope.audit.trace import model_graph as read_graph
+
+    return (("graph", read_graph(Path(_text(arguments, "model"))).to_json()),)
+
+
 def ping(arguments: dict[str, Value], job: Job) -> Values:
     """Nothing -> nothing."""
     return ()
@@ -123,6 +130,7 @@ JOBS: dict[str, JobFunction] = {
     "score": score,
     "audit": audit,
     "open_model": open_model,
+    "model_graph": model_graph,
     "ping": ping,
 }
 
