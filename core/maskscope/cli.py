@@ -20,6 +20,7 @@ COMMANDS = (
     "formats",
     "import",
     "info",
+    "model",
     "score",
     "screenshot",
     "train",

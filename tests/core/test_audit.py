@@ -44,6 +44,11 @@ def p0(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return model_file(tmp_path_factory.mktemp("p0"), keras.layers.Masking(0.0))
 
 
+def one(x: Floats, lengths: np.ndarray | None, file: Path, check: str) -> Finding:
+    """The finding of one check alone."""
+    return finding(audit_arrays(x, lengths, file, checks=(check,)), check)
+
+
 def finding(report: AuditReport, check: str) -> Finding:
     (found,) = [finding for finding in report.findings if finding.check == check]
     return found
@@ -53,6 +58,8 @@ def test_the_classic_stack_passes(p0: Path) -> None:
     report = audit_arrays(padded_array(), LENGTHS, p0)
     assert [(finding.check, finding.verdict) for finding in report.findings] == [
         ("LENGTH", "passed"),
+        ("LOSS", "passed"),
+        ("TRACE", "passed"),
         ("COLLISIONS", "passed"),
         ("DATA", "passed"),
     ]
@@ -78,7 +85,7 @@ def test_the_classic_stack_passes(p0: Path) -> None:
 def test_length_rejects_models_that_read_padding(
     tmp_path: Path, masking: Callable[["keras.KerasTensor"], "keras.KerasTensor"], words: str
 ) -> None:
-    report = audit_arrays(padded_array(), LENGTHS, model_file(tmp_path, masking))
+    report = audit_arrays(padded_array(), LENGTHS, model_file(tmp_path, masking), checks=("LENGTH",))
     found = finding(report, "LENGTH")
     assert found.verdict == "failed"
     assert found.deviation is not None
@@ -93,12 +100,12 @@ def test_length_rejects_models_that_read_padding(
 def test_length_can_not_tell_of_a_model_of_fixed_length(tmp_path: Path) -> None:
     inputs = keras.Input((6, DIM))
     keras.Model(inputs, keras.layers.Dense(1)(inputs)).save(tmp_path / "m.keras")
-    found = finding(audit_arrays(padded_array(), LENGTHS, tmp_path / "m.keras"), "LENGTH")
+    found = one(padded_array(), LENGTHS, tmp_path / "m.keras", "LENGTH")
     assert found.verdict == "could not tell"
     assert "(None, dim)" in found.meaning
     inputs = keras.Input((None, DIM))
     keras.Model(inputs, keras.layers.GlobalMaxPooling1D()(inputs)).save(tmp_path / "m.keras")
-    found = finding(audit_arrays(padded_array(), LENGTHS, tmp_path / "m.keras"), "LENGTH")
+    found = one(padded_array(), LENGTHS, tmp_path / "m.keras", "LENGTH")
     assert found.verdict == "could not tell"
     assert "not one prediction a position" in found.meaning
 
@@ -106,17 +113,16 @@ def test_length_can_not_tell_of_a_model_of_fixed_length(tmp_path: Path) -> None:
 def test_a_zero_row_in_a_sentence_is_a_collision(p0: Path) -> None:
     x = padded_array()
     x[2, 3] = 0
-    report = audit_arrays(x, LENGTHS, p0)
-    found = finding(report, "COLLISIONS")
+    found = one(x, LENGTHS, p0, "COLLISIONS")
     assert (found.verdict, found.sentence, found.position) == ("failed", 2, 3)
     assert "1 real token equals the mask value 0" in found.meaning
-    assert finding(audit_arrays(x, None, p0), "COLLISIONS").verdict == "failed"
+    assert one(x, None, p0, "COLLISIONS").verdict == "failed"
     x[2, 4] = 0
-    assert "2 real tokens in 1 sentences" in finding(audit_arrays(x, LENGTHS, p0), "COLLISIONS").meaning
+    assert "2 real tokens in 1 sentences" in one(x, LENGTHS, p0, "COLLISIONS").meaning
     # without lengths, the zero rows at the end are nothing but padding
-    found = finding(audit_arrays(x, None, p0), "COLLISIONS")
+    found = one(x, None, p0, "COLLISIONS")
     assert found.verdict == "could not tell"
-    assert finding(audit_arrays(x, None, p0), "DATA").verdict == "could not tell"
+    assert one(x, None, p0, "DATA").verdict == "could not tell"
 
 
 def front_padded(x: Floats) -> Floats:
@@ -137,7 +143,7 @@ def front_padded(x: Floats) -> Floats:
 def test_data_rejects_arrays_that_do_not_hold_what_the_lengths_say(
     p0: Path, change: Callable[[Floats], Floats], lengths: np.ndarray | None, words: str
 ) -> None:
-    found = finding(audit_arrays(change(padded_array()), lengths, p0), "DATA")
+    found = one(change(padded_array()), lengths, p0, "DATA")
     assert found.verdict == "failed"
     assert words in found.meaning
 
@@ -157,7 +163,10 @@ def test_what_can_not_be_audited_is_refused(p0: Path) -> None:
 
 @pytest.mark.parametrize(
     ("lengths_from", "verdicts"),
-    [("source", ["passed", "failed", "passed"]), ("inferred", ["passed", "failed", "could not tell"])],
+    [
+        ("source", ["passed", "passed", "passed", "failed", "passed"]),
+        ("inferred", ["passed", "passed", "passed", "failed", "could not tell"]),
+    ],
 )
 def test_a_project_is_audited_on_its_own_sentences(
     tmp_path: Path, p0: Path, lengths_from: str, verdicts: list[str]

@@ -2,5 +2,6 @@
 
 from maskscope.audit.report import AuditReport, Finding, Verdict
 from maskscope.audit.runner import CHECKS, audit_arrays, audit_project
+from maskscope.audit.trace import model_graph
 
-__all__ = ["CHECKS", "AuditReport", "Finding", "Verdict", "audit_arrays", "audit_project"]
+__all__ = ["CHECKS", "AuditReport", "Finding", "Verdict", "audit_arrays", "audit_project", "model_graph"]

@@ -1,18 +1,14 @@
 """LENGTH: append padded positions; what the model prints at real tokens must stay."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 
+from maskscope.audit.moved import moved_biases
 from maskscope.audit.report import Finding
 from maskscope.audit.subject import Subject
 from maskscope.jobs import Job
 from maskscope.types import Floats
 
 PADDING = (1, 7, 64)
-MOVED = 0.5
-"""Standard deviation by which biases are moved: with zero biases, an LSTM without a mask stays at 0 over zeros."""
 
 
 def check(subject: Subject, job: Job) -> Finding:
@@ -36,7 +32,7 @@ def check(subject: Subject, job: Job) -> Finding:
     try:
         forward = _graph(subject)
         for weights in ("as given", "with moved biases"):
-            with _moved_biases(subject, weights != "as given"):
+            with moved_biases(model, weights != "as given"):
                 for sentence in subject.sample:
                     rows = subject.data.rows(sentence)
                     alone = forward(rows)
@@ -105,21 +101,3 @@ class _graph:  # noqa: N801 - used as a function
             )
         own: Floats = printed[0]
         return own
-
-
-@contextmanager
-def _moved_biases(subject: Subject, moved: bool) -> Iterator[None]:
-    model = subject.model
-    kept = model.get_weights()
-    try:
-        if moved:
-            rng = np.random.default_rng(0)
-            model.set_weights(
-                [
-                    weights + rng.normal(0, MOVED, weights.shape) if "bias" in variable.name else weights
-                    for variable, weights in zip(model.weights, kept, strict=True)
-                ]
-            )
-        yield
-    finally:
-        model.set_weights(kept)

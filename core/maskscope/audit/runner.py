@@ -1,13 +1,13 @@
 """Runs the checks. Needs TensorFlow, so it runs in the worker or on the command line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from maskscope import masks
-from maskscope.audit import collisions, data, length
+from maskscope.audit import collisions, data, length, loss, trace
 from maskscope.audit.report import AuditReport, Finding
 from maskscope.audit.subject import Data, Padded, Ragged, Subject, choose_sample
 from maskscope.errors import ModelError, ReadError
@@ -18,6 +18,8 @@ Check = Callable[[Subject, Job], Finding]
 
 CHECKS: dict[str, Check] = {
     "LENGTH": length.check,
+    "LOSS": loss.check,
+    "TRACE": trace.check,
     "COLLISIONS": collisions.check,
     "DATA": data.check,
 }
@@ -27,17 +29,21 @@ TOLERANCES = {"float32": 1e-6, "float16": 5e-4, "bfloat16": 4e-3}
 """Largest deviation of a probability that rounding explains, by compute type; a sum of float64 is held to float32's."""
 
 
-def audit_project(project: Project, keras_file: Path, job: Job | None = None) -> AuditReport:
+def audit_project(
+    project: Project, keras_file: Path, job: Job | None = None, checks: Iterable[str] = CHECKS
+) -> AuditReport:
     """Audit a model on a project's sentences.
 
     Args:
         project: its embeddings and sentence bounds; whether those came from the source or from zeros counts.
         keras_file: a `.keras` file.
         job: is told of each check.
+        checks: names of those to make, of `CHECKS`.
 
     Raises ModelError when the model can't be loaded or does not fit; Cancelled.
     """
-    return _audit(Ragged(project.embeddings, project.offsets, project.lengths_from), project.dim, keras_file, job)
+    data = Ragged(project.embeddings, project.offsets, project.lengths_from)
+    return _audit(data, project.dim, keras_file, job, checks)
 
 
 def audit_arrays(
@@ -45,6 +51,7 @@ def audit_arrays(
     lengths: npt.NDArray[np.integer] | None,
     keras_file: Path,
     job: Job | None = None,
+    checks: Iterable[str] = CHECKS,
 ) -> AuditReport:
     """Audit a model on a padded array.
 
@@ -53,6 +60,7 @@ def audit_arrays(
         lengths: (N,) tokens of each sentence, from the source; None when they are not known.
         keras_file: a `.keras` file.
         job: is told of each check.
+        checks: names of those to make, of `CHECKS`.
 
     Raises ReadError when the arrays are no such arrays; ModelError; Cancelled.
     """
@@ -62,15 +70,15 @@ def audit_arrays(
         )
     if lengths is None:
         own = masks.trailing_lengths(np.asarray(x, dtype=np.float32))
-        return _audit(Padded(x, own, "inferred"), x.shape[2], keras_file, job)
+        return _audit(Padded(x, own, "inferred"), x.shape[2], keras_file, job, checks)
     if lengths.shape != (len(x),) or lengths.dtype.kind not in "iu" or (len(lengths) and lengths.min() < 0):
         raise ReadError(
             "the lengths don't fit the array", expected=f"({len(x)},) whole numbers from 0", received=_words(lengths)
         )
-    return _audit(Padded(x, lengths.astype(np.int64), "source"), x.shape[2], keras_file, job)
+    return _audit(Padded(x, lengths.astype(np.int64), "source"), x.shape[2], keras_file, job, checks)
 
 
-def _audit(sentences: Data, dim: int, keras_file: Path, job: Job | None) -> AuditReport:
+def _audit(sentences: Data, dim: int, keras_file: Path, job: Job | None, checks: Iterable[str]) -> AuditReport:
     from maskscope.tagger import keras_model
 
     job = NullJob() if job is None else job
@@ -88,7 +96,7 @@ def _audit(sentences: Data, dim: int, keras_file: Path, job: Job | None) -> Audi
     sample = choose_sample(sentences, mask_value)
     tolerance = TOLERANCES.get(str(model.compute_dtype), TOLERANCES["float32"])
     subject = Subject(model, mask_value, sentences, sample, tolerance)
-    findings = tuple(check(subject, job) for check in CHECKS.values())
+    findings = tuple(CHECKS[name](subject, job) for name in checks)
     return AuditReport(Path(keras_file).name, sentences.n_sentences, sample, findings)
 
 

@@ -176,7 +176,7 @@ def _add_projects(commands: "Commands[_Parser]") -> None:
 
 
 def _add_models(commands: "Commands[_Parser]") -> None:
-    from maskscope.commands import audit, evaluate, models, train
+    from maskscope.commands import audit, evaluate, model, models, train
 
     usual = TrainSettings()
     parser = _add(
@@ -278,6 +278,19 @@ def _add_models(commands: "Commands[_Parser]") -> None:
     parser.add_argument("--lengths", metavar="L.npy", type=_path, help="tokens per sentence of --data")
     _add_model(parser)
     parser.add_argument("--report", metavar="FILE.html", type=_path, help="write the findings as a page, too")
+
+    parser = _add(
+        commands,
+        "model",
+        model.model,
+        "list a model's layers, and say after which of them the mask is still there",
+        "maskscope model tagger.keras\nmaskscope model tagger.keras --picture tagger.svg --theme dark",
+    )
+    parser.add_argument("file", metavar="FILE.keras", type=_path, help="any Functional or Sequential Keras model")
+    parser.add_argument(
+        "--picture", metavar="FILE.svg|.png", type=_path, help="draw the layers, with the mask on every edge"
+    )
+    parser.add_argument("--theme", choices=("light", "dark"), default="light", help="of the picture")
 
 
 def _add_model(parser: _Parser) -> None:

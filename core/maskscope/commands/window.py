@@ -1,8 +1,14 @@
-"""The command about the window: screenshot."""
+"""What a command draws with the window's own code: a screenshot, a model's picture."""
 
 import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maskscope.commands.terminal import say
+
+if TYPE_CHECKING:
+    from maskscope.tagger.graph import ModelGraph
 
 
 def screenshot(values: argparse.Namespace) -> int:
@@ -21,3 +27,17 @@ def screenshot(values: argparse.Namespace) -> int:
     write(values.project, values.file, values.sentence, values.size, values.theme, values.page)
     say(str(values.file))
     return 0
+
+
+def model_picture(graph: "ModelGraph", file: Path, theme: str) -> None:
+    """Write a model's picture as .svg or .png, in the "light" or "dark" theme, without a display."""
+    from maskscope_gui.preflight import check
+
+    check(offscreen=True)
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    from maskscope_gui.app import make_application
+    from maskscope_gui.model_picture import write_picture
+    from maskscope_gui.theme import DARK, LIGHT
+
+    make_application()
+    write_picture(graph, file, {"light": LIGHT, "dark": DARK}[theme])

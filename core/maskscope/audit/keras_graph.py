@@ -1,0 +1,230 @@
+"""Runs a Keras model node by node and notes which mask arrives where.
+
+The one place that uses what Keras keeps private: `Function._run_through_graph` and the nodes behind it, the
+`_keras_mask` on a tensor, `Sequential._functional` (Keras 3.15.1). tests/core/test_trace.py holds the run against
+the model itself.
+"""
+
+import inspect
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from maskscope.tagger.keras_model import KerasModel
+
+Array: TypeAlias = npt.NDArray[np.generic]
+Shape: TypeAlias = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrival:
+    """A tensor that a node takes.
+
+    Attributes:
+        source: place of the visit that it comes from.
+        output: which of the source's outputs it is.
+        role: "mask" where it was handed over as a mask, through `mask=`.
+        mask: (B, T) as it hangs on the tensor, True = real token; None when there is none.
+        given: (B, T) the mask that was handed over for it, through `mask=`; None when there was none.
+    """
+
+    source: int
+    output: int
+    role: Literal["values", "mask"]
+    mask: Array | None
+    given: Array | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Visit:
+    """One node of a run.
+
+    Attributes:
+        name: of its layer, with a number when the layer is used again.
+        class_name: with the class of what a wrapper wraps.
+        parameters: numbers that it holds.
+        kind: "input", "layer", "operation" for a plain one, or "model" for one in itself.
+        masking: whether it is a Masking layer.
+        takes_mask: whether its call has a place for a mask.
+        shapes: of each output, None for an axis that is free.
+        masks: (B, T) of each output, None when there is none.
+        arrivals: what it takes, in order.
+    """
+
+    name: str
+    class_name: str
+    parameters: int
+    kind: Literal["input", "layer", "operation", "model"]
+    masking: bool
+    takes_mask: bool
+    shapes: tuple[Shape, ...]
+    masks: tuple[Array | None, ...]
+    arrivals: tuple[Arrival, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A model run on a batch.
+
+    Attributes:
+        visits: in the order in which they were computed.
+        outputs: what the model gives.
+        ends: of each output, the place of its visit and which of that one's outputs it is.
+    """
+
+    visits: tuple[Visit, ...]
+    outputs: tuple[Array, ...]
+    ends: tuple[tuple[int, int], ...]
+
+
+def functional(model: KerasModel) -> Any | None:
+    """The graph of a Functional or a built Sequential model, as Keras holds it; None for a model of another making."""
+    if isinstance(model, keras.Sequential):
+        return model._functional
+    return model if isinstance(model, keras.Model) and hasattr(model, "_run_through_graph") else None
+
+
+def head(model: KerasModel) -> str | None:
+    """The activation of the last layer: "sigmoid", "softmax", "linear" or another; None when it can't be read."""
+    graph = functional(model)
+    if graph is None or len(graph.outputs) != 1:
+        return None
+    operation = graph.outputs[0]._keras_history.operation
+    if isinstance(operation, keras.Model):
+        return head(operation)
+    if isinstance(operation, keras.layers.TimeDistributed):
+        operation = operation.layer
+    if not isinstance(operation, keras.layers.Layer):
+        return str(type(operation).__name__).lower()
+    if isinstance(operation, keras.layers.Softmax):
+        return "softmax"
+    activation = getattr(operation, "activation", None)
+    return None if activation is None else str(getattr(activation, "__name__", "")) or None
+
+
+def run(model: KerasModel, inputs: Sequence[Array]) -> Run:
+    """Run a model in inference mode, eagerly, and note every node.
+
+    A model inside the model is one node. Raises TypeError when `functional` knows no graph of the model, and whatever
+    its layers raise.
+
+    Args:
+        model: Functional or Sequential.
+        inputs: one array each of its inputs.
+    """
+    graph = functional(model)
+    if graph is None:
+        raise TypeError(f"expected a Functional or Sequential model; received {type(model).__name__}")
+    nodes = [
+        node
+        for depth in sorted(graph._nodes_by_depth, reverse=True)
+        for node in graph._nodes_by_depth[depth]
+        if node.operation
+    ]
+    # inputs that hang at a lower depth than what follows them come first all the same
+    nodes.sort(key=lambda node: not node.is_input)
+    places = {id(node): place for place, node in enumerate(nodes)}
+    visits: list[Visit] = []
+    names: dict[str, int] = {}
+    visits += [_visit(node, names, (), (None,)) for node in nodes if node.is_input]
+    waiting = iter([node for node in nodes if not node.is_input])
+
+    def recorded(operation: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            node = next(waiting)
+            if node.operation is not operation:
+                raise RuntimeError(f"expected node {node.operation.name}; received {operation.name}")
+            # before the call: a layer may take the mask off a tensor that it hands through
+            arrivals = _arrivals(node, args, kwargs, places)
+            if "training" in getattr(operation, "_call_context_args", {}):
+                kwargs["training"] = False
+            outputs = operation(*args, **kwargs)
+            masks = tuple(_mask(tensor) for tensor in keras.tree.flatten(outputs))
+            visits.append(_visit(node, names, arrivals, masks))
+            return outputs
+
+        return call
+
+    tensors = [
+        keras.ops.convert_to_tensor(array, dtype=tensor.dtype)
+        for array, tensor in zip(inputs, graph.inputs, strict=True)
+    ]
+    with warnings.catch_warnings():
+        # Keras warns where a mask survives, too: a warning is no evidence, either way
+        warnings.simplefilter("ignore", UserWarning)
+        outputs = graph._run_through_graph(tensors, operation_fn=recorded)
+    ends = []
+    for tensor in graph.outputs:
+        place, output = _origin(tensor, places)
+        ends.append((place, output))
+    arrays = tuple(np.asarray(keras.ops.convert_to_numpy(tensor)) for tensor in keras.tree.flatten(outputs))
+    return Run(tuple(visits), arrays, tuple(ends))
+
+
+def _origin(tensor: Any, places: dict[int, int]) -> tuple[int, int]:
+    history = tensor._keras_history
+    return places[id(history.operation._inbound_nodes[history.node_index])], int(history.tensor_index)
+
+
+def _mask(tensor: Any) -> Array | None:
+    mask = getattr(tensor, "_keras_mask", None)
+    return None if mask is None else np.asarray(keras.ops.convert_to_numpy(mask))
+
+
+def _arrivals(node: Any, args: Any, kwargs: dict[str, Any], places: dict[int, int]) -> tuple[Arrival, ...]:
+    """Pair the node's symbolic arguments with the tensors that came for them: both have one structure."""
+    given = [
+        None if mask is None else np.asarray(keras.ops.convert_to_numpy(mask))
+        for mask in keras.tree.flatten(kwargs.get("mask"))
+    ]
+    found = []
+    symbolic = (node.arguments.args, node.arguments.kwargs)
+    values = 0
+    for (path, wanted), came in zip(
+        keras.tree.flatten_with_path(symbolic), keras.tree.flatten((args, kwargs)), strict=True
+    ):
+        if not isinstance(wanted, keras.KerasTensor):
+            continue
+        place, output = _origin(wanted, places)
+        names = [str(step) for step in path]
+        if names[0] == "1" and (names[1] == "mask" or names[1].endswith("_mask")):
+            found.append(Arrival(place, output, "mask", np.asarray(keras.ops.convert_to_numpy(came)), None))
+            continue
+        own = given[values] if values < len(given) else None
+        values += 1
+        found.append(Arrival(place, output, "values", _mask(came), own))
+    return tuple(found)
+
+
+def _visit(node: Any, names: dict[str, int], arrivals: tuple[Arrival, ...], masks: tuple[Array | None, ...]) -> Visit:
+    operation = node.operation
+    layer = isinstance(operation, keras.layers.Layer)
+    number = names[operation.name] = names.get(operation.name, 0) + 1
+    name = str(operation.name)
+    kind: Literal["input", "layer", "operation", "model"] = "layer" if layer else "operation"
+    if node.is_input:
+        kind = "input"
+    elif isinstance(operation, keras.Model):
+        kind = "model"
+    return Visit(
+        name if number == 1 else f"{name} ({number})",
+        _class_name(operation),
+        int(operation.count_params()) if layer else 0,
+        kind,
+        isinstance(operation, keras.layers.Masking),
+        layer and "mask" in inspect.signature(operation.call).parameters,
+        tuple(tuple(tensor.shape) for tensor in node.outputs),
+        masks,
+        arrivals,
+    )
+
+
+def _class_name(operation: Any) -> str:
+    own = str(type(operation).__name__)
+    inner = getattr(operation, "layer", None) or getattr(operation, "forward_layer", None)
+    return f"{own}({type(inner).__name__})" if isinstance(inner, keras.layers.Layer) else own

@@ -1,0 +1,103 @@
+"""A model as a graph: its layers, and on every edge whether the mask is there. Reading it needs no Keras."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal, TypeAlias, get_args
+
+from maskscope.errors import ModelError
+
+MaskState: TypeAlias = Literal["same", "none", "altered"]
+"""The mask of a padded batch after a layer or on an edge: the true one, none at all, or another than the true one."""
+
+NodeKind: TypeAlias = Literal["input", "layer", "output"]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphNode:
+    """A layer, or an input, or the place where the model ends and its loss begins.
+
+    Attributes:
+        name: of the layer; a layer that is used twice has two nodes, the second called "NAME (2)".
+        class_name: such as "Bidirectional(LSTM)"; a plain operation has its own, such as "Multiply".
+        shape: of what it gives, such as "(B, T, 20)"; B sentences and T positions are free, "?" is another free axis.
+        parameters: how many numbers it holds.
+        kind: which of the three.
+        mask: the mask after it.
+        words: the same for a person, such as "the same" or "none yet".
+    """
+
+    name: str
+    class_name: str
+    shape: str
+    parameters: int
+    kind: NodeKind
+    mask: MaskState
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class GraphEdge:
+    """What one layer hands to another.
+
+    Attributes:
+        source: name of the node it comes from.
+        target: name of the node it goes to.
+        mask: the mask that travels here.
+        fault: True where a mask is missing or altered that would be needed: padding counts from here on.
+        words: what to write on the edge, such as "mask", "no mask", "no mask yet".
+    """
+
+    source: str
+    target: str
+    mask: MaskState
+    fault: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelGraph:
+    """A model, in the order in which it computes.
+
+    Attributes:
+        model: name of the model's file.
+        nodes: each after all that it needs.
+        edges: each target's edges in the order in which it takes them.
+    """
+
+    model: str
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
+
+    def to_json(self) -> str:
+        """One JSON object on one line, keys in snake_case."""
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelGraph":
+        """What `to_json` wrote. Raises ModelError for any other text, and for an edge between unknown nodes."""
+        try:
+            record = json.loads(text)
+            graph = cls(
+                str(record["model"]),
+                tuple(GraphNode(**node) for node in record["nodes"]),
+                tuple(GraphEdge(**edge) for edge in record["edges"]),
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            raise _no_graph(f"{type(error).__name__}: {error}") from error
+        names = [node.name for node in graph.nodes]
+        if len(set(names)) != len(names):
+            raise _no_graph("two nodes of one name")
+        places = {name: place for place, name in enumerate(names)}
+        for node in graph.nodes:
+            if node.mask not in get_args(MaskState) or node.kind not in get_args(NodeKind):
+                raise _no_graph(f"mask {node.mask!r} of a node of kind {node.kind!r}")
+        for edge in graph.edges:
+            if edge.mask not in get_args(MaskState):
+                raise _no_graph(f"mask {edge.mask!r}")
+            if places.get(edge.source, len(places)) >= places.get(edge.target, -1):
+                raise _no_graph(f"an edge from {edge.source!r} to {edge.target!r}")
+        return graph
+
+
+def _no_graph(received: str) -> ModelError:
+    return ModelError("the text is no model's graph", expected="what ModelGraph.to_json writes", received=received)
