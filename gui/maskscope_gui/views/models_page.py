@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 from maskscope.project import ModelRecord
 from maskscope_gui.actions import printed_key
 from maskscope_gui.comparing import Compared, Comparing, Group
+from maskscope_gui.opening import engine_words
 from maskscope_gui.session import Session
 from maskscope_gui.theme import Style
 from maskscope_gui.views.base import KeyHint, Panel, recolour, text_width
@@ -54,7 +55,7 @@ def epochs_words(model: ModelRecord) -> str:
     if not count:
         return "–"
     best = f", best {model.run.best_epoch}" if model.run.best_epoch else ""
-    return f"{count}{best}" if model.run.complete else f"{count}{best} ◂"
+    return f"{count}{best}" if model.run.complete else f"{count}{best}, stopped"
 
 
 def _when(at: float) -> str:
@@ -323,9 +324,10 @@ class ModelsPage(Page):
         if title == "made with":
             return Cell(settings_words(model), "second")
         if title == "runs in":
-            return Cell("Keras" if run.engine == "keras" else "packed", "second")
+            return Cell("Keras" if run.engine == "keras" else "packed", "second", tip=engine_words(model))
         if title == "epochs":
-            return Cell(epochs_words(model), "second")
+            tip = "" if run.complete else "Stopped before its last epoch; the best so far was kept."
+            return Cell(epochs_words(model), "second", tip=tip)
         if title == "F1 held back":
             return Cell("–" if model.f1 is None else f"{model.f1:.3f}", bold=in_use)
         if title == "loss":

@@ -42,6 +42,7 @@ class Cell:
         ink: a role of the theme, or "#RRGGBB".
         before, after: for a token: the words around it, in the second colour; the token stays in the middle.
         bold: set in a heavier weight.
+        tip: the tooltip; "" for the words themselves, in full.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Cell:
     before: str = ""
     after: str = ""
     bold: bool = False
+    tip: str = ""
 
 
 class KeyedView(PaintedView):
@@ -337,7 +339,7 @@ class Table(KeyedView):
         for place, (left, width) in enumerate(self._places()):
             if left <= point.x() < left + width:
                 cell = self._cell(row, place)
-                return " ".join(part for part in (cell.before, cell.text, cell.after) if part)
+                return cell.tip or " ".join(part for part in (cell.before, cell.text, cell.after) if part)
         return ""
 
 
