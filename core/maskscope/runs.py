@@ -175,6 +175,15 @@ class RunInfo:
         """Token F1 on the validation sentences, None when there were none."""
         return None if self.metrics is None else self.metrics.f1
 
+    @property
+    def headline(self) -> str:
+        """The one figure in words: "F1 0.91", for a span scheme "entity F1 0.47"; "" when nothing was held back."""
+        if self.metrics is None:
+            return ""
+        if self.metrics.entity_f1 is not None:
+            return f"entity F1 {self.metrics.entity_f1:.2f}"
+        return f"F1 {self.metrics.f1:.2f}"
+
     def to_json(self) -> str:
         """The run as one JSON object, keys in snake_case, ending in a line feed."""
         return json.dumps(_finite(asdict(self)), ensure_ascii=False, indent=1) + "\n"

@@ -7,6 +7,7 @@ sentences stand one after another in one (n_tokens, D) array, cut by ``offsets``
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -142,6 +143,17 @@ class TagScheme:
         if len(rest) <= 1:
             return cls("binary", (outside, *(rest or ("label",))))
         return cls("multiclass", (outside, *rest))
+
+
+@lru_cache(maxsize=16)
+def hues(scheme: TagScheme) -> tuple[int, ...]:
+    """For each class the number of its colour, from 0: B-loc and I-loc of a span scheme share one; outside has -1."""
+    kinds: dict[str, int] = {}
+    found = []
+    for place, name in enumerate(scheme.classes):
+        kind = name if scheme.spans is None else span_parts(name)[1]
+        found.append(-1 if place == scheme.outside else kinds.setdefault(kind, len(kinds)))
+    return tuple(found)
 
 
 def span_parts(name: str) -> tuple[str, str]:

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QFontInfo, QGuiApplication, QPainter, QPen, QPixmap
 
+from maskscope.types import TagScheme, hues
+
 HATCH = 6
 RAMP_STEPS = 256
 
@@ -182,12 +184,10 @@ def tint(probability: float, theme: Theme) -> str:
     return ramp(theme)[min(RAMP_STEPS - 1, int(probability * (RAMP_STEPS - 1) + 0.5))]
 
 
-def label_colour(place: int, outside: int, theme: Theme) -> str:
-    """The colour of a class; `outside` has none of its own."""
-    if place == outside:
-        return theme.second
-    rank = place if place < outside else place - 1
-    return theme.labels[rank % len(theme.labels)]
+def label_colour(place: int, scheme: TagScheme, theme: Theme) -> str:
+    """The colour of a class; outside has none of its own, and the classes of one span type share theirs."""
+    hue = hues(scheme)[place]
+    return theme.second if hue < 0 else theme.labels[hue % len(theme.labels)]
 
 
 class Measures:
@@ -237,9 +237,9 @@ class Style:
         """The better ink on `ground`."""
         return colour(text_on(ground, self.theme))
 
-    def label(self, place: int, outside: int) -> str:
+    def label(self, place: int, scheme: TagScheme) -> str:
         """The colour of a class, as "#RRGGBB"."""
-        return label_colour(place, outside, self.theme)
+        return label_colour(place, scheme, self.theme)
 
     @property
     def hatch(self) -> QBrush:

@@ -4,7 +4,9 @@ import itertools
 
 import pytest
 
+from maskscope.types import TagScheme
 from maskscope_gui.theme import DARK, LIGHT, contrast, label_colour, ramp, text_on, tint
+from maskscope_gui.views.reading import underlined
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 
@@ -45,6 +47,28 @@ def test_a_number_that_is_none_has_a_colour_all_the_same():
 
 
 def test_outside_has_no_colour_of_its_own():
-    assert label_colour(0, 0, LIGHT) == LIGHT.second
-    assert label_colour(1, 0, LIGHT) == LIGHT.labels[0]
-    assert label_colour(0, 2, LIGHT) == LIGHT.labels[0]
+    plain = TagScheme("multiclass", ("O", "a", "b"))
+    assert label_colour(0, plain, LIGHT) == LIGHT.second
+    assert label_colour(1, plain, LIGHT) == LIGHT.labels[0]
+    assert label_colour(0, TagScheme("multiclass", ("a", "b", "O"), 2), LIGHT) == LIGHT.labels[0]
+
+
+def test_the_classes_of_one_span_type_share_a_colour():
+    spans = TagScheme("multiclass", ("O", "B-loc", "B-per", "I-loc", "I-per"))
+    colours = [label_colour(place, spans, LIGHT) for place in range(5)]
+    assert colours == [LIGHT.second, LIGHT.labels[0], LIGHT.labels[1], LIGHT.labels[0], LIGHT.labels[1]]
+
+
+def test_a_span_is_one_line_with_the_name_of_its_type():
+    spans = TagScheme("multiclass", ("O", "B-loc", "I-loc", "B-per", "I-per"))
+    assert underlined([1, 2, 2, -1, 1, 1, 4, 3, 2], spans) == [
+        (0, 2, 1, "loc"),
+        (3, 3, -1, ""),
+        (4, 4, 1, "loc"),
+        (5, 5, 1, "loc"),
+        (6, 6, 4, "I-per"),
+        (7, 7, 3, "per"),
+        (8, 8, 2, "I-loc"),
+    ]
+    plain = TagScheme("multiclass", ("O", "a", "b"))
+    assert underlined([1, 1, -1, 2], plain) == [(0, 1, 1, "a"), (2, 2, -1, ""), (3, 3, 2, "b")]

@@ -329,7 +329,11 @@ class ModelsPage(Page):
             tip = "" if run.complete else "Stopped before its last epoch; the best so far was kept."
             return Cell(epochs_words(model), "second", tip=tip)
         if title == "F1 held back":
-            return Cell("–" if model.f1 is None else f"{model.f1:.3f}", bold=in_use)
+            if run.metrics is None:
+                return Cell("–", bold=in_use)
+            entities = run.metrics.entity_f1
+            tip = "Of tokens." if entities is None else f"Of whole entities; of tokens {run.metrics.f1:.3f}."
+            return Cell(f"{run.metrics.f1 if entities is None else entities:.3f}", bold=in_use, tip=tip)
         if title == "loss":
             return Cell("–" if run.metrics is None else f"{run.metrics.loss:.3f}", "second")
         if title == "made":

@@ -122,7 +122,7 @@ class PaletteView(PaintedView):
                 swatch = swatch.adjusted(0.5, 0.5, -0.5, -0.5)
             else:
                 painter.setPen(Qt.PenStyle.NoPen)
-                painter.setBrush(colour(self.look.label(label, project.scheme.outside)))
+                painter.setBrush(colour(self.look.label(label, project.scheme)))
             painter.drawRoundedRect(swatch, 3, 3)
             right = box.width() - px(12)
             key = self._key(label)

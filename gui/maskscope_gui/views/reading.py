@@ -1,13 +1,14 @@
 """The reading strip: the sentence as wrapped chips, to read and to select in."""
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
-from maskscope.types import NO_EDIT, NO_LABEL
+from maskscope.types import NO_EDIT, NO_LABEL, TagScheme, span_parts
 from maskscope_gui.session import Session
 from maskscope_gui.shown import reads_right_to_left, shown
 from maskscope_gui.theme import Style, colour
@@ -209,15 +210,15 @@ class ReadingView(PaintedView):
     def _paint_labels(self, painter: QPainter, seen: range) -> None:
         focus = self.session.focus
         assert focus is not None
-        outside = self.session.scheme.outside
+        scheme = self.session.scheme
         labels = focus.row.labels.tolist()
         edits = focus.row.edits.tolist()
         thick = self.look.px(3)
         named = [
-            _IGNORED if edit == NO_LABEL else label if label not in (NO_LABEL, outside) else NO_LABEL
+            _IGNORED if edit == NO_LABEL else label if label not in (NO_LABEL, scheme.outside) else NO_LABEL
             for label, edit in zip(labels, edits, strict=True)
         ]
-        for first, last, label in runs(named):
+        for first, last, label, name in underlined(named, scheme):
             if last < seen.start or first >= seen.stop:
                 continue
             pieces = runs([self._boxes[position].y for position in range(first, last + 1)])
@@ -233,11 +234,10 @@ class ReadingView(PaintedView):
                         self._paint_name(painter, "ignored", left, right, low + thick + 2, any_edit)
                     continue
                 if label != NO_LABEL:
-                    ink = colour(self.look.label(label, outside))
+                    ink = colour(self.look.label(label, scheme))
                     painter.fillRect(QRectF(left, low + 2, right - left, thick), ink)
                     painter.setPen(ink)
                     if piece == 0:
-                        name = self.session.scheme.classes[label]
                         self._paint_name(painter, name, left, right, low + thick + 2, any_edit)
                     continue
                 for position in range(first + start, first + end + 1):
@@ -308,3 +308,25 @@ class ReadingView(PaintedView):
         elif focus.inside is not None:
             words.append(f"{self.session.shown_name} {focus.inside[position]:.2f}")
         return "\n".join(words)
+
+
+def underlined(labels: Sequence[int], scheme: TagScheme) -> list[tuple[int, int, int, str]]:
+    """Runs of tokens under one line as (first, last, label, name); a negative label has no line and no name.
+
+    A span of a span scheme is one run, named by its type; one that begins as its scheme does not allow keeps the name
+    of its first class, so that the fault can be seen. With other classes a run is neighbours of one class.
+    """
+    if scheme.spans is None:
+        return [(*run, scheme.classes[run[2]] if run[2] >= 0 else "") for run in runs(labels)]
+    found: list[tuple[int, int, int, str]] = []
+    before = ("", "")
+    for place, label in enumerate(labels):
+        prefix, kind = span_parts(scheme.classes[label]) if label >= 0 else ("", str(label))
+        goes_on = kind == before[1] and (not prefix or (prefix in "IMEL" and before[0] in tuple("BIM")))
+        if found and goes_on:
+            found[-1] = (found[-1][0], place, *found[-1][2:])
+        else:
+            name = "" if label < 0 else kind if prefix in "BSU" else scheme.classes[label]
+            found.append((place, place, label, name))
+        before = (prefix, kind)
+    return found

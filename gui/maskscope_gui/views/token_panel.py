@@ -111,8 +111,7 @@ class TokenView(PaintedView):
     def _label(self, label: int, none: str) -> tuple[str, QColor]:
         if label == NO_LABEL:
             return none, self.look.c("second")
-        outside = self.session.scheme.outside
-        return self.session.scheme.classes[label], colour(self.look.label(label, outside))
+        return self.session.scheme.classes[label], colour(self.look.label(label, self.session.scheme))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint."""

@@ -109,7 +109,7 @@ class TokenTable(Table):
                 if label < 0:
                     return Cell("–", "second")
                 scheme = self.session.scheme
-                return Cell(scheme.classes[label], self.look.label(label, scheme.outside))
+                return Cell(scheme.classes[label], self.look.label(label, scheme))
             place -= 1
             if side.number is None:
                 continue

@@ -99,7 +99,7 @@ class Toolbar(QWidget):
             self.model.setEnabled(bool(self.session.n_models))
             self.model.setToolTip(_MODEL_HELP)
         else:
-            f1 = "" if model.f1 is None else f" · F1 {model.f1:.2f}"
+            f1 = f" · {model.run.headline}" if model.run.headline else ""
             self.model.setText(f"{model.name}{f1}  ▾")
             from_file = f", opened from {model.run.source}" if model.run.source else ""
             self.model.setToolTip(plain_tip(f"{_MODEL_HELP}: {model.id}{from_file}; {engine_words(model)}."))
@@ -110,7 +110,7 @@ class Toolbar(QWidget):
         if self.session.project is None:
             return
         for model in reversed(self.session.project.models()):
-            f1 = "" if model.f1 is None else f" · F1 {model.f1:.2f}"
+            f1 = f" · {model.run.headline}" if model.run.headline else ""
             engine = " · in Keras" if model.run.engine == "keras" else ""
             action = self.models.addAction(f"{model.id} · {model.name}{f1}{engine}")
             action.setCheckable(True)

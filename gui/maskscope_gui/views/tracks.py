@@ -312,7 +312,7 @@ class TracksView(PaintedView):
         px = self.look.px
         if label == NO_LABEL:
             return
-        code = self.look.label(label, outside)
+        code = self.look.label(label, self.session.scheme)
         plate = QRectF(box.x() + 2, box.y() + px(3), box.width() - 4, box.height() - px(6))
         if label == outside:
             painter.setPen(QPen(self.look.c("second"), 1))
@@ -518,8 +518,12 @@ class TracksView(PaintedView):
                 painter.setFont(self.look.body)
                 painter.setPen(self.look.c("second"))
         if self.session.scores is None:
-            words = "No model yet: train one with Ctrl+T." if self.session.model is None else "Scoring…"
-            box = QRect(self._left, self._tops["probability"], self._room(), self._bar)
+            without = self.session.model is None
+            words = "No model yet: train one with Ctrl+T." if without else "Scoring…"
+            # the PADDING panel may know this sentence's probabilities before the corpus is scored: then bars stand there
+            lane = "probability" if self.lab.run is None else "predicted"
+            tall = self._bar if lane == "probability" else self.look.px(_HEIGHTS[lane])
+            box = QRect(self._left, self._tops[lane], self._room(), tall)
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
 
     def _paint_strip(self, painter: QPainter, focus: Focus) -> None:
