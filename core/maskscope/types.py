@@ -91,6 +91,27 @@ class TagScheme:
             return None
         return "BIO" if prefixes <= set("BI") else "BIOES"
 
+    def span(self, label: int, n: int) -> Labels:
+        """Labels (n,) of n neighbouring tokens that are called `label`: where that begins a span, the span it begins.
+
+        B-loc for three tokens is B-loc I-loc I-loc, or B-loc I-loc E-loc. Any other class, and one whose type lacks
+        the classes for it, is every token's.
+        """
+        labels: Labels = np.full(n, label, dtype=np.int16)
+        prefix, kind = span_parts(self.classes[label])
+        if n < 2 or self.spans is None or not prefix or prefix not in "BSU":
+            return labels
+        places = {name: place for place, name in enumerate(self.classes)}
+        middle = [place for name, place in places.items() if span_parts(name) in (("I", kind), ("M", kind))]
+        begins = [place for name, place in places.items() if span_parts(name) == ("B", kind)]
+        ends = [place for name, place in places.items() if span_parts(name) in (("E", kind), ("L", kind))]
+        if not begins or (n > 2 and not middle) or (n == 2 and not (ends or middle)):
+            return labels
+        labels[0] = begins[0]
+        labels[1:-1] = middle[:1] * (n - 2)
+        labels[-1] = (ends or middle)[0]
+        return labels
+
     @property
     def n_outputs(self) -> int:
         """C of the model's head: 1 for "binary", else the number of classes."""

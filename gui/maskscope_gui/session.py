@@ -466,12 +466,16 @@ class Session(QObject):
     # Edits
 
     def set_label(self, label: int) -> None:
-        """Label the selected tokens; a label that gold has already takes the edit off."""
+        """Label the selected tokens; a label that gold has already takes the edit off.
+
+        Where classes follow a span scheme, a class that begins a span makes one of several selected tokens.
+        """
         if self.focus is None or self.focus.length == 0:
             return
         first, last = self.span
         gold = self.focus.row.gold[first : last + 1]
-        new = np.where(gold == label, NO_EDIT, label).astype(np.int16)
+        labels = self.scheme.span(label, last - first + 1)
+        new = np.where(gold == labels, NO_EDIT, labels).astype(np.int16)
         if label != self.scheme.outside:
             self._last_label = label
         self._relabel(first, new, f"{self._words(first, last)} → {self.scheme.classes[label]}")

@@ -102,3 +102,22 @@ def test_labels_against_the_scheme_are_found() -> None:
     labels = np.array([2, 0, 1, 2, 4, 0, -1, 2], dtype=np.int16)
     wrong = violations(labels, BIO, np.array([0, 2, 8], dtype=np.int64))
     assert np.flatnonzero(wrong).tolist() == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "label", "n", "expected"),
+    [
+        (BIO, "B-loc", 3, "B-loc I-loc I-loc"),
+        (BIO, "B-loc", 1, "B-loc"),
+        (BIO, "I-loc", 2, "I-loc I-loc"),
+        (BIO, "O", 2, "O O"),
+        (BIOES, "B-x", 4, "B-x I-x I-x E-x"),
+        (BIOES, "S-x", 2, "B-x E-x"),
+        (BIOES, "S-x", 1, "S-x"),
+        (TagScheme("multiclass", ("O", "B-a", "B-b", "I-b")), "B-a", 2, "B-a B-a"),
+        (TagScheme("multiclass", ("none", "person", "place")), "place", 2, "place place"),
+    ],
+)
+def test_a_label_for_several_tokens_makes_one_span(scheme: TagScheme, label: str, n: int, expected: str) -> None:
+    labels = scheme.span(scheme.classes.index(label), n)
+    assert " ".join(scheme.classes[i] for i in labels) == expected

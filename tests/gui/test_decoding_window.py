@@ -186,3 +186,14 @@ def test_an_ignored_token_is_exported_without_a_label(spans, tmp_path, format_na
     ).path
     with Project.open(again, read_only=True) as project:
         assert project.labels("edited").tolist() == [0, 1, 2, 0, NO_LABEL, 2]
+
+
+def test_a_key_makes_a_span_of_what_is_selected(qtbot, window):
+    session = window.session
+    qtbot.keyClick(window, KEY.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(window, KEY.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(window, "1")
+    names = [session.scheme.classes[label] for label in session.focus.row.labels]
+    assert names == ["B-loc", "I-loc", "I-loc"]
+    qtbot.keyClick(window, KEY.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not session.focus.row.edited.any()

@@ -520,7 +520,7 @@ class TracksView(PaintedView):
         if self.session.scores is None:
             without = self.session.model is None
             words = "No model yet: train one with Ctrl+T." if without else "Scoring…"
-            # the PADDING panel may know this sentence's probabilities before the corpus is scored: then bars stand there
+            # the PADDING panel may know the probabilities before the corpus is scored: then bars stand there
             lane = "probability" if self.lab.run is None else "predicted"
             tall = self._bar if lane == "probability" else self.look.px(_HEIGHTS[lane])
             box = QRect(self._left, self._tops[lane], self._room(), tall)
