@@ -28,7 +28,7 @@ _MARK, _MARK_PAD, _HEAD, _STUB = 18, 6, 4, 9
 _SLACK = 1.08
 """An SVG is drawn again with the fonts of whoever looks at it, and these may run wider."""
 _SWEEPS = 8
-_PNG_SCALE = 2.0
+_PNG_SCALE, _PNG_HIGHEST = 2.0, 16_000
 
 EMPTY = "There is no picture of a model to show."
 
@@ -83,7 +83,10 @@ def lay_out(graph: ModelGraph, style: Style) -> Layout:
 
 def paint_picture(painter: QPainter, graph: ModelGraph, style: Style) -> None:
     """Paint the picture with its upper left corner at the painter's origin; the ground is left as it is."""
-    layout = lay_out(graph, style)
+    _paint(painter, graph, lay_out(graph, style), style)
+
+
+def _paint(painter: QPainter, graph: ModelGraph, layout: Layout, style: Style) -> None:
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     # lines first, and what must stand out above the others last
@@ -185,10 +188,13 @@ class _Canvas(QWidget):
         super().__init__()
         self.look = style
         self.graph: ModelGraph | None = None
+        self._layout: Layout | None = None
 
     def show_graph(self, graph: ModelGraph) -> None:
         self.graph = graph
-        self.setFixedSize(picture_size(graph, self.look))
+        # kept, since each repaint would lay it out anew
+        self._layout = lay_out(graph, self.look)
+        self.setFixedSize(self._layout.size.toSize())
         self.update()
 
     def set_look(self, style: Style) -> None:
@@ -198,10 +204,10 @@ class _Canvas(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint."""
-        if self.graph is not None:
+        if self.graph is not None and self._layout is not None:
             painter = QPainter(self)
             painter.fillRect(self.rect(), self.look.c("window"))
-            paint_picture(painter, self.graph, self.look)
+            _paint(painter, self.graph, self._layout, self.look)
             painter.end()
 
 
@@ -309,7 +315,7 @@ class _Placing:
                 x[thing] = at + (self._width(thing) + aside) / 2
                 at += self._width(thing) + aside
         above, below = self._neighbours()
-        for sweep in range(2 * _SWEEPS):
+        for sweep in range(4 * _SWEEPS):
             down = sweep % 2 == 0
             for layer in self.layers if down else reversed(self.layers):
                 near = above if down else below
@@ -363,8 +369,11 @@ class _Placing:
             points = [start + stub]
             ways = self.chains[number][1:-1]
             for rank, way in enumerate(ways):
-                top = boxes[source].top() + (rank + 1) * step
-                points += [QPointF(self.x[way] + shift, top), QPointF(self.x[way] + shift, top + self.height)]
+                top, x = boxes[source].top() + (rank + 1) * step, self.x[way] + shift
+                if rank and abs(x - points[-1].x()) < px(_ASIDE) / 3:
+                    # a line that is nearly straight looks bent by mistake
+                    x = points[-1].x()
+                points += [QPointF(x, top), QPointF(x, top + self.height)]
             points.append(end - stub)
             mark = self._mark(number, points, taken)
             taken.append(mark)
@@ -519,8 +528,10 @@ def _png(graph: ModelGraph, style: Style) -> bytes:
     from PySide6.QtCore import QBuffer
 
     size = picture_size(graph, style)
-    image = QImage(size * _PNG_SCALE, QImage.Format.Format_RGB32)
-    image.setDevicePixelRatio(_PNG_SCALE)
+    # Qt paints no picture that is higher than 32,767 pixels, and few programs show one
+    scale = min(_PNG_SCALE, _PNG_HIGHEST / size.height())
+    image = QImage(size * scale, QImage.Format.Format_RGB32)
+    image.setDevicePixelRatio(scale)
     image.fill(style.c("window"))
     painter = QPainter(image)
     paint_picture(painter, graph, style)

@@ -4,7 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-from maskscope.commands.models import start_tensorflow
 from maskscope.commands.terminal import TerminalJob, say, say_json, table
 from maskscope.errors import MaskscopeError
 
@@ -14,17 +13,18 @@ def model(values: argparse.Namespace) -> int:
     file: Path = values.file
     picture: Path | None = values.picture
     if picture is not None and picture.suffix.lower() not in (".svg", ".png"):
-        # before seconds of TensorFlow
+        # told before TensorFlow takes its seconds
         raise MaskscopeError(
             "is no name for a picture", file=picture, expected="NAME.svg or NAME.png", received=picture.name
         )
-    with TerminalJob() as job:
-        job.progress(0, 0, "starting TensorFlow")
-        start_tensorflow()
-        from maskscope.audit import model_graph
+    from maskscope.tagger.graph import ModelGraph
+    from maskscope.tagger.safety import inspect_keras_file
+    from maskscope.worker.client import run_job
 
-        job.progress(0, 0, "tracing the mask")
-        graph = model_graph(file)
+    inspect_keras_file(file)
+    # in a worker with limits: the file may be anyone's
+    with TerminalJob() as job:
+        graph = ModelGraph.from_json(str(run_job("model_graph", {"model": str(file)}, job)["graph"]))
     if picture is not None:
         from maskscope.commands.window import model_picture
 
