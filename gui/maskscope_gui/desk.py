@@ -42,6 +42,7 @@ class Desk(QObject):
         self.opening.progressed.connect(window.status_line.set_work)
         commands.stop_work = self.opening.cancel
         commands.scoring.use_worker(self.client)
+        window.lab.use_worker(self.client)
         does: dict[str, Callable[[], object]] = {
             "import": self.import_source,
             "open_model": self.open_model,

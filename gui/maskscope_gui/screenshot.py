@@ -7,6 +7,8 @@ from pathlib import Path
 from maskscope.errors import MaskscopeError
 
 _PATIENCE_S = 10.0
+_KERAS_PATIENCE_S = 90.0
+"""TensorFlow has to start first."""
 
 
 def screenshot(
@@ -35,9 +37,11 @@ def screenshot(
     from maskscope_gui.app import make_application, make_window
     from maskscope_gui.theme import DARK, LIGHT
     from maskscope_gui.views.pages import PAGES
+    from maskscope_gui.worker_client import WorkerClient
 
     make_application()
     window, commands = make_window({"light": LIGHT, "dark": DARK}.get(theme or ""))
+    client = WorkerClient()
     try:
         window.session.open(project)
         if sentence is not None:
@@ -46,11 +50,14 @@ def screenshot(
         window.resize(*size)
         window.show()
         window.show_page(next((name for name in PAGES if name == page), "sentence"))
-        until = time.monotonic() + _PATIENCE_S
+        lab = window.lab
+        if lab.in_keras:
+            lab.use_worker(client)
+        until = time.monotonic() + (_KERAS_PATIENCE_S if lab.in_keras else _PATIENCE_S)
         while time.monotonic() < until:
             QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
             settled = window.shown_page is None or not window.shown_page.busy
-            if settled and (window.lab.curves is not None or window.lab.run is None):
+            if settled and (lab.curves is not None or lab.trouble or not (lab.run or lab.asking)):
                 break
         QCoreApplication.processEvents()
         if not window.grab().save(str(file)):
@@ -59,5 +66,7 @@ def screenshot(
             )
     finally:
         commands.close()
+        client.close()
+        client.deleteLater()
         window.session.close()
         window.deleteLater()

@@ -29,6 +29,8 @@ from maskscope_gui.tasks import fitting
 State: TypeAlias = Literal["off", "starting", "ready", "busy", "failed"]
 
 _LINES_KEPT = 40
+_QUIET = frozenset({"padding"})
+"""Asked at each move of a slider, and answered at once: to tell of it as work would make the status line flicker."""
 _POLITE_MS = 2000
 _KILL_MS = 3000
 
@@ -50,7 +52,7 @@ class WorkerClient(QObject):
             with one sentence. A job with limits that does not stop when it is cancelled is killed, too.
 
     Signals:
-        stateChanged: "off", "starting", "ready", "busy" or "failed".
+        stateChanged: "off", "starting", "ready", "busy" or "failed"; questions about padding alone keep it "ready".
         ready: (version of Keras, version of TensorFlow).
         progressed: (id, done, total, text); total is 0 when it is not known.
         figured: (id, name, step, value); value is NaN when it was no finite number.
@@ -175,6 +177,9 @@ class WorkerClient(QObject):
             self.state = state
             self.stateChanged.emit(state)
 
+    def _state_now(self) -> State:
+        return "busy" if any(pending.request.job not in _QUIET for pending in self._pending.values()) else "ready"
+
     def _write(self, line: str) -> None:
         if self._process is not None:
             self._process.write(line.encode("ascii"))
@@ -187,7 +192,7 @@ class WorkerClient(QObject):
                 pending.sent = True
                 self._write(pending.request.encode())
         self._attend()
-        self._set_state("busy" if self._pending else "ready")
+        self._set_state(self._state_now())
 
     # Limits
 
@@ -268,7 +273,7 @@ class WorkerClient(QObject):
         else:
             del self._pending[event.id]
             self._attend()
-            self._set_state("busy" if self._pending else "ready")
+            self._set_state(self._state_now())
             self._tell_end(number, event, pending.cancelled)
 
     def _tell_end(self, number: int, event: Done | Failed | CancelledReply, was_cancelled: bool) -> None:

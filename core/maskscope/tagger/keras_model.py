@@ -25,7 +25,7 @@ from maskscope.tagger.recurrence import LayerWeights
 from maskscope.tagger.safety import inspect_keras_file
 from maskscope.tagger.spec import TaggerSpec
 from maskscope.tagger.stack import StackWeights
-from maskscope.types import Embeddings, Floats, Offsets
+from maskscope.types import Embeddings, Floats, Mask, Offsets
 
 KERAS_VERSION: str = keras.__version__
 TENSORFLOW_VERSION: str = tf.__version__
@@ -204,6 +204,31 @@ def graph(model: KerasModel, dim: int) -> Callable[[Floats], Floats]:
     def call(x_btd: Floats) -> Floats:
         printed: Floats = forward(tf.constant(x_btd)).numpy()
         return printed
+
+    return call
+
+
+def mask_of(model: KerasModel, dim: int) -> Callable[[Floats], Mask] | None:
+    """What the model's first Masking layer makes of x (B, T, dim) float32: (B, T), True = real token.
+
+    The layer itself is asked, about what reaches it: it may stand above others. None for a model without one; a layer
+    inside a nested model is not looked for.
+    """
+    masking = next((layer for layer in model.layers if isinstance(layer, keras.layers.Masking)), None)
+    if masking is None:
+        return None
+    below = None if masking.input is model.inputs[0] else keras.Model(model.inputs, masking.input)
+    signature = [tf.TensorSpec((None, None, dim), tf.float32)]
+
+    @tf.function(input_signature=signature, reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def seen(x_btd: tf.Tensor) -> tf.Tensor:
+        rows = x_btd if below is None else below(x_btd, training=False)
+        # as Keras casts what it hands to a layer
+        return masking.compute_mask(tf.cast(rows, masking.compute_dtype))
+
+    def call(x_btd: Floats) -> Mask:
+        mask: Mask = seen(tf.constant(x_btd)).numpy()
+        return mask
 
     return call
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from maskscope import masks
 from maskscope.tagger.packed import PackedTagger, Projector
@@ -27,6 +28,42 @@ MaskFrom: TypeAlias = Literal["model", "lengths", "none"]
 MAX_PADDING = 200
 _ONE_THREAD = 1 << 18
 _CHECKED = (0, 1, 7, 64, 200)
+
+
+def padding_rows(
+    embeddings: Embeddings, fill: Fill = "zeros", previous: Embeddings | None = None, seed: int = 0
+) -> Floats:
+    """What stands behind a sentence: rows (`MAX_PADDING`, D) float32, of which k padded positions take the first k.
+
+    Args:
+        embeddings: (T, D) float16 or float32, the sentence.
+        fill: "zeros"; "noise", N(0, s) with s the root mean square of the sentence's numbers; "previous", the rows
+            of the sentence before, over and over.
+        previous: (Tp, D), the sentence before; without it (or with Tp = 0) "previous" gives zeros.
+        seed: of the noise.
+    """
+    if fill == "noise":
+        return _noise(embeddings.shape[1], seed) * _spread(embeddings)
+    if fill == "previous" and previous is not None and len(previous):
+        rows: Floats = np.asarray(previous[:MAX_PADDING], dtype=np.float32)
+        return rows[_over_and_over(rows)]
+    zeros: Floats = np.zeros((MAX_PADDING, embeddings.shape[1]), dtype=np.float32)
+    return zeros
+
+
+def largest_change(probs_tc: Floats, alone_tc: Floats, compared: Sequence[int]) -> tuple[float, int | None]:
+    """Largest |change| over `compared` tokens and over classes, and its position; (0, None) where none is compared.
+
+    Args:
+        probs_tc: (T + k, C), with padding.
+        alone_tc: (T, C), the sentence alone.
+        compared: positions, all below T, in rising order.
+    """
+    if not len(compared):
+        return 0.0, None
+    change = np.abs(probs_tc[compared] - alone_tc[compared]).max(axis=1)
+    place = int(change.argmax())
+    return float(change[place]), int(compared[place])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,10 +90,7 @@ class PaddingProbe:
     Args:
         tagger: the model.
         embeddings: (T, D) float16 or float32, the sentence.
-        fill: what stands at padded positions: "zeros"; "noise", N(0, s) with s the root mean square of the
-            sentence's numbers; "previous", the rows of the sentence before, over and over.
-        previous: (Tp, D), the sentence before; without it (or with Tp = 0) "previous" gives zeros.
-        seed: of the noise.
+        fill, previous, seed: what stands at padded positions: `padding_rows`.
     """
 
     def __init__(
@@ -78,16 +112,15 @@ class PaddingProbe:
         zero_is_real = bool(masks.masking_layer(np.zeros((1, 1), dtype=np.float32), tagger.mask_value)[0])
         padding_seen: Mask = np.full(MAX_PADDING, zero_is_real)
         if fill == "noise":
-            spread = float(np.sqrt(np.mean(own * own, dtype=np.float64))) if own.size else 1.0
             if tagger.starts_recurrent:
-                np.multiply(_projected_noise(tagger, seed), np.float32(spread), out=padding)
+                np.multiply(_projected_noise(tagger, seed), _spread(own), out=padding)
             else:
-                noise = _noise(tagger.dim, seed) * np.float32(spread)
+                noise = padding_rows(own, fill, seed=seed)
                 padding[:] = Projector(tagger, noise.dtype).project(noise)
             padding_seen[:] = True
         elif fill == "previous" and previous is not None and len(previous):
             rows: Floats = np.asarray(previous[:MAX_PADDING], dtype=np.float32)
-            again = np.arange(MAX_PADDING) % len(rows)
+            again = _over_and_over(rows)
             padding[:] = _projected_few(tagger, rows)[again]
             padding_seen = masks.masking_layer(rows, tagger.mask_value)[again]
         elif not tagger.starts_recurrent:
@@ -190,11 +223,7 @@ class PaddingProbe:
         self, probs_tc: Floats, mask_from: MaskFrom, masked: frozenset[int]
     ) -> tuple[float, int | None]:
         compared = self._compared(mask_from, masked)
-        if not compared:
-            return 0.0, None
-        change = np.abs(probs_tc[compared] - self._without_padding(mask_from)[compared]).max(axis=1)
-        place = int(change.argmax())
-        return float(change[place]), compared[place]
+        return largest_change(probs_tc, self._without_padding(mask_from), compared)
 
     def _step_through(self, mask: Mask) -> Floats:
         layers = self._tagger.prepared
@@ -233,6 +262,16 @@ def _projected_noise(tagger: PackedTagger, seed: int) -> Floats:
 
 def _noise(dim: int, seed: int) -> Floats:
     return np.random.default_rng(seed).standard_normal((MAX_PADDING, dim), dtype=np.float32)
+
+
+def _spread(embeddings: Embeddings) -> np.float32:
+    own: Floats = np.asarray(embeddings, dtype=np.float32)
+    return np.float32(np.sqrt(np.mean(own * own, dtype=np.float64))) if own.size else np.float32(1)
+
+
+def _over_and_over(rows: Floats) -> npt.NDArray[np.int64]:
+    """Which of the rows (n, D) stands at each of the padded positions, (MAX_PADDING,)."""
+    return np.arange(MAX_PADDING) % len(rows)
 
 
 def _gates_over(features: Floats, layer: PreparedLayer) -> Floats:

@@ -1,5 +1,6 @@
 """What the worker can do: a table from a job's name to its function."""
 
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from maskscope.errors import WorkerError
 from maskscope.jobs import Job
 from maskscope.project import Project
 from maskscope.runs import TrainSettings
+from maskscope.tagger.keras_padding import answer, forget
 from maskscope.tagger.training import recover_training, train_project
 from maskscope.types import Floats
 from maskscope.worker.protocol import Value, Values
@@ -45,6 +47,7 @@ def score(arguments: dict[str, Value], job: Job) -> Values:
     With "keras" also "padding" (another `.npy`), for what the model prints behind each sentence.
     -> "out", and "mask_value" of the model's Masking layer.
     """
+    forget()
     out = Path(_text(arguments, "out"))
     model = Path(_text(arguments, "model"))
     engine = arguments.get("engine", "keras")
@@ -90,6 +93,7 @@ def open_model(arguments: dict[str, Value], job: Job) -> Values:
     """ "project", "model" (anyone's file), "folder" (to be made) -> "folder", for `Project.adopt_model`."""
     from maskscope.tagger.foreign import open_model as opened
 
+    forget()
     with Project.open(_text(arguments, "project"), read_only=True) as project:
         folder = opened(project, Path(_text(arguments, "model")), Path(_text(arguments, "folder")), job)
     return (("folder", str(folder)),)
@@ -102,6 +106,7 @@ def audit(arguments: dict[str, Value], job: Job) -> Values:
     """
     from maskscope.audit import audit_arrays, audit_project
 
+    forget()
     model = Path(_text(arguments, "model"))
     if "data" in arguments:
         from maskscope.audit.files import read_padded
@@ -116,7 +121,26 @@ def model_graph(arguments: dict[str, Value], job: Job) -> Values:
     """ "model" (a `.keras` file) -> "graph", the JSON text of a `ModelGraph`."""
     from maskscope.audit.trace import model_graph as read_graph
 
+    forget()
     return (("graph", read_graph(Path(_text(arguments, "model"))).to_json()),)
+
+
+def padding(arguments: dict[str, Value], job: Job) -> Values:
+    """ "project", "model" (a `.keras` file), "sentence", "fill" (as in `whatif`), "ks" (such as "0,7,64"), "shown".
+
+    "shown" is one of "ks", or -1: what the model prints with so many padded positions comes with the answer. Each
+    largest change is reported as it is found, as the figure "change" at step k.
+    -> "answer", the text of a `PaddingAnswer`. Model and sentence are kept for the next question.
+    """
+    sentence, shown, ks = arguments.get("sentence"), arguments.get("shown", -1), _text(arguments, "ks", "numbers")
+    if not isinstance(sentence, int) or not isinstance(shown, int) or not re.fullmatch(r"\d{1,3}(,\d{1,3})*", ks):
+        received = f"sentence {sentence!r}, shown {shown!r}, ks {ks[:80]!r}"
+        raise WorkerError("the question about padding is none", expected="whole numbers", received=received)
+    fill = _text(arguments, "fill", "a fill")
+    with Project.open(_text(arguments, "project"), read_only=True) as project:
+        model = Path(_text(arguments, "model"))
+        wanted = tuple(int(k) for k in ks.split(","))
+        return (("answer", answer(project, model, sentence, fill, wanted, shown, job).to_text()),)
 
 
 def ping(arguments: dict[str, Value], job: Job) -> Values:
@@ -131,12 +155,13 @@ JOBS: dict[str, JobFunction] = {
     "audit": audit,
     "open_model": open_model,
     "model_graph": model_graph,
+    "padding": padding,
     "ping": ping,
 }
 
 
-def _text(arguments: dict[str, Value], name: str) -> str:
+def _text(arguments: dict[str, Value], name: str, expected: str = "a path") -> str:
     value = arguments.get(name)
     if not isinstance(value, str) or not value:
-        raise WorkerError(f"the job lacks its argument {name!r}", expected="a path", received=repr(value))
+        raise WorkerError(f"the job lacks its argument {name!r}", expected=expected, received=repr(value))
     return value

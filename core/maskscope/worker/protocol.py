@@ -23,7 +23,7 @@ class Request:
 
     Attributes:
         id: chosen by the one who asks; every answer carries it, so a late one can be told and dropped.
-        job: "train", "score", "audit", "open_model" or "ping".
+        job: "train", "score", "audit", "open_model", "padding" or "ping".
         arguments: named; which ones a job takes stands in `worker/jobs.py`.
     """
 

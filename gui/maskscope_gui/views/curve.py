@@ -6,16 +6,17 @@ Importing pyqtgraph takes a while; this module is imported after the window's fi
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QWidget
 
-from maskscope_gui.padding_lab import MOST, Curves, PaddingLab
+from maskscope_gui.padding_lab import MOST, TOLERANCE, Curves, PaddingLab
 from maskscope_gui.theme import Style
 
 pg.setConfigOptions(antialias=True)
+
+_FAINT = 0.35
 
 
 def plain_plot(style: Style) -> pg.PlotWidget:
@@ -31,7 +32,10 @@ def plain_plot(style: Style) -> pg.PlotWidget:
 
 
 class PaddingCurve(QWidget):
-    """Largest change over 0 to 200 added positions, with the chosen mask and without any."""
+    """Largest change over 0 to 200 added positions, with the chosen mask and without any.
+
+    For a model that only Keras runs: with its own mask, at a few numbers of positions, each a point.
+    """
 
     def __init__(self, lab: PaddingLab, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -73,26 +77,40 @@ class PaddingCurve(QWidget):
         px = self.look.px
         self.plot.setGeometry(0, px(18), self.width(), self.height() - px(36))
 
+    @property
+    def _waiting(self) -> bool:
+        """True while what is drawn is of another sentence or fill, and Keras has not yet answered for this one."""
+        return self._shown is not None and self.lab.curves is None and self.lab.in_keras
+
     def _move(self) -> None:
-        if self.lab.run is not None and self._here.value() != self.lab.setting.added:
+        if (self.lab.run is not None or self.lab.in_keras) and self._here.value() != self.lab.setting.added:
             self._here.setPos(self.lab.setting.added)
+        if self._chosen.opacity() != (_FAINT if self._waiting else 1.0):
+            self._chosen.setOpacity(_FAINT if self._waiting else 1.0)
+            self.update()
 
     def refresh(self) -> None:
         """Draw what the lab has."""
         curves = self._shown = self.lab.curves
         self._here.setPos(self.lab.setting.added)
+        self._chosen.setOpacity(1.0)
         if curves is None:
             for item in (self._chosen, self._unmasked, self._base):
                 item.setData([], [])
         else:
-            x = np.arange(MOST + 1)
-            highest = max(float(curves.unmasked.max()), float(curves.chosen.max()), 1e-6)
+            x = curves.added
+            drawn = [curves.chosen] if curves.unmasked is None else [curves.chosen, curves.unmasked]
+            highest = max(*(float(curve.max()) for curve in drawn), TOLERANCE)
             self.plot.setYRange(-0.04 * highest, 1.08 * highest, padding=0)
-            self._base.setData(x, np.zeros(MOST + 1))
-            self._unmasked.setData(x, curves.unmasked)
-            holds = float(curves.chosen.max()) <= 1e-6
-            self._chosen.setPen(pg.mkPen(self.look.theme.holds if holds else self.look.theme.fails, width=2))
-            self._chosen.setData(x, curves.chosen)
+            self._base.setData([0, MOST], [0, 0])
+            self._unmasked.setData(*(([], []) if curves.unmasked is None else (x, curves.unmasked)))
+            holds = float(curves.chosen.max()) <= TOLERANCE
+            colour = self.look.theme.holds if holds else self.look.theme.fails
+            self._chosen.setPen(pg.mkPen(colour, width=2))
+            few = len(x) <= MOST
+            self._chosen.setData(x, curves.chosen, symbol="o" if few else None, symbolSize=self.look.px(5))
+            self._chosen.setSymbolBrush(colour)
+            self._chosen.setSymbolPen(None)
         self.update()
 
     def paintEvent(self, event: object) -> None:
@@ -108,17 +126,25 @@ class PaddingCurve(QWidget):
         painter.drawText(low, Qt.AlignmentFlag.AlignRight, f"{MOST} added positions")
         if curves is None:
             return
-        self._dash(painter, 0, px(8), dashed=True, role="fails")
-        painter.setPen(look.c("fails"))
-        most = float(curves.unmasked.max())
-        painter.drawText(top.adjusted(px(26), 0, 0, 0), Qt.AlignmentFlag.AlignLeft, f"no mask, up to {_short(most)}")
+        if curves.unmasked is None:
+            painter.drawText(top, Qt.AlignmentFlag.AlignLeft, "no curve without a mask")
+        else:
+            self._dash(painter, 0, px(8), dashed=True, role="fails")
+            painter.setPen(look.c("fails"))
+            most = float(curves.unmasked.max())
+            words = f"no mask, up to {_short(most)}"
+            painter.drawText(top.adjusted(px(26), 0, 0, 0), Qt.AlignmentFlag.AlignLeft, words)
         if self.lab.setting.mask_from != "none":
-            holds = float(curves.chosen.max()) <= 1e-6
+            role = "holds" if float(curves.chosen.max()) <= TOLERANCE else "fails"
+            if self._waiting:
+                role = "second"
             words = "with it" if self.lab.setting.mask_from == "model" else "lengths"
-            painter.setPen(look.c("holds" if holds else "fails"))
+            if curves.unmasked is None:
+                words = f"up to {_short(float(curves.chosen.max()))}"
+            painter.setPen(look.c(role))
             painter.drawText(top, Qt.AlignmentFlag.AlignRight, words)
             wide = painter.fontMetrics().horizontalAdvance(words)
-            self._dash(painter, self.width() - wide - px(26), px(8), dashed=False, role="holds" if holds else "fails")
+            self._dash(painter, self.width() - wide - px(26), px(8), dashed=False, role=role)
 
     def _dash(self, painter: QPainter, x: float, y: float, *, dashed: bool, role: str) -> None:
         style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine

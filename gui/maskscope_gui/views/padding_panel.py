@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from maskscope_gui.actions import printed_key
-from maskscope_gui.padding_lab import FILLS, MOST, SOURCES, TOLERANCE, PaddingLab
+from maskscope_gui.padding_lab import FILLS, MOST, SOURCES, TOLERANCE, PaddingLab, why_own_mask
 from maskscope_gui.session import Session
 from maskscope_gui.theme import Style
 from maskscope_gui.views.base import recolour
@@ -133,18 +133,29 @@ class PaddingPanel(QWidget):
         self.fill.setText(f"{FILLS[setting.fill]} ▾")
         button = self.sources.button(list(SOURCES).index(setting.mask_from))
         button.setChecked(True)
+        for place, source in enumerate(SOURCES):
+            offered = source == "model" or not self.lab.in_keras
+            self.sources.button(place).setEnabled(offered)
+            self.sources.button(place).setToolTip("" if offered else why_own_mask())
+        if self.lab.asking:
+            # the last figure stays in its place, so that nothing moves
+            self.figure.setText(self.figure.text() or "–")
+            recolour(self.figure, self.look.c("second").name())
+            self._say(self.verdict, self.lab.asking, "second")
+            if run is None:
+                self.lesson.setText(self._why_keras())
+            return
         if run is None:
             self.figure.setText("–")
             recolour(self.figure, self.look.c("second").name())
+            if self.lab.trouble:
+                self._say(self.verdict, "Keras gave no answer.", "fails")
+                self.lesson.setText(self.lab.trouble)
+                return
             model = self.session.model
-            if model is not None and model.run.engine == "keras":
-                self._say(
-                    self.verdict,
-                    f"{model.name} runs in Keras, in a process of its own, so this panel can't answer at once; "
-                    f"the audit can ({printed_key('audit')}).",
-                    "second",
-                )
-                self.lesson.setText(f"Why Keras: it {model.run.engine_reason}.")
+            if model is not None and self.lab.in_keras:
+                self._say(self.verdict, f"{model.name} runs in Keras, in a process that is not there now.", "second")
+                self.lesson.setText(self._why_keras())
                 return
             self._say(self.verdict, "Train a model to see what padding does to it.", "second")
             self.lesson.setText("")
@@ -175,9 +186,14 @@ class PaddingPanel(QWidget):
             return f"✗ padding changes the tagger, most{at}", "fails"
         if curves is None:
             return "✓ padding is ignored here", "holds"
+        tried = len(curves.added)
         if float(curves.chosen.max()) <= TOLERANCE:
+            if tried <= MOST:
+                return f"✓ ignored at all {tried} lengths tried, up to {MOST}", "holds"
             return f"✓ ignored at every length up to {MOST}", "holds"
-        first = int((curves.chosen > TOLERANCE).argmax())
+        first = int(curves.added[(curves.chosen > TOLERANCE).argmax()])
+        if tried <= MOST:
+            return f"✗ ignored here, but not with {first} added position{'s' if first != 1 else ''}", "fails"
         return f"✗ ignored here, but not from {first} added positions on", "fails"
 
     def _lesson(self) -> str:
@@ -191,14 +207,34 @@ class PaddingPanel(QWidget):
             return f"Masked by hand: position {listed}. {printed_key('unmask_all')} takes that back."
         if setting.mask_from == "none":
             return "The same weights without a mask: the LSTM reads the padding before, and beside, the sentence."
+        if self.lab.trouble:
+            return self.lab.trouble
         if setting.fill == "previous" and focus.row.id == 0:
             return "There is no sentence before the first one, so zeros stand in its place."
+        if self.lab.in_keras and (words := self._where_the_mask_is_lost(run.mask[focus.length :].tolist())):
+            return words
         if setting.mask_from == "model" and run.mask[focus.length :].any():
             return (
                 "Masking only knows rows that equal its mask value. This fill does not, "
                 "so the model takes it for tokens: the mask lane shows 1 there."
             )
+        return self._why_keras()
+
+    def _where_the_mask_is_lost(self, mask: list[bool]) -> str:
+        """Of a model that only Keras runs, by its mask at the added positions; "" when there is nothing to say."""
+        if any(mask) and self.session.mask_value is None:
+            words = "No Masking layer reads the embeddings in this model, so the mask lane shows 1 at padding"
+            return f"{words}; yet it changes no token here." if self.lab.holds else f"{words}."
+        if mask and not any(mask) and not self.lab.holds:
+            return (
+                "Its Masking layer masks these positions, as the mask lane shows, but the mask is lost further up; "
+                f"the audit says at which layer ({printed_key('audit')})."
+            )
         return ""
+
+    def _why_keras(self) -> str:
+        model = self.session.model
+        return f"Why Keras: it {model.run.engine_reason}." if model is not None and self.lab.in_keras else ""
 
 
 def _key_label(text: str) -> QLabel:

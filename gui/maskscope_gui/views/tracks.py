@@ -456,10 +456,13 @@ class TracksView(PaintedView):
         if values is None or self.lab.run is None:
             return
         low = self._tops["probability"] + self._bar - px(6)
-        for position in seen:
+        padded = values[focus.length :]
+        if not len(padded):
+            return
+        # while Keras is asked, the last answer may be about fewer positions
+        for position in range(seen.start, min(seen.stop, len(values))):
             middle = (edges[position] + edges[position + 1]) / 2
             self._paint_ring(painter, middle, low - self._height(float(values[position])))
-        padded = values[focus.length :]
         words = f"{float(padded[0]):.2f} here is not a prediction"
         if float(padded.max() - padded.min()) > 0.005:
             words = "what is printed here is not a prediction"
