@@ -181,8 +181,11 @@ def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
     assert "it runs in Keras, because it" in window.status_line.message.toolTip()
     assert window.toolbar.model.text().startswith("relu <b>")
     assert "&lt;b&gt;.keras; it runs in Keras" in window.toolbar.model.toolTip()
-    assert "so this panel can't answer at once" in window.padding.verdict.text()
+    qtbot.waitUntil(lambda: window.lab.curves is not None, timeout=30_000)
+    assert window.padding.figure.text() == "0.000000"
+    assert "all 15 lengths tried" in window.padding.verdict.text()
     assert "Why Keras: it" in window.padding.lesson.text()
+    assert window.status_line.worker.text() == "TensorFlow ready"
     assert session.tagger is None
     assert session.scores.shape == before.shape
     assert not np.allclose(session.scores, before)

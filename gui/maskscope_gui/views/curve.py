@@ -11,7 +11,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QWidget
 
-from maskscope_gui.padding_lab import MOST, TOLERANCE, Curves, PaddingLab
+from maskscope_gui.padding_lab import MOST, TOLERANCE, Curves, PaddingLab, why_own_mask
 from maskscope_gui.theme import Style
 
 pg.setConfigOptions(antialias=True)
@@ -92,6 +92,7 @@ class PaddingCurve(QWidget):
     def refresh(self) -> None:
         """Draw what the lab has."""
         curves = self._shown = self.lab.curves
+        self.setToolTip(why_own_mask() if curves is not None and curves.unmasked is None else "")
         self._here.setPos(self.lab.setting.added)
         self._chosen.setOpacity(1.0)
         if curves is None:
