@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from maskscope.errors import WorkerError
-from maskscope.tagger.keras_padding import PaddingAnswer
+from maskscope.tagger.padding_answer import PaddingAnswer
 from maskscope.tagger.whatif import Fill, PaddedRun
 from maskscope.types import Floats
 from maskscope_gui.worker_client import WorkerClient

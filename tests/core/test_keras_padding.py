@@ -15,7 +15,7 @@ pytestmark = pytest.mark.keras
 keras = pytest.importorskip("keras")
 
 from maskscope.tagger import packed  # noqa: E402
-from maskscope.tagger.keras_padding import PaddingAnswer  # noqa: E402
+from maskscope.tagger.padding_answer import PaddingAnswer  # noqa: E402
 from maskscope.worker.jobs import JOBS  # noqa: E402
 from maskscope.worker.limits import limits_of  # noqa: E402
 

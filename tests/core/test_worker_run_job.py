@@ -10,7 +10,7 @@ import pytest
 
 from maskscope.errors import Cancelled, ModelError, WorkerError
 from maskscope.jobs import NullJob
-from maskscope.worker import client
+from maskscope.worker import client, launch
 from maskscope.worker.client import run_job
 from maskscope.worker.limits import Limits, limits_of
 
@@ -114,6 +114,12 @@ def test_cancelling_asks_first_and_kills_what_does_not_listen(
     monkeypatch.setattr(client, "CANCEL_SECONDS", 0.3)
     with pytest.raises(Cancelled):
         run_job("hang", {}, Watched(stop_at=1), command=command)
+
+
+def test_a_warning_is_no_last_word() -> None:
+    warned = ["/lib/keras/layer.py:1039: UserWarning: Layer 'conv' was passed a mask", "  warnings.warn("]
+    assert launch.last_words(["Fatal: no room", *warned]) == " Its last words: Fatal: no room"
+    assert launch.last_words(warned) == ""
 
 
 def test_only_jobs_that_run_a_model_file_have_limits(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from maskscope.project import Project
 from maskscope.project.demo import write_demo
 from maskscope.tagger import packed
-from maskscope.tagger.keras_padding import PaddingAnswer
+from maskscope.tagger.padding_answer import PaddingAnswer
 from maskscope.tagger.whatif import PaddingProbe
 from maskscope_gui.app import make_window
 from maskscope_gui.main_window import MainWindow

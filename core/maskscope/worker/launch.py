@@ -11,8 +11,10 @@ import maskscope
 # -P: a file of the current folder, which may hold anyone's data, must not be imported as one of Python's modules.
 COMMAND = (sys.executable, "-P", "-m", "maskscope.worker")
 
-# TensorFlow logs so, whether or not anything is wrong.
-_CHATTER = re.compile(r"^(\d{4}-\d\d-\d\d |[IWEF]\d{4} |WARNING|\s)|^To enable the following instructions|^$")
+# TensorFlow logs so, whether or not anything is wrong; and Python's warnings are Keras's on masks, which end nothing.
+_CHATTER = re.compile(
+    r"^(\d{4}-\d\d-\d\d |[IWEF]\d{4} |WARNING|\s)|^To enable the following instructions|^\S+:\d+: \w*Warning: |^$"
+)
 
 
 def environment() -> dict[str, str]:

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from maskscope.project import ModelRecord
 from maskscope_gui.actions import printed_key
 from maskscope_gui.padding_lab import FILLS, MOST, SOURCES, TOLERANCE, PaddingLab, why_own_mask
 from maskscope_gui.session import Session
@@ -61,6 +62,7 @@ class PaddingPanel(QWidget):
         for label in (self.verdict, self.lesson):
             # Names of a model and of its layers stand in them, and a name may look like HTML.
             label.setTextFormat(Qt.TextFormat.PlainText)
+        self._explained: ModelRecord | None = None
         self.curve_room = QVBoxLayout()
         self._build(px)
         self.slider.valueChanged.connect(self.lab.set_added)
@@ -138,13 +140,14 @@ class PaddingPanel(QWidget):
             self.sources.button(place).setEnabled(offered)
             self.sources.button(place).setToolTip("" if offered else why_own_mask())
         if self.lab.asking:
-            # the last figure stays in its place, so that nothing moves
+            # the last figure, and what was said of it, stay in their place, so that nothing moves
             self.figure.setText(self.figure.text() or "–")
             recolour(self.figure, self.look.c("second").name())
             self._say(self.verdict, self.lab.asking, "second")
-            if run is None:
-                self.lesson.setText(self._why_keras())
+            if self.session.model is not self._explained:
+                self.lesson.setText("")
             return
+        self._explained = self.session.model
         if run is None:
             self.figure.setText("–")
             recolour(self.figure, self.look.c("second").name())
