@@ -230,8 +230,8 @@ class PaddingPanel(QWidget):
             return f"{words}; yet it changes no token here." if self.lab.holds else f"{words}."
         if mask and not any(mask) and not self.lab.holds:
             return (
-                "Its Masking layer masks these positions, as the mask lane shows, but further up the mask is lost or "
-                f"left unused; the audit says at which layer ({printed_key('audit')})."
+                "Its Masking layer masks these positions, but further up the mask is lost or left unused; "
+                f"the audit says where ({printed_key('audit')})."
             )
         return ""
 
