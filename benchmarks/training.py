@@ -38,6 +38,7 @@ def ours(x_nd: Embeddings, offsets: Offsets, labels: Labels, recurrent_dropout: 
     rng = np.random.default_rng(0)
     parameters = Parameters.fresh(spec, rng)
     adam = Adam(parameters, TrainSettings(), len(x_nd))
+    gradients = Parameters(spec)
     lengths = np.diff(offsets)
 
     def work() -> None:
@@ -46,7 +47,7 @@ def ours(x_nd: Embeddings, offsets: Offsets, labels: Labels, recurrent_dropout: 
             rows = slice(int(offsets[begin]), int(offsets[begin + len(own)]))
             x = np.asarray(x_nd[rows], dtype=np.float32)
             batch = Batch(parameters, x, own, Dropouts.draw(spec, len(x), len(own), rng))
-            adam.step(batch.gradients(labels[rows], np.ones(len(x), dtype=np.float32)))
+            adam.step(batch.gradients(labels[rows], np.ones(len(x), dtype=np.float32), gradients))
 
     return work
 

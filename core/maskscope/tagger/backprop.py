@@ -6,7 +6,7 @@ small recurrent step goes from token to token, in lockstep over sentences of unl
 Keras 3's `LSTMCell`, see `recurrence`; backpropagation through time follows by the chain rule (Werbos 1990).
 
 Gates stand in the order o, i, f, c: the three sigmoids are neighbours, and so are the three that reach the loss
-through the cell. Arrays are unit-major with slots last. Sigmoids are computed as (1 + tanh(z / 2)) / 2.
+through the cell. Sigmoids are computed as (1 + tanh(z / 2)) / 2.
 """
 
 import math
@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from maskscope.tagger.recurrence import Schedule, schedule
+from maskscope.tagger.recurrence import schedule
 from maskscope.tagger.spec import TaggerSpec
 from maskscope.types import Floats
 
@@ -25,6 +25,7 @@ Places = npt.NDArray[np.int64]
 
 _FROM_KERAS = (3, 0, 1, 2)
 """Keras's gates i, f, c, o in the order o, i, f, c."""
+_BLOCK_DIAGONAL_UNITS = 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,13 +168,66 @@ def _kept(rate: float, shape: tuple[int, ...], rng: np.random.Generator) -> Floa
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tape:
-    """What one layer's way back needs of its way forth; slots last but for `inputs`."""
+    """What one layer's way back needs of its way forth. All but `inputs` are in blocks, see `_Blocks`.
+
+    Attributes:
+        inputs: (n, D), tokens in reading order.
+        outputs: (n, 2 units), tokens in reading order, before any dropout.
+        gates: (4, 2 units n), after their activations.
+        cells, squashed: (2 units n), the cells' states and their tanh.
+        recurrent: the recurrent product.
+    """
 
     inputs: Floats
+    outputs: Floats
     gates: Floats
     cells: Floats
     squashed: Floats
-    hidden: Floats
+    recurrent: "_Recurrent"
+
+
+class _Blocks:
+    """Where in memory the numbers of a batch stand: step after step, each a contiguous block (units, 2, count).
+
+    A call of numpy on one step's numbers then runs over one piece of memory, which for so few numbers is most of its
+    cost. Axis 1 is the direction; slots of a step are its sentences, longest first, as in `Schedule`.
+
+    Attributes:
+        plan: the schedule.
+        steps: for each step its first slot, its end, and first and last place of its block.
+        places: (2, n, units) of each direction, where each token's numbers stand.
+        ranks: (n,) the place of each token's sentence among the others, longest first.
+    """
+
+    def __init__(self, lengths: Places, units: int) -> None:
+        firsts = np.cumsum(lengths) - lengths
+        self.plan = plan = schedule(firsts, lengths)
+        width = 2 * units
+        self.steps = [(begin, end, width * begin, width * end) for begin, end in pairwise(plan.starts)]
+        counts = np.diff(plan.starts)
+        slots = np.stack([plan.places, plan.mirror[plan.places]])
+        step = np.searchsorted(np.asarray(plan.starts), slots, side="right") - 1
+        begins, count = np.asarray(plan.starts)[step], counts[step]
+        rank = slots - begins
+        first = width * begins + np.arange(2)[:, None] * count + rank
+        self.places: Places = first[..., None] + 2 * count[..., None] * np.arange(units)
+        self.ranks: Places = rank[0]
+
+    def rows(self, flat: Floats) -> Floats:
+        """Numbers in blocks (2 units n) -> (n, 2 units), both directions of a token side by side."""
+        n, units = self.places.shape[1:]
+        rows: Floats = np.empty((n, 2 * units), dtype=np.float32)
+        rows[:, :units] = flat.take(self.places[0])
+        rows[:, units:] = flat.take(self.places[1])
+        return rows
+
+    def flat(self, rows: Floats) -> Floats:
+        """The inverse of `rows`."""
+        units = self.places.shape[2]
+        flat: Floats = np.empty(rows.size, dtype=np.float32)
+        flat[self.places[0]] = rows[:, :units]
+        flat[self.places[1]] = rows[:, units:]
+        return flat
 
 
 class Batch:
@@ -189,9 +243,8 @@ class Batch:
     def __init__(self, parameters: Parameters, x_nd: Floats, lengths: Places, dropouts: Dropouts) -> None:
         self._parameters = parameters
         self._dropouts = dropouts
-        firsts = np.cumsum(lengths) - lengths
-        self._plan = schedule(firsts, lengths)
-        self._far = self._plan.mirror[self._plan.places]
+        self._lengths = lengths
+        self._blocks = _Blocks(lengths, parameters.spec.units)
         self._tapes: list[_Tape] = []
         features = x_nd
         for layer, recurrent, outputs in zip(parameters.layers, dropouts.recurrent, dropouts.outputs, strict=True):
@@ -223,12 +276,16 @@ class Batch:
             per_token = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]
         return float(per_token @ weights)
 
-    def gradients(self, labels: npt.NDArray[np.integer], weights: Floats) -> Parameters:
-        """Gradients of sum(weights · loss) / sum(weights) in every parameter; all 0 when no weight is above 0."""
+    def gradients(self, labels: npt.NDArray[np.integer], weights: Floats, into: Parameters | None = None) -> Parameters:
+        """Gradients of sum(weights · loss) / sum(weights) in every parameter; all 0 when no weight is above 0.
+
+        They are written to `into`, memory of the same spec, when there is any.
+        """
         parameters = self._parameters
-        into = Parameters(parameters.spec)
+        into = Parameters(parameters.spec) if into is None else into
         total = float(weights.sum())
         if total <= 0:
+            into.flat[:] = 0
             return into
         off = self.probabilities
         if parameters.spec.scheme.kind == "binary":
@@ -247,127 +304,189 @@ class Batch:
         return into
 
     def _forth(self, layer: LayerParameters, features: Floats, dropped: Floats | None) -> Floats:
-        units, plan = layer.units, self._plan
-        width, n_slots = 4 * units, len(plan.mirror)
+        units, blocks = layer.units, self._blocks
+        n = len(features)
         scale = _halves(units)
-        projected = features @ (layer.kernel * np.tile(scale, 2))
-        projected += layer.bias * np.tile(scale, 2)
-        gates: Floats = np.empty((2, width, n_slots), dtype=np.float32)
+        projected = features @ layer.kernel
+        projected += layer.bias
+        projected *= np.tile(scale, 2)
+        inputs: Floats = np.empty((4, units, 2, n), dtype=np.float32)
         for direction in (0, 1):
-            part = projected[:, direction * width : (direction + 1) * width]
-            gates[direction] = part[plan.tokens[direction]].T
-        recurrent = layer.recurrent * scale[:, None]
-        cells, squashed, hidden = (np.empty((2, units, n_slots), dtype=np.float32) for _ in range(3))
-        by_gate = recurrent.reshape(2, 4, units, units)
+            part = projected[:, 4 * units * direction : 4 * units * (direction + 1)]
+            inputs[:, :, direction] = part[blocks.plan.tokens[direction]].T.reshape(4, units, n)
+        recurrent = _Recurrent(layer, dropped, len(self._lengths))
+        gates: Floats = np.empty((4, 2 * units * n), dtype=np.float32)
+        cells, squashed, hidden = (np.empty(2 * units * n, dtype=np.float32) for _ in range(3))
         half = np.float32(0.5)
-        previous = 0
-        for begin, end in pairwise(plan.starts):
+        state = output = np.zeros((units, 2, 0), dtype=np.float32)
+        for begin, end, low, high in blocks.steps:
             count = end - begin
-            z = gates[:, :, begin:end]
+            z = gates[:, low:high]
+            here = inputs[..., begin:end]
+            by_unit = z.reshape(4, units, 2, count)
             if begin:
-                before = hidden[:, :, previous : previous + count]
-                if dropped is None:
-                    z += recurrent @ before
-                else:
-                    thinned = before[:, None] * dropped[..., :count]
-                    z += (by_gate @ thinned).reshape(2, width, count)
+                np.add(recurrent.forth(output[:, :, :count]), here, out=by_unit)
+            else:
+                by_unit[...] = here
             np.tanh(z, out=z)
-            sigmoids = z[:, : 3 * units]
+            sigmoids = z[:3]
             sigmoids *= half
             sigmoids += half
-            cell = cells[:, :, begin:end]
-            np.multiply(z[:, units : 2 * units], z[:, 3 * units :], out=cell)
+            cell = cells[low:high]
+            np.multiply(z[1], z[3], out=cell)
             if begin:
-                cell += z[:, 2 * units : 3 * units] * cells[:, :, previous : previous + count]
-            flat = squashed[:, :, begin:end]
+                kept = by_unit[2] * state[:, :, :count]
+                cell += kept.reshape(-1)
+            flat = squashed[low:high]
             np.tanh(cell, out=flat)
-            np.multiply(z[:, :units], flat, out=hidden[:, :, begin:end])
-            previous = begin
-        self._tapes.append(_Tape(features, gates, cells, squashed, hidden))
-        return self._in_reading_order(hidden)
-
-    def _in_reading_order(self, slots: Floats) -> Floats:
-        """(2, k, N) in slot order -> (n, 2 k), both directions of a token side by side."""
-        width = slots.shape[1]
-        rows: Floats = np.empty((slots.shape[2], 2 * width), dtype=np.float32)
-        rows[:, :width] = slots[0].T[self._plan.places]
-        rows[:, width:] = slots[1].T[self._far]
-        return rows
-
-    def _in_slots(self, rows: Floats) -> Floats:
-        """The inverse of `_in_reading_order`."""
-        width = rows.shape[1] // 2
-        slots: Floats = np.empty((2, width, len(rows)), dtype=np.float32)
-        slots[0][:, self._plan.places] = rows[:, :width].T
-        slots[1][:, self._far] = rows[:, width:].T
-        return slots
+            own = hidden[low:high]
+            np.multiply(z[0], flat, out=own)
+            state, output = cell.reshape(units, 2, count), own.reshape(units, 2, count)
+        outputs = blocks.rows(hidden)
+        self._tapes.append(_Tape(features, outputs, gates, cells, squashed, recurrent))
+        return outputs
 
     def _back(self, place: int, rows: Floats, into: LayerParameters) -> Floats:
         """Gradient (n, 2 units) of a layer's outputs -> of its inputs; its weights' gradients go to `into`.
 
         For the lowest layer, whose inputs are data, an empty array comes back.
         """
-        layer, tape, plan = self._parameters.layers[place], self._tapes[place], self._plan
+        layer, tape, blocks = self._parameters.layers[place], self._tapes[place], self._blocks
         dropped = self._dropouts.recurrent[place]
-        units, n_slots = layer.units, len(plan.mirror)
-        width = 4 * units
+        units = layer.units
         scale = _halves(units)
-        before = _slots_before(plan)
+        recurrent = tape.recurrent
         # what each gate's gradient is, per gradient of the output (o) or of the cell (i, f, c); z is halved, so a
-        # sigmoid's slope is 2 s (1 - s)
-        o, i, f, g = (tape.gates[:, gate * units : (gate + 1) * units] for gate in range(4))
-        slopes: Floats = np.empty((2, width, n_slots), dtype=np.float32)
-        slope_o, slope_i, slope_f, slope_g = (slopes[:, gate * units : (gate + 1) * units] for gate in range(4))
-        np.multiply(2 * o * (1 - o), tape.squashed, out=slope_o)
-        np.multiply(2 * i * (1 - i), g, out=slope_i)
-        n_first = plan.starts[1]
-        slope_f[:, :, :n_first] = 0
-        np.multiply((2 * f * (1 - f))[:, :, n_first:], np.take(tape.cells, before, axis=2), out=slope_f[:, :, n_first:])
-        np.multiply(1 - g * g, i, out=slope_g)
-        through_cell = slopes.reshape(2, 4, units, n_slots)[:, 1:]
-        to_cell = o * (1 - tape.squashed * tape.squashed)
-        d_hidden = self._in_slots(rows)
-        # in place: the slopes become the gradients of the gates
-        recurrent = (layer.recurrent * scale[:, None]).transpose(0, 2, 1)
-        by_gate = (layer.recurrent * scale[:, None]).reshape(2, 4, units, units).transpose(0, 1, 3, 2)
-        widest = plan.starts[1]
-        d_cell: Floats = np.zeros((2, units, widest), dtype=np.float32)
-        d_before: Floats = np.zeros((2, units, widest), dtype=np.float32)
-        for begin, end in reversed(list(pairwise(plan.starts))):
-            count = end - begin
-            d_here = d_hidden[:, :, begin:end]
-            d_here += d_before[:, :, :count]
-            cell = d_cell[:, :, :count]
-            cell += d_here * to_cell[:, :, begin:end]
-            slope_o[:, :, begin:end] *= d_here
-            through_cell[..., begin:end] *= cell[:, None]
-            if not begin:
-                break
-            cell *= f[:, :, begin:end]
-            d_gates = slopes[:, :, begin:end]
-            if dropped is None:
-                np.matmul(recurrent, d_gates, out=d_before[:, :, :count])
-            else:
-                thinned = by_gate @ d_gates.reshape(2, 4, units, count)
-                thinned *= dropped[..., :count]
-                thinned.sum(axis=1, out=d_before[:, :, :count])
-        later = slopes[:, :, n_first:]
-        states = np.take(tape.hidden, before, axis=2)
-        if dropped is None:
-            into.recurrent[:] = (later @ states.transpose(0, 2, 1)) * scale[:, None]
-        else:
-            ranks = np.arange(n_first, n_slots) - np.repeat(plan.starts[1:-1], np.diff(plan.starts[1:]))
-            thin = states[:, None] * np.take(dropped, ranks, axis=3)
-            product = later.reshape(2, 4, units, -1) @ thin.transpose(0, 1, 3, 2)
-            into.recurrent[:] = product.reshape(2, width, units) * scale[:, None]
-        d_projected = self._in_reading_order(slopes)
+        # sigmoid's slope is 2 s (1 - s); and f times the cell before is what i times c left of the cell
+        o, i, f, g = tape.gates
+        slopes: Floats = np.empty_like(tape.gates)
+        np.multiply(i, g, out=slopes[1])
+        np.subtract(tape.cells, slopes[1], out=slopes[2])
+        np.multiply(o, tape.squashed, out=slopes[0])
+        slopes[:3] *= 1 - tape.gates[:3]
+        slopes[:3] *= np.float32(2)
+        np.multiply(1 - g * g, i, out=slopes[3])
+        d_cells = o * (1 - tape.squashed * tape.squashed)
+        d_hidden = blocks.flat(rows)
+        d_before = carried = np.zeros((units, 2, 0), dtype=np.float32)
+        for begin, end, low, high in reversed(blocks.steps):
+            count, later = end - begin, d_before.shape[2]
+            # in place: slopes become gradients, of the output, of the cell and of the gates
+            d_here = d_hidden[low:high]
+            d_cell = d_cells[low:high]
+            if later:
+                d_here.reshape(units, 2, count)[:, :, :later] += d_before
+            d_cell *= d_here
+            if later:
+                d_cell.reshape(units, 2, count)[:, :, :later] += carried
+            slopes[0, low:high] *= d_here
+            d_gates = slopes[1:, low:high]
+            d_gates *= d_cell
+            if begin:
+                carried = (d_cell * f[low:high]).reshape(units, 2, count)
+                d_before = recurrent.back(slopes[:, low:high].reshape(4, units, 2, count))
+        d_projected: Floats = np.empty((len(rows), 8 * units), dtype=np.float32)
+        for direction in (0, 1):
+            for gate in range(4):
+                column = (4 * direction + gate) * units
+                d_projected[:, column : column + units] = slopes[gate].take(blocks.places[direction])
+        d_projected *= np.tile(scale, 2)
+        self._recurrent_gradient(tape.outputs, d_projected, dropped, into)
         np.matmul(tape.inputs.T, d_projected, out=into.kernel)
-        np.multiply(into.kernel, np.tile(scale, 2), out=into.kernel)
-        into.bias[:] = d_projected.sum(axis=0) * np.tile(scale, 2)
+        into.bias[:] = d_projected.sum(axis=0)
         if place == 0:
             return np.empty((0, 0), dtype=np.float32)
-        lower: Floats = d_projected @ (layer.kernel * np.tile(scale, 2)).T
+        lower: Floats = d_projected @ layer.kernel.T
         return lower
+
+    def _recurrent_gradient(
+        self, outputs: Floats, d_projected: Floats, dropped: Floats | None, into: LayerParameters
+    ) -> None:
+        """The gradient of the recurrent weights: of each token's gates by the output one step before it."""
+        units = into.units
+        ends = np.cumsum(self._lengths)
+        before: Floats = np.zeros_like(outputs)
+        before[1:, :units] = outputs[:-1, :units]
+        before[ends - self._lengths, :units] = 0
+        before[:-1, units:] = outputs[1:, units:]
+        before[ends - 1, units:] = 0
+        gates = d_projected.T.reshape(2, 4, units, -1)
+        states = np.ascontiguousarray(before.T).reshape(2, 1, units, -1)
+        if dropped is None:
+            wide = gates.reshape(2, 4 * units, -1)
+            np.matmul(wide, states[:, 0].transpose(0, 2, 1), out=into.recurrent)
+            return
+        thin = np.take(dropped, self._blocks.ranks, axis=3)
+        thin *= states
+        np.matmul(gates, thin.transpose(0, 1, 3, 2), out=into.recurrent.reshape(2, 4, units, units))
+
+
+class _Recurrent:
+    """The recurrent product, forth and back, with what is dropped of the state.
+
+    Args:
+        layer: the weights.
+        dropped: (2, 4, units, B) as in `Dropouts`, or None.
+        n_sentences: B.
+    """
+
+    def __init__(self, layer: LayerParameters, dropped: Floats | None, n_sentences: int) -> None:
+        units = layer.units
+        self._dropped = dropped
+        self._units = units
+        weights = layer.recurrent * _halves(units)[:, None]
+        self._diagonal = dropped is not None and units <= _BLOCK_DIAGONAL_UNITS
+        if dropped is not None:
+            by_gate = weights.reshape(2, 4, units, units)
+            weights = by_gate
+            if self._diagonal:
+                # one product for four thinned states: the zeros in it cost less than more calls would
+                weights = np.zeros((2, 4 * units, 4 * units), dtype=np.float32)
+                for gate in range(4):
+                    part = slice(gate * units, (gate + 1) * units)
+                    weights[:, part, part] = by_gate[:, gate]
+        self._weights: Floats = weights
+        self._turned: Floats = np.ascontiguousarray(np.swapaxes(weights, -1, -2))
+        # used again at each step: fresh memory costs more than what is done in it
+        self._wide: Floats = np.empty(8 * units * n_sentences, dtype=np.float32)
+        self._product: Floats = np.empty(8 * units * n_sentences, dtype=np.float32)
+
+    def forth(self, output: Floats) -> Floats:
+        """The outputs of the step before (units, 2, count) -> their part of the gates (4, units, 2, count).
+
+        What is returned is valid until the next call.
+        """
+        units, count = self._units, output.shape[2]
+        size = 8 * units * count
+        state = output.transpose(1, 0, 2)
+        product = self._product[:size]
+        if self._dropped is None:
+            np.matmul(self._weights, state, out=product.reshape(2, 4 * units, count))
+        else:
+            thin = self._wide[:size].reshape(2, 4, units, count)
+            np.multiply(state[:, None], self._dropped[..., :count], out=thin)
+            if self._diagonal:
+                thin, product = thin.reshape(2, 4 * units, count), product.reshape(2, 4 * units, count)
+            else:
+                product = product.reshape(2, 4, units, count)
+            np.matmul(self._weights, thin, out=product)
+        return product.reshape(2, 4, units, count).transpose(1, 2, 0, 3)
+
+    def back(self, d_gates: Floats) -> Floats:
+        """Gradients of the gates (4, units, 2, count) -> of the outputs of the step before (units, 2, count)."""
+        units, count = self._units, d_gates.shape[3]
+        size = 8 * units * count
+        gates = self._wide[:size].reshape(2, 4, units, count)
+        np.copyto(gates, d_gates.transpose(2, 0, 1, 3))
+        if self._dropped is None:
+            return (self._turned @ gates.reshape(2, 4 * units, count)).transpose(1, 0, 2)
+        d_state = self._product[:size].reshape(2, 4, units, count)
+        if self._diagonal:
+            np.matmul(self._turned, gates.reshape(2, 4 * units, count), out=d_state.reshape(2, 4 * units, count))
+        else:
+            np.matmul(self._turned, gates, out=d_state)
+        d_state *= self._dropped[..., :count]
+        return np.add.reduce(d_state, axis=1).transpose(1, 0, 2)
 
 
 def _head(logits: Floats, spec: TaggerSpec) -> Floats:
@@ -375,13 +494,6 @@ def _head(logits: Floats, spec: TaggerSpec) -> Floats:
         return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), dtype=np.float32)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
-def _slots_before(plan: Schedule) -> Places:
-    """For each slot but those of the first step: the slot of the same sentence one step before."""
-    counts = np.diff(plan.starts)
-    slots = np.arange(plan.starts[1], plan.starts[-1])
-    return np.asarray(slots - np.repeat(counts[:-1], counts[1:]))
 
 
 def _halves(units: int) -> Floats:

@@ -83,6 +83,7 @@ def train(
     weights = corpus.token_weights(train_ids, settings, reviewed)
     parameters = Parameters.fresh(spec, rng)
     adam = Adam(parameters, settings, int(corpus.lengths[train_ids].sum()))
+    gradients = Parameters(spec)
     reached: Trained | None = None
     history: list[EpochFigures] = []
     best: tuple[float, float] | None = None
@@ -98,7 +99,7 @@ def train(
                     batch = Batch(parameters, dropped_input(x_nd, spec, rng), lengths, dropouts)
                     known = (labels[rows] >= 0).astype(np.float32)
                     own = np.maximum(labels[rows], 0)
-                    gradients = batch.gradients(own, weights[rows])
+                    batch.gradients(own, weights[rows], gradients)
                     total += batch.loss(own, known)
                     counted += float(known.sum())
                     adam.step(gradients)
