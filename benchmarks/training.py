@@ -1,9 +1,11 @@
 """How fast training is, as ratios within one run: `python benchmarks/training.py [--sentences N] [--repeat N]`.
 
 The corpus is that of scoring.py (D = 2048, log-normal lengths), labels are random; every way takes one step of Adam
-a batch of 32 sentences, in the same order. `fit` on the globally padded array is given a sixteenth of the sentences,
-padded to the longest of all, and its time scaled up: the whole array would take gigabytes and minutes. Peers that
-can't drop the recurrent state (torch) are compared without dropout as well. Each row is the best of several turns.
+a batch of 32 sentences. Maskscope and torch get the same batches, of like length as Maskscope's trainer makes them
+(with --any-length, of the sentences as they come). `fit` on the globally padded array is given a sixteenth of the
+sentences, as they come, padded to the longest of all, and its time scaled up: the whole array would take gigabytes and
+minutes. Peers that can't drop the recurrent state (torch) are compared without dropout as well. Each row is the best of
+several turns.
 """
 
 import argparse
@@ -92,13 +94,25 @@ def by_fit(x_nd: Embeddings, offsets: Offsets, labels: Labels, n_positions: int)
     return lambda: model.fit(padded.x_btd, y_bt[..., None], batch_size=SENTENCES, shuffle=False, verbose=0)
 
 
+def by_length(x_nd: Embeddings, offsets: Offsets) -> tuple[Embeddings, Offsets]:
+    """The same sentences, those of like length in one batch, the batches in any order."""
+    order = np.argsort(np.diff(offsets), kind="stable")
+    batches = [order[begin : begin + SENTENCES] for begin in range(0, len(order), SENTENCES)]
+    ids = np.concatenate([batches[i] for i in np.random.default_rng(2).permutation(len(batches))])
+    rows = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in ids])
+    return x_nd[rows], np.concatenate([[0], np.cumsum(np.diff(offsets)[ids])]).astype(np.int64)
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sentences", type=int, default=2048)
     parser.add_argument("--repeat", type=int, default=4)
+    parser.add_argument("--any-length", action="store_true", help="take the sentences as they come")
     options = parser.parse_args()
-    x_nd, offsets = corpus(options.sentences)
+    as_they_come = x_nd, offsets = corpus(options.sentences)
+    if not options.any_length:
+        x_nd, offsets = by_length(x_nd, offsets)
     labels: Labels = np.random.default_rng(1).integers(0, 2, len(x_nd)).astype(np.int16)
     half_nd = x_nd.astype(np.float16)
     works: dict[str, Work | None] = {
@@ -109,11 +123,12 @@ def main() -> None:
         "torch, pack_sequence": by_torch(x_nd, offsets, labels),
     }
     rows = best({name: work for name, work in works.items() if work is not None}, options.repeat)
-    part = offsets[: max(SENTENCES, options.sentences // 16) + 1]
+    # as they come: sentences of one length would not stand for all
+    part = as_they_come[1][: max(SENTENCES, options.sentences // 16) + 1]
     longest = int(np.diff(offsets).max())
-    slow = by_fit(x_nd, part, labels, longest)
+    slow = by_fit(as_they_come[0], part, labels, longest)
     name = f"Keras, fit on one array padded to {longest}"
-    rows[name] = best({name: slow}, 1)[name] * len(x_nd) / int(part[-1])
+    rows[name] = best({name: slow}, 3)[name] * len(x_nd) / int(part[-1])
     fit, torch = rows[name], rows.get("torch, pack_sequence")
     print(f"{platform.machine()}, {os.cpu_count()} cores, {options.sentences} sentences, {len(x_nd)} tokens, D = {DIM}")
     print(f"{'way':40} {'tokens/s':>10} {'of fit':>8} {'of torch':>9}")

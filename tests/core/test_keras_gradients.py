@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from maskscope import masks
+from maskscope.runs import TrainSettings
+from maskscope.tagger import trainer
 from maskscope.tagger.backprop import Batch, Dropouts, Parameters
 from maskscope.tagger.spec import TaggerSpec
 from maskscope.types import Floats, TagScheme
@@ -86,6 +88,7 @@ def test_recurrent_dropout_means_what_it_means_in_keras(monkeypatch: pytest.Monk
 
 
 def test_fresh_weights_are_drawn_as_keras_draws_them() -> None:
+    keras.utils.set_random_seed(0)
     spec = TaggerSpec(TYPED, 40, units=8, recurrent_dropout=0.0)
     ours = Parameters.fresh(spec, np.random.default_rng(0)).to_keras()
     theirs = keras_model.build(spec).get_weights()
@@ -95,3 +98,18 @@ def test_fresh_weights_are_drawn_as_keras_draws_them() -> None:
         assert a.std() == pytest.approx(b.std(), rel=0.25, abs=1e-6)
     assert np.allclose(ours[1] @ ours[1].T, np.eye(8), atol=1e-5)
     assert np.array_equal(ours[2], theirs[2])
+
+
+def test_a_step_of_adam_is_that_of_keras_with_clipped_gradients() -> None:
+    spec = TaggerSpec(BINARY, 3, units=2)
+    rng = np.random.default_rng(0)
+    parameters = Parameters.fresh(spec, rng)
+    variable = keras.Variable(parameters.flat.copy())
+    theirs = keras.optimizers.Adam(0.02, global_clipnorm=1.0)
+    theirs.build([variable])
+    ours = trainer.Adam(parameters, TrainSettings(learning_rate=0.02), 100)
+    for spread in (0.01, 0.5, 3.0, 0.1):
+        gradients = Parameters(spec, rng.normal(0, spread, parameters.flat.shape).astype(np.float32))
+        theirs.apply([tf.constant(gradients.flat)], [variable])
+        ours.step(gradients)
+        np.testing.assert_allclose(parameters.flat, variable.numpy(), rtol=0, atol=2e-6)

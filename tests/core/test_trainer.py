@@ -195,10 +195,21 @@ def test_what_can_not_be_trained_is_refused() -> None:
 def test_batches_hold_tokens_within_their_limit_and_every_sentence_once() -> None:
     lengths = np.array([5, 1, 30, 2, 5, 4, 5, 1, 2])
     ids = np.array([0, 1, 2, 3, 4, 5, 6, 8])
-    batches = list(trainer.batches_of_tokens(lengths, ids, 10, np.random.default_rng(0)))
+    batches = trainer.batches_of_tokens(lengths, ids, 10, np.random.default_rng(0))
     assert sorted(np.concatenate(batches).tolist()) == ids.tolist()
     for batch in batches:
         assert lengths[batch].sum() <= 10 or len(batch) == 1
+
+
+def test_sentences_of_like_length_share_a_batch_and_each_epoch_has_its_own_order() -> None:
+    lengths = np.random.default_rng(1).integers(1, 60, 3000)
+    rng = np.random.default_rng(0)
+    first, second = (trainer.batches_of_tokens(lengths, np.arange(3000), 500, rng) for _ in range(2))
+    steps = sum(int(lengths[batch].max()) for batch in first)
+    assert steps < 1.2 * sum(lengths[batch].mean() for batch in first)
+    assert any(not np.array_equal(a, b) for a, b in zip(first, second, strict=False))
+    means = [lengths[batch].mean() for batch in first]
+    assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.3, "batches come in no order of length"
 
 
 def test_splitting_holds_back_whole_sentences() -> None:

@@ -5,19 +5,18 @@ small recurrent step goes from token to token, in lockstep over sentences of unl
 (`recurrence.schedule`; the backward direction reads each sentence from its own end). The equations are those of
 Keras 3's `LSTMCell`, see `recurrence`; backpropagation through time follows by the chain rule (Werbos 1990).
 
-Gates stand in the order o, i, f, c: the three sigmoids are neighbours, and so are the three that reach the loss
-through the cell. Sigmoids are computed as (1 + tanh(z / 2)) / 2.
+Gates stand in the order o, i, f, c: the three that reach the loss through the cell are neighbours. One exponential
+serves all four, sigmoid(z) = 1 / (1 + exp(-z)) and tanh(z) = 2 sigmoid(2 z) - 1; numpy's own tanh is several times
+slower where the processor has no AVX-512.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from maskscope.tagger.recurrence import schedule
 from maskscope.tagger.spec import TaggerSpec
 from maskscope.types import Floats
 
@@ -173,48 +172,55 @@ class _Tape:
     Attributes:
         inputs: (n, D), tokens in reading order.
         outputs: (n, 2 units), tokens in reading order, before any dropout.
-        gates: (4, 2 units n), after their activations.
-        cells, squashed: (2 units n), the cells' states and their tanh.
+        sigmoids: (8 units n), of all four gates; that of c before it is stretched to (-1, 1).
+        partners: (8 units n), what each gate is multiplied with on its way to the loss: o with the squashed cell, i
+            with the candidate, f with the cell before, c with i.
+        shares: (2 units n), the squashed cell times the output.
         recurrent: the recurrent product.
     """
 
     inputs: Floats
     outputs: Floats
-    gates: Floats
-    cells: Floats
-    squashed: Floats
+    sigmoids: Floats
+    partners: Floats
+    shares: Floats
     recurrent: "_Recurrent"
 
 
 class _Blocks:
-    """Where in memory the numbers of a batch stand: step after step, each a contiguous block (units, 2, count).
+    """Where in memory the numbers of a batch stand: step after step, each a contiguous block.
 
-    A call of numpy on one step's numbers then runs over one piece of memory, which for so few numbers is most of its
-    cost. Axis 1 is the direction; slots of a step are its sentences, longest first, as in `Schedule`.
+    A call of numpy on one step's numbers then runs over one piece of memory: for so few numbers, setting out to walk
+    over rows costs several times what is done to them. A block is (units, 2, count), or (4, units, 2, count) of the
+    gates; axis -2 is the direction, and the slots of a step are its sentences, longest first, as in `Schedule`.
 
     Attributes:
-        plan: the schedule.
-        steps: for each step its first slot, its end, and first and last place of its block.
-        places: (2, n, units) of each direction, where each token's numbers stand.
+        steps: for each step how many sentences still run, and the first place of its block of states.
+        places: (2, n, units) of each direction, where each token's states stand.
+        gate_places: (2, 4, n, units), where its gates stand.
         ranks: (n,) the place of each token's sentence among the others, longest first.
     """
 
     def __init__(self, lengths: Places, units: int) -> None:
-        firsts = np.cumsum(lengths) - lengths
-        self.plan = plan = schedule(firsts, lengths)
-        width = 2 * units
-        self.steps = [(begin, end, width * begin, width * end) for begin, end in pairwise(plan.starts)]
-        counts = np.diff(plan.starts)
-        slots = np.stack([plan.places, plan.mirror[plan.places]])
-        step = np.searchsorted(np.asarray(plan.starts), slots, side="right") - 1
-        begins, count = np.asarray(plan.starts)[step], counts[step]
-        rank = slots - begins
-        first = width * begins + np.arange(2)[:, None] * count + rank
-        self.places: Places = first[..., None] + 2 * count[..., None] * np.arange(units)
-        self.ranks: Places = rank[0]
+        n = int(lengths.sum())
+        order = np.argsort(-lengths, kind="stable")
+        rank_of = np.empty(len(order), dtype=np.int64)
+        rank_of[order] = np.arange(len(order))
+        counts = np.searchsorted(-lengths[order], -np.arange(int(lengths.max(initial=0))), side="left")
+        starts = np.cumsum(counts) - counts
+        self.steps = [(count, 2 * units * start) for count, start in zip(counts.tolist(), starts.tolist(), strict=True)]
+        self.ranks: Places = np.repeat(rank_of, lengths)
+        step = np.arange(n) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        steps = np.stack([step, np.repeat(lengths, lengths) - 1 - step])
+        count, start = counts[steps], starts[steps]
+        across = np.arange(2)[:, None] * count + self.ranks
+        down = 2 * count[..., None] * np.arange(units)
+        self.places: Places = (2 * units * start + across)[..., None] + down
+        by_gate = np.arange(4)[:, None] * (2 * units * count)[:, None]
+        self.gate_places: Places = (8 * units * start + across)[:, None, :, None] + by_gate[..., None] + down[:, None]
 
     def rows(self, flat: Floats) -> Floats:
-        """Numbers in blocks (2 units n) -> (n, 2 units), both directions of a token side by side."""
+        """States in blocks (2 units n) -> (n, 2 units), both directions of a token side by side."""
         n, units = self.places.shape[1:]
         rows: Floats = np.empty((n, 2 * units), dtype=np.float32)
         rows[:, :units] = flat.take(self.places[0])
@@ -227,6 +233,19 @@ class _Blocks:
         flat: Floats = np.empty(rows.size, dtype=np.float32)
         flat[self.places[0]] = rows[:, :units]
         flat[self.places[1]] = rows[:, units:]
+        return flat
+
+    def gate_rows(self, flat: Floats) -> Floats:
+        """Gates in blocks (8 units n) -> (n, 8 units): four gates forward, then four backward."""
+        n, units = self.places.shape[1:]
+        taken = flat.take(self.gate_places)
+        return taken.transpose(2, 0, 1, 3).reshape(n, 8 * units)
+
+    def flat_gates(self, rows: Floats) -> Floats:
+        """The inverse of `gate_rows`."""
+        n, units = self.places.shape[1:]
+        flat: Floats = np.empty(rows.size, dtype=np.float32)
+        flat[self.gate_places] = rows.reshape(n, 2, 4, units).transpose(1, 2, 0, 3)
         return flat
 
 
@@ -305,45 +324,45 @@ class Batch:
 
     def _forth(self, layer: LayerParameters, features: Floats, dropped: Floats | None) -> Floats:
         units, blocks = layer.units, self._blocks
-        n = len(features)
-        scale = _halves(units)
         projected = features @ layer.kernel
         projected += layer.bias
-        projected *= np.tile(scale, 2)
-        inputs: Floats = np.empty((4, units, 2, n), dtype=np.float32)
-        for direction in (0, 1):
-            part = projected[:, 4 * units * direction : 4 * units * (direction + 1)]
-            inputs[:, :, direction] = part[blocks.plan.tokens[direction]].T.reshape(4, units, n)
+        projected *= np.tile(_factors(units), 2)
+        sigmoids = blocks.flat_gates(projected)
+        partners = np.empty_like(sigmoids)
+        size = len(sigmoids) // 4
+        cells, hidden, shares = (np.empty(size, dtype=np.float32) for _ in range(3))
         recurrent = _Recurrent(layer, dropped, len(self._lengths))
-        gates: Floats = np.empty((4, 2 * units * n), dtype=np.float32)
-        cells, squashed, hidden = (np.empty(2 * units * n, dtype=np.float32) for _ in range(3))
-        half = np.float32(0.5)
-        state = output = np.zeros((units, 2, 0), dtype=np.float32)
-        for begin, end, low, high in blocks.steps:
-            count = end - begin
-            z = gates[:, low:high]
-            here = inputs[..., begin:end]
-            by_unit = z.reshape(4, units, 2, count)
-            if begin:
-                np.add(recurrent.forth(output[:, :, :count]), here, out=by_unit)
-            else:
-                by_unit[...] = here
-            np.tanh(z, out=z)
-            sigmoids = z[:3]
-            sigmoids *= half
-            sigmoids += half
-            cell = cells[low:high]
-            np.multiply(z[1], z[3], out=cell)
-            if begin:
-                kept = by_unit[2] * state[:, :, :count]
-                cell += kept.reshape(-1)
-            flat = squashed[low:high]
-            np.tanh(cell, out=flat)
-            own = hidden[low:high]
-            np.multiply(z[0], flat, out=own)
-            state, output = cell.reshape(units, 2, count), own.reshape(units, 2, count)
+        one, two = np.float32(1), np.float32(2)
+        add, multiply = np.add, np.multiply
+        before, widest = 0, 0
+        with np.errstate(over="ignore"):
+            for count, low in blocks.steps:
+                m = 2 * units * count
+                z, partner = sigmoids[4 * low : 4 * low + 4 * m], partners[4 * low : 4 * low + 4 * m]
+                cell, output = cells[low : low + m], hidden[low : low + m]
+                kept = partner[2 * m : 3 * m]
+                if low:
+                    add(z, recurrent.forth(_first(hidden, before, units, widest, count), count), out=z)
+                    kept[:] = _first(cells, before, units, widest, count)
+                else:
+                    kept[:] = 0
+                np.exp(z, out=z)
+                add(z, one, out=z)
+                np.divide(one, z, out=z)
+                candidate = partner[m : 2 * m]
+                multiply(z[3 * m :], two, out=candidate)
+                np.subtract(candidate, one, out=candidate)
+                update = z[m : 2 * m]
+                multiply(update, candidate, out=cell)
+                partner[3 * m :] = update
+                multiply(z[2 * m : 3 * m], kept, out=output)
+                add(cell, output, out=cell)
+                np.tanh(cell, out=partner[:m])
+                multiply(z[:m], partner[:m], out=output)
+                multiply(output, partner[:m], out=shares[low : low + m])
+                before, widest = low, count
         outputs = blocks.rows(hidden)
-        self._tapes.append(_Tape(features, outputs, gates, cells, squashed, recurrent))
+        self._tapes.append(_Tape(features, outputs, sigmoids, partners, shares, recurrent))
         return outputs
 
     def _back(self, place: int, rows: Floats, into: LayerParameters) -> Floats:
@@ -352,46 +371,38 @@ class Batch:
         For the lowest layer, whose inputs are data, an empty array comes back.
         """
         layer, tape, blocks = self._parameters.layers[place], self._tapes[place], self._blocks
-        dropped = self._dropouts.recurrent[place]
-        units = layer.units
-        scale = _halves(units)
-        recurrent = tape.recurrent
-        # what each gate's gradient is, per gradient of the output (o) or of the cell (i, f, c); z is halved, so a
-        # sigmoid's slope is 2 s (1 - s); and f times the cell before is what i times c left of the cell
-        o, i, f, g = tape.gates
-        slopes: Floats = np.empty_like(tape.gates)
-        np.multiply(i, g, out=slopes[1])
-        np.subtract(tape.cells, slopes[1], out=slopes[2])
-        np.multiply(o, tape.squashed, out=slopes[0])
-        slopes[:3] *= 1 - tape.gates[:3]
-        slopes[:3] *= np.float32(2)
-        np.multiply(1 - g * g, i, out=slopes[3])
-        d_cells = o * (1 - tape.squashed * tape.squashed)
+        units, recurrent = layer.units, tape.recurrent
+        # s (1 - s) is the slope of a sigmoid, and 4 s (1 - s) that of tanh(z) = 2 s(2 z) - 1: the 4 comes at the end
+        slopes = 1 - tape.sigmoids
+        slopes *= tape.sigmoids
+        slopes *= tape.partners
         d_hidden = blocks.flat(rows)
-        d_before = carried = np.zeros((units, 2, 0), dtype=np.float32)
-        for begin, end, low, high in reversed(blocks.steps):
-            count, later = end - begin, d_before.shape[2]
+        d_cells = np.empty_like(d_hidden)
+        multiply = np.multiply
+        d_before = carried = d_hidden[:0]
+        later = 0
+        for count, low in reversed(blocks.steps):
             # in place: slopes become gradients, of the output, of the cell and of the gates
-            d_here = d_hidden[low:high]
-            d_cell = d_cells[low:high]
+            m = 2 * units * count
+            d_here, d_cell = d_hidden[low : low + m], d_cells[low : low + m]
+            d_gates = slopes[4 * low : 4 * low + 4 * m]
             if later:
-                d_here.reshape(units, 2, count)[:, :, :later] += d_before
-            d_cell *= d_here
+                _add_first(d_here, d_before, units, count, later)
+            # o (1 - squashed²) is o - squashed · output
+            np.subtract(tape.sigmoids[4 * low : 4 * low + m], tape.shares[low : low + m], out=d_cell)
+            multiply(d_cell, d_here, out=d_cell)
             if later:
-                d_cell.reshape(units, 2, count)[:, :, :later] += carried
-            slopes[0, low:high] *= d_here
-            d_gates = slopes[1:, low:high]
-            d_gates *= d_cell
-            if begin:
-                carried = (d_cell * f[low:high]).reshape(units, 2, count)
-                d_before = recurrent.back(slopes[:, low:high].reshape(4, units, 2, count))
-        d_projected: Floats = np.empty((len(rows), 8 * units), dtype=np.float32)
-        for direction in (0, 1):
-            for gate in range(4):
-                column = (4 * direction + gate) * units
-                d_projected[:, column : column + units] = slopes[gate].take(blocks.places[direction])
-        d_projected *= np.tile(scale, 2)
-        self._recurrent_gradient(tape.outputs, d_projected, dropped, into)
+                _add_first(d_cell, carried, units, count, later)
+            multiply(d_gates[:m], d_here, out=d_gates[:m])
+            others = d_gates[m:].reshape(3, m)
+            multiply(others, d_cell, out=others)
+            if low:
+                carried = d_cell * tape.sigmoids[4 * low + 2 * m : 4 * low + 3 * m]
+                d_before = recurrent.back(d_gates, count)
+                later = count
+        d_projected = blocks.gate_rows(slopes)
+        d_projected *= np.tile(_slopes(units), 2)
+        self._recurrent_gradient(tape.outputs, d_projected, self._dropouts.recurrent[place], into)
         np.matmul(tape.inputs.T, d_projected, out=into.kernel)
         into.bias[:] = d_projected.sum(axis=0)
         if place == 0:
@@ -432,61 +443,91 @@ class _Recurrent:
 
     def __init__(self, layer: LayerParameters, dropped: Floats | None, n_sentences: int) -> None:
         units = layer.units
-        self._dropped = dropped
+        self._dropped = None if dropped is None else np.ascontiguousarray(dropped.transpose(1, 2, 0, 3))
+        self._thinning: Floats = np.empty(0, dtype=np.float32)
         self._units = units
-        weights = layer.recurrent * _halves(units)[:, None]
+        # one product for four thinned states: as long as there are few units, its zeros cost less than more calls
         self._diagonal = dropped is not None and units <= _BLOCK_DIAGONAL_UNITS
-        if dropped is not None:
-            by_gate = weights.reshape(2, 4, units, units)
-            weights = by_gate
-            if self._diagonal:
-                # one product for four thinned states: the zeros in it cost less than more calls would
-                weights = np.zeros((2, 4 * units, 4 * units), dtype=np.float32)
-                for gate in range(4):
-                    part = slice(gate * units, (gate + 1) * units)
-                    weights[:, part, part] = by_gate[:, gate]
-        self._weights: Floats = weights
-        self._turned: Floats = np.ascontiguousarray(np.swapaxes(weights, -1, -2))
+        self._weights = self._arranged(layer.recurrent * _factors(units)[:, None])
+        back = self._arranged(layer.recurrent * _slopes(units)[:, None])
+        self._turned: Floats = np.ascontiguousarray(np.swapaxes(back, -1, -2))
         # used again at each step: fresh memory costs more than what is done in it
         self._wide: Floats = np.empty(8 * units * n_sentences, dtype=np.float32)
         self._product: Floats = np.empty(8 * units * n_sentences, dtype=np.float32)
+        self._state: Floats = np.empty(2 * units * n_sentences, dtype=np.float32)
 
-    def forth(self, output: Floats) -> Floats:
-        """The outputs of the step before (units, 2, count) -> their part of the gates (4, units, 2, count).
+    def _arranged(self, weights: Floats) -> Floats:
+        """(2, rows, columns) for one product a direction, or (2, 4, units, units) for one a gate."""
+        units = self._units
+        if self._dropped is None:
+            return weights
+        by_gate = weights.reshape(2, 4, units, units)
+        if not self._diagonal:
+            return by_gate
+        wide: Floats = np.zeros((2, 4 * units, 4 * units), dtype=np.float32)
+        for gate in range(4):
+            part = slice(gate * units, (gate + 1) * units)
+            wide[:, part, part] = by_gate[:, gate]
+        return wide
+
+    def _by_direction(self, flat: Floats, count: int) -> Floats:
+        """A view of gates (8 units count) or states (2 units count) as `_weights` are to be multiplied with it."""
+        if self._dropped is None or self._diagonal:
+            return flat.reshape(-1, 2, count).transpose(1, 0, 2)
+        return flat.reshape(4, self._units, 2, count).transpose(2, 0, 1, 3)
+
+    def _thinned_by(self, count: int) -> Floats:
+        """What is dropped of the first `count` sentences (4, 2 units count), made once for the steps that share it."""
+        assert self._dropped is not None
+        if self._thinning.size != 8 * self._units * count:
+            self._thinning = np.ascontiguousarray(self._dropped[..., :count]).reshape(4, -1)
+        return self._thinning
+
+    def forth(self, output: Floats, count: int) -> Floats:
+        """The outputs of the step before (2 units count) -> their part of the gates (8 units count).
 
         What is returned is valid until the next call.
         """
-        units, count = self._units, output.shape[2]
-        size = 8 * units * count
-        state = output.transpose(1, 0, 2)
+        size = 8 * self._units * count
         product = self._product[:size]
-        if self._dropped is None:
-            np.matmul(self._weights, state, out=product.reshape(2, 4 * units, count))
-        else:
-            thin = self._wide[:size].reshape(2, 4, units, count)
-            np.multiply(state[:, None], self._dropped[..., :count], out=thin)
-            if self._diagonal:
-                thin, product = thin.reshape(2, 4 * units, count), product.reshape(2, 4 * units, count)
-            else:
-                product = product.reshape(2, 4, units, count)
-            np.matmul(self._weights, thin, out=product)
-        return product.reshape(2, 4, units, count).transpose(1, 2, 0, 3)
+        state = output
+        if self._dropped is not None:
+            state = self._wide[:size]
+            np.multiply(output, self._thinned_by(count), out=state.reshape(4, -1))
+        np.matmul(self._weights, self._by_direction(state, count), out=self._by_direction(product, count))
+        return product
 
-    def back(self, d_gates: Floats) -> Floats:
-        """Gradients of the gates (4, units, 2, count) -> of the outputs of the step before (units, 2, count)."""
-        units, count = self._units, d_gates.shape[3]
-        size = 8 * units * count
-        gates = self._wide[:size].reshape(2, 4, units, count)
-        np.copyto(gates, d_gates.transpose(2, 0, 1, 3))
+    def back(self, d_gates: Floats, count: int) -> Floats:
+        """Gradients of the gates (8 units count) -> of the outputs of the step before (2 units count).
+
+        What is returned is valid until the next call.
+        """
+        size = 8 * self._units * count
+        state = self._state[: size // 4]
         if self._dropped is None:
-            return (self._turned @ gates.reshape(2, 4 * units, count)).transpose(1, 0, 2)
-        d_state = self._product[:size].reshape(2, 4, units, count)
-        if self._diagonal:
-            np.matmul(self._turned, gates.reshape(2, 4 * units, count), out=d_state.reshape(2, 4 * units, count))
-        else:
-            np.matmul(self._turned, gates, out=d_state)
-        d_state *= self._dropped[..., :count]
-        return np.add.reduce(d_state, axis=1).transpose(1, 0, 2)
+            np.matmul(self._turned, self._by_direction(d_gates, count), out=self._by_direction(state, count))
+            return state
+        product = self._product[:size]
+        np.matmul(self._turned, self._by_direction(d_gates, count), out=self._by_direction(product, count))
+        by_gate = product.reshape(4, -1)
+        np.multiply(by_gate, self._thinned_by(count), out=by_gate)
+        np.add.reduce(by_gate, axis=0, out=state)
+        return state
+
+
+def _first(flat: Floats, low: int, units: int, widest: int, count: int) -> Floats:
+    """The states (2 units count) of the first `count` of the `widest` sentences whose block begins at `low`."""
+    block = flat[low : low + 2 * units * widest]
+    return block if count == widest else block.reshape(2 * units, widest)[:, :count].reshape(-1)
+
+
+def _add_first(block: Floats, some: Floats, units: int, widest: int, count: int) -> None:
+    """Add states of `count` sentences to those of the first `count` of `widest`."""
+    if count == widest:
+        np.add(block, some, out=block)
+        return
+    part = block.reshape(2 * units, widest)[:, :count]
+    np.add(part, some.reshape(2 * units, count), out=part)
 
 
 def _head(logits: Floats, spec: TaggerSpec) -> Floats:
@@ -496,8 +537,15 @@ def _head(logits: Floats, spec: TaggerSpec) -> Floats:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def _halves(units: int) -> Floats:
-    """(4 units,): by how much the gates o, i, f and c are scaled before one tanh serves them all."""
-    scale: Floats = np.full(4 * units, 0.5, dtype=np.float32)
-    scale[3 * units :] = 1.0
-    return scale
+def _factors(units: int) -> Floats:
+    """(4 units,): what the gates o, i, f and c are multiplied with before one exponential serves them all."""
+    factors: Floats = np.full(4 * units, -1, dtype=np.float32)
+    factors[3 * units :] = -2
+    return factors
+
+
+def _slopes(units: int) -> Floats:
+    """(4 units,): what remains to be multiplied to s (1 - s) for the slope of the gates o, i, f and c."""
+    slopes: Floats = np.ones(4 * units, dtype=np.float32)
+    slopes[3 * units :] = 4
+    return slopes

@@ -3,7 +3,7 @@
 What comes out are the weights of a plain Keras stack (`Parameters.to_keras`). TensorFlow is not imported.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,8 @@ Places = npt.NDArray[np.int64]
 _CLIP = 1.0
 _STEPS = 10_000
 _SCORE_TOKENS = 8192
+_POOL = 64
+"""Batches among which sentences of like length are put together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +93,7 @@ def train(
         job.progress(0, _STEPS, "epoch 1")
         for epoch in range(1, settings.epochs + 1):
             total, counted = 0.0, 0.0
-            batches = list(batches_of_tokens(corpus.lengths, train_ids, settings.batch_tokens, rng))
+            batches = batches_of_tokens(corpus.lengths, train_ids, settings.batch_tokens, rng)
             for done, ids in enumerate(batches, start=1):
                 rows, x_nd, lengths = corpus.batch(ids)
                 if len(rows):
@@ -154,28 +156,26 @@ class Adam:
         self._scratch: Floats = np.empty_like(parameters.flat)
 
     def step(self, gradients: Parameters) -> None:
-        """Take one step; the gradients are overwritten."""
-        flat, scratch = gradients.flat, self._scratch
-        norm = float(np.sqrt(np.dot(flat, flat)))
-        if norm > _CLIP:
-            flat *= np.float32(_CLIP / norm)
+        """Take one step."""
+        gradient, scratch = gradients.flat, self._scratch
+        norm = float(np.sqrt(np.dot(gradient, gradient)))
+        clip = _CLIP / norm if norm > _CLIP else 1.0
         self._steps += 1
         rate = self._settings.learning_rate
         if self._settings.decay == "linear":
             rate *= max(0.0, 1 - (self._steps - 1) / self._total)
-        # m += (g - m) (1 - b1); v += (g² - v) (1 - b2)
-        np.subtract(flat, self._mean, out=scratch)
-        scratch *= np.float32(0.1)
+        # m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g²; w -= alpha m / (sqrt(v) + eps); g is clipped on the way
+        np.multiply(gradient, np.float32(0.1 * clip), out=scratch)
+        self._mean *= np.float32(0.9)
         self._mean += scratch
-        np.multiply(flat, flat, out=scratch)
-        scratch -= self._square
-        scratch *= np.float32(0.001)
+        np.multiply(gradient, gradient, out=scratch)
+        scratch *= np.float32(0.001 * clip * clip)
+        self._square *= np.float32(0.999)
         self._square += scratch
         np.sqrt(self._square, out=scratch)
         scratch += np.float32(1e-7)
         np.divide(self._mean, scratch, out=scratch)
-        alpha = rate * np.sqrt(1 - 0.999**self._steps) / (1 - 0.9**self._steps)
-        scratch *= np.float32(alpha)
+        scratch *= np.float32(rate * np.sqrt(1 - 0.999**self._steps) / (1 - 0.9**self._steps))
         self._parameters.flat -= scratch
 
 
@@ -192,19 +192,25 @@ def split(usable: Places, share: float, rng: np.random.Generator) -> tuple[Place
     return np.delete(usable, chosen), usable[chosen]
 
 
-def batches_of_tokens(
-    lengths: Places, ids: Places, batch_tokens: int, rng: np.random.Generator | None
-) -> Iterator[Places]:
-    """Cut sentences `ids`, shuffled by `rng`, into batches of at most `batch_tokens` tokens; one sentence at least."""
+def batches_of_tokens(lengths: Places, ids: Places, batch_tokens: int, rng: np.random.Generator | None) -> list[Places]:
+    """Cut sentences `ids` into batches of at most `batch_tokens` tokens; one sentence at least.
+
+    With `rng` they are shuffled, and those of like length among some thousands come into one batch, since a batch takes
+    as many steps as its longest sentence; then the batches are shuffled. Without, they stay in their order.
+    """
     if rng is not None:
         ids = rng.permutation(ids)
+        pools = np.array_split(ids, max(1, round(int(lengths[ids].sum()) / (batch_tokens * _POOL))))
+        ids = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
     ends = np.cumsum(lengths[ids])
+    batches = []
     begin = 0
     while begin < len(ids):
         before = int(ends[begin - 1]) if begin else 0
         end = max(begin + 1, int(np.searchsorted(ends, before + batch_tokens, side="right")))
-        yield ids[begin:end]
+        batches.append(ids[begin:end])
         begin = end
+    return batches if rng is None else [batches[i] for i in rng.permutation(len(batches))]
 
 
 def dropped_input(x_nd: Floats, spec: TaggerSpec, rng: np.random.Generator) -> Floats:
