@@ -89,14 +89,14 @@ def test_recurrent_dropout_means_what_it_means_in_keras(monkeypatch: pytest.Monk
 
 def test_fresh_weights_are_drawn_as_keras_draws_them() -> None:
     keras.utils.set_random_seed(0)
-    spec = TaggerSpec(TYPED, 40, units=8, recurrent_dropout=0.0)
+    spec = TaggerSpec(TYPED, 200, units=32, recurrent_dropout=0.0)
     ours = Parameters.fresh(spec, np.random.default_rng(0)).to_keras()
     theirs = keras_model.build(spec).get_weights()
     for a, b in zip(ours, theirs, strict=True):
         assert a.shape == b.shape
         assert np.abs(a).max() == pytest.approx(np.abs(b).max(), rel=0.2, abs=1e-6)
         assert a.std() == pytest.approx(b.std(), rel=0.25, abs=1e-6)
-    assert np.allclose(ours[1] @ ours[1].T, np.eye(8), atol=1e-5)
+    assert np.allclose(ours[1] @ ours[1].T, np.eye(32), atol=1e-5)
     assert np.array_equal(ours[2], theirs[2])
 
 
