@@ -23,7 +23,8 @@ import numpy as np
 
 from maskscope import masks
 from maskscope.runs import TrainSettings
-from maskscope.tagger.backprop import Batch, Dropouts, Parameters
+from maskscope.tagger.backprop import Batch, Dropouts
+from maskscope.tagger.parameters import Parameters
 from maskscope.tagger.spec import TaggerSpec
 from maskscope.tagger.trainer import Adam
 from maskscope.types import Embeddings, Labels, Offsets, TagScheme

@@ -6,7 +6,8 @@ import pytest
 from maskscope import masks
 from maskscope.runs import TrainSettings
 from maskscope.tagger import trainer
-from maskscope.tagger.backprop import Batch, Dropouts, Parameters
+from maskscope.tagger.backprop import Batch, Dropouts
+from maskscope.tagger.parameters import Parameters
 from maskscope.tagger.spec import TaggerSpec
 from maskscope.types import Floats, TagScheme
 

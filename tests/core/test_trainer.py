@@ -11,7 +11,8 @@ from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import NullJob
 from maskscope.runs import TrainSettings
 from maskscope.tagger import trainer
-from maskscope.tagger.backprop import Batch, Dropouts, Parameters
+from maskscope.tagger.backprop import Batch, Dropouts
+from maskscope.tagger.parameters import Parameters
 from maskscope.tagger.spec import TaggerSpec
 from maskscope.types import NO_LABEL, Floats, Labels, Offsets, TagScheme
 

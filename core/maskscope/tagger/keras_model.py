@@ -19,8 +19,8 @@ import tensorflow as tf
 from maskscope.errors import ModelError
 from maskscope.files import replace_durably
 from maskscope.jobs import Job, NullJob
-from maskscope.tagger.backprop import Parameters
 from maskscope.tagger.keras_file import KNOWN
+from maskscope.tagger.parameters import Parameters
 from maskscope.tagger.recurrence import LayerWeights
 from maskscope.tagger.safety import inspect_keras_file
 from maskscope.tagger.spec import TaggerSpec

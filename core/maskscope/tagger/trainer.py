@@ -14,7 +14,8 @@ from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import Job, NullJob
 from maskscope.runs import EpochFigures, TrainSettings
 from maskscope.tagger import metrics
-from maskscope.tagger.backprop import Batch, Dropouts, Parameters
+from maskscope.tagger.backprop import Batch, Dropouts
+from maskscope.tagger.parameters import Parameters
 from maskscope.tagger.spec import TaggerSpec
 from maskscope.types import Embeddings, Floats, Labels, Mask, Offsets
 

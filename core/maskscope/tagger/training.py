@@ -19,8 +19,8 @@ from maskscope.jobs import Job, NullJob
 from maskscope.project import CHECKPOINT, TRAINING_LOCK, Project, WriterLock
 from maskscope.runs import RunInfo, RunMetrics, TrainSettings
 from maskscope.tagger import packed, trainer
-from maskscope.tagger.backprop import Parameters
 from maskscope.tagger.metrics import Evaluation
+from maskscope.tagger.parameters import Parameters
 from maskscope.tagger.spec import TaggerSpec
 from maskscope.types import Floats
 
