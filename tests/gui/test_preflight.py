@@ -73,8 +73,16 @@ def test_a_display_that_does_not_answer() -> None:
     assert "nothing answers" in checked(DISPLAY="no display at all")
 
 
+def on_wayland(**environment: str) -> str:
+    """As `checked`; a machine that has no Wayland need not have its libraries, but the checks' machine must."""
+    message = checked(**environment)
+    if "libwayland" in message and not os.environ.get("CI"):
+        pytest.skip(message)
+    return message
+
+
 def test_a_wayland_display_that_does_not_answer(tmp_path: Path) -> None:
-    message = checked(QT_QPA_PLATFORM="wayland", WAYLAND_DISPLAY="gone", XDG_RUNTIME_DIR=str(tmp_path))
+    message = on_wayland(QT_QPA_PLATFORM="wayland", WAYLAND_DISPLAY="gone", XDG_RUNTIME_DIR=str(tmp_path))
     assert "nothing answers on the Wayland display (gone)" in message
     # Left to itself, Qt falls back to X.
     message = checked(WAYLAND_DISPLAY="gone", XDG_RUNTIME_DIR=str(tmp_path))
@@ -85,7 +93,7 @@ def test_a_wayland_display_that_answers(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind(str(tmp_path / "w"))
         server.listen()
-        assert checked(WAYLAND_DISPLAY="w", XDG_RUNTIME_DIR=str(tmp_path)) == "fine"
+        assert on_wayland(WAYLAND_DISPLAY="w", XDG_RUNTIME_DIR=str(tmp_path)) == "fine"
 
 
 def test_a_display_that_answers() -> None:
