@@ -108,6 +108,11 @@ class Evaluating(Background):
             return "There is no model to evaluate yet. Train one with Ctrl+T."
         if session.scores is None:
             return "The model has not scored this project yet; that runs in the background. Its progress stands below."
+        if self.subset == "validation" and session.model.run.source:
+            return (
+                "Which sentences this model was trained on is not known, since it was made elsewhere."
+                " Press Ctrl+H to evaluate it on all sentences."
+            )
         if self.subset == "validation" and not session.model.run.validation_sentences:
             return (
                 "No sentence was held back from this model's training, so nothing says how it does on unseen ones."

@@ -1,6 +1,7 @@
 """The commands, called as the shell calls them, in this process: exit codes, stdout, stderr, JSON keys."""
 
 import json
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -254,7 +255,7 @@ class TestExport:
             opened.relabel(0, 1, [1], "went → LOC", state="accepted")
         record = run("export", project, out, "--format", "conll", "--only", "reviewed", "--json").json()
         expected = {"path": str(out), "format": "conll", "labels": "edited", "only": "reviewed", "decoding": "viterbi"}
-        assert record == {**expected, "sentences": 1}
+        assert record == {**expected, "model": None, "sentences": 1}
         lines = [line for line in out.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
         assert lines == ["Ann\tPER", "went\tLOC"]
 
@@ -280,7 +281,9 @@ class TestExport:
         )
         with Project.open(with_model) as opened:
             opened.write_scores("m1", probs)
-        assert run("export", with_model, out, "--format", "jsonl", "--labels", "predicted").code == 0
+        result = run("export", with_model, out, "--format", "jsonl", "--labels", "predicted", "--model", "m1")
+        assert result.code == 0
+        assert result.out.strip().endswith("predicted labels of model m1")
         first, second = map(json.loads, out.read_text(encoding="utf-8").splitlines())
         assert first["labels"] == first["predicted"] == ["PER", "O"]
         # The token that the model masks has no prediction, whatever the model prints there.
@@ -334,8 +337,12 @@ class TestScore:
         assert [file.name for file in tmp_path.iterdir() if "partial" in file.name] == []
 
     def test_a_file_that_is_a_model_needs_out(self, run, with_model: Path, tmp_path: Path) -> None:
-        (tmp_path / "m.keras").write_bytes(b"")
+        model = resources.files("maskscope_resources") / "demo" / "binary" / "model.keras"
+        (tmp_path / "m.keras").write_bytes(model.read_bytes())
         assert "--out FILE.npz" in run("score", with_model, "--model", tmp_path / "m.keras").refused()
+        # What is wrong with a file is said first.
+        (tmp_path / "m.keras").write_bytes(b"")
+        assert "is no whole .keras file" in run("score", with_model, "--model", tmp_path / "m.keras").refused()
         out = tmp_path / "o.npz"
         assert "m.keras" in run("score", with_model, "--model", tmp_path / "m.keras", "--out", out).refused()
         assert "no such file" in run("score", with_model, "--model", "gone.keras", "--out", out).refused()
@@ -381,7 +388,7 @@ class TestEvaluate:
         result = run("evaluate", with_model)
         assert result.code == 0
         assert "held back from training (2 tokens)" in result.out
-        assert "all sentences (4 tokens), most of which it has learned" in result.out
+        assert "all sentences (4 tokens), most of which it was trained on" in result.out
         assert "entities" in result.out
 
 

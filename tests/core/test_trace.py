@@ -111,6 +111,26 @@ def test_every_edge_says_whether_the_mask_is_there(models: dict[str, "object"], 
     assert (node.class_name, node.shape, node.parameters, node.words) == ("LSTM", "(B, T, 2)", 56, "the same")
 
 
+@pytest.mark.keras
+def test_an_lstm_that_nobody_masks_is_where_padding_comes_in(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((None, 4), name="x"),
+            layers.Dense(3, name="dense"),
+            layers.LSTM(2, name="lstm", return_sequences=True),
+        ]
+    )
+    model.save(tmp_path / "m.keras")
+    edges = model_graph(tmp_path / "m.keras").edges
+    assert [(edge.target, edge.fault, edge.words) for edge in edges] == [
+        ("dense", False, "no mask yet"),
+        ("lstm", True, "no mask"),
+        ("loss", True, "no mask"),
+    ]
+
+
 @pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built:UserWarning")
 @pytest.mark.keras
 def test_a_model_without_positions_or_of_code_of_its_own_is_told_apart(tmp_path: Path) -> None:

@@ -261,6 +261,11 @@ def test_class_names_of_any_length_are_elided_and_many_classes_scroll(qtbot, ope
     press(qtbot, window, KEY.Key_End)
     box = matrix.cell_box(*matrix.cell)
     assert 0 <= box.left() < box.right() <= matrix.viewport().width()
+    # Wider or narrower, no row of it is cut off.
+    for width in (1900, 1000, 1500):
+        window.resize(width, 900)
+        qtbot.wait(60)
+        assert matrix.cell_box(n - 1, 0).bottom() <= matrix.viewport().height()
     first = matrix.cell_box(0, 0)
     tip = matrix.tip_at(QPoint(4, first.center().y()))
     assert tip == names[1]

@@ -20,12 +20,13 @@ def check(subject: Subject, job: Job) -> Finding:
         if count % 1000 == 0:
             job.progress(0, 0, "COLLISIONS")
     if count:
+        them = "it" if count == 1 else "them"
         tokens = "1 real token equals" if count == 1 else f"{count} real tokens in {len(sentences)} sentences equal"
         return Finding(
             "COLLISIONS",
             "failed",
-            f"{tokens} the mask value {subject.mask_value:g}: the model skips "
-            f"{'it' if count == 1 else 'them'} and prints its bias there, and the neighbours' probabilities move.",
+            f"{tokens} the mask value {subject.mask_value:g}: Masking takes {them} for padding, so an LSTM skips "
+            f"{them}, what is printed there is no prediction, and the neighbours' probabilities move.",
             deviation=float(count),
             tolerance=0.0,
             sentence=first[0],

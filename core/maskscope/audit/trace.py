@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from maskscope.audit.keras_graph import Arrival, Run, Shape
     from maskscope.tagger.keras_model import KerasModel
 
+_GO_ACROSS = frozenset(
+    {"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "Attention", "AdditiveAttention"}
+    | {"MultiHeadAttention", "GroupQueryAttention", "GlobalAveragePooling1D"}
+)
+"""Layers that go from position to position and heed a mask: without one, padding enters every position."""
 _SENTENCES = 8
 _TOKENS = 16
 """Masks need no long sentences, and eager recurrence is slow."""
@@ -270,6 +275,9 @@ class _Tracer:
                     continue
                 state, used = self._arrives(place, number)
                 words, fault = self._words(arrival.source, arrival.output, state, used)
+                if words == "no mask yet" and visit.takes_mask and visit.class_name.split("(")[0] in _GO_ACROSS:
+                    # it goes from position to position, and would heed a mask if there were one
+                    words, fault = "no mask", True
                 if visit.masking and self.after[place] == "same":
                     # it makes the mask anew from the numbers, and what it makes is right
                     fault = False

@@ -54,14 +54,18 @@ def evaluate(values: argparse.Namespace) -> int:
         say(f"sentences held back from training ({held_back.evaluation.tokens:,} tokens):")
         say(_figures(held_back.evaluation))
         say("")
-    say(f"all sentences ({everything.tokens:,} tokens){', most of which it has learned' if held_back else ''}:")
+    say(f"all sentences ({everything.tokens:,} tokens){', most of which it was trained on' if held_back else ''}:")
     say(_figures(everything))
     if everything.argmax is not None:
         raw = everything.argmax
-        say(
-            f"predictions are {_DECODED[everything.decoding]}; decided by itself, each token's likeliest label differs"
-            f" on {raw.differing:,} tokens and breaks the scheme on {raw.violations:,}: entity F1 {raw.entity_f1:.3f}"
-        )
+        if everything.decoding == "argmax":
+            say(f"predictions are {_DECODED['argmax']}; {raw.violations:,} of them break the scheme")
+        else:
+            say(
+                f"predictions are {_DECODED[everything.decoding]}; decided by itself, each token's likeliest label"
+                f" differs on {raw.differing:,} tokens and breaks the scheme on {raw.violations:,}: entity F1"
+                f" {raw.entity_f1:.3f}"
+            )
     if everything.if_padding_counted is None:
         say("what the model prints at padding is not known, so there is no column for counting it")
     if everything.unlabelled:

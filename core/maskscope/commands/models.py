@@ -72,6 +72,10 @@ def score(values: argparse.Namespace) -> int:
     with Project.open(values.project) as project:
         chosen = choose_model(project, values.model)
         if chosen.record is None and values.out is None:
+            from maskscope.tagger.safety import inspect_keras_file
+
+            # what is wrong with the file matters more than where its scores shall go
+            inspect_keras_file(chosen.file)
             raise MaskscopeError(
                 "scores of a model outside the project are not kept in it; say where to with --out FILE.npz",
                 file=chosen.file,
@@ -117,7 +121,7 @@ def score(values: argparse.Namespace) -> int:
         )
         say(scored.ran.words)
         if masked:
-            say(f"collisions: the model takes {masked:,} real tokens for padding; their numbers are no prediction")
+            say(f"collisions: the model's Masking layer takes {masked:,} real tokens for padding; see maskscope info")
         if values.out is not None:
             say(str(values.out))
     return 0

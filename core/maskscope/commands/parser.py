@@ -142,6 +142,7 @@ def _add_projects(commands: "Commands[_Parser]") -> None:
         help="edited (the default) is a person's labels over the source's",
     )
     parser.add_argument("--only", choices=("reviewed",), help="leave out what nobody has accepted")
+    parser.add_argument("--model", metavar="ID", help="whose predictions (default: the newest)")
     parser.add_argument(
         "--decoding",
         choices=("viterbi", "argmax"),

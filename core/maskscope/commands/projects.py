@@ -126,13 +126,16 @@ def export(values: argparse.Namespace) -> int:
     from maskscope.tagger.decoding import decoder
 
     with Project.open(values.project, read_only=True) as project, TerminalJob() as job:
+        model = None
+        if values.labels == "predicted" or values.model is not None:
+            model = project.model(values.model).id
         written = export_project(
             project,
             values.file,
             values.format,
             values.labels,
             values.only == "reviewed",
-            None,
+            model,
             job,
             decoder(values.decoding),
         )
@@ -144,11 +147,13 @@ def export(values: argparse.Namespace) -> int:
                 "labels": values.labels,
                 "only": values.only,
                 "decoding": values.decoding,
+                "model": model,
                 "sentences": written,
             }
         )
     else:
-        say(f"{values.file}: {_count(written, 'sentence')}, {values.labels} labels")
+        whose = f" of model {model}" if values.labels == "predicted" else ""
+        say(f"{values.file}: {_count(written, 'sentence')}, {values.labels} labels{whose}")
     return 0
 
 
@@ -247,7 +252,7 @@ def _say_info(project: "Project") -> None:
     )
     models = project.models()
     for model in models:
-        f1 = "no F1" if model.f1 is None else f"F1 {model.f1:.3f}"
+        f1 = model.run.headline or "no F1"
         stale = "" if project.scores(model.id) is not None else ", not scored"
         say(f"model {model.id}: {model.name}, {f1}{stale}")
     if not models:

@@ -263,6 +263,8 @@ class _Stack:
             return
         if len(shape) != 3:
             self.refuse(f"has an input {name!r} of another shape", "(None, None, D)", shape)
+        if shape[1] is not None:
+            self.refuse(f"takes exactly {shape[1]} positions in its input {name!r}", "(None, None, D)", shape)
         self.dim = None if shape[2] is None else int(shape[2])
 
     def _masking(self, name: str, config: Mapping[str, Any]) -> None:

@@ -86,7 +86,7 @@ SETTINGS: tuple[SettingRow | ChoiceRow, ...] = (
     SettingRow("layers", "&Layers", 1, MAX_LAYERS, 1, 0, "One above the other."),
     SettingRow("recurrent_dropout", "&Recurrent dropout", 0, 0.95, 0.05, 2, "Of the state, each step."),
     SettingRow("dropout", "&Dropout", 0, 0.95, 0.05, 2, "Of each layer's outputs."),
-    SettingRow("epochs", "&Epochs", 1, 100_000, 5, 0, "Passes; the best is kept.", 1),
+    SettingRow("epochs", "&Epochs", 1, 100_000, 5, 0, "Passes over the data.", 1),
     SettingRow("batch_tokens", "&Batch tokens", 1, 10_000_000, 256, 0, "Most in a batch.", 1),
     SettingRow("learning_rate", "Learning r&ate", 0.00001, 10, 0.001, 5, "Of Adam.", 1),
     SettingRow("validation", "&Held back", 0, 0.95, 0.05, 2, "Sentences kept for F1."),
@@ -106,7 +106,7 @@ SETTINGS: tuple[SettingRow | ChoiceRow, ...] = (
         (("loss", "lowest loss"), ("f1", "highest F1"), ("last", "the end")),
         "On what is held back.",
     ),
-    SettingRow("patience", "Patie&nce", 0, 100_000, 1, 0, "Then stop early; 0 never.", 1),
+    SettingRow("patience", "Patie&nce", 0, 100_000, 1, 0, "Without gain; 0 waits on.", 1),
 )
 """Every setting of a training run."""
 

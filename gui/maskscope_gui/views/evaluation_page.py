@@ -395,9 +395,9 @@ def _lines(found: ProjectEvaluation) -> tuple[str, ...]:
     ]
     strict = evaluation.entities.strict
     if strict is not None:
-        line = f"entities by the strict reading {strict.micro.f1:.3f}"
+        line = f"strict entity F1 {strict.micro.f1:.3f}"
         if evaluation.argmax is not None and evaluation.decoding == "viterbi":
-            line += f" · each token by itself (argmax) {evaluation.argmax.entity_f1:.3f}"
+            line += f" · without span decoding (argmax) {evaluation.argmax.entity_f1:.3f}"
         lines.append(line)
     masked = found.masked_by_model
     if masked:

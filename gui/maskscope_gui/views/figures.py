@@ -62,10 +62,10 @@ def class_rows(evaluation: Evaluation, scheme: TagScheme) -> list[Row]:
         rows.append(Row(scores.name, scores, None if padded is None else padded.per_class[place]))
     if scheme.kind == "multiclass":
         rows.append(
-            Row(f"micro, but {_outside(scheme)}", evaluation.micro, None if padded is None else padded.micro, True)
+            Row(f"micro, without {_outside(scheme)}", evaluation.micro, None if padded is None else padded.micro, True)
         )
         rows.append(
-            Row(f"macro, but {_outside(scheme)}", evaluation.macro, None if padded is None else padded.macro, True)
+            Row(f"macro, without {_outside(scheme)}", evaluation.macro, None if padded is None else padded.macro, True)
         )
     return rows
 

@@ -84,8 +84,13 @@ class MatrixView(KeyedView):
         bar.setRange(0, max(0, whole - self.viewport().width()))
         bar.setPageStep(max(1, self.viewport().width()))
         bar.setSingleStep(self._wide())
-        self.setFixedHeight(self.sizeHint().height())
+        # Not setFixedHeight: inside a resize it would leave the viewport at the size it had before.
+        self.updateGeometry()
         self.viewport().update()
+
+    def minimumSizeHint(self) -> QSize:
+        """All rows, always."""
+        return self.sizeHint()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Other widths."""

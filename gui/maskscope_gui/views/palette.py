@@ -42,8 +42,8 @@ class PaletteView(PaintedView):
         self._n_ignored = 0
         session.projectChanged.connect(self.refresh)
         session.edited.connect(self._recount)
-        session.sentenceChanged.connect(self.viewport().update)
-        session.cursorChanged.connect(self.viewport().update)
+        session.sentenceChanged.connect(self._show_current)
+        session.cursorChanged.connect(self._show_current)
 
     def refresh(self) -> None:
         """Another label set."""
@@ -84,6 +84,26 @@ class PaletteView(PaintedView):
         self.verticalScrollBar().setSingleStep(self.look.px(_ROW))
         self.viewport().update()
 
+    def _current(self) -> int | None:
+        """The label of the token at the cursor; None for a token without any."""
+        focus = self.session.focus
+        if focus is None or not focus.length:
+            return None
+        at = self.session.cursor
+        label = int(focus.row.labels[at])
+        # A token without any label is ignored only when a person said so.
+        return label if label != NO_LABEL or focus.row.edits[at] == NO_LABEL else None
+
+    def _show_current(self) -> None:
+        """Scroll to the label of the token at the cursor, unless it is in sight or says that there is nothing here."""
+        current = self._current()
+        if current in self._rows and current not in (NO_LABEL, self.session.scheme.outside):
+            box, bar = self.row_box(current), self.verticalScrollBar()
+            room = self.viewport().height()
+            if box.top() < 0 or box.bottom() > room:
+                bar.setValue(bar.value() + (box.top() if box.top() < 0 else box.bottom() - room + self.look.px(4)))
+        self.viewport().update()
+
     def row_box(self, label: int) -> QRect:
         """Where the row of a class is in the viewport."""
         top = self._rows.index(label) * self.look.px(_ROW) - self.verticalScrollBar().value()
@@ -97,13 +117,7 @@ class PaletteView(PaintedView):
         project, px = self.session.project, self.look.px
         if project is None:
             return
-        focus = self.session.focus
-        current: int | None = None
-        if focus is not None and focus.length:
-            at = self.session.cursor
-            label_here = int(focus.row.labels[at])
-            # A token without any label is ignored only when a person said so.
-            current = label_here if label_here != NO_LABEL or focus.row.edits[at] == NO_LABEL else None
+        current = self._current()
         tall, shift = self.look.px(_ROW), self.verticalScrollBar().value()
         first = max(0, (event.rect().top() + shift) // tall)
         for row in range(first, min(len(self._rows), (event.rect().bottom() + shift) // tall + 1)):
