@@ -215,6 +215,7 @@ def test_an_unknown_format_lists_those_there_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format_name", ["conll", "jsonl"])
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_sentences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_name: str
 ) -> None:

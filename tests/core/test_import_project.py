@@ -230,6 +230,7 @@ def test_an_exported_text_imports_again_as_it_was(
     assert again == sentences
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_sentences(tmp_path: Path) -> None:
     def peak(n_sentences: int) -> int:
         x = np.ones((n_sentences, 10, 64), dtype=np.float16)

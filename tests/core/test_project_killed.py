@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import maskscope
 from maskscope.project import Project, ProjectWriter
@@ -84,6 +85,7 @@ def rolled_back(project: Project, to: int) -> dict[int, list[int]]:
     return {place: [int(value) for value in values] for place, values in sentences.items()}
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(tmp_path: Path) -> None:
     target = tmp_path / "p.maskscope"
     with ProjectWriter(target, 2, np.dtype(np.float16), classes=("O", "A", "B"), kind="multiclass") as writer:

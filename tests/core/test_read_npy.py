@@ -193,6 +193,7 @@ def _write_padded(folder: Path, n_sentences: int, kind: str) -> tuple[Path, Read
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "npz-deflated", "conll"])
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_sentences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

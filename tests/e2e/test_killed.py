@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from maskscope.project import STATES, Project
 from maskscope.types import NO_EDIT, NO_LABEL
@@ -64,6 +65,7 @@ def check_whole(project: Project) -> None:
     assert counts.flagged == sum(row.state == "flagged" for row in rows)
 
 
+@pytest.mark.slow
 def test_killed_in_a_burst_of_keys_it_loses_no_saved_edit(person, tmp_path):
     demo = tmp_path / "demo.maskscope"
     person.command("demo", str(demo), "--typed")
