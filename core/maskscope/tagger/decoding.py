@@ -19,8 +19,6 @@ from maskscope.types import Floats, Labels, Mask, Offsets, TagScheme, span_parts
 Decoding: TypeAlias = Literal["viterbi", "argmax"]
 """How labels come from probabilities; "viterbi" is "argmax" where the classes follow no span scheme."""
 
-DECODINGS: tuple[Decoding, ...] = ("viterbi", "argmax")
-
 _CHUNK_TOKENS = 200_000
 _TINY = 1e-30
 

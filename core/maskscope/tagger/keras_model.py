@@ -64,15 +64,11 @@ def built_with(parameters: Parameters) -> KerasModel:
     return model
 
 
-def batches_of_like_length(
-    lengths: Places, ids: Places, batch_tokens: int, rng: np.random.Generator | None
-) -> list[Places]:
-    """Cut sentences into batches of at most `batch_tokens` positions, padding included; at least one sentence each.
+def batches_of_like_length(lengths: Places, ids: Places, batch_tokens: int) -> list[Places]:
+    """Cut sentences `ids` into batches, shortest first, of at most `batch_tokens` positions, padding included.
 
-    With `rng` both the place of a sentence among those of its length and the order of the batches are shuffled.
+    Each batch holds at least one sentence; lengths (n_sentences,) are in tokens.
     """
-    if rng is not None:
-        ids = rng.permutation(ids)
     ordered = ids[np.argsort(lengths[ids], kind="stable")]
     batches = []
     begin = 0
@@ -81,8 +77,6 @@ def batches_of_like_length(
         if end == len(ordered) or lengths[ordered[end]] * (end + 1 - begin) > batch_tokens:
             batches.append(ordered[begin:end])
             begin = end
-    if rng is not None:
-        batches = [batches[i] for i in rng.permutation(len(batches))]
     return batches
 
 
@@ -107,7 +101,7 @@ def score_keras(
         Cancelled: the job was cancelled.
     """
     lengths = np.diff(offsets).astype(np.int64)
-    like = batches_of_like_length(lengths, np.flatnonzero(lengths), _SCORE_TOKENS, None) if padded else None
+    like = batches_of_like_length(lengths, np.flatnonzero(lengths), _SCORE_TOKENS) if padded else None
     return _score(model, embeddings, offsets, like or _batches_of_equal_length(lengths), None, job)
 
 

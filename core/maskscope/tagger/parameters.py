@@ -4,7 +4,6 @@ Gates stand in the order o, i, f, c, see `backprop`; Keras has them in the order
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,22 +98,6 @@ class Parameters:
                     layer.bias[part][back],
                 ]
         return [*arrays, self.dense.copy(), self.dense_bias.copy()]
-
-    @classmethod
-    def from_keras(cls, spec: TaggerSpec, arrays: Sequence[Floats]) -> "Parameters":
-        """What `to_keras` gave, or gradients in the same order."""
-        made = cls(spec)
-        for place, layer in enumerate(made.layers):
-            width = 4 * layer.units
-            order = _order(layer.units)
-            for direction in (0, 1):
-                part = slice(direction * width, (direction + 1) * width)
-                kernel, recurrent, bias = arrays[6 * place + 3 * direction : 6 * place + 3 * direction + 3]
-                layer.kernel[:, part] = kernel[:, order]
-                layer.recurrent[direction] = recurrent[:, order].T
-                layer.bias[part] = bias[order]
-        made.dense[:], made.dense_bias[:] = arrays[-2:]
-        return made
 
 
 def _order(units: int) -> Places:
