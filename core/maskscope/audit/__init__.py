@@ -1,7 +1,18 @@
 """The padding audit (docs: AUDIT.md): does what a model prints at real tokens depend on padding?"""
 
-from maskscope.audit.report import AuditReport, Finding, Verdict
+from maskscope.audit.report import About, AuditReport, Evidence, EvidenceRow, Finding, Verdict
 from maskscope.audit.runner import CHECKS, audit_arrays, audit_project
 from maskscope.audit.trace import model_graph
 
-__all__ = ["CHECKS", "AuditReport", "Finding", "Verdict", "audit_arrays", "audit_project", "model_graph"]
+__all__ = [
+    "CHECKS",
+    "About",
+    "AuditReport",
+    "Evidence",
+    "EvidenceRow",
+    "Finding",
+    "Verdict",
+    "audit_arrays",
+    "audit_project",
+    "model_graph",
+]

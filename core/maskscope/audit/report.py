@@ -1,11 +1,75 @@
-"""What an audit finds."""
+"""What an audit finds. Reading and writing it needs no Keras."""
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from maskscope.errors import ModelError
+from maskscope.tagger.graph import ModelGraph
 
 Verdict: TypeAlias = Literal["passed", "failed", "could not tell"]
+RowKind: TypeAlias = Literal["mask", "change", "value"]
+
+MOST_POSITIONS = 120
+"""Of a piece of evidence: more are cut, around what it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRow:
+    """One number a position.
+
+    Attributes:
+        label: what they are, in a few words.
+        kind: "mask" (1 = taken for a real token, 0 = for padding), "change" (absolute, to be held against the
+            finding's tolerance) or "value" (a probability or another output).
+        values: one a position; None where there is none, or where it is no finite number.
+    """
+
+    label: str
+    kind: RowKind
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a check saw in one padded sentence, position by position.
+
+    Attributes:
+        sentence: its id; None for one that was made up.
+        first: position of the first number of each row; above 0 where a long sentence was cut.
+        real: by the lengths, True = real token; one a position.
+        rows: as long as `real`.
+    """
+
+    sentence: int | None
+    first: int
+    real: tuple[bool, ...]
+    rows: tuple[EvidenceRow, ...]
+
+    @classmethod
+    def of(
+        cls,
+        sentence: int | None,
+        real: Iterable[bool],
+        rows: Iterable[tuple[str, RowKind, Iterable[float]]],
+        around: int = 0,
+    ) -> "Evidence":
+        """Evidence of at most `MOST_POSITIONS`, around position `around`; (label, kind, values) for each row."""
+        mask = tuple(bool(each) for each in real)
+        first = max(0, min(around - MOST_POSITIONS // 2, len(mask) - MOST_POSITIONS))
+        cut = slice(first, first + MOST_POSITIONS)
+        shown = tuple(
+            EvidenceRow(label, kind, tuple(_finite(value) for value in tuple(values)[cut]))
+            for label, kind, values in rows
+        )
+        return cls(sentence, first, mask[cut], shown)
+
+
+def _finite(value: float) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +79,15 @@ class Finding:
     Attributes:
         check: its name, in capitals.
         verdict: "could not tell" is no pass: the check could not be made, and `meaning` says why.
-        deviation: the largest one found, None where the check measures none.
+        meaning: one sentence: what was seen, and what that means for the user.
+        deviation: the largest one found, None where the check measures none; infinite where something was no number.
         tolerance: what it may be at most.
         sentence: where it was found, counted from 0.
         position: where in the sentence, counted from 0.
         layer: the layer to blame, when it is known.
-        meaning: one sentence that a person can act on.
+        mend: the smallest change that would mend it, as an order without a full stop; "" where there is none to tell.
+        repair: name of the mechanical repair that makes this change to the model (`mend.REPAIRS`); None for none.
+        evidence: what was seen, for a picture; None where there is nothing to draw.
     """
 
     check: str
@@ -31,6 +98,42 @@ class Finding:
     sentence: int | None = None
     position: int | None = None
     layer: str | None = None
+    mend: str = ""
+    repair: str | None = None
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """How the audit was made: what somebody needs to make it again.
+
+    Attributes:
+        sha256: of the model's file, in hex; "" for a model that is in no file.
+        parameters: how many numbers the model holds.
+        compute_dtype: that it computes in, such as "float32".
+        mask_value: of its Masking layer; None when it has none.
+        padding: what sentences were padded with.
+        loss: in words, such as "binary cross-entropy".
+        loss_assumed: whether it was guessed by the model's last layer, which a model that is not compiled leaves.
+        lengths_from: "source", or "inferred" from the zeros themselves.
+        keras: its version.
+        tensorflow: its version.
+        maskscope: its version.
+        seconds: that the checks took.
+    """
+
+    sha256: str = ""
+    parameters: int = 0
+    compute_dtype: str = "float32"
+    mask_value: float | None = None
+    padding: float = 0.0
+    loss: str = ""
+    loss_assumed: bool = True
+    lengths_from: str = "source"
+    keras: str = ""
+    tensorflow: str = ""
+    maskscope: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +145,31 @@ class AuditReport:
         sentences: how many there are; the checks that run the model look at a sample of them.
         sampled: ids of the sentences in the sample, rising.
         findings: one a check.
+        about: how it was made.
+        graph: the model with its masks, as TRACE saw them; None where it can't be traced.
     """
 
     model: str
     sentences: int
     sampled: tuple[int, ...]
     findings: tuple[Finding, ...]
+    about: About = About()
+    graph: ModelGraph | None = None
 
     @property
     def verdict(self) -> Verdict:
         """ "failed" when any check failed, else "could not tell" when any could not, else "passed"."""
         verdicts = {finding.verdict for finding in self.findings}
         return "failed" if "failed" in verdicts else "could not tell" if "could not tell" in verdicts else "passed"
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """Names of the mechanical repairs that failed checks ask for, each once, in the order of the findings."""
+        return tuple(dict.fromkeys(each.repair for each in self.findings if each.verdict == "failed" and each.repair))
+
+    def count(self, verdict: Verdict) -> int:
+        """How many checks came to a verdict."""
+        return sum(finding.verdict == verdict for finding in self.findings)
 
     def to_json(self) -> str:
         """One JSON object, keys in snake_case, ending in a line feed; a deviation without bound is null."""
@@ -67,18 +183,42 @@ class AuditReport:
             "sentences": self.sentences,
             "sampled": list(self.sampled),
             "findings": findings,
+            "repairs": list(self.repairs),
+            "about": asdict(self.about),
+            "graph": None if self.graph is None else json.loads(self.graph.to_json()),
         }
         return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "AuditReport":
-        """The report that `to_json` wrote. Raises ValueError, KeyError or TypeError for any other text."""
-        record = json.loads(text)
-        names = {field.name for field in fields(Finding)}
-        findings = ({name: value for name, value in found.items() if name in names} for found in record["findings"])
-        return cls(
-            str(record["model"]),
-            int(record["sentences"]),
-            tuple(int(sentence) for sentence in record["sampled"]),
-            tuple(Finding(**found) for found in findings),
-        )
+        """The report that `to_json` wrote. Raises ModelError for any other text."""
+        try:
+            record = json.loads(text)
+            graph = record.get("graph")
+            return cls(
+                str(record["model"]),
+                int(record["sentences"]),
+                tuple(int(sentence) for sentence in record["sampled"]),
+                tuple(_read_finding(found) for found in record["findings"]),
+                About(**_known(About, record.get("about", {}))),
+                None if graph is None else ModelGraph.from_json(json.dumps(graph)),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            received = f"{type(error).__name__}: {error}"
+            raise ModelError(
+                "the text is no audit's report", expected="what AuditReport.to_json writes", received=received
+            ) from error
+
+
+def _known(kind: type, record: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in record.items() if name in names}
+
+
+def _read_finding(record: dict[str, Any]) -> Finding:
+    values = _known(Finding, record)
+    evidence = values.get("evidence")
+    if evidence is not None:
+        rows = tuple(EvidenceRow(row["label"], row["kind"], tuple(row["values"])) for row in evidence["rows"])
+        values["evidence"] = Evidence(evidence["sentence"], evidence["first"], tuple(evidence["real"]), rows)
+    return Finding(**values)
