@@ -1,7 +1,7 @@
 """The padding audit (docs: AUDIT.md): does what a model prints at real tokens depend on padding?"""
 
 from maskscope.audit.report import About, AuditReport, Evidence, EvidenceRow, Finding, Verdict
-from maskscope.audit.runner import CHECKS, audit_arrays, audit_project
+from maskscope.audit.runner import CHECKS, audit_arrays, audit_model, audit_project
 from maskscope.audit.trace import model_graph
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Finding",
     "Verdict",
     "audit_arrays",
+    "audit_model",
     "audit_project",
     "model_graph",
 ]

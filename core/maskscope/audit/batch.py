@@ -12,19 +12,21 @@ from maskscope.types import Floats, Mask
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PaddedSample:
-    """Sentences of the sample, padded right with zeros.
+    """Sentences of the sample, padded right with the subject's padding.
 
     Attributes:
         sentences: their ids.
         x_btd: (B, T, D); T is the model's own length where it has one, else that of the longest sentence.
         mask_bt: (B, T), True = real token by the lengths, without the collisions, which COLLISIONS tells of.
         fixed: whether T is the model's own, so that no position can be added.
+        lengths: (B,) tokens of each; fewer than the sentence has where it was cut.
     """
 
     sentences: tuple[int, ...]
     x_btd: Floats
     mask_bt: Mask
     fixed: bool
+    lengths: tuple[int, ...]
 
 
 def padded_sample(subject: Subject, sentences: int | None = None, tokens: int | None = None) -> PaddedSample:
@@ -67,10 +69,9 @@ def padded_sample(subject: Subject, sentences: int | None = None, tokens: int | 
             raise ModelError(
                 "the model has one position, so nothing can be padded", expected="more", received=str(shape)
             )
-    x_btd: Floats = np.zeros((len(rows), longest, rows[0].shape[1]), dtype=np.float32)
+    x_btd: Floats = np.full((len(rows), longest, rows[0].shape[1]), subject.padding, dtype=np.float32)
     for row, each in enumerate(rows):
         x_btd[row, : len(each)] = each
-    mask_bt = masks.mask_from_lengths([len(each) for each in rows], longest)
-    return PaddedSample(
-        chosen, x_btd, mask_bt & masks.masking_layer(x_btd, subject.mask_value), n_positions is not None
-    )
+    kept = tuple(len(each) for each in rows)
+    real_bt = masks.mask_from_lengths(kept, longest) & masks.masking_layer(x_btd, subject.mask_value)
+    return PaddedSample(chosen, x_btd, real_bt, n_positions is not None, kept)

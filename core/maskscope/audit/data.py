@@ -14,7 +14,7 @@ def check(subject: Subject, job: Job) -> Finding:
     """The defaults of `keras.utils.pad_sequences` fail: int32, padded and cut at the front."""
     job.progress(0, 0, "DATA")
     data = subject.data
-    found = _ragged(data, job) if isinstance(data, Ragged) else _padded(data, job)
+    found = _ragged(data, job) if isinstance(data, Ragged) else _padded(data, subject.padding, job)
     if found is not None:
         return found
     if data.lengths_from == "inferred":
@@ -47,7 +47,7 @@ def _ragged(data: Ragged, job: Job) -> Finding | None:
     return None
 
 
-def _padded(data: Padded, job: Job) -> Finding | None:
+def _padded(data: Padded, padding: float, job: Job) -> Finding | None:
     if data.x.dtype.kind in "iub":
         return _fail(
             f"The array holds whole numbers ({data.x.dtype}): embeddings were rounded, as pad_sequences does without "
@@ -70,7 +70,7 @@ def _padded(data: Padded, job: Job) -> Finding | None:
                 sentence,
                 int(bad[0]),
             )
-        real = masks.masking_layer(rows.astype(np.float32, copy=False), 0.0)
+        real = masks.masking_layer(rows.astype(np.float32, copy=False), padding)
         length = int(data.lengths[sentence])
         behind = np.flatnonzero(real[length:])
         if len(behind):

@@ -9,6 +9,7 @@ import inspect
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import keras
@@ -105,6 +106,79 @@ def head(model: KerasModel) -> str | None:
         return "softmax"
     activation = getattr(operation, "activation", None)
     return None if activation is None else str(getattr(activation, "__name__", "")) or None
+
+
+def frozen(model: KerasModel, x: Any, mask: Any) -> Any:
+    """Run a model on x (B, T, D) under a mask (B, T) that is given: Masking layers hand x on as it is, under this mask.
+
+    Wherever a layer would be given a mask it gets this one; where the mask is lost it stays lost. So padding may hold
+    anything, also what Masking would take for a token. Goes into models inside the model. To be used in a tf.function.
+    Raises TypeError when `functional` knows no graph of the model.
+    """
+    graph = functional(model)
+    if graph is None:
+        raise TypeError(f"expected a Functional or Sequential model; received {type(model).__name__}")
+
+    def under(operation: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if isinstance(operation, keras.layers.Masking):
+                # a new tensor: another branch may take the same one without a mask
+                handed_on = keras.ops.where(True, keras.ops.cast(args[0], operation.compute_dtype), 0)
+                _set_mask(handed_on, mask)
+                return handed_on
+            for name, value in kwargs.items():
+                if (name == "mask" or name.endswith("_mask")) and value is not None:
+                    kwargs[name] = keras.tree.map_structure(lambda each: None if each is None else mask, value)
+            for tensor in keras.tree.flatten(args):
+                # what a layer makes of its mask, such as Concatenate, is made anew here
+                if getattr(tensor, "_keras_mask", None) is not None:
+                    _set_mask(tensor, mask)
+            inner = functional(operation) if isinstance(operation, keras.Model) else None
+            if inner is not None:
+                return inner._run_through_graph(keras.tree.flatten(args), operation_fn=under)
+            if "training" in getattr(operation, "_call_context_args", {}):
+                kwargs["training"] = False
+            return operation(*args, **kwargs)
+
+        return call
+
+    outputs = graph._run_through_graph([x], operation_fn=under)
+    return keras.tree.flatten(outputs)[0]
+
+
+def _set_mask(tensor: Any, mask: Any) -> None:
+    tensor._keras_mask = mask
+
+
+def compiled_metrics(model: KerasModel) -> tuple[list[Any], list[Any]]:
+    """The metrics and the weighted metrics that a model in memory was compiled with, as they were given."""
+    holder = getattr(model, "_compile_metrics", None)
+    if holder is None:
+        return [], []
+    both = (holder._user_metrics, holder._user_weighted_metrics)
+    metrics, weighted = ([each for each in keras.tree.flatten(given) if each is not None] for given in both)
+    return metrics, weighted
+
+
+def load_any(file: Path) -> KerasModel:
+    """Load what was saved in this process a moment ago, `.keras` or `.h5`. Raises whatever Keras raises."""
+    return keras.saving.load_model(file, compile=False, safe_mode=True)
+
+
+def first_masking(model: KerasModel) -> Any | None:
+    """The first Masking layer of a model, those inside others included; None when it has none."""
+    return next((layer for layer in every_layer(model) if isinstance(layer, keras.layers.Masking)), None)
+
+
+def masked_by(layer: Any, x_btd: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """What a Masking layer makes of x (B, T, D) after Keras's cast to its compute type: (B, T), True = real token."""
+    cast = keras.ops.cast(keras.ops.convert_to_tensor(x_btd.astype(np.float32)), layer.compute_dtype)
+    return np.asarray(keras.ops.convert_to_numpy(layer.compute_mask(cast)), dtype=np.bool_)
+
+
+def every_layer(model: KerasModel) -> list[Any]:
+    """The layers of a model and those inside them, outer before inner."""
+    return list(model._flatten_layers(include_self=False, recursive=True))
 
 
 def run(model: KerasModel, inputs: Sequence[Array]) -> Run:

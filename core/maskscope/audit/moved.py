@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     from maskscope.tagger.keras_model import KerasModel
+
+Weights: TypeAlias = Literal["as given", "with moved biases"]
+WEIGHTS: tuple[Weights, ...] = ("as given", "with moved biases")
 
 MOVED = 0.5
 """Standard deviation by which they are moved: AUDIT.md, fact 11."""

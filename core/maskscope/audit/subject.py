@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,10 +12,16 @@ from maskscope import masks
 from maskscope.types import Embeddings, Floats, Offsets
 
 if TYPE_CHECKING:
+    from maskscope.audit.batch import PaddedSample
+    from maskscope.audit.bench import Bench
+    from maskscope.audit.compiled import Compiled
+    from maskscope.audit.keras_graph import Run
+    from maskscope.audit.trace import Trace
     from maskscope.tagger.keras_model import KerasModel
 
 SAMPLE = 32
 _BLOCK_ROWS = 8192
+_PADDED_LOOKED_AT = 1000
 
 Source = npt.NDArray[np.generic]
 
@@ -75,6 +82,16 @@ class Padded:
         """How many sentences there are."""
         return len(self.x)
 
+    @property
+    def padding(self) -> float:
+        """What stands behind the sentences' ends: one number, or 0 where there are several, or no padding at all."""
+        n_positions = self.x.shape[1]
+        padded = np.flatnonzero(self.lengths < n_positions)[:_PADDED_LOOKED_AT]
+        if not len(padded) or not self.x.shape[2]:
+            return 0.0
+        rows = np.asarray(self.x[padded, -1], dtype=np.float64)
+        return float(rows[0, 0]) if (rows == rows[0, 0]).all() else 0.0
+
     def rows(self, sentence: int) -> Floats:
         """The sentence's embeddings (T, D) float32."""
         return np.asarray(self.x[sentence, : self.lengths[sentence]], dtype=np.float32)
@@ -89,7 +106,7 @@ class Padded:
 Data = Ragged | Padded
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Subject:
     """What a check is given.
 
@@ -99,6 +116,9 @@ class Subject:
         data: the sentences.
         sample: ids of the sentences to run the model on, rising.
         tolerance: largest deviation of a probability that rounding explains, by the model's compute type.
+        padding: what stands at padded positions.
+        compiled: what the model is trained and measured with; None for what its last layer suggests.
+        reload_suffix: of the file that RELOAD writes.
     """
 
     model: "KerasModel"
@@ -106,6 +126,64 @@ class Subject:
     data: Data
     sample: tuple[int, ...]
     tolerance: float
+    padding: float = 0.0
+    compiled: "Compiled | None" = None
+    reload_suffix: str = ".keras"
+
+    @cached_property
+    def bench(self) -> "Bench":
+        """The model in graph mode, for all checks."""
+        from maskscope.audit.bench import Bench
+
+        return Bench(self)
+
+    @cached_property
+    def small(self) -> "PaddedSample":
+        """A few sentences, cut short, for the checks that run the model layer by layer, eagerly."""
+        from maskscope.audit.batch import padded_sample
+
+        return padded_sample(self, sentences=8, tokens=16)
+
+    @cached_property
+    def run(self) -> "Run":
+        """The model run on `small` layer by layer, weights as given. Raises TypeError where it has no graph."""
+        from maskscope.audit import keras_graph
+
+        return keras_graph.run(self.model, (self.small.x_btd,))
+
+    @cached_property
+    def trace(self) -> "Trace | str":
+        """What became of the mask in the model; where it can't be traced, why, in one sentence."""
+        from maskscope.audit.trace import trace_sample
+
+        return trace_sample(self)
+
+    def of_like_length(self) -> list[list[int]]:
+        """The sample in groups of sentences of one length each, which make a batch without padding."""
+        groups: dict[int, list[int]] = {}
+        for sentence in self.sample:
+            groups.setdefault(int(self.data.lengths[sentence]), []).append(sentence)
+        return [groups[length] for length in sorted(groups)]
+
+    @property
+    def cause(self) -> tuple[str | None, str, str | None]:
+        """The layer to blame when padding counts, what would mend it and the repair that does; as TRACE tells."""
+        found = self.trace
+        return (
+            (None, "", None) if isinstance(found, str) or not found.why else (found.culprit, found.mend, found.repair)
+        )
+
+    def weights_changed(self) -> None:
+        """Forget what was computed with the weights that the model had; its functions stay traced."""
+        for name in ("run", "trace"):
+            self.__dict__.pop(name, None)
+        if "bench" in self.__dict__:
+            self.bench.weights_changed()
+
+    @property
+    def half(self) -> bool:
+        """Whether the model computes in 16 bits."""
+        return str(self.model.compute_dtype) in ("float16", "bfloat16")
 
 
 def choose_sample(data: Data, mask_value: float | None, seed: int = 0) -> tuple[int, ...]:

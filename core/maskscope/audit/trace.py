@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskscope import masks
-from maskscope.audit.batch import PaddedSample, padded_sample
+from maskscope.audit.batch import PaddedSample
 from maskscope.audit.moved import moved_biases
-from maskscope.audit.report import Finding
+from maskscope.audit.report import Evidence, Finding
 from maskscope.audit.subject import Subject
 from maskscope.errors import ModelError
 from maskscope.jobs import Job
@@ -25,10 +25,6 @@ _GO_ACROSS = frozenset(
     | {"MultiHeadAttention", "GroupQueryAttention", "GlobalAveragePooling1D"}
 )
 """Layers that go from position to position and heed a mask: without one, padding enters every position."""
-_SENTENCES = 8
-_TOKENS = 16
-"""Masks need no long sentences, and eager recurrence is slow."""
-
 _BATCH, _POSITIONS, _FREE = 3, 7, 4
 """Size of a made-up batch, and of an axis that is free in a model's input."""
 
@@ -42,50 +38,88 @@ class Trace:
 
     Attributes:
         graph: the model with it.
-        culprit: name of the first layer that loses or alters the mask; None when none does.
-        why: "" when none does, else what it does and what to do about it, in one sentence.
+        culprit: name of the first layer that loses or alters the mask; None when none does, or when none makes one.
+        why: "" when the mask reaches whatever needs it, else what becomes of it, in one sentence.
+        mend: the smallest change that would mend it.
+        repair: name of the mechanical repair that makes it, of `mend.REPAIRS`; None for none.
         unclear: name of a model inside the model that hides what it does with the mask; None when there is none.
+        sentence: the sentence that shows it best; None for made-up ones.
+        mask_bt: (B, T) the true one.
+        found_bt: (B, T) the one that the first faulty edge carries; None where it carries none.
     """
 
     graph: ModelGraph
     culprit: str | None
     why: str
-    unclear: str | None
+    mend: str = ""
+    repair: str | None = None
+    unclear: str | None = None
+    mask_bt: Mask | None = None
+    found_bt: Mask | None = None
 
 
 def check(subject: Subject, job: Job) -> Finding:
-    """Run the sample, padded with zeros, through the model node by node and hold every mask against the lengths.
+    """Run the sample, padded, through the model node by node and hold every mask against the lengths.
 
     Once with the weights as given and once with moved biases. A model inside the model counts as one layer.
     """
     job.progress(0, 0, "TRACE")
-    from maskscope.audit import keras_graph
-
-    if keras_graph.functional(subject.model) is None:
-        return _unclear(
-            f"The model is a {type(subject.model).__name__} with code of its own, so its layers can't be traced."
+    found = subject.trace
+    if isinstance(found, str):
+        return Finding("TRACE", "could not tell", found)
+    if found.why:
+        sentence, evidence = _evidence(subject, found)
+        return Finding(
+            "TRACE",
+            "failed",
+            found.why,
+            sentence=sentence,
+            layer=found.culprit,
+            mend=found.mend,
+            repair=found.repair,
+            evidence=evidence,
         )
-    try:
-        sample = padded_sample(subject, sentences=_SENTENCES, tokens=_TOKENS)
-    except ModelError as error:
-        return _unclear(str(error))
-    try:
-        found = trace(subject.model, (sample.x_btd,), sample.mask_bt)
-    except Exception as error:  # noqa: BLE001
-        # a model of other people's making may raise anything at all
-        return _unclear(_does_not_run(sample, error))
-    if found.culprit is not None or found.why:
-        return Finding("TRACE", "failed", found.why, layer=found.culprit)
     if found.unclear is not None:
         return Finding(
             "TRACE",
             "could not tell",
-            f"{found.unclear} is a model in itself that gives no positions, so what it does with the mask can't be "
-            "seen; audit it alone.",
+            f"{found.unclear} is a model in itself that gives no positions, so its use of the mask can't be seen.",
             layer=found.unclear,
+            mend=f"audit {found.unclear} alone",
         )
     loss = ", and the loss" if found.graph.nodes[-1].mask == "same" else ""
     return Finding("TRACE", "passed", f"The mask of the true lengths reaches every layer that needs it{loss}.")
+
+
+def trace_sample(subject: Subject) -> Trace | str:
+    """Trace a subject's model on a few of its sentences; where that can't be, why, in one sentence."""
+    from maskscope.audit import keras_graph
+
+    if keras_graph.functional(subject.model) is None:
+        return f"The model is a {type(subject.model).__name__} with code of its own, so its layers can't be traced."
+    try:
+        sample = subject.small
+    except ModelError as error:
+        return str(error)
+    try:
+        return trace(subject.model, (sample.x_btd,), sample.mask_bt, given=subject.run)
+    except Exception as error:  # noqa: BLE001
+        # a model of other people's making may raise anything at all
+        return _does_not_run(sample, error)
+
+
+def _evidence(subject: Subject, found: Trace) -> tuple[int | None, Evidence | None]:
+    """The mask that the first faulty edge carries, of the sentence in which it errs most."""
+    if found.mask_bt is None:
+        return None, None
+    carried = np.ones_like(found.mask_bt) if found.found_bt is None else found.found_bt
+    if carried.shape != found.mask_bt.shape:
+        return None, None
+    row = int((carried != found.mask_bt).sum(axis=1).argmax())
+    sample = subject.small
+    label = "no mask: all count" if found.found_bt is None else "the mask that is handed on"
+    sentence = sample.sentences[row]
+    return sentence, Evidence.of(sentence, found.mask_bt[row], [(label, "mask", carried[row])])
 
 
 def model_graph(keras_file: Path) -> ModelGraph:
@@ -116,7 +150,9 @@ def model_graph(keras_file: Path) -> ModelGraph:
         ) from error
 
 
-def trace(model: "KerasModel", inputs: tuple[Floats, ...], mask_bt: Mask, name: str = "") -> Trace:
+def trace(
+    model: "KerasModel", inputs: tuple[Floats, ...], mask_bt: Mask, name: str = "", given: "Run | None" = None
+) -> Trace:
     """Trace a padded batch.
 
     Args:
@@ -124,17 +160,14 @@ def trace(model: "KerasModel", inputs: tuple[Floats, ...], mask_bt: Mask, name: 
         inputs: one array each of its inputs, (B, T, D) where it has positions.
         mask_bt: (B, T) the true mask, True = real token that the Masking layer may let through.
         name: of the model, for the graph.
+        given: the run with the weights as given, if there is one already.
     """
     from maskscope.audit import keras_graph
 
-    given = keras_graph.run(model, inputs)
+    given = keras_graph.run(model, inputs) if given is None else given
     with moved_biases(model, True):
         moved = keras_graph.run(model, inputs)
     return _Tracer(given, moved, mask_bt).trace(name)
-
-
-def _unclear(meaning: str) -> Finding:
-    return Finding("TRACE", "could not tell", meaning)
 
 
 def _does_not_run(sample: PaddedSample, error: Exception) -> str:
@@ -346,58 +379,97 @@ class _Tracer:
         if not any(self.began):
             why = (
                 "There is no mask anywhere: the model has no Masking layer, so every layer and the loss take padding "
-                "for tokens; begin it with Masking(0.0)."
+                "for tokens."
             )
-            return Trace(graph, None, why, nested)
+            return Trace(graph, None, why, "begin the model with Masking", "mask_input", nested, self.true, None)
         if not faults:
-            return Trace(graph, None, "", nested)
-        culprit, why = self._blame(
-            faults[0], next(edge for source, edge in edges if edge.fault and source == faults[0])
-        )
-        return Trace(graph, culprit, why, nested)
+            return Trace(graph, None, "", unclear=nested, mask_bt=self.true)
+        edge = next(edge for source, edge in edges if edge.fault and source == faults[0])
+        culprit, why, mend, repair = self._blame(faults[0], edge)
+        return Trace(graph, culprit, why, mend, repair, nested, self.true, self._carried(faults[0]))
 
-    def _blame(self, place: int, edge: GraphEdge) -> tuple[str, str]:
+    def _carried(self, place: int) -> Mask | None:
+        """The mask that a node hands on: the one of the run with moved biases, which shows more."""
+        for output, shape in enumerate(self.visits[place].shapes):
+            if _positional(shape):
+                mask = self.other.visits[place].masks[output]
+                return None if mask is None else np.asarray(mask, dtype=np.bool_)
+        return None
+
+    def _blame(self, place: int, edge: GraphEdge) -> tuple[str, str, str, str | None]:
+        """The layer to blame, what it does, what would mend it, and the repair that does."""
         visit = self.visits[place]
         title = visit.name if visit.kind == "input" else f"{visit.name} ({visit.class_name})"
         if visit.masking and self.after[place] == "altered":
             before = visit.arrivals[0].source
             if self.visits[before].kind == "input":
-                return visit.name, (
-                    f"{title} masks other positions than padding, which is 0: give it mask_value=0, or pad with its "
-                    "mask_value."
+                return (
+                    visit.name,
+                    f"{title} masks other positions than padding.",
+                    f"give {visit.name} the mask_value that stands at padded positions, or pad with its own",
+                    "mask_input",
                 )
             changer = self.visits[before]
-            return changer.name, (
-                f"{changer.name} ({changer.class_name}) changes padded rows before {visit.name} can see that they are "
-                f"padding; put {visit.name} before it."
+            return (
+                changer.name,
+                f"{changer.name} ({changer.class_name}) changes padded rows before {visit.name} can see that they "
+                "are padding.",
+                f"put {visit.name} before {changer.name}",
+                "mask_input",
             )
         if edge.words == "mask ignored":
-            return visit.name, (
-                f"{title} takes all positions together without using the mask, so padding counts; use a layer that "
-                "masks, such as GlobalAveragePooling1D or an LSTM without return_sequences."
+            return (
+                visit.name,
+                f"{title} takes all positions together without using the mask, so padding counts.",
+                "use a layer that masks, such as GlobalAveragePooling1D or an LSTM without return_sequences",
+                None,
+            )
+        if visit.kind == "input":
+            return (
+                visit.name,
+                f"{title} goes to {_followers(edge)} past the Masking layer, so padding counts there.",
+                f"let {edge.target} take what Masking gives",
+                "mask_input",
             )
         verb = "alters" if edge.mask == "altered" else "loses"
-        return visit.name, f"{title} {verb} the mask, so padding counts in {_followers(edge)}; {self._cure(place)}."
+        why = f"{title} {verb} the mask, so padding counts in {_followers(edge)}."
+        mend, repair = self._cure(place)
+        return visit.name, why, mend, repair
 
-    def _cure(self, place: int) -> str:
+    def _cure(self, place: int) -> tuple[str, str | None]:
         visit = self.visits[place]
         bare = [
             self.visits[arrival.source].name
             for number, arrival in enumerate(visit.arrivals)
             if arrival.role == "values" and self._arrives(place, number)[1] == "none"
         ]
+        if len(visit.arrivals) > 1 and bare:
+            return f"let every branch begin at the Masking layer: {' and '.join(dict.fromkeys(bare))} has no mask", (
+                "mask_input"
+            )
+        if all(len(shape) > 1 and shape[1] == 1 for shape in visit.shapes):
+            return (
+                "take only real tokens together, with a layer that masks, such as GlobalAveragePooling1D or an LSTM "
+                "without return_sequences",
+                None,
+            )
         if visit.kind == "operation":
             return (
-                "a plain operation hands no mask on: use a layer in its place (an activation belongs in Dense or "
-                "Activation), or give the next layer the mask with mask="
+                "use a layer in place of the plain operation, which hands no mask on (an activation belongs in Dense "
+                "or Activation), or give the next layer the mask with mask=",
+                "carry_mask",
             )
-        if len(visit.arrivals) > 1 and bare:
-            return f"{' and '.join(dict.fromkeys(bare))} brings none: let every branch begin at the Masking layer"
         if visit.class_name == "RepeatVector":
-            return "it makes new positions, which nobody has masked: give the next layer the mask with mask="
+            return (
+                "give the next layer the mask with mask=: RepeatVector makes new positions, which nobody has masked",
+                ("carry_mask"),
+            )
         if visit.kind == "model":
-            return "look inside: audit it alone"
-        return "it supports no mask: use a layer that does, or give the next layer the mask with mask="
+            return f"audit {visit.name} alone", None
+        return (
+            f"put a layer that supports masks in place of {visit.name}, or give the next layer the mask with mask=",
+            ("carry_mask"),
+        )
 
 
 def _followers(edge: GraphEdge) -> str:

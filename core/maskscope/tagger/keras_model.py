@@ -191,7 +191,8 @@ def graph(model: KerasModel, dim: int) -> Callable[[Floats], Floats]:
     """The model in inference and graph mode: x (B, T, dim) float32 -> what it prints, traced once for all shapes."""
     signature = [tf.TensorSpec((None, None, dim), tf.float32)]
 
-    @tf.function(input_signature=signature, reduce_retracing=True)  # type: ignore[untyped-decorator]
+    # Keras has no code that autograph would have to convert, and converting takes as long as tracing
+    @tf.function(input_signature=signature, reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
     def forward(x_btd: tf.Tensor) -> tf.Tensor:
         return model(x_btd, training=False)
 

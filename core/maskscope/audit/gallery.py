@@ -1,0 +1,362 @@
+"""The gallery: sound models that every check must pass, and mutants that some check must reject.
+
+AUDIT.md names them P0 to P2 and M1 to M14. X1 to X8 are what its table names beside them: one exhibit for each check
+that no mutant of the list makes fail. All are small, and none is trained: what an audit finds hangs on how a model is
+built, not on what it has learned.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from maskscope.audit.report import AuditReport
+from maskscope.audit.runner import audit_subject, subject_of
+from maskscope.jobs import Job
+from maskscope.types import Floats
+
+if TYPE_CHECKING:
+    from maskscope.tagger.keras_model import KerasModel
+
+DIM = 4
+LENGTHS = (3, 1, 5, 2, 5)
+POSITIONS = 7
+"""Of the padded array; the autoencoder takes no other number of them."""
+UNITS = 3
+
+Kind: TypeAlias = Literal["sound", "mutant"]
+Arrays: TypeAlias = tuple[npt.NDArray[np.generic], npt.NDArray[np.int64]]
+
+
+def arrays() -> Arrays:
+    """The sentences of the gallery: x (5, 7, 4) float32, padded right with zeros, and lengths (5,)."""
+    rng = np.random.default_rng(7)
+    x: Floats = np.zeros((len(LENGTHS), POSITIONS, DIM), dtype=np.float32)
+    for row, length in enumerate(LENGTHS):
+        x[row, :length] = rng.normal(size=(length, DIM))
+    return x, np.array(LENGTHS, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """One model of the gallery with its data.
+
+    Attributes:
+        name: such as "M3".
+        title: what it is, in a few words.
+        kind: whether every check must pass it, or some must reject it.
+        build: makes the model, with fresh weights.
+        rejected_by: the checks that must reject it, by AUDIT.md; empty for a sound one.
+        data: makes its sentences.
+        suffix: of the file that RELOAD writes.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    build: Callable[[], "KerasModel"]
+    rejected_by: frozenset[str] = frozenset()
+    data: Callable[[], Arrays] = arrays
+    suffix: str = ".keras"
+
+
+def _model(recipe: Callable[[Any], Any], positions: int | None = None, dtype: str | None = None) -> "KerasModel":
+    import keras
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((positions, DIM), name="embeddings")
+    if dtype is None:
+        return keras.Model(inputs, recipe(inputs))
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        return keras.Model(inputs, recipe(inputs))
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _masking(value: float = 0.0) -> Any:
+    import keras
+
+    return keras.layers.Masking(value, name="masking")
+
+
+def _bilstm(name: str = "bilstm", recurrent_dropout: float = 0.0) -> Any:
+    import keras
+
+    lstm = keras.layers.LSTM(UNITS, return_sequences=True, recurrent_dropout=recurrent_dropout, name=f"{name}_lstm")
+    return keras.layers.Bidirectional(lstm, name=name)
+
+
+def _head(hidden: Any) -> Any:
+    import keras
+
+    return keras.layers.Dense(1, "sigmoid", name="probabilities")(hidden)
+
+
+def p0() -> "KerasModel":
+    """Masking, BiLSTM, Dense: the classic recipe."""
+    return _model(lambda x: _head(_bilstm(recurrent_dropout=0.3)(_masking()(x))))
+
+
+def p1() -> "KerasModel":
+    """Two BiLSTMs with LayerNormalization."""
+    from keras import layers
+
+    def recipe(x: Any) -> Any:
+        hidden = layers.LayerNormalization(name="normalization")(_bilstm("first")(_masking()(x)))
+        return _head(_bilstm("second")(hidden))
+
+    return _model(recipe)
+
+
+def p2() -> "KerasModel":
+    """Masking, BatchNormalization, BiLSTM, Dense."""
+    from keras import layers
+
+    return _model(lambda x: _head(_bilstm()(layers.BatchNormalization(name="normalization")(_masking()(x)))))
+
+
+def m1() -> "KerasModel":
+    """No Masking."""
+    return _model(lambda x: _head(_bilstm()(x)))
+
+
+def m2() -> "KerasModel":
+    """A Dense layer, whose bias fills padding, before Masking."""
+    from keras import layers
+
+    return _model(lambda x: _head(_bilstm()(_masking()(layers.Dense(DIM, name="projection")(x)))))
+
+
+def m3() -> "KerasModel":
+    """A convolution after Masking: it supports no mask, and reads padded neighbours."""
+    from keras import layers
+
+    return _model(lambda x: _head(_bilstm()(layers.Conv1D(DIM, 3, padding="same", name="convolution")(_masking()(x)))))
+
+
+def m4() -> "KerasModel":
+    """A plain multiplication after Masking."""
+    return _model(lambda x: _head(_bilstm()(_masking()(x) * 1.0)))
+
+
+def m5() -> "KerasModel":
+    """Add with a branch that starts at the unmasked input."""
+    from keras import layers
+
+    def recipe(x: Any) -> Any:
+        both = [_masking()(x), layers.Dense(DIM, name="branch")(x)]
+        return _head(_bilstm()(layers.Add(name="sum")(both)))
+
+    return _model(recipe)
+
+
+def m6() -> "KerasModel":
+    """Concatenate with a branch that starts at the unmasked input: the mask is altered, not lost."""
+    from keras import layers
+
+    def recipe(x: Any) -> Any:
+        both = [_masking()(x), layers.Dense(DIM, name="branch")(x)]
+        return _head(_bilstm()(layers.Concatenate(name="both")(both)))
+
+    return _model(recipe)
+
+
+def m7() -> "KerasModel":
+    """Masking(-1) on sentences padded with zeros."""
+    return _model(lambda x: _head(_bilstm()(_masking(-1.0)(x))))
+
+
+def m8() -> "KerasModel":
+    """BatchNormalization, which moves zeros, before Masking."""
+    from keras import layers
+
+    return _model(lambda x: _head(_bilstm()(_masking()(layers.BatchNormalization(name="normalization")(x)))))
+
+
+def m9() -> "KerasModel":
+    """A plain sigmoid at the end, after which the loss has no mask."""
+    import keras
+
+    return _model(lambda x: keras.ops.sigmoid(keras.layers.Dense(1, name="logits")(_bilstm()(_masking()(x)))))
+
+
+def m10() -> "KerasModel":
+    """A maximum over all positions, padded ones too, as context of each."""
+    import keras
+
+    def recipe(x: Any) -> Any:
+        context = keras.layers.Dense(2 * UNITS, name="context")(keras.ops.max(x, axis=1, keepdims=True))
+        return _head(keras.layers.Add(name="sum")([_bilstm()(_masking()(x)), context]))
+
+    return _model(recipe)
+
+
+def m11() -> "KerasModel":
+    """TimeDistributed(Dense) over a free number of positions, broken since Keras 3.14."""
+    from keras import layers
+
+    head = layers.TimeDistributed(layers.Dense(1, "sigmoid"), name="probabilities")
+    return _model(lambda x: head(_bilstm()(_masking()(x))))
+
+
+def m12() -> "KerasModel":
+    """A backward LSTM made by hand, with flip: the mask is lost, and padding comes first."""
+    import keras
+
+    def recipe(x: Any) -> Any:
+        masked = _masking()(x)
+        backward = keras.layers.LSTM(UNITS, return_sequences=True, name="backward")(keras.ops.flip(masked, axis=1))
+        forward = keras.layers.LSTM(UNITS, return_sequences=True, name="forward")(masked)
+        return _head(keras.layers.Concatenate(name="both")([forward, keras.ops.flip(backward, axis=1)]))
+
+    return _model(recipe)
+
+
+def m13() -> "KerasModel":
+    """The autoencoder Masking, LSTM, RepeatVector, LSTM, Dense: the mask ends at RepeatVector."""
+    from keras import layers
+
+    def recipe(x: Any) -> Any:
+        code = layers.LSTM(UNITS, name="encoder")(_masking()(x))
+        repeated = layers.RepeatVector(POSITIONS, name="repeat")(code)
+        return layers.Dense(DIM, name="values")(layers.LSTM(UNITS, return_sequences=True, name="decoder")(repeated))
+
+    return _model(recipe, POSITIONS)
+
+
+def m14() -> "KerasModel":
+    """The classic recipe, compiled with a loss that takes the mean over all positions itself."""
+    import keras
+
+    def mean_of_all(y_true: Any, y_pred: Any) -> Any:
+        return keras.ops.mean(keras.losses.binary_crossentropy(y_true, y_pred))
+
+    model = p0()
+    model.compile(loss=mean_of_all)
+    return model
+
+
+def x1() -> "KerasModel":
+    """GlobalMaxPooling1D as context: it takes the maximum over padded positions, too."""
+    from keras import layers
+
+    def recipe(x: Any) -> Any:
+        masked = _masking()(x)
+        context = layers.Dense(2 * UNITS, name="context")(
+            layers.GlobalMaxPooling1D(keepdims=True, name="pooling")(masked)
+        )
+        return _head(layers.Add(name="sum")([_bilstm()(masked), context]))
+
+    return _model(recipe)
+
+
+def x2() -> "KerasModel":
+    """GlobalAveragePooling1D as context: it uses the mask, and divides by 0 where a row is nothing but padding."""
+    from keras import layers
+
+    def recipe(x: Any) -> Any:
+        hidden = _bilstm()(_masking()(x))
+        context = layers.GlobalAveragePooling1D(keepdims=True, name="pooling")(hidden)
+        return _head(layers.Add(name="sum")([hidden, context]))
+
+    return _model(recipe)
+
+
+def x3() -> "KerasModel":
+    """Masking(-999) in a model that computes in bfloat16, which has no -999."""
+    return _model(lambda x: _head(_bilstm()(_masking(-999.0)(x))), dtype="mixed_bfloat16")
+
+
+def x4() -> "KerasModel":
+    """The classic recipe, compiled with Precision, which counts padding."""
+    model = p0()
+    model.compile(loss="binary_crossentropy", metrics=["binary_accuracy", "Precision"])
+    return model
+
+
+def x5() -> "KerasModel":
+    """The classic recipe, compiled with BinaryAccuracy, and with Precision among the weighted metrics."""
+    model = p0()
+    model.compile(loss="binary_crossentropy", metrics=["binary_accuracy"], weighted_metrics=["Precision"])
+    return model
+
+
+def _padded_with_999() -> Arrays:
+    x, lengths = arrays()
+    for row, length in zip(x, lengths, strict=True):
+        row[length:] = -999.0
+    return x, lengths
+
+
+def _with_a_zero_token() -> Arrays:
+    x, lengths = arrays()
+    x[2, 2] = 0.0
+    return x, lengths
+
+
+def _by_pad_sequences() -> Arrays:
+    """What the defaults of pad_sequences make of the same sentences: whole numbers, padded in front."""
+    import keras
+
+    x, lengths = arrays()
+    rows = [row[:length] for row, length in zip(x, lengths, strict=True)]
+    padded: npt.NDArray[np.generic] = keras.utils.pad_sequences(rows)
+    return padded, lengths
+
+
+def _must(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+GALLERY: tuple[Exhibit, ...] = (
+    Exhibit("P0", "Masking, BiLSTM, Dense", "sound", p0),
+    Exhibit("P1", "two BiLSTMs, LayerNormalization", "sound", p1),
+    Exhibit("P2", "BatchNormalization after Masking", "sound", p2),
+    Exhibit("M1", "no Masking", "mutant", m1, _must("LENGTH BATCH GRADIENT LOSS WEIGHTS")),
+    Exhibit("M2", "Dense before Masking", "mutant", m2, _must("LENGTH BATCH GRADIENT LOSS WEIGHTS TRACE")),
+    Exhibit("M3", "Conv1D after Masking", "mutant", m3, _must("LENGTH BATCH CONTENT GRADIENT LOSS WEIGHTS TRACE")),
+    Exhibit("M4", "h * 1.0 after Masking", "mutant", m4, _must("LENGTH BATCH CONTENT GRADIENT LOSS WEIGHTS TRACE")),
+    Exhibit("M5", "Add, one branch unmasked", "mutant", m5, _must("LENGTH BATCH CONTENT GRADIENT LOSS WEIGHTS TRACE")),
+    Exhibit("M6", "Concatenate, one unmasked", "mutant", m6, _must("LENGTH BATCH GRADIENT LOSS WEIGHTS TRACE")),
+    Exhibit("M7", "Masking(-1), zero padding", "mutant", m7, _must("LENGTH BATCH GRADIENT LOSS WEIGHTS TRACE")),
+    Exhibit("M8", "BatchNormalization before Masking", "mutant", m8, _must("LENGTH BATCH GRADIENT LOSS WEIGHTS TRACE")),
+    Exhibit("M9", "a plain sigmoid at the end", "mutant", m9, _must("LOSS WEIGHTS TRACE")),
+    Exhibit("M10", "max over time as context", "mutant", m10, _must("BATCH GRADIENT LOSS WEIGHTS")),
+    Exhibit("M11", "TimeDistributed(Dense)", "mutant", m11, _must("TIME")),
+    Exhibit("M12", "backward LSTM by hand", "mutant", m12, _must("LENGTH BATCH GRADIENT LOSS WEIGHTS")),
+    Exhibit("M13", "autoencoder with RepeatVector", "mutant", m13, _must("LOSS TRACE")),
+    Exhibit("M14", "a loss that is a mean itself", "mutant", m14, _must("LOSS WEIGHTS")),
+    Exhibit("X1", "GlobalMaxPooling1D as context", "mutant", x1, _must("BATCH CONTENT GRADIENT")),
+    Exhibit("X2", "GlobalAveragePooling1D as context", "mutant", x2, _must("GEOMETRY")),
+    Exhibit("X3", "Masking(-999) in bfloat16", "mutant", x3, _must("DTYPE"), _padded_with_999),
+    Exhibit("X4", "Precision among the metrics", "mutant", x4, _must("METRICS")),
+    Exhibit("X5", "Precision among the weighted ones", "sound", x5),
+    Exhibit("X6", "P0 on a zero row in a sentence", "mutant", p0, _must("COLLISIONS"), _with_a_zero_token),
+    Exhibit("X7", "P0 on pad_sequences' defaults", "mutant", p0, _must("DATA"), _by_pad_sequences),
+    Exhibit("X8", "P0 saved as .h5", "mutant", p0, _must("RELOAD"), suffix=".h5"),
+)
+"""In the order of the table."""
+
+
+def audit_exhibit(exhibit: Exhibit, job: Job | None = None) -> tuple[AuditReport, AuditReport]:
+    """Audit one exhibit on its own data, with fresh weights and with weights as a trained model may have them.
+
+    The second time every weight is off by N(0, 0.5), biases too. Raises Cancelled.
+    """
+    model = exhibit.build()
+    x, lengths = exhibit.data()
+    subject = subject_of(model, x, lengths, reload_suffix=exhibit.suffix)
+    fresh = audit_subject(subject, exhibit.name, job)
+    rng = np.random.default_rng(1)
+    model.set_weights([each + rng.normal(0, 0.5, each.shape) for each in model.get_weights()])
+    subject.weights_changed()
+    return fresh, audit_subject(subject, exhibit.name, job)
+
+
+def exhibit(name: str) -> Exhibit | None:
+    """The exhibit of that name, in any case; None when there is none."""
+    return next((each for each in GALLERY if each.name == name.upper()), None)

@@ -1,0 +1,91 @@
+"""The largest change that a check has seen, and where."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from maskscope.audit.moved import Weights
+from maskscope.audit.report import Evidence
+from maskscope.types import Floats, Mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """One change at one position.
+
+    Attributes:
+        size: absolute, infinite where something was no number.
+        sentence, position: where.
+        weights: under which weights.
+        what: what was done, in words, such as "7 padded positions".
+        before_tc, after_tc: (T, C) what was printed at the real tokens.
+    """
+
+    size: float
+    sentence: int
+    position: int
+    weights: Weights
+    what: str
+    before_tc: Floats
+    after_tc: Floats
+
+    def evidence(self, before: str, after: str, mask_t: Mask | None = None) -> Evidence:
+        """The two runs side by side, of the output that changed most.
+
+        Args:
+            before, after: labels of the two.
+            mask_t: (T,) True = real token; None when all are.
+        """
+        change_tc = _change(self.before_tc, self.after_tc)
+        column = int(change_tc[self.position].argmax())
+        real = np.ones(len(change_tc), dtype=np.bool_) if mask_t is None else mask_t
+        return Evidence.of(
+            self.sentence,
+            real,
+            [
+                (before, "value", self.before_tc[:, column]),
+                (after, "value", self.after_tc[:, column]),
+                ("change", "change", change_tc[:, column]),
+            ],
+            self.position,
+        )
+
+
+class Largest:
+    """Keeps the largest of many changes.
+
+    Attributes:
+        seen: it; None as long as nothing has changed at all.
+    """
+
+    def __init__(self) -> None:
+        self.seen: Seen | None = None
+
+    @property
+    def size(self) -> float:
+        """0 as long as nothing has changed."""
+        return 0.0 if self.seen is None else self.seen.size
+
+    def look(
+        self,
+        sentence: int,
+        weights: Weights,
+        what: str,
+        before_tc: Floats,
+        after_tc: Floats,
+        mask_t: Mask | None = None,
+    ) -> None:
+        """Compare what is printed (T, C) at the real tokens, `mask_t` (T,) True, of a sentence."""
+        change_t = _change(before_tc, after_tc).max(axis=1, initial=0.0)
+        if mask_t is not None:
+            change_t = np.where(mask_t, change_t, 0.0)
+        if len(change_t) and change_t.max() > self.size:
+            at = int(change_t.argmax())
+            self.seen = Seen(float(change_t[at]), sentence, at, weights, what, before_tc, after_tc)
+
+
+def _change(before_tc: Floats, after_tc: Floats) -> Floats:
+    with np.errstate(invalid="ignore"):
+        change = np.abs(after_tc - before_tc)
+    # a NaN is no small change
+    return np.where(np.isfinite(change), change, np.inf)
