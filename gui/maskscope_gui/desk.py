@@ -71,7 +71,7 @@ class Desk(QObject):
         line = self.window.status_line
         runs = state in ("ready", "busy")
         words = _WORKER_WORDS.get(state, state)
-        line.set_worker(f"{words}; Keras loses masks" if runs and self.client.warning else words)
+        line.set_worker(f"{words}; this Keras is unfit" if runs and self.client.warning else words)
         tip = self.client.trouble or (self.client.warning if runs else "")
         line.worker.setToolTip(plain_tip(tip) if tip else "")
 

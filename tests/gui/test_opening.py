@@ -217,7 +217,7 @@ def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(
     desk.client.start()
     qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
     assert window.notice.words.text() == words
-    assert window.status_line.worker.text() == "TensorFlow ready; Keras loses masks"
+    assert window.status_line.worker.text() == "TensorFlow ready; this Keras is unfit"
     assert "keras&gt;=3.15.1,&lt;3.16" in window.status_line.worker.toolTip()
     window.notice.away.click()
     desk.client.close()
@@ -225,7 +225,7 @@ def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(
     desk.client.start()
     qtbot.waitUntil(lambda: desk.client.state == "ready", timeout=20_000)
     assert not window.notice.isVisible()
-    assert window.status_line.worker.text() == "TensorFlow ready; Keras loses masks"
+    assert window.status_line.worker.text() == "TensorFlow ready; this Keras is unfit"
 
 
 def test_without_a_project_a_model_is_not_imported(qtbot: QtBot) -> None:
