@@ -11,6 +11,7 @@ from maskscope_gui.actions import printed_key
 from maskscope_gui.commands import Commands
 from maskscope_gui.main_window import MainWindow
 from maskscope_gui.opening import ModelOpening
+from maskscope_gui.views.base import plain_tip
 from maskscope_gui.views.pages import Page
 from maskscope_gui.worker_client import WorkerClient
 
@@ -38,6 +39,7 @@ class Desk(QObject):
         self.client = client or WorkerClient(self)
         self._train: TrainDialog | None = None
         self._audit: AuditDialog | None = None
+        self._warned = ""
         self.opening = ModelOpening(self.session, self.client, self)
         self.opening.progressed.connect(window.status_line.set_work)
         commands.stop_work = self.opening.cancel
@@ -58,6 +60,7 @@ class Desk(QObject):
             window.actions_by_id[action_id].triggered.connect(lambda _=False, work=work: work())
         window.page_makers["picture"] = self._make_picture
         self.client.stateChanged.connect(self._tell_state)
+        self.client.warned.connect(self._tell_warning)
         window.closing.connect(self.close)
         window.what_would_end = self._what_would_end
         self.session.projectChanged.connect(self._forget_verdict)
@@ -66,8 +69,17 @@ class Desk(QObject):
 
     def _tell_state(self, state: str) -> None:
         line = self.window.status_line
-        line.set_worker(_WORKER_WORDS.get(state, state))
-        line.worker.setToolTip(self.client.trouble)
+        runs = state in ("ready", "busy")
+        words = _WORKER_WORDS.get(state, state)
+        line.set_worker(f"{words}; this Keras is unfit" if runs and self.client.warning else words)
+        tip = self.client.trouble or (self.client.warning if runs else "")
+        line.worker.setToolTip(plain_tip(tip) if tip else "")
+
+    def _tell_warning(self, words: str) -> None:
+        """Once a window: the worker says it at each of its starts."""
+        if words != self._warned:
+            self._warned = words
+            self.session.said.emit(words, "error")
 
     def _what_would_end(self) -> str:
         """What closing the window would throw away, as a question; "" for nothing."""

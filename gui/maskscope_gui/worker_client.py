@@ -54,6 +54,7 @@ class WorkerClient(QObject):
     Signals:
         stateChanged: "off", "starting", "ready", "busy" or "failed"; questions about padding alone keep it "ready".
         ready: (version of Keras, version of TensorFlow).
+        warned: (one sentence) this Keras loses masks; comes before `ready`, and stays in `warning`.
         progressed: (id, done, total, text); total is 0 when it is not known.
         figured: (id, name, step, value); value is NaN when it was no finite number.
         done: (id, dict of results).
@@ -67,6 +68,7 @@ class WorkerClient(QObject):
 
     stateChanged = Signal(str)
     ready = Signal(str, str)
+    warned = Signal(str)
     progressed = Signal(int, int, int, str)
     figured = Signal(int, str, int, float)
     done = Signal(int, object)
@@ -101,6 +103,7 @@ class WorkerClient(QObject):
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self.state: State = "off"
         self.trouble = ""
+        self.warning = ""
 
     @property
     def process_id(self) -> int:
@@ -249,7 +252,10 @@ class WorkerClient(QObject):
     def _take(self, event: Event) -> None:
         if isinstance(event, Ready):
             self._greeted = True
+            self.warning = event.warning
             self._set_state("ready")
+            if event.warning:
+                self.warned.emit(event.warning)
             self.ready.emit(event.keras, event.tensorflow)
             self._send_waiting()
             return

@@ -36,7 +36,7 @@ def test_requests_survive_the_wire_in_one_ascii_line(request: Request | Cancel) 
 
 @given(
     st.one_of(
-        st.builds(Ready, texts, texts),
+        st.builds(Ready, texts, texts, texts),
         st.builds(Progress, texts, st.integers(), st.integers(), texts),
         st.builds(Figure, texts, texts, st.integers(), st.floats(allow_nan=False, allow_infinity=False)),
         st.builds(Done, texts, values),

@@ -27,7 +27,7 @@ from maskscope_gui.worker_client import WorkerClient
 SCRIPT = """
 import json, os, sys, time
 def say(**event): print(json.dumps(event), flush=True)
-say(event="ready", keras="3", tensorflow="2")
+say(event="ready", keras="3", tensorflow="2", warning=" ".join(sys.argv[1:]))
 while line := sys.stdin.readline():
     request = json.loads(line)
     if "cancel" in request:
@@ -205,6 +205,27 @@ def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
     assert list((path / "scores").glob("*.partial")) == []
     with Project.open(shutil.copytree(path, tmp_path / "again.maskscope")) as project:
         assert project.padding_scores("m2").shape == (project.n_sentences, 1)
+
+
+def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(
+    qtbot: QtBot, open_desk: Desks, tmp_path: Path
+) -> None:
+    words = "Keras 3.16.0 does not pass the mask from Masking to the loss; install keras>=3.15.1,<3.16."
+    script = tmp_path / "fake.py"
+    script.write_text(SCRIPT, encoding="utf-8", newline="\n")
+    window, desk = open_desk(WorkerClient(command=(sys.executable, "-S", "-E", str(script), words)))
+    desk.client.start()
+    qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
+    assert window.notice.words.text() == words
+    assert window.status_line.worker.text() == "TensorFlow ready; this Keras is unfit"
+    assert "keras&gt;=3.15.1,&lt;3.16" in window.status_line.worker.toolTip()
+    window.notice.away.click()
+    desk.client.close()
+    assert window.status_line.worker.text() == ""
+    desk.client.start()
+    qtbot.waitUntil(lambda: desk.client.state == "ready", timeout=20_000)
+    assert not window.notice.isVisible()
+    assert window.status_line.worker.text() == "TensorFlow ready; this Keras is unfit"
 
 
 def test_without_a_project_a_model_is_not_imported(qtbot: QtBot) -> None:

@@ -23,7 +23,8 @@ if mode == "dies":
     print("no room on the device", file=sys.stderr, flush=True)
     sys.exit(3)
 time.sleep(0.05)
-say(event="ready", keras="3.15.1", tensorflow="2.21.0")
+warned = {"warning": "Keras 3.16.0 loses masks."} if mode == "loses-masks" else {}
+say(event="ready", keras="3.15.1", tensorflow="2.21.0", **warned)
 while line := sys.stdin.readline():
     request = json.loads(line)
     if "cancel" in request:
@@ -63,7 +64,7 @@ class Heard:
         self.states: list[str] = []
         self.events: list[tuple[object, ...]] = []
         client.stateChanged.connect(self.states.append)
-        for name in ("ready", "progressed", "figured", "done", "failed", "cancelled", "late"):
+        for name in ("ready", "warned", "progressed", "figured", "done", "failed", "cancelled", "late"):
             getattr(client, name).connect(lambda *said, name=name: self.events.append((name, *said)))
 
     def ends(self, request_id: int) -> list[tuple[object, ...]]:
@@ -106,6 +107,18 @@ def test_a_job_asked_for_while_starting_waits_and_is_answered(qtbot: QtBot, fake
         assert str(figures[1][2]) == "nan"
         # The progress of an unknown id, and the second end, were dropped.
         assert [event for event in heard.events if event[0] == "progressed"] == [("progressed", first, 1, 2, "steps")]
+    finally:
+        client.close()
+
+
+def test_a_keras_that_loses_masks_is_told_of_and_its_jobs_run(qtbot: QtBot, fake: Path) -> None:
+    client = client_of(fake, "loses-masks")
+    heard = Heard(client)
+    try:
+        number = client.request("echo", n=1)
+        assert wait_end(qtbot, heard, number) == ("done", number, {"n": 1})
+        assert heard.events[:2] == [("warned", "Keras 3.16.0 loses masks."), ("ready", "3.15.1", "2.21.0")]
+        assert client.warning == "Keras 3.16.0 loses masks."
     finally:
         client.close()
 

@@ -45,7 +45,7 @@ def _of_project(values: argparse.Namespace) -> "AuditReport":
 
         with TerminalJob() as job:
             job.progress(0, 0, "starting TensorFlow")
-            start_tensorflow()
+            start_tensorflow(job)
             return audit_project(project, chosen.keras_file, job)
 
 
@@ -70,7 +70,7 @@ def _in_worker(given: dict[str, str]) -> "AuditReport":
 
     inspect_keras_file(Path(given["model"]))
     with TerminalJob() as job:
-        report = run_job("audit", given, job)["report"]
+        report = run_job("audit", given, job, warn=job.warn)["report"]
     return AuditReport.from_json(str(report))
 
 

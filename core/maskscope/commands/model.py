@@ -24,7 +24,7 @@ def model(values: argparse.Namespace) -> int:
     inspect_keras_file(file)
     # in a worker with limits: the file may be anyone's
     with TerminalJob() as job:
-        graph = ModelGraph.from_json(str(run_job("model_graph", {"model": str(file)}, job)["graph"]))
+        graph = ModelGraph.from_json(str(run_job("model_graph", {"model": str(file)}, job, warn=job.warn)["graph"]))
     if picture is not None:
         from maskscope.commands.window import model_picture
 

@@ -57,10 +57,15 @@ def choose_model(project: "Project", given: str | None) -> ChosenModel:
     return ChosenModel(record.id, record.weights_file, record)
 
 
-def start_tensorflow() -> None:
-    """Import it, without its remarks on stderr."""
+def start_tensorflow(job: TerminalJob) -> None:
+    """Import it, without its remarks on stderr, and warn of a Keras that loses masks."""
     with hushed():
         import maskscope.tagger.keras_model  # noqa: F401
+        from maskscope.audit.keras_check import keras_trouble
+
+        words = keras_trouble()
+    if words:
+        job.warn(words)
 
 
 def score(values: argparse.Namespace) -> int:
@@ -211,7 +216,7 @@ def _score_in_keras(
     with tempfile.TemporaryDirectory() as folder:
         out, behind = Path(folder) / "scores.npy", Path(folder) / "padding.npy"
         given = {"project": str(project.path), "model": str(chosen.keras_file), "out": str(out), "engine": "keras"}
-        told = run_job("score", given | ({"padding": str(behind)} if padding else {}), job)
+        told = run_job("score", given | ({"padding": str(behind)} if padding else {}), job, warn=job.warn)
         value = told.get("mask_value")
         return Scored(
             np.load(out, allow_pickle=False),

@@ -118,6 +118,12 @@ class TerminalJob(NullJob):
         """Show the newest value of a figure beside the progress."""
         self._figures[name] = value
 
+    def warn(self, words: str) -> None:
+        """Print a sentence that a person should know on a line of its own."""
+        self.end()
+        self._stream.write(f"maskscope: {words}\n")
+        self._stream.flush()
+
     def end(self) -> None:
         """Take the live line away, so that what is printed next stands on a line of its own."""
         if self._live and self._width:

@@ -38,7 +38,7 @@ def train(values: argparse.Namespace) -> int:
 
         with _StoppableJob() as job, _polite_stop(job):
             job.progress(0, 0, "starting TensorFlow")
-            start_tensorflow()
+            start_tensorflow(job)
             for folder in project.unfinished_trainings():
                 try:
                     record = _adopt(project, recover_training(project, folder))

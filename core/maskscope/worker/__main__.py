@@ -139,18 +139,19 @@ def run(request: Request, channel: Channel, inbox: Inbox) -> Event:
 
 
 def main() -> int:
-    """Import TensorFlow, say that it is there, and run jobs until standard input closes."""
+    """Import TensorFlow, say that it is there and what Keras does to masks, and run jobs until the input ends."""
     # Ctrl+C in a terminal goes to every process of the group; the program that started this one decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = Channel()
     inbox = Inbox(channel)
     try:
         try:
+            from maskscope.audit.keras_check import keras_trouble
             from maskscope.tagger import keras_model
         except ImportError as error:
             channel.send(Failed("", "ImportError", f"TensorFlow can't be imported: {error}", traceback.format_exc()))
             return 1
-        channel.send(Ready(keras_model.KERAS_VERSION, keras_model.TENSORFLOW_VERSION))
+        channel.send(Ready(keras_model.KERAS_VERSION, keras_model.TENSORFLOW_VERSION, keras_trouble()))
         while (request := inbox.next()) is not None:
             channel.send(run(request, channel, inbox))
     except Cancelled:

@@ -27,6 +27,7 @@ from maskscope.worker.protocol import (
 )
 
 LimitsOf: TypeAlias = Callable[[str, Mapping[str, Value]], Limits | None]
+Warn: TypeAlias = Callable[[str], object]
 
 _ID = "1"
 _LINES_KEPT = 40
@@ -38,6 +39,7 @@ def run_job(
     arguments: Mapping[str, Value],
     job: Job | None = None,
     *,
+    warn: Warn | None = None,
     limits: LimitsOf = limits_of,
     command: Sequence[str] = launch.COMMAND,
 ) -> dict[str, Value]:
@@ -48,6 +50,7 @@ def run_job(
         arguments: as that job takes them.
         job: gets the progress and the figures; once it raises Cancelled the worker is asked to stop, and killed
             when it does not.
+        warn: gets the sentence about a Keras that loses masks, before the job is run; None: nobody is told.
         limits: of time and memory, by the job's name and arguments; beyond them the worker is killed.
         command: program and arguments to run instead of the worker (tests).
 
@@ -73,7 +76,7 @@ def run_job(
         )
     except OSError as error:
         raise WorkerError("the worker process can't be started", received=error.strerror or str(error)) from error
-    run = _Run(process, Request(_ID, name, tuple(arguments.items())), job, limits(name, arguments))
+    run = _Run(process, Request(_ID, name, tuple(arguments.items())), job, limits(name, arguments), warn)
     try:
         return run.result()
     except Cancelled:
@@ -84,8 +87,15 @@ def run_job(
 
 
 class _Run:
-    def __init__(self, process: "subprocess.Popen[str]", request: Request, job: Job, limits: Limits | None) -> None:
-        self.process, self.request, self.job, self.limits = process, request, job, limits
+    def __init__(
+        self,
+        process: "subprocess.Popen[str]",
+        request: Request,
+        job: Job,
+        limits: Limits | None,
+        warn: Warn | None,
+    ) -> None:
+        self.process, self.request, self.job, self.limits, self.warn = process, request, job, limits, warn
         self.said: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self.lines: deque[str] = deque(maxlen=_LINES_KEPT)
         assert process.stdout is not None
@@ -111,6 +121,8 @@ class _Run:
             if event is None:
                 self._raise_end()
             elif isinstance(event, Ready):
+                if event.warning and self.warn is not None:
+                    self.warn(event.warning)
                 self._send(self.request.encode())
                 if self.limits is not None:
                     watchdog = Watchdog(self.process.pid, self.limits)

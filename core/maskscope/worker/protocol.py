@@ -49,11 +49,18 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """TensorFlow is imported, jobs can run."""
+    """TensorFlow is imported, jobs can run.
+
+    Attributes:
+        keras: its version.
+        tensorflow: its version.
+        warning: what this Keras does wrong with a mask, as one sentence for a person; "" when it does nothing wrong.
+    """
 
     event: ClassVar[str] = "ready"
     keras: str
     tensorflow: str
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
