@@ -122,6 +122,13 @@ def write_picture(graph: ModelGraph, path: Path, theme: Theme) -> None:
         beside.unlink(missing_ok=True)
 
 
+def svg_picture(graph: ModelGraph, theme: Theme) -> str:
+    """The picture as the text of an .svg file; an application must be there, a screen need not."""
+    from PySide6.QtWidgets import QApplication
+
+    return _svg(graph, Style(theme, QApplication.font())).decode()
+
+
 def in_words(graph: ModelGraph) -> str:
     """The picture for those who can't see it: each edge on a line."""
     return "\n".join(f"{edge.source} to {edge.target}: {edge.words}" for edge in graph.edges)
