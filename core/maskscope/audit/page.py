@@ -44,7 +44,6 @@ class Known:
 
 _PRINTS = "what it prints at real tokens depends on padding"
 _LEARNS = "padding takes part in what it learns"
-_TAKEN = "real tokens and padding are taken for one another"
 _PROBABILITY = "largest change of a probability at a real token"
 
 KNOWN = {
@@ -96,7 +95,7 @@ KNOWN = {
     "COLLISIONS": Known(
         "Real tokens, by the lengths, are counted whose embedding equals the mask value in the type that the model "
         "computes in; there must be none.",
-        _TAKEN,
+        "it takes real tokens for padding",
         "real tokens that equal the mask value",
     ),
     "GEOMETRY": Known(
@@ -113,7 +112,7 @@ KNOWN = {
     ),
     "DTYPE": Known(
         "The mask of the input in the type that the model computes in must equal that of the same input in float64.",
-        _TAKEN,
+        "the type that it computes in makes it take tokens and padding for one another",
         "positions at which the two masks differ",
     ),
     "DATA": Known(
@@ -312,7 +311,7 @@ def _overview(findings: Sequence[Finding]) -> Markup:
             "caption",
             "Each check's largest deviation, divided by its tolerance, on one logarithmic axis. What stands right "
             "of the dashed line is too much. Under ∞: any deviation at all is too much, or something was no finite "
-            "number.",
+            "number. A check without a number answers yes or no.",
         ),
         element(
             "thead",
