@@ -372,7 +372,7 @@ def _check(finding: Finding, key: str) -> Markup:
                 element(
                     "details",
                     element("summary", "The numbers"),
-                    element("div", numbers_table(finding.evidence), class_="scroll"),
+                    _scrolled(numbers_table(finding.evidence), f"The numbers of {finding.check}"),
                 ),
             )
         )
@@ -420,6 +420,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], **attributes: str
     return element("table", element("thead", first), element("tbody", *body), **attributes)
 
 
+def _scrolled(table: Markup, label: str) -> Markup:
+    """A table that may be wider than a phone; by the keyboard, too."""
+    return element("div", table, class_="scroll", role="region", tabindex="0", **{"aria-label": label})
+
+
 def _model(graph: ModelGraph | None, picture_svg: str | None) -> Markup:
     picture = None if picture_svg is None else inlined(picture_svg)
     if graph is None and picture is None:
@@ -439,7 +444,7 @@ def _model(graph: ModelGraph | None, picture_svg: str | None) -> Markup:
             if node.kind != "output"
         ]
         head = ("layer", "class", "output", "parameters", "mask after it")
-        parts.append(element("div", _table(head, rows), class_="scroll"))
+        parts.append(_scrolled(_table(head, rows), "The layers"))
     return _section("The model", joined(*parts), "model", None)
 
 

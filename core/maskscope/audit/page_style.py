@@ -84,7 +84,8 @@ svg.f text.tick,svg.f text.place{font-size:10px}
 table{border-collapse:collapse;width:100%}
 caption{text-align:left;font-size:.85rem;color:var(--second);padding-bottom:.5rem;caption-side:top}
 th,td{text-align:left;vertical-align:top;padding:.35rem 1rem .35rem 0;font-size:.9rem;
- border-bottom:1px solid var(--line)}
+ border-bottom:1px solid var(--line);overflow-wrap:break-word}
+.how td{overflow-wrap:anywhere}
 th{font-weight:600}
 th:last-child,td:last-child{padding-right:0}
 thead th{color:var(--second);font-size:.8rem}
@@ -116,8 +117,8 @@ code,pre,kbd{font:.85em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace
 pre{margin:.5rem 0;padding:.6rem .75rem;background:var(--window);white-space:pre-wrap}
 details{margin-top:.5rem}
 summary{cursor:pointer;font-size:.85rem;color:var(--second)}
-summary:focus-visible,a:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
-details .scroll{overflow-x:auto}
+summary:focus-visible,a:focus-visible,.scroll:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
+.scroll{overflow-x:auto}
 details table{width:auto;margin-top:.4rem}
 dl.words{margin:0}
 .words dt{font-weight:600;margin-top:.6rem}.words dd{margin:0}
@@ -145,6 +146,8 @@ footer{border-top:1px solid var(--line);margin-top:1.5rem;padding-top:.75rem;fon
  tbody.group{break-inside:avoid}
  main>section{padding-top:1rem;margin-top:1rem}
  details:not([open]){display:none}
+ .scroll{overflow:visible}
+ .scroll th,.scroll td{overflow-wrap:anywhere}
  a{color:inherit;text-decoration:none}
 }
 """
