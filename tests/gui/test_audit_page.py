@@ -427,6 +427,8 @@ def test_the_report_is_saved_as_a_page(
     press(qtbot, window, KEY.Key_E, modifier=CONTROL | SHIFT)
     text = (tmp_path / "audit.html").read_text(encoding="utf-8")
     assert all(finding.meaning in text for finding in FAILING.findings)
+    # The model's picture stands in it, too.
+    assert "Bidirectional(LSTM)" in text
     assert "audit.html" in window.status_line.message.text()
     page.write_report(tmp_path / "nowhere" / "audit.html")
     assert "can't be written" in window.notice.words.text()

@@ -26,10 +26,10 @@ from maskscope.files import replace_durably
 from maskscope_gui.actions import printed_key
 from maskscope_gui.auditing import MARKS, Auditing, how_words, in_order, short_verdict, verdict_words
 from maskscope_gui.dialogs.form import Words
-from maskscope_gui.model_picture import ModelPicture, nodes_of
+from maskscope_gui.model_picture import ModelPicture, nodes_of, svg_picture
 from maskscope_gui.session import Session
 from maskscope_gui.settings import Settings
-from maskscope_gui.theme import Style
+from maskscope_gui.theme import LIGHT, Style
 from maskscope_gui.views.base import KeyHint, Panel
 from maskscope_gui.views.evidence import EvidenceStrip
 from maskscope_gui.views.findings import FindingsTable, how_far
@@ -547,14 +547,15 @@ class AuditPage(Page):
 
     def write_report(self, file: Path) -> None:
         """Write the report as one web page that needs nothing from elsewhere, and say so."""
-        from maskscope.commands.audit import page as html_page
+        from maskscope.audit.page import html_page
 
         report = self.auditing.report
         if report is None:
             return
         file = file if file.suffix else file.with_suffix(".html")
         try:
-            _write(file, html_page(report))
+            picture = None if report.graph is None else svg_picture(report.graph, LIGHT)
+            _write(file, html_page(report, picture))
         except MaskscopeError as error:
             self.session.said.emit(str(error), "error")
         else:
