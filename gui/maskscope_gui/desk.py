@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtWidgets import QDialog, QFileDialog
 
 from maskscope_gui.actions import printed_key
+from maskscope_gui.auditing import Auditing, verdict_words
 from maskscope_gui.commands import Commands
 from maskscope_gui.main_window import MainWindow
 from maskscope_gui.opening import ModelOpening
@@ -16,8 +17,8 @@ from maskscope_gui.views.pages import Page
 from maskscope_gui.worker_client import WorkerClient
 
 if TYPE_CHECKING:
-    from maskscope_gui.dialogs.audit_dialog import AuditDialog
     from maskscope_gui.dialogs.train_dialog import TrainDialog
+    from maskscope_gui.views.audit_page import AuditPage
 
 _UNFINISHED_AFTER_MS = 1500
 """A look for trainings that were cut off waits until the window has been painted."""
@@ -30,6 +31,18 @@ _WORKER_WORDS = {
 }
 
 
+def show_verdict(window: MainWindow, auditing: Auditing) -> None:
+    """What the toolbar and the PADDING panel say of the last audit of the model in use."""
+    report = auditing.report
+    failed = [] if report is None else [each.check for each in report.findings if each.verdict == "failed"]
+    window.padding.show_audit(failed)
+    if report is None:
+        window.toolbar.set_verdict(f"Audit the padding   {printed_key('audit')}", "")
+        return
+    words, role = verdict_words(report)
+    window.toolbar.set_verdict(words, role if role in ("holds", "fails") else "")
+
+
 class Desk(QObject):
     """Binds the actions that need a dialog, and keeps the worker."""
 
@@ -38,11 +51,14 @@ class Desk(QObject):
         self.window, self.commands, self.session = window, commands, window.session
         self.client = client or WorkerClient(self)
         self._train: TrainDialog | None = None
-        self._audit: AuditDialog | None = None
         self._warned = ""
+        self.auditing = Auditing(self.session, self.client, self)
         self.opening = ModelOpening(self.session, self.client, self)
         self.opening.progressed.connect(window.status_line.set_work)
-        commands.stop_work = self.opening.cancel
+        self.opening.opened.connect(self._adopt_mended)
+        self.auditing.progressed.connect(window.status_line.set_work)
+        self.auditing.changed.connect(self._show_verdict)
+        commands.stop_work = lambda: self.opening.cancel() or self.auditing.cancel()
         commands.scoring.use_worker(self.client)
         window.lab.use_worker(self.client)
         does: dict[str, Callable[[], object]] = {
@@ -55,17 +71,20 @@ class Desk(QObject):
             "about": self.about,
             "project_info": self.project_info,
             "save_picture": self.save_picture,
+            "save_report": self.save_report,
+            "mend_model": self.mend_model,
         }
         for action_id, work in does.items():
             window.actions_by_id[action_id].triggered.connect(lambda _=False, work=work: work())
         window.page_makers["picture"] = self._make_picture
+        window.page_makers["audit"] = self._make_audit
+        window.padding.audit_wanted.connect(window.actions_by_id["page_audit"].trigger)
         self.client.stateChanged.connect(self._tell_state)
         self.client.warned.connect(self._tell_warning)
         window.closing.connect(self.close)
         window.what_would_end = self._what_would_end
-        self.session.projectChanged.connect(self._forget_verdict)
         self.session.projectChanged.connect(lambda: QTimer.singleShot(_UNFINISHED_AFTER_MS, self._keep_unfinished))
-        self.session.modelChanged.connect(self._forget_verdict)
+        self._show_verdict()
 
     def _tell_state(self, state: str) -> None:
         line = self.window.status_line
@@ -175,37 +194,38 @@ class Desk(QObject):
         if project is not None and not project.read_only and project.unfinished_trainings():
             self._trainer().recover_unfinished()
 
+    def _make_audit(self) -> Page:
+        from maskscope_gui.views.audit_page import AuditPage
+
+        page = AuditPage(self.session, self.auditing, self.window.settings, self.window.look)
+        page.open_wanted.connect(self.opening.open)
+        return self.commands.bound(page)
+
+    def _on_audit(self) -> "AuditPage":
+        self.window.show_page("audit")
+        return cast("AuditPage", self.window.made_pages["audit"])
+
     def audit(self) -> None:
         """Show the audit, and start it when there is no verdict yet."""
-        from maskscope_gui.dialogs.audit_dialog import AuditDialog
+        self._on_audit()
+        if self.auditing.report is None:
+            self.auditing.start()
 
-        if self._audit is None:
-            self._audit = AuditDialog(self.window, self.window.look, self.session, self.client)
-            self._audit.progress_text.connect(self.window.status_line.set_work)
-            self._audit.place_chosen.connect(self.session.reveal)
-            self._audit.audited.connect(self._show_verdict)
-        self._raise(self._audit)
-        if self._audit.report is None and not self._audit.auditing:
-            self._audit.run()
+    def save_report(self) -> None:
+        """Ask where to write what the audit found."""
+        self._on_audit().ask_file()
+
+    def mend_model(self) -> None:
+        """Ask where to write the model with its mechanical repairs made."""
+        self._on_audit().ask_mended()
+
+    def _adopt_mended(self, model_id: str) -> None:
+        """A model was opened; when it is one that was mended and audited here, its report is known."""
+        for mended in self.auditing.all_mended():
+            self.auditing.adopt(mended)
 
     def _show_verdict(self) -> None:
-        report = self._audit.report if self._audit is not None else None
-        if report is None:
-            self._forget_verdict()
-            return
-        passed, total = report.count("passed"), len(report.findings)
-        words = f"{passed} of {total} checks"
-        if report.count("failed"):
-            failed = ", ".join(finding.check for finding in report.findings if finding.verdict == "failed")
-            self.window.toolbar.set_verdict(f"✗ {failed} fails   {words} passed", "fails")
-        elif passed == total:
-            self.window.toolbar.set_verdict(f"✓ Padding is ignored   {words}", "holds")
-        else:
-            self.window.toolbar.set_verdict(f"No check failed   {words}", "")
-
-    def _forget_verdict(self) -> None:
-        if self._audit is None or self._audit.report is None:
-            self.window.toolbar.set_verdict(f"Audit the padding   {printed_key('audit')}", "")
+        show_verdict(self.window, self.auditing)
 
     def _raise(self, dialog: QDialog) -> None:
         if hasattr(dialog, "set_look"):

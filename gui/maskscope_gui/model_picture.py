@@ -4,21 +4,22 @@ The layout is the usual one for layered graphs (Sugiyama, Tagawa and Toda 1981),
 longest path, fewer crossings by barycentres, places by the mean of the neighbours.
 """
 
+import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QMarginsF, QPointF, QRectF, QSize, QSizeF, Qt
-from PySide6.QtGui import QImage, QImageWriter, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QStackedLayout, QWidget
+from PySide6.QtCore import QByteArray, QEvent, QMarginsF, QPoint, QPointF, QRectF, QSize, QSizeF, Qt, Signal
+from PySide6.QtGui import QHelpEvent, QImage, QImageWriter, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QStackedLayout, QToolTip, QWidget
 
 from maskscope.errors import MaskscopeError
 from maskscope.files import replace_durably
 from maskscope.tagger.graph import GraphEdge, GraphNode, ModelGraph
 from maskscope_gui.theme import Style, Theme
-from maskscope_gui.views.base import elided, text_width
+from maskscope_gui.views.base import elided, plain_tip, text_width
 
 _MARGIN, _GAP, _ASIDE = 20, 58, 28
 _NARROWEST, _LINE, _PAD, _BETWEEN = 176, 19, 12, 16
@@ -122,9 +123,25 @@ def write_picture(graph: ModelGraph, path: Path, theme: Theme) -> None:
         beside.unlink(missing_ok=True)
 
 
+def svg_picture(graph: ModelGraph, theme: Theme) -> str:
+    """The picture as the text of an .svg file; an application must be there, a screen need not."""
+    from PySide6.QtWidgets import QApplication
+
+    return _svg(graph, Style(theme, QApplication.font())).decode()
+
+
 def in_words(graph: ModelGraph) -> str:
     """The picture for those who can't see it: each edge on a line."""
     return "\n".join(f"{edge.source} to {edge.target}: {edge.words}" for edge in graph.edges)
+
+
+def nodes_of(graph: ModelGraph, layer: str) -> tuple[str, ...]:
+    """Names of the nodes that are one layer, which has several when the model uses it more than once."""
+    return tuple(
+        node.name
+        for node in graph.nodes
+        if node.name == layer or re.fullmatch(re.escape(layer) + r" \(\d+\)", node.name)
+    )
 
 
 class ModelPicture(QWidget):
@@ -133,12 +150,18 @@ class ModelPicture(QWidget):
     Args:
         style: fonts and colours.
         parent: as in Qt.
+
+    Signals:
+        clicked: (name of a node) its box was clicked.
     """
+
+    clicked = Signal(str)
 
     def __init__(self, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.look = style
         self._canvas = _Canvas(style)
+        self._canvas.clicked.connect(self.clicked)
         self._area = QScrollArea()
         self._area.setFrameShape(QFrame.Shape.NoFrame)
         self._area.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
@@ -159,6 +182,30 @@ class ModelPicture(QWidget):
         """What is shown; None while there is only a sentence."""
         return self._canvas.graph
 
+    @property
+    def area(self) -> QScrollArea:
+        """What scrolls, and takes the focus."""
+        return self._area
+
+    def mark(self, blamed: Mapping[str, str], chosen: Collection[str] = ()) -> None:
+        """Frame the boxes of some nodes.
+
+        Args:
+            blamed: what is wrong with each, by the node's name, for its tooltip.
+            chosen: nodes that stand out among all; the first of them is brought into sight.
+        """
+        self._canvas.blamed, self._canvas.chosen = dict(blamed), frozenset(chosen)
+        self._canvas.update()
+        first = next(iter(chosen), None)
+        box = None if first is None else self.box_of(first)
+        if box is not None:
+            middle = box.center().toPoint()
+            self._area.ensureVisible(middle.x(), middle.y(), round(box.width() / 2) + 8, round(box.height() / 2) + 24)
+
+    def box_of(self, name: str) -> QRectF | None:
+        """Where a node's box is on the canvas; None for an unknown name."""
+        return self._canvas.box_of(name)
+
     def show_graph(self, graph: ModelGraph) -> None:
         """Show a model's picture, from its top."""
         self._canvas.show_graph(graph)
@@ -169,6 +216,7 @@ class ModelPicture(QWidget):
     def show_words(self, words: str = EMPTY) -> None:
         """Show a sentence in place of a picture, such as why there is none."""
         self._canvas.graph = None
+        self._canvas.blamed, self._canvas.chosen = {}, frozenset()
         self._words.setText(words)
         self._pages.setCurrentWidget(self._words)
 
@@ -184,11 +232,16 @@ class ModelPicture(QWidget):
 class _Canvas(QWidget):
     """The picture itself, as large as it is."""
 
+    clicked = Signal(str)
+
     def __init__(self, style: Style) -> None:
         super().__init__()
         self.look = style
         self.graph: ModelGraph | None = None
+        self.blamed: dict[str, str] = {}
+        self.chosen: frozenset[str] = frozenset()
         self._layout: Layout | None = None
+        self.setMouseTracking(True)
 
     def show_graph(self, graph: ModelGraph) -> None:
         self.graph = graph
@@ -202,13 +255,58 @@ class _Canvas(QWidget):
         if self.graph is not None:
             self.show_graph(self.graph)
 
+    def _boxes(self) -> dict[str, QRectF]:
+        if self.graph is None or self._layout is None:
+            return {}
+        return {node.name: box for node, box in zip(self.graph.nodes, self._layout.boxes, strict=True)}
+
+    def box_of(self, name: str) -> QRectF | None:
+        return self._boxes().get(name)
+
+    def node_at(self, point: QPointF | QPoint) -> str | None:
+        at = QPointF(point)
+        return next((name for name, box in self._boxes().items() if box.contains(at)), None)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint."""
         if self.graph is not None and self._layout is not None:
             painter = QPainter(self)
             painter.fillRect(self.rect(), self.look.c("window"))
             _paint(painter, self.graph, self._layout, self.look)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            for name, box in self._boxes().items():
+                if name in self.blamed or name in self.chosen:
+                    self._frame(painter, box, name)
             painter.end()
+
+    def _frame(self, painter: QPainter, box: QRectF, name: str) -> None:
+        px = self.look.px
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if name in self.blamed:
+            painter.setPen(QPen(self.look.c("fails"), px(2)))
+            painter.drawRect(box)
+        if name in self.chosen:
+            painter.setPen(QPen(self.look.c("accent"), px(2)))
+            painter.drawRoundedRect(box.adjusted(-px(4), -px(4), px(4), px(4)), 3, 3)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Tell which box was clicked."""
+        name = self.node_at(event.position())
+        if name is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.clicked.emit(name)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """A box that is blamed leads somewhere."""
+        leads = self.node_at(event.position()) in self.blamed
+        self.setCursor(Qt.CursorShape.PointingHandCursor if leads else Qt.CursorShape.ArrowCursor)
+
+    def event(self, event: QEvent) -> bool:
+        """What is wrong with the box under the mouse."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip and self.blamed:
+            words = self.blamed.get(self.node_at(event.pos()) or "", "")
+            QToolTip.showText(event.globalPos(), plain_tip(words) if words else "", self)
+            return True
+        return super().event(event)
 
 
 # One thing that stands in a layer: a node (its place), or the way of an edge through it (minus one, minus its number).

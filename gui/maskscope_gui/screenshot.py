@@ -3,12 +3,29 @@
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maskscope.errors import MaskscopeError
+
+if TYPE_CHECKING:
+    from maskscope_gui.main_window import MainWindow
+    from maskscope_gui.worker_client import WorkerClient
 
 _PATIENCE_S = 10.0
 _KERAS_PATIENCE_S = 90.0
 """TensorFlow has to start first."""
+
+
+def _audit(window: "MainWindow", client: "WorkerClient") -> None:
+    """Have the model audited, on a page that shows it."""
+    from maskscope_gui.auditing import Auditing
+    from maskscope_gui.desk import show_verdict
+    from maskscope_gui.views.audit_page import AuditPage
+
+    auditing = Auditing(window.session, client, window)
+    window.page_makers["audit"] = lambda: AuditPage(window.session, auditing, window.settings, window.look)
+    auditing.changed.connect(lambda: show_verdict(window, auditing))
+    auditing.start()
 
 
 def screenshot(
@@ -27,7 +44,7 @@ def screenshot(
         sentence: which sentence is on screen; None for the first of the list.
         size: width and height in pixels.
         theme: "light" or "dark"; None for the system's.
-        page: "sentence", "evaluation" or "models".
+        page: "sentence", "evaluation", "models" or "audit"; the audit is made first.
 
     Raises ProjectError, or MaskscopeError when the picture can't be written.
     """
@@ -49,11 +66,13 @@ def screenshot(
         window.add_curve()
         window.resize(*size)
         window.show()
+        if page == "audit":
+            _audit(window, client)
         window.show_page(next((name for name in PAGES if name == page), "sentence"))
         lab = window.lab
         if lab.in_keras:
             lab.use_worker(client)
-        until = time.monotonic() + (_KERAS_PATIENCE_S if lab.in_keras else _PATIENCE_S)
+        until = time.monotonic() + (_KERAS_PATIENCE_S if lab.in_keras or page == "audit" else _PATIENCE_S)
         while time.monotonic() < until:
             QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
             settled = window.shown_page is None or not window.shown_page.busy

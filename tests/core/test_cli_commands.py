@@ -511,7 +511,8 @@ class TestWithKeras:
         assert (verdicts["LENGTH"], verdicts["COLLISIONS"]) == ("passed", "failed")
         page = (tmp_path / "r.html").read_text(encoding="utf-8")
         assert "COLLISIONS" in page
-        assert "http" not in page, "a report needs nothing from elsewhere"
+        assert "://" not in page, "a report needs nothing from elsewhere"
+        assert f"maskscope audit {demo} --model m1 --report {tmp_path / 'r.html'}" in page
         with Project.open(demo, read_only=True) as opened:
             keras_file = opened.model("m1").keras_file
             x = np.array(opened.embeddings[: 3 * opened.offsets[1]], dtype=np.float32)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import resources
@@ -16,10 +17,13 @@ from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter
 from PySide6.QtSvg import QSvgRenderer
 from pytestqt.qtbot import QtBot
 
+from maskscope.audit import page_style
+from maskscope.audit.page_picture import inlined
+from maskscope.commands.window import model_svg
 from maskscope.errors import MaskscopeError
 from maskscope.tagger.graph import GraphEdge, GraphNode, ModelGraph
 from maskscope_gui.model_picture import EMPTY, ModelPicture, in_words, lay_out, picture_size, write_picture
-from maskscope_gui.theme import DARK, LIGHT, Style
+from maskscope_gui.theme import DARK, LIGHT, Style, Theme, contrast
 
 
 def node(name: str, class_name: str = "Dense", kind: str = "layer", shape: str = "(B, T, 20)") -> GraphNode:
@@ -181,6 +185,30 @@ def test_the_widget_shows_a_picture_or_says_why_not(qtbot: QtBot, style: Style) 
     shown.show_words("The model is still loading.")
     assert shown.graph is None
     assert shown._words.isVisible()
+
+
+def test_an_audit_s_report_shows_the_picture_and_what_a_layer_is_called(qapp: object) -> None:
+    hostile = "<script>alert(1)</script>\x01&'"
+    graph = ModelGraph(hostile, (node("in", kind="input"), node(hostile)), (edge("in", hostile, "no mask"),))
+    drawn = inlined(model_svg(graph))
+    assert drawn is not None
+    assert "<script" not in drawn
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in drawn
+    assert "no mask" in drawn
+    # shapes are kept: each box, each head of an arrow
+    assert drawn.count("<rect ") >= 3
+    assert drawn.count("<polygon ") == 1
+    codes = set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]{6})"', drawn)) - {"#000000"}
+    assert codes <= {code.lower() for code in page_style.LIGHT.values()}, "else it would stay light in the dark"
+
+
+@pytest.mark.parametrize(("theme", "colours"), [(LIGHT, page_style.LIGHT), (DARK, page_style.DARK)])
+def test_an_audit_s_report_has_the_colours_of_the_window(theme: Theme, colours: dict[str, str]) -> None:
+    assert colours == {name: getattr(theme, name) for name in colours}
+    grounds = ("panel", "window", "holds_ground", "fails_ground")
+    assert min(contrast(colours[ink], colours[ground]) for ink in ("text", "second") for ground in grounds) >= 4.5
+    inks = ("holds", "fails", "collision", "accent")
+    assert min(contrast(colours[ink], colours["panel"]) for ink in inks) >= 4.5
 
 
 @pytest.mark.keras

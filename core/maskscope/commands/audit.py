@@ -1,14 +1,16 @@
 """The command that audits a model: does what it prints at real tokens depend on padding?"""
 
 import argparse
-import html
 import json
+import shlex
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskscope.commands.models import choose_model, is_file, start_tensorflow
-from maskscope.commands.terminal import TerminalJob, say, say_json, table
+from maskscope.commands.terminal import TerminalJob, remark, say, say_json, table
 from maskscope.errors import MaskscopeError
 from maskscope.files import replace_durably
 
@@ -24,7 +26,7 @@ def audit(values: argparse.Namespace) -> int:
         raise MaskscopeError("--lengths goes with --data; a project knows its lengths")
     report = _of_project(values) if values.data is None else _of_arrays(values)
     if values.report is not None:
-        _write(values.report, page(report))
+        _write(values.report, html_report(report, values))
     if values.json:
         say_json(json.loads(report.to_json()))
     else:
@@ -92,39 +94,36 @@ def _place(finding: "Finding") -> str:
     return ", ".join(words) or "-"
 
 
-_STYLE = """\
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid #8884; }
-td.n { font-variant-numeric: tabular-nums; white-space: nowrap; }
-.failed { font-weight: 700; }
-:root { color-scheme: light dark; }"""
+def html_report(report: "AuditReport", values: argparse.Namespace) -> str:
+    """The report as a page, with the model's picture where Qt can start; where it can't, stderr says so."""
+    from maskscope.audit.page import html_page
+
+    return html_page(report, _picture(report), _command(values))
 
 
-def page(report: "AuditReport") -> str:
-    """A report as one HTML page that needs nothing from elsewhere."""
-    rows = []
-    for finding in report.findings:
-        tolerance = "" if finding.tolerance is None else f" (at most {finding.tolerance:.0e})"
-        cells = (
-            f"<td>{html.escape(finding.check)}</td>",
-            f'<td class="{finding.verdict.replace(" ", "-")}">{html.escape(finding.verdict)}</td>',
-            f'<td class="n">{html.escape(_place(finding) + tolerance)}</td>',
-            f"<td>{html.escape(finding.meaning)}</td>",
-        )
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    title = html.escape(f"Padding audit of {report.model}: {report.verdict}")
-    return "\n".join(
-        (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            f"<title>{title}</title>\n<style>\n{_STYLE}\n</style>\n</head>\n<body>",
-            f"<h1>{title}</h1>",
-            f"<p>{len(report.sampled)} of {report.sentences:,} sentences were run through the model.</p>",
-            "<table>\n<tr><th>check</th><th>verdict</th><th>largest change, and where</th><th>meaning</th></tr>",
-            *rows,
-            "</table>\n</body>\n</html>\n",
-        )
-    )
+def _picture(report: "AuditReport") -> str | None:
+    """The model's picture, or None where there is none to draw or Qt can't start here."""
+    if report.graph is None:
+        return None
+    from maskscope.commands.window import model_svg
+
+    try:
+        return model_svg(report.graph)
+    except MaskscopeError as error:
+        remark(f"the report is written without the model's picture: {error}")
+        return None
+
+
+def _command(values: argparse.Namespace) -> str:
+    """The command line as one types it to make the report again."""
+    words = ["maskscope", "audit"]
+    if values.project is not None:
+        words.append(str(values.project))
+    for name in ("data", "lengths", "model", "report"):
+        given = getattr(values, name)
+        if given is not None:
+            words += [f"--{name}", str(given)]
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def _write(file: Path, text: str) -> None:

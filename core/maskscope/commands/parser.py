@@ -172,7 +172,7 @@ def _add_projects(commands: "Commands[_Parser]") -> None:
     parser.add_argument("--size", metavar="WxH", type=_size, default=(1440, 900), help="in pixels (default: 1440x900)")
     parser.add_argument("--theme", choices=("light", "dark"), default="light")
     parser.add_argument(
-        "--page", choices=("sentence", "evaluation", "models"), default="sentence", help="(default: sentence)"
+        "--page", choices=("sentence", "evaluation", "models", "audit"), default="sentence", help="(default: sentence)"
     )
 
 

@@ -13,7 +13,7 @@ from maskscope_gui.theme import Style
 from maskscope_gui.views.palette import keys_of
 
 _COLUMNS = 4
-_SIZE = (1200, 580)
+_SIZE = (1230, 580)
 
 
 class Row(NamedTuple):

@@ -1,6 +1,8 @@
 """The PADDING panel: how much padding, filled with what, masked by whom, and what it does to real tokens."""
 
-from PySide6.QtCore import Qt
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
@@ -23,7 +25,13 @@ from maskscope_gui.views.base import recolour
 
 
 class PaddingPanel(QWidget):
-    """Sets the lab, and says in one sentence what its answer means. `curve_room` takes the curve once it is made."""
+    """Sets the lab, and says in one sentence what its answer means. `curve_room` takes the curve once it is made.
+
+    Signals:
+        audit_wanted: the person wants to see why the audit fails.
+    """
+
+    audit_wanted = Signal()
 
     def __init__(self, session: Session, lab: PaddingLab, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -62,6 +70,12 @@ class PaddingPanel(QWidget):
         for label in (self.verdict, self.lesson):
             # Names of a model and of its layers stand in them, and a name may look like HTML.
             label.setTextFormat(Qt.TextFormat.PlainText)
+        self.audit = QPushButton()
+        self.audit.setObjectName("flat")
+        self.audit.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.audit.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.audit.clicked.connect(self.audit_wanted)
+        self.audit.hide()
         self._explained: ModelRecord | None = None
         self.curve_room = QVBoxLayout()
         self._build(px)
@@ -112,6 +126,7 @@ class PaddingPanel(QWidget):
         column.addWidget(caption)
         column.addWidget(self.figure)
         column.addWidget(self.verdict)
+        column.addWidget(self.audit, 0, Qt.AlignmentFlag.AlignLeft)
         column.addLayout(self.curve_room)
         column.addWidget(self.lesson)
         column.addStretch(1)
@@ -121,9 +136,21 @@ class PaddingPanel(QWidget):
         self.look = style
         self.figure.setFont(style.figure)
         self.lesson.setFont(style.small)
+        recolour(self.audit, style.c("fails").name())
         # Room for the longest sentence, so that the curve never moves.
         self.verdict.setMinimumHeight(self.verdict.fontMetrics().lineSpacing() * 2 + 2)
         self.refresh()
+
+    def show_audit(self, failed: Sequence[str]) -> None:
+        """Say that the last audit of the model failed, by the names of its failed checks; none says nothing.
+
+        What holds at real tokens is no proof: a loss that counts padding moves none of them.
+        """
+        which = failed[0] if len(failed) == 1 else f"{len(failed)} checks"
+        self.audit.setText(f"✗ the audit fails: {which}   {printed_key('page_audit')}" if failed else "")
+        self.audit.setToolTip(f"Failed: {', '.join(failed)}. A click shows what was found." if failed else "")
+        self.audit.setVisible(bool(failed))
+        recolour(self.audit, self.look.c("fails").name())
 
     def refresh(self) -> None:
         """Show the setting and its answer."""

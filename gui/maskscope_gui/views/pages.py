@@ -10,13 +10,14 @@ from maskscope_gui.actions import printed_key
 from maskscope_gui.theme import Style
 from maskscope_gui.views.base import draw_key, key_width, text_width
 
-PageName: TypeAlias = Literal["sentence", "evaluation", "models", "picture"]
+PageName: TypeAlias = Literal["sentence", "evaluation", "models", "picture", "audit"]
 
 PAGES: dict[PageName, str] = {
     "sentence": "Sentence",
     "evaluation": "Evaluation",
     "models": "Models",
     "picture": "Picture",
+    "audit": "Audit",
 }
 _TALL = 32
 _INSET = 12

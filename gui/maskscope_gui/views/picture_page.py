@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFileDialog, QScrollArea, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QToolButton, QVBoxLayout, QWidget
 
 from maskscope.errors import MaskscopeError
 from maskscope.tagger.graph import ModelGraph
@@ -57,7 +57,7 @@ class PicturePage(Page):
         column.setSpacing(0)
         column.addWidget(self.head)
         column.addWidget(self.picture, 1)
-        self.area = self.picture.findChildren(QScrollArea)[0]
+        self.area = self.picture.area
         self.stops = [self.area, self.save]
         for stop in self.stops:
             stop.installEventFilter(self)
