@@ -47,7 +47,7 @@ BLAMED = {
     "M7": "masking",
     "M8": "normalization",
     "M9": "sigmoid",
-    "M10": "max",
+    "M10": "sum",
     "M12": "flip",
     "M13": "repeat",
     "X1": "pooling",

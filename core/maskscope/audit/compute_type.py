@@ -51,6 +51,7 @@ def check(subject: Subject, job: Job) -> Finding:
             str(layer.name),
             f"give {layer.name} a mask_value that {kind} holds exactly, such as 0 or a power of two, or build it with "
             "dtype='float32'",
+            "mask_input",
             evidence=Evidence.of(
                 sample.sentences[row],
                 ~padding[row],

@@ -7,7 +7,7 @@ the model itself.
 
 import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -138,12 +138,100 @@ def frozen(model: KerasModel, x: Any, mask: Any) -> Any:
                 return inner._run_through_graph(keras.tree.flatten(args), operation_fn=under)
             if "training" in getattr(operation, "_call_context_args", {}):
                 kwargs["training"] = False
-            return operation(*args, **kwargs)
+            outputs = operation(*args, **kwargs)
+            return outputs if isinstance(operation, keras.layers.Layer) else _with_frozen_mask(outputs, mask)
 
         return call
 
     outputs = graph._run_through_graph([x], operation_fn=under)
     return keras.tree.flatten(outputs)[0]
+
+
+def _with_frozen_mask(outputs: Any, mask: Any) -> Any:
+    """What a plain operation gives; the frozen mask in its place where that is a mask: bool, (B, T) or (B, T, 1)."""
+    shape = tuple(getattr(outputs, "shape", ()))
+    if keras.backend.standardize_dtype(getattr(outputs, "dtype", "float32")) != "bool":
+        return outputs
+    if len(shape) == 2:
+        return mask
+    return keras.ops.expand_dims(mask, -1) if len(shape) == 3 and shape[2] == 1 else outputs
+
+
+def rebuilt(model: KerasModel, instead: Callable[[Any, Any], Any], first: Any | None = None) -> KerasModel:
+    """A model around the same layers, some left out or replaced, and masks handed on anew by Keras's own rules.
+
+    Args:
+        model: with one input and one output.
+        instead: (layer or operation, None) -> what to call in its place; None to hand its first input on.
+        first: a layer to put right behind the input; None for none.
+    """
+    graph = functional(model)
+    assert graph is not None
+
+    def operation_fn(operation: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            new = instead(operation, None)
+            if new is None:
+                return args[0]
+            if isinstance(new, keras.layers.Layer):
+                # the masks of the old graph; Keras finds the new ones on the tensors
+                kwargs = {name: value for name, value in kwargs.items() if not name.endswith("mask")}
+            return new(*args, **kwargs)
+
+        return call
+
+    old = graph.inputs[0]
+    inputs = keras.Input(old.shape[1:], dtype=old.dtype, name=old._keras_history.operation.name)
+    begin = inputs if first is None else first(inputs)
+    outputs = keras.tree.flatten(graph._run_through_graph([begin], operation_fn=operation_fn))[0]
+    return keras.Model(inputs, outputs, name=model.name)
+
+
+def with_mask_behind(model: KerasModel, name: str, again: Any, sentinel: float) -> KerasModel:
+    """A model around the same layers in which the mask is made anew behind one visit.
+
+    What that visit takes at padded positions is set to 0 first, what it gives there to `sentinel`, for `again` to mask.
+
+    Args:
+        model: with one input, one output and a Masking layer.
+        name: of the visit, as `run` calls it.
+        again: a Masking layer for `sentinel`.
+        sentinel: a number that no layer gives.
+    """
+    graph = functional(model)
+    assert graph is not None
+    mask: list[Any] = []
+    names: dict[str, int] = {}
+
+    def positional(tensor: Any) -> bool:
+        shape = getattr(tensor, "shape", ())
+        same = len(shape) == 3 and tuple(shape)[1] in (None, mask[0].shape[1])
+        return isinstance(tensor, keras.KerasTensor) and same
+
+    def clear(tensor: Any, real: Any) -> Any:
+        masking = keras.layers.Masking(sentinel, name=f"{again.name}_before")
+        return masking(keras.ops.where(real, tensor, sentinel))
+
+    def operation_fn(operation: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            number = names[operation.name] = names.get(operation.name, 0) + 1
+            own = operation.name if number == 1 else f"{operation.name} ({number})"
+            if own != name or not mask:
+                outputs = operation(*args, **kwargs)
+                if isinstance(operation, keras.layers.Masking) and not mask:
+                    mask.append(outputs._keras_mask)
+                return outputs
+            real = keras.ops.expand_dims(mask[0], -1)
+            cleared = [clear(each, real) if positional(each) else each for each in args]
+            outputs = operation(*cleared, **kwargs)
+            return again(keras.ops.where(real, outputs, sentinel)) if positional(outputs) else outputs
+
+        return call
+
+    old = graph.inputs[0]
+    inputs = keras.Input(old.shape[1:], dtype=old.dtype, name=old._keras_history.operation.name)
+    outputs = keras.tree.flatten(graph._run_through_graph([inputs], operation_fn=operation_fn))[0]
+    return keras.Model(inputs, outputs, name=model.name)
 
 
 def _set_mask(tensor: Any, mask: Any) -> None:
@@ -174,6 +262,12 @@ def masked_by(layer: Any, x_btd: npt.NDArray[np.float64]) -> npt.NDArray[np.bool
     """What a Masking layer makes of x (B, T, D) after Keras's cast to its compute type: (B, T), True = real token."""
     cast = keras.ops.cast(keras.ops.convert_to_tensor(x_btd.astype(np.float32)), layer.compute_dtype)
     return np.asarray(keras.ops.convert_to_numpy(layer.compute_mask(cast)), dtype=np.bool_)
+
+
+def compute_dtype(model: KerasModel) -> str:
+    """The coarsest type that a layer of the model computes in: "bfloat16", "float16" or else "float32"."""
+    found = {str(layer.compute_dtype) for layer in every_layer(model)}
+    return next((name for name in ("bfloat16", "float16") if name in found), "float32")
 
 
 def every_layer(model: KerasModel) -> list[Any]:

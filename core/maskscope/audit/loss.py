@@ -28,7 +28,7 @@ def check(subject: Subject, job: Job) -> Finding:
     """
     bench = subject.bench
     sample = padded_sample(subject, tokens=_TOKENS)
-    tolerance = HALF_TOLERANCE.get(str(subject.model.compute_dtype), TOLERANCE)
+    tolerance = HALF_TOLERANCE.get(subject.compute_dtype, TOLERANCE)
     worst: _Deviation | None = None
     judged: Judged | None = None
     for done, weights in enumerate(WEIGHTS):

@@ -163,7 +163,7 @@ def audit_subject(
     about = About(
         sha256=digest,
         parameters=int(subject.model.count_params()) if subject.model.built else 0,
-        compute_dtype=str(subject.model.compute_dtype),
+        compute_dtype=subject.compute_dtype,
         mask_value=subject.mask_value,
         padding=subject.padding,
         loss=loss_words,
@@ -245,7 +245,7 @@ def _subject(
     masking = keras_graph.first_masking(model)
     mask_value = None if masking is None else float(masking.mask_value)
     sample = choose_sample(sentences, mask_value)
-    tolerance = TOLERANCES.get(str(model.compute_dtype), TOLERANCES["float32"])
+    tolerance = TOLERANCES[keras_graph.compute_dtype(model)]
     return Subject(model, mask_value, sentences, sample, tolerance, padding, compiled, reload_suffix)
 
 

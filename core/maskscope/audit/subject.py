@@ -180,10 +180,17 @@ class Subject:
         if "bench" in self.__dict__:
             self.bench.weights_changed()
 
+    @cached_property
+    def compute_dtype(self) -> str:
+        """The coarsest type that a layer of the model computes in: "bfloat16", "float16" or else "float32"."""
+        from maskscope.audit import keras_graph
+
+        return keras_graph.compute_dtype(self.model)
+
     @property
     def half(self) -> bool:
         """Whether the model computes in 16 bits."""
-        return str(self.model.compute_dtype) in ("float16", "bfloat16")
+        return self.compute_dtype in ("float16", "bfloat16")
 
 
 def choose_sample(data: Data, mask_value: float | None, seed: int = 0) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from maskscope.tagger.graph import GraphEdge, GraphNode, MaskState, ModelGraph, 
 from maskscope.types import Floats, Mask
 
 if TYPE_CHECKING:
-    from maskscope.audit.keras_graph import Arrival, Run, Shape
+    from maskscope.audit.keras_graph import Arrival, Run, Shape, Visit
     from maskscope.tagger.keras_model import KerasModel
 
 _GO_ACROSS = frozenset(
@@ -25,6 +25,7 @@ _GO_ACROSS = frozenset(
     | {"MultiHeadAttention", "GroupQueryAttention", "GlobalAveragePooling1D"}
 )
 """Layers that go from position to position and heed a mask: without one, padding enters every position."""
+_ONLY_REAL = "take only real tokens together, as GlobalAveragePooling1D or an LSTM without return_sequences does"
 _BATCH, _POSITIONS, _FREE = 3, 7, 4
 """Size of a made-up batch, and of an axis that is free in a model's input."""
 
@@ -141,7 +142,7 @@ def model_graph(keras_file: Path) -> ModelGraph:
         )
     value = keras_model.mask_value(model)
     try:
-        inputs, mask_bt = _made_up(graph.inputs, 0.0 if value is None else value)
+        inputs, mask_bt = made_up(graph.inputs, 0.0 if value is None else value)
         return trace(model, inputs, mask_bt, Path(keras_file).name).graph
     except Exception as error:
         words = " ".join(str(error).split())[:200]
@@ -175,7 +176,8 @@ def _does_not_run(sample: PaddedSample, error: Exception) -> str:
     return f"The model does not run on a batch of {sample.x_btd.shape} ({type(error).__name__}: {words})."
 
 
-def _made_up(inputs: "list[object]", padding: float) -> tuple[tuple[Floats, ...], Mask]:
+def made_up(inputs: "list[object]", padding: float) -> tuple[tuple[Floats, ...], Mask]:
+    """A small padded batch for symbolic inputs, padded with `padding`, and its true mask (B, T)."""
     shapes = [tuple(getattr(each, "shape", ())) for each in inputs]
     lengths = {shape[1] for shape in shapes if len(shape) == 3 and shape[1] is not None}
     n_positions = lengths.pop() if len(lengths) == 1 else _POSITIONS
@@ -198,8 +200,8 @@ def _made_up(inputs: "list[object]", padding: float) -> tuple[tuple[Floats, ...]
 
 
 def _positional(shape: "Shape") -> bool:
-    """Whether a tensor of this shape has an axis of positions: (B, T, ...), or (B, T) with a free T."""
-    return len(shape) >= 3 or (len(shape) == 2 and shape[1] is None)
+    """Whether a tensor of this shape has an axis of positions: (B, T, ...) but not (B, 1, ...), or (B, T), T free."""
+    return (len(shape) >= 3 and shape[1] != 1) or (len(shape) == 2 and shape[1] is None)
 
 
 class _Tracer:
@@ -210,6 +212,7 @@ class _Tracer:
         self.visits = given.visits
         self.hidden = self._mask_makers()
         self.after = [self._after(place) for place in range(len(self.visits))]
+        self.remade = self._remade()
         self.began = self._where_masks_have_begun()
 
     def _state(self, one: object, other: object) -> MaskState:
@@ -252,6 +255,21 @@ class _Tracer:
             if alone and self.visits[place].kind == "operation" and place not in ends:
                 hidden.add(place)
         return hidden
+
+    def _remade(self) -> set[int]:
+        """Masking layers that make the right mask, and the plain operations whose results go to them alone."""
+        users: dict[int, set[int]] = {}
+        for place, visit in enumerate(self.visits):
+            for arrival in visit.arrivals:
+                users.setdefault(arrival.source, set()).add(place)
+        ends = {place for place, _ in self.run.ends}
+        remade: set[int] = set()
+        for place in range(len(self.visits) - 1, -1, -1):
+            visit, used = self.visits[place], users.get(place, set())
+            only = visit.kind == "operation" and place not in ends and bool(used) and used <= remade
+            if only or (visit.masking and self.after[place] == "same"):
+                remade.add(place)
+        return remade
 
     def _where_masks_have_begun(self) -> list[bool]:
         began: list[bool] = []
@@ -311,8 +329,8 @@ class _Tracer:
                 if words == "no mask yet" and visit.takes_mask and visit.class_name.split("(")[0] in _GO_ACROSS:
                     # it goes from position to position, and would heed a mask if there were one
                     words, fault = "no mask", True
-                if visit.masking and self.after[place] == "same":
-                    # it makes the mask anew from the numbers, and what it makes is right
+                if place in self.remade:
+                    # the mask is made anew from the numbers, and what is made is right
                     fault = False
                 edges.append((arrival.source, GraphEdge(names[arrival.source], names[place], state, fault, words)))
             edges += self._handed(place)
@@ -421,9 +439,12 @@ class _Tracer:
             return (
                 visit.name,
                 f"{title} takes all positions together without using the mask, so padding counts.",
-                "use a layer that masks, such as GlobalAveragePooling1D or an LSTM without return_sequences",
+                _ONLY_REAL,
                 None,
             )
+        if visit.kind == "input" and self._joins_positions(edge.target):
+            why = f"{edge.target} takes all positions of {title} together, past the Masking layer, so padding counts."
+            return edge.target, why, _ONLY_REAL, None
         if visit.kind == "input":
             return (
                 visit.name,
@@ -436,6 +457,27 @@ class _Tracer:
         mend, repair = self._cure(place)
         return visit.name, why, mend, repair
 
+    def _joiner(self, place: int) -> "Visit | None":
+        """What makes one position of all on the way to a node that takes several tensors, if they have no mask."""
+        visit = self.visits[place]
+        if len(visit.arrivals) < 2:
+            return None
+        for arrival in visit.arrivals:
+            before = arrival.source
+            if arrival.role == "mask":
+                continue
+            while self._joins_positions(self.visits[before].name) and self.visits[before].arrivals:
+                source = self.visits[before].arrivals[0].source
+                if not self._joins_positions(self.visits[source].name):
+                    return self.visits[before]
+                before = source
+        return None
+
+    def _joins_positions(self, name: str) -> bool:
+        """Whether a node makes one position of all, or none."""
+        visit = next((each for each in self.visits if each.name == name), None)
+        return visit is not None and not any(_positional(shape) for shape in visit.shapes)
+
     def _cure(self, place: int) -> tuple[str, str | None]:
         visit = self.visits[place]
         bare = [
@@ -443,14 +485,20 @@ class _Tracer:
             for number, arrival in enumerate(visit.arrivals)
             if arrival.role == "values" and self._arrives(place, number)[1] == "none"
         ]
+        joiner = self._joiner(place)
+        if joiner is not None and not joiner.takes_mask:
+            return f"let {joiner.name} {_ONLY_REAL}", None
+        if joiner is not None:
+            return f"hand the mask on behind {visit.name}, which {joiner.name} comes to without one", "carry_mask"
         if len(visit.arrivals) > 1 and bare:
             return f"let every branch begin at the Masking layer: {' and '.join(dict.fromkeys(bare))} has no mask", (
                 "mask_input"
             )
-        if all(len(shape) > 1 and shape[1] == 1 for shape in visit.shapes):
+        if self._joins_positions(visit.name):
+            return _ONLY_REAL, None
+        if visit.class_name == "Flip":
             return (
-                "take only real tokens together, with a layer that masks, such as GlobalAveragePooling1D or an LSTM "
-                "without return_sequences",
+                "use Bidirectional in place of the flipped layer: a flip puts padding first, and takes the mask off",
                 None,
             )
         if visit.kind == "operation":

@@ -32,7 +32,7 @@ def check(subject: Subject, job: Job) -> Finding:
         return Finding("WEIGHTS", "passed", "The model has no trainable weight.", 0.0, 0.0)
     sample = padded_sample(subject, _SENTENCES, _TOKENS)
     y = bench.labels(sample.x_btd)
-    tolerance = HALF_TOLERANCE.get(str(subject.model.compute_dtype), TOLERANCE)
+    tolerance = HALF_TOLERANCE.get(subject.compute_dtype, TOLERANCE)
     worst, at, weights_of = 0.0, "", WEIGHTS[0]
     for weights in WEIGHTS:
         with bench.moved(weights):
