@@ -17,7 +17,7 @@ TOLERANCE = 1e-5
 """Relative: a loss is a sum over a whole batch in float32."""
 HALF_TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2}
 """The same for models that compute in 16 bits, whose batches of another length may round otherwise."""
-_TOKENS = 96
+_TOKENS = 48
 
 
 def check(subject: Subject, job: Job) -> Finding:

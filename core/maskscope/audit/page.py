@@ -476,6 +476,8 @@ def _making(report: AuditReport, command: str) -> Markup:
         rows.append(
             ("made with", _listed([f"{name} {version}" for name, version in parts if version]) or "not recorded")
         )
+        if about.warning:
+            rows.append(("this Keras", about.warning))
         rows.append(("time", f"{about.seconds:.1f} s"))
     if command:
         rows.append(("command", element("code", command)))

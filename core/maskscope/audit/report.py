@@ -119,6 +119,7 @@ class About:
         keras: its version.
         tensorflow: its version.
         maskscope: its version.
+        warning: what the installed Keras does wrong with a mask; "" when nothing.
         seconds: that the checks took.
     """
 
@@ -133,6 +134,7 @@ class About:
     keras: str = ""
     tensorflow: str = ""
     maskscope: str = ""
+    warning: str = ""
     seconds: float = 0.0
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from maskscope.audit import (
     weights,
 )
 from maskscope.audit.bench import Unrunnable
+from maskscope.audit.keras_check import keras_trouble
 from maskscope.audit.report import About, AuditReport, Finding
 from maskscope.audit.subject import Data, Padded, Ragged, Subject, choose_sample
 from maskscope.errors import Cancelled, ModelError, ReadError
@@ -157,6 +159,8 @@ def audit_subject(
 
     job = NullJob() if job is None else job
     began = time.monotonic()
+    job.progress(0, 0, "asking Keras about masks")
+    trouble = _trouble()
     names = tuple(checks)
     findings = tuple(run(each, subject, _Part(job, place, len(names))) for place, each in enumerate(names))
     loss_words, assumed = _loss(subject)
@@ -172,11 +176,17 @@ def audit_subject(
         keras=keras_model.KERAS_VERSION,
         tensorflow=keras_model.TENSORFLOW_VERSION,
         maskscope=_own_version(),
+        warning=trouble,
         seconds=round(time.monotonic() - began, 3),
     )
     traced = subject.trace if "TRACE" in names and subject.sample else ""
     graph = None if isinstance(traced, str) else traced.graph
     return AuditReport(name, subject.data.n_sentences, subject.sample, findings, about, graph)
+
+
+def padding_of(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer] | None) -> float:
+    """What stands at padded positions of an array, as `audit_arrays` looks it up."""
+    return _padded(x, lengths)[1]
 
 
 def run(name: str, subject: Subject, job: Job) -> Finding:
@@ -272,6 +282,12 @@ def _loss(subject: Subject) -> tuple[str, bool]:
         return subject.bench.loss_words, subject.bench.loss_assumed
     except Exception:  # noqa: BLE001 - a model that prints nothing has no loss to be named
         return "", True
+
+
+@cache
+def _trouble() -> str:
+    """What the installed Keras does wrong, which stays as it is while this process lives."""
+    return keras_trouble()
 
 
 def _own_version() -> str:

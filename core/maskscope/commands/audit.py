@@ -7,9 +7,10 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from maskscope.commands.models import choose_model, is_file, start_tensorflow
+from maskscope.commands.gallery import gallery
+from maskscope.commands.models import choose_model, is_file
 from maskscope.commands.terminal import TerminalJob, remark, say, say_json, table
 from maskscope.errors import MaskscopeError
 from maskscope.files import replace_durably
@@ -19,66 +20,120 @@ if TYPE_CHECKING:
 
 
 def audit(values: argparse.Namespace) -> int:
-    """``maskscope audit (PROJECT | --data X) --model ID|FILE.keras``; 1 when a check failed."""
-    if (values.project is None) == (values.data is None):
-        raise MaskscopeError("give a project or --data X.npy, one of the two; see maskscope audit --help")
+    """``maskscope audit (PROJECT | --data X | --gallery) --model ID|FILE.keras``; 1 when a check failed."""
+    sources = (values.project is not None, values.data is not None, values.gallery is not None)
+    if sum(sources) != 1:
+        raise MaskscopeError(
+            "give a project, or --data X.npy, or --gallery, one of the three; see maskscope audit --help"
+        )
     if values.lengths is not None and values.data is None:
         raise MaskscopeError("--lengths goes with --data; a project knows its lengths")
-    report = _of_project(values) if values.data is None else _of_arrays(values)
+    if values.gallery is not None:
+        for name in ("model", "mend", "padding"):
+            if getattr(values, name) is not None:
+                raise MaskscopeError(f"--{name} does not go with --gallery, which brings its own models")
+        return gallery(values, lambda report: _write(values.report, html_report(report, values)))
+    if values.mend is not None and (values.mend.suffix != ".keras" or values.mend.exists()):
+        raise MaskscopeError(
+            "can't be written", file=values.mend, expected="a new name NAME.keras", received=values.mend.name
+        )
+    given = _of_arrays(values) if values.project is None else _of_project(values)
+    report = _in_worker("audit", given)
+    mended = None
+    if values.mend is not None and report.repairs:
+        repairs = ",".join(report.repairs)
+        mended = _in_worker("mend", {**given, "repairs": repairs, "out": str(values.mend.absolute())})
+    elif values.mend is not None:
+        remark("no model was written: what the audit found, if anything, no mechanical change to the model mends")
     if values.report is not None:
         _write(values.report, html_report(report, values))
     if values.json:
-        say_json(json.loads(report.to_json()))
+        record = json.loads(report.to_json())
+        record["mended"] = None if mended is None else _mended_record(mended, report, values.mend)
+        say_json(record)
     else:
         _say(report)
+        if mended is not None:
+            _say_mended(mended, report, values.mend)
         if values.report is not None:
             say(str(values.report))
     return 1 if report.verdict == "failed" else 0
 
 
-def _of_project(values: argparse.Namespace) -> "AuditReport":
+Given: TypeAlias = dict[str, str | float]
+"""Arguments of the worker's job."""
+
+
+def _of_project(values: argparse.Namespace) -> Given:
     from maskscope.project import Project
 
     with Project.open(values.project, read_only=True) as project:
         chosen = choose_model(project, values.model)
-        if chosen.record is None or chosen.record.run.source:
-            return _in_worker({"project": str(project.path), "model": str(chosen.keras_file)})
-        from maskscope.audit import audit_project
-
-        with TerminalJob() as job:
-            job.progress(0, 0, "starting TensorFlow")
-            start_tensorflow(job)
-            return audit_project(project, chosen.keras_file, job)
+        return {"project": str(project.path), "model": str(chosen.keras_file), **_padding(values)}
 
 
-def _of_arrays(values: argparse.Namespace) -> "AuditReport":
+def _of_arrays(values: argparse.Namespace) -> Given:
     if values.model is None or not is_file(values.model):
         raise MaskscopeError("--data goes with a model's file; give --model FILE.keras")
     from maskscope.audit.files import read_padded
 
     # what is wrong with the arrays is told before TensorFlow is started
     read_padded(values.data, values.lengths)
-    given = {"data": str(values.data.absolute()), "model": values.model}
+    given: Given = {"data": str(values.data.absolute()), "model": values.model, **_padding(values)}
     if values.lengths is not None:
         given["lengths"] = str(values.lengths.absolute())
-    return _in_worker(given)
+    return given
 
 
-def _in_worker(given: dict[str, str]) -> "AuditReport":
-    """Audit a file that may be anyone's, in a worker with limits."""
+def _padding(values: argparse.Namespace) -> Given:
+    return {} if values.padding is None else {"padding": float(values.padding)}
+
+
+def _in_worker(name: str, given: Given) -> "AuditReport":
+    """Audit a file that may be anyone's, or mend it, in a worker with limits."""
     from maskscope.audit import AuditReport
     from maskscope.tagger.safety import inspect_keras_file
     from maskscope.worker.client import run_job
 
-    inspect_keras_file(Path(given["model"]))
+    inspect_keras_file(Path(str(given["model"])))
     with TerminalJob() as job:
-        report = run_job("audit", given, job, warn=job.warn)["report"]
+        report = run_job(name, given, job, warn=job.warn)["report"]
     return AuditReport.from_json(str(report))
+
+
+def _mended_record(mended: "AuditReport", report: "AuditReport", file: Path) -> dict[str, object]:
+    record = json.loads(mended.to_json())
+    return {
+        "path": str(file),
+        "repairs": list(report.repairs),
+        "verdict": mended.verdict,
+        "findings": record["findings"],
+        "about": record["about"],
+    }
+
+
+def _say_mended(mended: "AuditReport", report: "AuditReport", file: Path) -> None:
+    from maskscope.audit.mend import REPAIRS
+
+    say("")
+    say(f"{file}: {'; '.join(REPAIRS[name] for name in report.repairs)}")
+    still = [finding.check for finding in mended.findings if finding.verdict == "failed"]
+    after = f"{', '.join(still)} still fail{'s' if len(still) == 1 else ''}" if still else "none"
+    say(f"{report.count('failed')} checks failed before; of the mended model {after}.")
+    say("Its weights are the old ones, which were trained with the mistake: train it again.")
 
 
 def _say(report: "AuditReport") -> None:
     say(f"{report.model}: {report.verdict} ({len(report.sampled)} of {report.sentences:,} sentences looked at)")
     say(table([(f.check, f.verdict, _place(f), f.meaning) for f in report.findings]))
+    mends: dict[str, list[str]] = {}
+    for finding in report.findings:
+        if finding.verdict == "failed" and finding.mend:
+            mends.setdefault(finding.mend, []).append(finding.check)
+    for mend, checks in mends.items():
+        say(f"smallest change ({', '.join(checks)}): {mend}")
+    if report.repairs:
+        say("Maskscope can make it in a copy of the model: --mend NAME.keras")
 
 
 def _place(finding: "Finding") -> str:
@@ -119,7 +174,10 @@ def _command(values: argparse.Namespace) -> str:
     words = ["maskscope", "audit"]
     if values.project is not None:
         words.append(str(values.project))
-    for name in ("data", "lengths", "model", "report"):
+    if values.gallery is not None:
+        words.append("--gallery")
+        words += [values.gallery] if values.gallery else []
+    for name in ("data", "lengths", "model", "padding", "mend", "report"):
         given = getattr(values, name)
         if given is not None:
             words += [f"--{name}", str(given)]

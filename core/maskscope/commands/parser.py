@@ -272,13 +272,29 @@ def _add_models(commands: "Commands[_Parser]") -> None:
         audit.audit,
         "check that a model ignores padding; exit code 1 when a check fails",
         "maskscope audit tweets.maskscope --model m1\n"
-        "maskscope audit --data X.npy --lengths L.npy --model tagger.keras --report audit.html",
+        "maskscope audit --data X.npy --lengths L.npy --model tagger.keras --report audit.html\n"
+        "maskscope audit --data X.npy --lengths L.npy --model tagger.keras --mend mended.keras\n"
+        "maskscope audit --gallery\n"
+        "maskscope audit --gallery M3",
     )
     parser.add_argument("project", metavar="PROJECT", type=_path, nargs="?")
     parser.add_argument("--data", metavar="X.npy|X.npz", type=_path, help="a padded array, in place of a project")
     parser.add_argument("--lengths", metavar="L.npy", type=_path, help="tokens per sentence of --data")
     _add_model(parser)
+    parser.add_argument(
+        "--padding", type=float, metavar="V", help="what stands at padded positions (default: what --data has, else 0)"
+    )
     parser.add_argument("--report", metavar="FILE.html", type=_path, help="write the findings as a page, too")
+    parser.add_argument(
+        "--mend", metavar="NEW.keras", type=_path, help="write the model with mechanical repairs made, and audit that"
+    )
+    parser.add_argument(
+        "--gallery",
+        metavar="NAME",
+        nargs="?",
+        const="",
+        help="audit models that must pass and mutants that must not, or one of them, such as M3",
+    )
 
     parser = _add(
         commands,

@@ -1,21 +1,27 @@
 """What the worker can do: a table from a job's name to its function."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from maskscope.errors import WorkerError
-from maskscope.jobs import Job
+from maskscope.jobs import Job, NullJob
 from maskscope.project import Project
 from maskscope.runs import TrainSettings
 from maskscope.tagger.keras_padding import answer, forget
 from maskscope.tagger.training import recover_training, train_project
 from maskscope.types import Floats
 from maskscope.worker.protocol import Value, Values
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from maskscope.audit import AuditReport
 
 JobFunction: TypeAlias = Callable[[dict[str, Value], Job], Values]
 
@@ -100,21 +106,86 @@ def open_model(arguments: dict[str, Value], job: Job) -> Values:
 
 
 def audit(arguments: dict[str, Value], job: Job) -> Values:
-    """ "model" (a `.keras` file), and "project" or "data" (a padded array) with "lengths" or without.
+    """ "model" (a `.keras` file), and "project" or "data" (a padded array) with "lengths" or without; "padding".
 
+    "padding" is what stands at padded positions; without it that is looked up, and 0 for a project.
     -> "report", the JSON text of an `AuditReport`.
     """
-    from maskscope.audit import audit_arrays, audit_project
+    forget()
+    return (("report", _audited(arguments, Path(_text(arguments, "model")), job).to_json()),)
+
+
+def mend(arguments: dict[str, Value], job: Job) -> Values:
+    """As `audit`, and "repairs" (names of `mend.REPAIRS` with commas between), "out" (a `.keras` file to write).
+
+    -> "path", "report" of the mended model, which is audited on the same sentences.
+    """
+    from maskscope.audit.mend import mend_file
 
     forget()
-    model = Path(_text(arguments, "model"))
-    if "data" in arguments:
-        from maskscope.audit.files import read_padded
+    out = Path(_text(arguments, "out"))
+    job.progress(0, 0, "mending the model")
+    padding = _number(arguments, "padding")
+    if padding is None and "data" in arguments:
+        from maskscope.audit.runner import padding_of
 
-        lengths = Path(_text(arguments, "lengths")) if "lengths" in arguments else None
-        return (("report", audit_arrays(*read_padded(Path(_text(arguments, "data")), lengths), model, job).to_json()),)
+        padding = padding_of(*_arrays(arguments))
+    repairs = _text(arguments, "repairs", "names of repairs").split(",")
+    mend_file(Path(_text(arguments, "model")), repairs, out, padding or 0.0)
+    try:
+        report = _audited(arguments, out, job)
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
+    return (("path", str(out)), ("report", report.to_json()))
+
+
+def _audited(arguments: dict[str, Value], model: Path, job: Job) -> "AuditReport":
+    from maskscope.audit import audit_arrays, audit_project
+
+    padding = _number(arguments, "padding")
+    if "data" in arguments:
+        return audit_arrays(*_arrays(arguments), model, job, padding=padding)
     with Project.open(_text(arguments, "project"), read_only=True) as project:
-        return (("report", audit_project(project, model, job).to_json()),)
+        return audit_project(project, model, job, padding=padding or 0.0)
+
+
+def _arrays(arguments: dict[str, Value]) -> "tuple[npt.NDArray[np.generic], npt.NDArray[np.integer] | None]":
+    from maskscope.audit.files import read_padded
+
+    lengths = Path(_text(arguments, "lengths")) if "lengths" in arguments else None
+    return read_padded(Path(_text(arguments, "data")), lengths)
+
+
+def gallery(arguments: dict[str, Value], job: Job) -> Values:
+    """ "names" (of exhibits, with commas between) -> "reports", JSON text of a list of {"name", "fresh", "moved"}.
+
+    The last two are the JSON texts of `AuditReport`s, with fresh weights and with moved ones.
+    """
+    from maskscope.audit.gallery import audit_exhibit, exhibit
+
+    names = _text(arguments, "names", "names of exhibits").split(",")
+    reports = []
+    for done, name in enumerate(names):
+        job.progress(done, len(names), name)
+        found = exhibit(name)
+        if found is None:
+            raise WorkerError("there is no such exhibit", received=repr(name))
+        fresh, moved = audit_exhibit(found, _Inside(job, done, len(names), name))
+        reports.append({"name": found.name, "fresh": fresh.to_json(), "moved": moved.to_json()})
+    job.progress(len(names), len(names), "")
+    return (("reports", json.dumps(reports)),)
+
+
+class _Inside(NullJob):
+    """One of several things to do: its own steps are no news, but it can be cancelled at each."""
+
+    def __init__(self, job: Job, done: int, total: int, text: str) -> None:
+        self._job, self._at = job, (done, total, text)
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        """Report; raise Cancelled when asked to stop."""
+        self._job.progress(*self._at)
 
 
 def model_graph(arguments: dict[str, Value], job: Job) -> Values:
@@ -153,11 +224,20 @@ JOBS: dict[str, JobFunction] = {
     "recover": recover,
     "score": score,
     "audit": audit,
+    "mend": mend,
+    "gallery": gallery,
     "open_model": open_model,
     "model_graph": model_graph,
     "padding": padding,
     "ping": ping,
 }
+
+
+def _number(arguments: dict[str, Value], name: str) -> float | None:
+    value = arguments.get(name)
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return None if value is None else float(value)
+    raise WorkerError(f"the job's argument {name!r} is no number", expected="a number", received=repr(value))
 
 
 def _text(arguments: dict[str, Value], name: str, expected: str = "a path") -> str:
