@@ -44,7 +44,7 @@ def _cores() -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Share the whole suite out to the cores; some files, -k, -x and --pdb stay in one process, and -n has the last word."""
+    """Share the whole suite out to the cores; a file, -k, -x and --pdb keep to one process; -n has the last word."""
     option = config.option
     workers = min(_cores(), MOST_WORKERS)
     if getattr(option, "numprocesses", 0) is not None or workers < 2:

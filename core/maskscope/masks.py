@@ -1,17 +1,25 @@
 """Lengths and masks (True = real token), padding a ragged batch, and collisions.
 
-The rule of `keras.layers.Masking(v)` is ``any(x != v, axis=-1)``, exact, after the cast to float32; TensorFlow
-flushes denormals, so a row of 1e-40 is masked by Masking(0) and a row of 1e-30 is not (measured, Keras 3.15.1).
+The rule of `keras.layers.Masking(v)` is ``any(x != v, axis=-1)``, exact, after the cast of x to the type that the layer
+computes in, with v as float32, and TensorFlow takes denormals of float32 for zero. So Masking(0) masks a row of 1e-40
+and not one of 1e-30; under mixed_float16 it masks 1e-9; under mixed_bfloat16 Masking(-999) masks nothing, because no
+bfloat16 is -999 (measured with Keras 3.15.1, TensorFlow 2.21).
 """
 
+import math
 from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from maskscope.types import Embeddings, Floats, Mask, Offsets, PaddedBatch
 
+ComputeType: TypeAlias = Literal["float32", "float16", "bfloat16", "float64"]
+COMPUTE_TYPES: tuple[str, ...] = get_args(ComputeType)
+
 _TINY = np.finfo(np.float32).tiny
+_BLOCK_BYTES = 2**20
 
 
 def mask_from_lengths(lengths: npt.NDArray[np.integer] | Sequence[int], n_positions: int) -> Mask:
@@ -19,25 +27,74 @@ def mask_from_lengths(lengths: npt.NDArray[np.integer] | Sequence[int], n_positi
     return np.asarray(np.arange(n_positions)[None, :] < np.asarray(lengths)[:, None])
 
 
-def masking_layer(x: Embeddings, mask_value: float | None) -> Mask:
+def computed(x: npt.NDArray[Any], compute_dtype: str = "float32") -> npt.NDArray[Any]:
+    """Numbers as a layer sees them that computes in `compute_dtype`: x (...) -> the same shape, float32.
+
+    Those of float16 and bfloat16 come as the float32 that equals them; "float64" gives float64. What is too large
+    becomes infinite, and what TensorFlow takes for zero becomes zero. Raises ValueError for any other compute type.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        if compute_dtype == "float64":
+            return np.asarray(x, dtype=np.float64)
+        if compute_dtype not in COMPUTE_TYPES:
+            raise ValueError(f"expected one of {', '.join(COMPUTE_TYPES)}; received {compute_dtype}")
+        if compute_dtype == "float16":
+            # Keras's input layer makes float32 of what it is given, before the policy's type.
+            half = x if x.dtype == np.float16 else np.asarray(x, dtype=np.float32).astype(np.float16)
+            return half.astype(np.float32)
+        numbers = np.asarray(x, dtype=np.float32)
+    if compute_dtype == "bfloat16":
+        numbers = _as_bfloat16(numbers)
+    elif x.dtype == np.float16:
+        # Its smallest number is a normal one in float32.
+        return numbers
+    tiny = np.abs(numbers) < _TINY
+    return np.where(tiny, np.float32(0), numbers) if tiny.any() else numbers
+
+
+def _as_bfloat16(numbers: Floats) -> Floats:
+    """The nearest bfloat16 of each number, ties to even, as float32; NaN stays NaN."""
+    bits = np.ascontiguousarray(numbers).view(np.uint32)
+    rounded = (bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))) & np.uint32(0xFFFF0000)
+    return np.where(np.isnan(numbers), numbers, rounded.view(np.float32))
+
+
+def equal_rows(rows: npt.NDArray[Any], value: float, compute_dtype: str = "float32") -> Mask:
+    """Which rows (n, D) a ``Masking(value)`` takes for padding: (n,), True = padding."""
+    held = np.ones(len(rows), dtype=np.bool_)
+    if rows.shape[1] == 0 or not len(rows):
+        return held
+    wanted = computed(np.asarray([value], dtype=np.float64), "float64" if compute_dtype == "float64" else "float32")[0]
+    # Hardly any row that is none of them passes the first and the last column, so the rest need not be looked at.
+    for column in (0, -1):
+        held &= computed(rows[:, column], compute_dtype) == wanted
+    places = np.flatnonzero(held)
+    step = max(1, _BLOCK_BYTES // (rows.shape[1] * 4))
+    for begin in range(0, len(places), step):
+        some = places[begin : begin + step]
+        whole = some[-1] - some[0] + 1 == len(some)
+        block = rows[some[0] : some[-1] + 1] if whole else rows[some]
+        held[some] = (computed(block, compute_dtype) == wanted).all(axis=1)
+    return held
+
+
+def masking_layer(x: npt.NDArray[Any], mask_value: float | None, compute_dtype: str = "float32") -> Mask:
     """What the model's Masking layer makes of rows: x (..., D) -> mask (...), True = real token.
 
-    `mask_value` None stands for a model with no Masking layer: everything is a real token.
+    `mask_value` None stands for a model with no Masking layer: everything is a real token. `compute_dtype` is that of
+    the layer ("float16" under mixed_float16). Raises ValueError for one that is not of `COMPUTE_TYPES`.
     """
     if mask_value is None:
         return np.ones(x.shape[:-1], dtype=np.bool_)
-    if mask_value == 0.0 and x.dtype == np.float16:
-        return np.asarray((x != 0).any(axis=-1))
-    rows = np.asarray(x, dtype=np.float32)
-    value = np.float32(mask_value)
-    if abs(value) < _TINY:
-        return np.asarray(~(np.abs(rows) < _TINY).all(axis=-1))
-    return np.asarray((rows != value).any(axis=-1))
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return np.asarray(~equal_rows(rows, mask_value, compute_dtype).reshape(x.shape[:-1]))
 
 
-def collisions(embeddings: Embeddings, mask_value: float | None = 0.0) -> npt.NDArray[np.int64]:
+def collisions(
+    embeddings: Embeddings, mask_value: float | None = 0.0, compute_dtype: str = "float32"
+) -> npt.NDArray[np.int64]:
     """Rows (k,) of real tokens `embeddings` (n, D) that a Masking layer takes for padding, in order."""
-    return np.flatnonzero(~masking_layer(embeddings, mask_value)).astype(np.int64)
+    return np.flatnonzero(~masking_layer(embeddings, mask_value, compute_dtype)).astype(np.int64)
 
 
 def trailing_lengths(x_btd: Embeddings) -> npt.NDArray[np.int64]:

@@ -106,12 +106,36 @@ def test_the_rule_is_any_number_that_differs(rows: np.ndarray) -> None:
 
 
 @pytest.mark.keras
-def test_keras_itself_masks_the_same_rows() -> None:
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_keras_itself_masks_the_same_rows(policy: str) -> None:
     import keras
+    from keras.src.backend import get_keras_mask
 
-    numbers = np.array([0.0, -0.0, 1e-40, 1e-30, 1.0, -1.0, 2.0**-24], dtype=np.float32)
+    numbers = np.array(
+        [
+            0.0,
+            -0.0,
+            1e-40,
+            1.17e-38,
+            1.174e-38,
+            1e-30,
+            1e-9,
+            2.0**-25,
+            3e-8,
+            2.0**-24,
+            1.0,
+            0.1,
+            -5.01,
+            -999.0,
+            -1000.0,
+        ],
+        dtype=np.float32,
+    )
     rows = np.stack(np.meshgrid(numbers, numbers), axis=-1).reshape(-1, 2)
-    for value in (0.0, -1.0, 1.0):
+    compute = policy.removeprefix("mixed_")
+    for value in (0.0, 1.0, 0.1, 1e-40, -5.0, -999.0, -1000.0):
+        # Called as a layer of a model, since the cast to the policy's type is the call's.
+        layer = keras.layers.Masking(value, dtype=policy)
         for kept in (rows, rows.astype(np.float16)):
-            theirs = np.asarray(keras.layers.Masking(value).compute_mask(kept[None].astype(np.float32)))[0]
-            np.testing.assert_array_equal(masking_layer(kept, value), theirs)
+            theirs = np.asarray(get_keras_mask(layer(kept[None].astype(np.float32))))[0]
+            np.testing.assert_array_equal(masking_layer(kept, value, compute), theirs, f"Masking({value})")
