@@ -21,8 +21,9 @@ MOST_LISTED = 1000
 CANDIDATES = (-5.0, -10.0, -1.0, -999.0, -1e9)
 """Values to pad with instead of zero, the best first: far from what embeddings hold, and exact in every type."""
 
-_BLOCK_BYTES = 4 * 2**20
-_CACHED_BYTES = 2**18
+_BLOCK_BYTES = 16 * 2**20
+_CACHED_BYTES = 2**20
+_TINY = float(np.finfo(np.float32).tiny)
 _BITS: dict[int, tuple[type[np.signedinteger[Any]], type[np.unsignedinteger[Any]]]] = {
     2: (np.int16, np.uint16),
     4: (np.int32, np.uint32),
@@ -383,51 +384,68 @@ class _Facts:
 
     def equal(self, value: float) -> Mask:
         """Which rows (n,) a ``Masking(value)`` takes for padding."""
+        if abs(value) < _TINY and self.compute != "float64":
+            lower, upper = _zero_bounds(self.rows.dtype, self.compute)
+            held, certain = self._below(upper), self._below(lower)
+            return self._settled(held, np.flatnonzero(held & ~certain), value)
         held = self._may_be(value)
-        places = np.flatnonzero(held)
-        if not len(places):
-            return held
-        if value == 0:
-            zero = (self.top <= 0) & (self.low <= self._sign)
-            places = np.flatnonzero(held & ~zero)
-            if len(places):
-                held[places] = masks.equal_rows(self.rows[places], value, self.compute)
-            return held
-        _settle(held, places, self.rows, lambda block: masks.equal_rows(block, value, self.compute))
-        return held
+        return self._settled(held, np.flatnonzero(held), value)
 
     def constant(self, value: float, among: Mask) -> Mask:
-        """Which rows (n,) of those in `among` consist of `value` alone, as they are stored."""
-        held = self._may_be(value) & among
-        _settle(held, np.flatnonzero(held), self.rows, lambda block: np.asarray((block == value).all(axis=1)))
+        """Which rows (n,) of those in `among` consist of `value`, which is not zero, alone, as they are stored."""
+        bits = _bits_of(abs(value), self.rows.dtype) + (self._sign if value < 0 else 0)
+        held = (self.low == bits) & among
+        places = np.flatnonzero(held)
+        held[places] = self._smallest(places) == bits
+        return np.asarray(held)
+
+    def _settled(self, held: Mask, places: npt.NDArray[np.int64], value: float) -> Mask:
+        """Keep in `held` only those of `places` whose rows are equal to `value` in the compute type."""
+        if not len(places):
+            return held
+        same = self._smallest(places) == self.low[places]
+        ones = places[same]
+        held[ones] = masks.equal_rows(self.rows[ones, :1], value, self.compute)
+        _settle(held, places[~same], self.rows, lambda block: masks.equal_rows(block, value, self.compute))
         return held
+
+    def _smallest(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+        """Of each of those rows the smallest of its bits as unsigned integers: a row of one number has no others."""
+        smallest = np.zeros(len(self.low), dtype=self.low.dtype)
+        unsigned = _BITS[self.rows.dtype.itemsize][1]
+        _settle(smallest, places, self.rows, lambda block: block.view(unsigned).min(axis=1))
+        return smallest[places]
 
     @property
     def _sign(self) -> int:
         return 1 << (8 * self.rows.dtype.itemsize - 1)
+
+    def _below(self, size: float) -> Mask:
+        """Which rows (n,) hold only numbers less than `size` in size."""
+        bits = _bits_of(size, self.rows.dtype)
+        return np.asarray((self.top < bits) & (self.low < self._sign + bits))
 
     def _may_be(self, value: float) -> Mask:
         """Which rows (n,) may be all `value`, in a little more than what rounding could bring there."""
         size, sign = abs(value), self._sign
         if value != value:
             return np.zeros(len(self.top), dtype=np.bool_)
-        if size < 2.0**-14:
-            # What a type takes for zero lies below its smallest normal number.
-            bits = _bits_of(2.0**-13, self.rows.dtype)
-            return np.asarray((self.top < bits) & (self.low < sign + bits))
+        if size < 2.0**-13:
+            # Below its normal numbers float16 rounds by more and more of a number's size.
+            return self._below(2.0**-12)
         least, most = _bits_of(size * (1 - 2.0**-7), self.rows.dtype), _bits_of(size * (1 + 2.0**-7), self.rows.dtype)
         if value > 0:
             return np.asarray((self.top >= least) & (self.top <= most) & (self.low < sign))
         return np.asarray((self.top < 0) & (self.low >= sign + least) & (self.low <= sign + most))
 
 
-def _settle(held: Mask, places: npt.NDArray[np.int64], rows: Rows, rule: Callable[[Rows], Mask]) -> None:
-    """Keep in `held` only the `places` whose rows the rule holds for, with a bounded copy of rows."""
+def _settle(answers: Rows, places: npt.NDArray[np.int64], rows: Rows, rule: Callable[[Rows], Rows]) -> None:
+    """Put at `places` of `answers` (n,) what the rule says of those rows, with a bounded copy of them."""
     step = max(1, _CACHED_BYTES // max(1, rows.shape[1] * rows.dtype.itemsize))
     for begin in range(0, len(places), step):
         some = places[begin : begin + step]
         whole = int(some[-1] - some[0]) + 1 == len(some)
-        held[some] = rule(rows[some[0] : some[-1] + 1] if whole else rows[some])
+        answers[some] = rule(rows[some[0] : some[-1] + 1] if whole else rows[some])
 
 
 def _limit(dtype: np.dtype[Any], compute: str) -> float:
@@ -439,6 +457,16 @@ def _limit(dtype: np.dtype[Any], compute: str) -> float:
     if compute == "float32" and dtype.itemsize > 4:
         return float(np.finfo(np.float32).max)
     return float("inf")
+
+
+def _zero_bounds(dtype: np.dtype[Any], compute: str) -> tuple[float, float]:
+    """Numbers of `dtype` below the first are zero in the compute type, and none from the second on is."""
+    if dtype.itemsize == 2 or compute == "float64":
+        # The smallest number above zero: only zero itself is less.
+        return (float(np.finfo(dtype).smallest_subnormal),) * 2
+    # Half of float16's smallest number is rounded to zero; else what lies below float32's normal numbers is flushed.
+    edge = 2.0**-25 if compute == "float16" else _TINY
+    return edge * (1 - 2.0**-7), edge * (1 + 2.0**-7)
 
 
 def _bits_of(value: float, dtype: np.dtype[Any]) -> int:
