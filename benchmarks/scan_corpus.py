@@ -1,9 +1,9 @@
 """How fast the scan of a whole corpus is beside reading it: `python benchmarks/scan_corpus.py [--gigabytes 2]`.
 
 An array of D = 2048 is written to a temporary folder and read there: first plainly, in blocks, with nothing done to
-them; then mapped, touching each number once; then by the scan, as the audit and an import do it. "cold" begins with the
-file thrown out of the system's cache (on Linux; left out elsewhere), "warm" with the file in it. Each figure is the best
-of several runs; "of reading" compares the rows with plain reading in the same run.
+them; then mapped, touching each number once; then by the scan, as the audit and an import do it. "cold" begins with
+the file thrown out of the system's cache (on Linux; left out elsewhere), "warm" with the file in it. Each figure is
+the best of several runs; "of reading" compares the rows with plain reading in the same run.
 """
 
 import argparse

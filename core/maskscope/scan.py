@@ -76,19 +76,57 @@ class Scan:
     free_values: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the array is what its lengths say: the check called DATA.
+
+    Attributes:
+        verdict: as an audit says it.
+        meaning: one sentence for a person.
+        sentence, position: where, as in `Problem`.
+    """
+
+    verdict: Literal["passed", "failed", "could not tell"]
+    meaning: str
+    sentence: int | None = None
+    position: int | None = None
+
+    def words(self) -> str:
+        """The meaning, and where."""
+        if self.sentence is None:
+            return self.meaning
+        place = "" if self.position is None else f", position {self.position:,}"
+        return f"{self.meaning.removesuffix('.')} (sentence {self.sentence:,}{place})."
+
+
+def data_verdict(scan: Scan, lengths_from: Literal["source", "inferred"]) -> Verdict:
+    """What a scan says of the array, given where the lengths come from."""
+    problem = scan.problem
+    if problem is not None:
+        return Verdict("failed", problem.meaning, problem.sentence, problem.position)
+    if lengths_from == "inferred":
+        return Verdict(
+            "could not tell",
+            "The lengths were inferred from the zeros themselves, so there is nothing to hold the mask against; "
+            "give the lengths.",
+        )
+    padded = "" if scan.padding in (None, 0.0) else f", and {scan.padding:g} at every padded position"
+    return Verdict("passed", f"The array holds finite numbers, and real tokens exactly where the lengths say{padded}.")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
     """What was found in one block of a padded array.
 
     Attributes:
         lengths: (b,) as given, or inferred.
-        masked: (b, T) True = a Masking layer takes the position for padding; None where there is no mask value.
+        masked: (b, T) True = a Masking layer takes the position for padding; nowhere when there is no mask value.
         broken: (b, T) True = holds NaN, infinity, or what the compute type can't hold.
         behind: (b,) True = a row behind the sentence's end is not all zeros.
     """
 
     lengths: Lengths
-    masked: Mask | None
+    masked: Mask
     broken: Mask
     behind: Mask
 
@@ -127,15 +165,17 @@ class Scanner:
             tuple(self._free),
         )
 
-    def ragged(self, rows: Rows, lengths: Lengths) -> tuple[Mask | None, Mask]:
+    def ragged(self, rows: Rows, lengths: Lengths) -> tuple[Mask, Mask]:
         """Take in whole sentences, rows (n, D), which `lengths` (b,) cut.
 
-        Returns which rows a Masking layer takes for padding (n,), None without a mask value, and which hold NaN,
-        infinity or what the compute type can't hold (n,).
+        Returns which rows a Masking layer takes for padding (n,), and which hold NaN, infinity or what the compute
+        type can't hold (n,).
         """
         self._refuse_integers(rows.dtype)
         ends = np.cumsum(lengths)
-        masked, broken = self._tokens(rows)
+        facts = _Facts.of(rows, self._compute)
+        self._strike(facts, None)
+        masked, broken = self._masked(facts), facts.broken
         self._place(masked, broken, ends, lengths)
         self._sentences += len(lengths)
         return masked, broken
@@ -147,27 +187,24 @@ class Scanner:
         rows = np.ascontiguousarray(x_btd).reshape(n * n_positions, dim)
         facts = _Facts.of(rows, self._compute)
         zero_bt = facts.equal(0.0).reshape(n, n_positions)
-        if lengths is None:
+        if lengths is None and not zero_bt.size:
+            lengths = np.zeros(n, dtype=np.int64)
+        elif lengths is None:
             last = n_positions - np.argmin(zero_bt[:, ::-1], axis=1)
             lengths = np.where(zero_bt.all(axis=1), 0, last).astype(np.int64)
         real_bt = masks.mask_from_lengths(lengths, n_positions)
-        masked = None
-        if self._value is not None:
-            masked = zero_bt if self._value == 0 else facts.equal(self._value).reshape(n, n_positions)
+        masked = zero_bt if self._value == 0 else self._masked(facts).reshape(n, n_positions)
         broken = facts.broken.reshape(n, n_positions)
         real = real_bt.ravel()
         self._strike(facts, real)
-        if masked is not None:
-            self._collide(*np.nonzero(masked & real_bt))
+        self._collide(*np.nonzero(masked & real_bt))
         behind = np.asarray((~real_bt & ~zero_bt).any(axis=1))
         self._judge(x_btd, lengths, zero_bt, real_bt, broken, facts)
         self._sentences += n
         return Block(lengths, masked, broken, behind)
 
-    def _tokens(self, rows: Rows) -> tuple[Mask | None, Mask]:
-        facts = _Facts.of(rows, self._compute)
-        self._strike(facts, None)
-        return (None if self._value is None else facts.equal(self._value)), facts.broken
+    def _masked(self, facts: "_Facts") -> Mask:
+        return np.zeros(len(facts.rows), dtype=np.bool_) if self._value is None else facts.equal(self._value)
 
     def _strike(self, facts: "_Facts", real: Mask | None) -> None:
         for value in tuple(self._free):
@@ -175,12 +212,12 @@ class Scanner:
             if (held if real is None else held & real).any():
                 self._free.remove(value)
 
-    def _place(self, masked: Mask | None, broken: Mask, ends: Lengths, lengths: Lengths) -> None:
+    def _place(self, masked: Mask, broken: Mask, ends: Lengths, lengths: Lengths) -> None:
         def where(rows: npt.NDArray[np.int64]) -> tuple[Lengths, Lengths]:
             sentences = np.searchsorted(ends, rows, side="right").astype(np.int64)
             return sentences, rows - (ends - lengths)[sentences]
 
-        if masked is not None and masked.any():
+        if masked.any():
             self._collide(*where(np.flatnonzero(masked)))
         if self._problem is None and broken.any():
             sentences, positions = where(np.flatnonzero(broken)[:1])
@@ -231,10 +268,11 @@ class Scanner:
         if odd is not None:
             sentence, position = odd
             found.append((sentence, position, *self._words_behind(x_btd[sentence], int(lengths[sentence]))))
-        if self._inferred:
+        if self._inferred and zero_bt.size:
             # A first token of zeros is a collision; several, before a sentence that fills the array, look like padding.
             leading = np.where(zero_bt.all(axis=1), 0, np.argmin(zero_bt, axis=1))
             early = np.flatnonzero((leading > 1) & (lengths == n_positions))
+            found += self._taken_for_tokens(lengths, facts)
             if len(early):
                 words = (
                     f"A sentence begins with {int(leading[early[0]])} zero rows and ends in a token: it looks padded "
@@ -244,6 +282,25 @@ class Scanner:
         if found:
             sentence, position, kind, words = min(found, key=lambda each: each[:2])
             self._fail(kind, words, sentence, None if position < 0 else position)
+
+    def _taken_for_tokens(self, lengths: Lengths, facts: "_Facts") -> list[tuple[int, int, ProblemKind, str]]:
+        """Sentences that fill the array and end in rows of a number that one pads with."""
+        n, n_positions = len(lengths), len(facts.rows) // max(1, len(lengths))
+        if self._problem is not None or n_positions < 2 or facts.rows.shape[1] < 2:
+            return []
+        for value in CANDIDATES:
+            held = facts.constant(value, np.ones(len(facts.rows), dtype=np.bool_)).reshape(n, n_positions)
+            ends = np.flatnonzero(held[:, -2:].all(axis=1))
+            if len(ends):
+                sentence = int(ends[0])
+                others = np.flatnonzero(~held[sentence])
+                first = int(others[-1]) + 1 if len(others) else 0
+                words = (
+                    f"A sentence ends in rows of {value:g} alone: it looks padded with {value:g}, which was taken for "
+                    "tokens; give the lengths."
+                )
+                return [(sentence, first, "behind", words)]
+        return []
 
     def _odd_padding(
         self, x_btd: Rows, padding_bt: Mask, zero_bt: Mask, broken: Mask, facts: "_Facts"

@@ -210,8 +210,10 @@ class TestImport:
         x[1, 0] = 1
         np.save(tmp_path / "X.npy", x)
         record = run("import", tmp_path / "a", tmp_path / "X.npy", "--json").json()
-        notes = record.pop("notes")
+        notes, data = record.pop("notes"), record.pop("data")
         assert notes
+        assert data["verdict"] == "could not tell"
+        assert "inferred" in data["meaning"]
         assert record == {
             "path": str(tmp_path / "a"),
             "sentences": 2,
@@ -222,12 +224,39 @@ class TestImport:
             "lengths_from": "inferred",
             "collisions": [{"sentence": 0, "position": 1, "token": "t1"}],
             "collision_count": 1,
+            "free_values": [-5.0, -10.0, -1.0, -999.0, -1e9],
         }
         result = run("import", tmp_path / "b", tmp_path / "X.npy")
         assert result.code == 0
         assert "2 sentences, 4 tokens, 2 numbers each (float32)" in result.out
         assert "lengths: inferred" in result.out
         assert "sentence 0, position 1: t1" in result.out
+        assert "data: could not tell: The lengths were inferred" in result.out
+
+    def test_data_that_is_not_what_its_lengths_say(self, run, tmp_path: Path) -> None:
+        x = np.full((2, 3, 2), -5, dtype=np.float32)
+        x[0, :2] = x[1, :1] = 1
+        np.save(tmp_path / "X.npy", x)
+        np.save(tmp_path / "lengths.npy", np.array([2, 1]))
+        with_lengths = (tmp_path / "X.npy", "--lengths", tmp_path / "lengths.npy")
+        passed = run("import", tmp_path / "a", *with_lengths, "--json").json()
+        assert passed["data"]["verdict"] == "passed"
+        assert "-5 at every padded position" in passed["data"]["meaning"]
+        assert any("are -5 and not zero in 2 sentences" in note for note in passed["notes"])
+        guessed = run("import", tmp_path / "b", tmp_path / "X.npy", "--json").json()
+        # Sentence 0 has one padded row, which could be a token; sentence 1 has two.
+        where = ("verdict", "sentence", "position")
+        assert [guessed["data"][key] for key in where] == ["failed", 1, 1]
+        assert -5.0 not in guessed["free_values"]
+        said = run("import", tmp_path / "c", tmp_path / "X.npy")
+        assert "data: failed: A sentence ends in rows of -5 alone" in said.out
+        # Padded in front, as pad_sequences does unless it is told otherwise.
+        x[1] = [[0, 0], [0, 0], [1, 2]]
+        np.save(tmp_path / "X.npy", x)
+        front = run("import", tmp_path / "d", *with_lengths, "--json").json()
+        assert [front["data"][key] for key in where] == ["failed", 1, 1]
+        assert "in front of the tokens" in front["data"]["meaning"]
+        assert front["data"]["meaning"].removesuffix(".") in " ".join(front["notes"])
 
     def test_a_refusal_is_one_line_and_leaves_nothing(self, run, tmp_path: Path) -> None:
         np.save(tmp_path / "X.npy", np.ones((2, 3), dtype=np.int64))

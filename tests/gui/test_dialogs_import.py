@@ -102,6 +102,22 @@ def test_enter_imports_with_the_chosen_layers_and_enter_opens(qtbot: QtBot, styl
         assert project.scheme.classes == ("O", "name")
 
 
+def test_an_array_padded_in_front_is_pointed_out(qtbot: QtBot, style: Style, padded: Path) -> None:
+    x = np.load(padded)
+    x[1, 3:] = x[1, :2]
+    x[1, :2] = 0
+    np.save(padded, x)
+    dialog = opened(qtbot, style, padded)
+    qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
+    until_imported(qtbot, dialog)
+    assert "in front of the tokens" in dialog.data.text()
+    assert dialog.data.text().endswith("(sentence 1, position 3).")
+    assert dialog.data.role == "fails"
+    # The same is not said twice.
+    assert "in front of" not in dialog.notes.text()
+    qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
+
+
 def test_a_padded_array_takes_labels_and_lengths_from_beside_it(qtbot: QtBot, style: Style, padded: Path) -> None:
     dialog = opened(qtbot, style, padded)
     assert dialog.source_field.note.text() == "Zero-padded array, 3 sentences × 5 positions × 4, float32"
@@ -111,6 +127,8 @@ def test_a_padded_array_takes_labels_and_lengths_from_beside_it(qtbot: QtBot, st
     qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
     until_imported(qtbot, dialog)
     assert "Lengths are from the source" in dialog.details.text()
+    assert "real tokens exactly where the lengths say" in dialog.data.text()
+    assert dialog.data.role == "holds"
     assert not dialog.table.isVisible()
     qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
     assert dialog.result() == QDialog.DialogCode.Rejected.value

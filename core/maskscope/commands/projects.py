@@ -50,6 +50,13 @@ def import_source(values: argparse.Namespace) -> int:
                 "lengths_from": report.lengths_from,
                 "collisions": collisions,
                 "collision_count": report.n_collisions,
+                "data": {
+                    "verdict": report.data.verdict,
+                    "meaning": report.data.meaning,
+                    "sentence": report.data.sentence,
+                    "position": report.data.position,
+                },
+                "free_values": list(report.free_values),
                 "notes": [note.text for note in report.notes],
             }
         )
@@ -59,10 +66,14 @@ def import_source(values: argparse.Namespace) -> int:
     if report.lengths_from == "inferred":
         say("lengths: inferred from trailing zero rows; give --lengths to say them")
     for note in report.notes:
-        # The collisions below say the same, token by token.
-        if note.kind != "interior-zero-rows":
+        # The two checks below say the same, of the collisions token by token.
+        if note.kind not in ("interior-zero-rows", "data"):
             say(f"note: {note.text}")
-    _say_collisions(collisions, report.n_collisions)
+    say(f"data: {report.data.verdict}: {report.data.words()}")
+    if report.n_collisions:
+        _say_collisions(collisions, report.n_collisions)
+    else:
+        say(f"collisions: {report.no_collisions}")
     return 0
 
 

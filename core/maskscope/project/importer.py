@@ -12,6 +12,7 @@ from maskscope.jobs import Job, NullJob
 from maskscope.project.store import Project
 from maskscope.project.writer import ProjectWriter
 from maskscope.readers import Note, ReadOptions, open_source
+from maskscope.scan import Verdict, data_verdict
 from maskscope.types import OUTSIDE_NAMES, Sentence, TagScheme, span_parts
 
 
@@ -24,6 +25,8 @@ class ImportReport:
         collisions: (sentence, position) of the first thousand real tokens whose embedding is all zeros.
         n_collisions: how many there are.
         lengths_from: "source", or "inferred" from trailing zero rows.
+        data: whether the source's array is what its lengths say; "failed" is a note, too.
+        free_values: numbers that one could pad with, because no token's embedding consists of one of them alone.
     """
 
     path: Path
@@ -36,6 +39,15 @@ class ImportReport:
     n_collisions: int
     collisions: tuple[tuple[int, int], ...]
     notes: tuple[Note, ...]
+    data: Verdict
+    free_values: tuple[float, ...]
+
+    @property
+    def no_collisions(self) -> str:
+        """What it means that there are none."""
+        if self.lengths_from == "inferred":
+            return "none is seen; with inferred lengths, a token of zeros at a sentence's end would pass for padding."
+        return "none; no real token has an embedding of zeros."
 
     def summary(self) -> str:
         """The import in a few words."""
@@ -81,7 +93,14 @@ def import_project(
             raise
         except OSError as error:
             raise ReadError(f"reading failed: {error.strerror or error}", file=source) from error
-        notes = (*reader.notes(), *_outside_note(writer.scheme()), *begun.note(writer.scheme()))
+        scan = reader.scan()
+        data = data_verdict(scan, reader.lengths_from)
+        notes = (
+            *reader.notes(),
+            *_data_note(data),
+            *_outside_note(writer.scheme()),
+            *begun.note(writer.scheme()),
+        )
         meta = {
             "source": source.name,
             "lengths_from": reader.lengths_from,
@@ -102,7 +121,15 @@ def import_project(
             writer.n_collisions,
             tuple(first),
             notes,
+            data,
+            scan.free_values,
         )
+
+
+def _data_note(data: Verdict) -> tuple[Note, ...]:
+    if data.verdict != "failed":
+        return ()
+    return (Note("data", data.words(), () if data.sentence is None else (data.sentence,)),)
 
 
 def _outside_note(scheme: TagScheme) -> tuple[Note, ...]:

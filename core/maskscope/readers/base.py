@@ -9,6 +9,7 @@ from typing import Literal, Protocol, Self, TypeAlias
 import numpy as np
 
 from maskscope.errors import ReadError
+from maskscope.scan import Scan
 from maskscope.types import Embeddings, Sentence
 
 MOST_LISTED = 1000
@@ -24,8 +25,8 @@ class Note:
     Attributes:
         kind: a stable name: "lengths-inferred", "interior-zero-rows", "padding-not-zero",
             "float64-stored-as-float32", "layers", "tokens-made", "no-labels", "members-ignored",
-            "docstart-skipped", "conll-u", "order-unchecked"; the import adds "outside-guessed" and
-            "span-labels".
+            "docstart-skipped", "conll-u", "order-unchecked"; the import adds "outside-guessed",
+            "span-labels" and "data".
         text: one sentence for a person.
         sentences: the sentences it is about, counted from 0, at most `MOST_LISTED` of them.
     """
@@ -90,6 +91,9 @@ class Source(Protocol):
 
     def notes(self) -> tuple[Note, ...]:
         """What a person should know; complete after an iteration has come to its end."""
+
+    def scan(self) -> Scan:
+        """What was seen of the embeddings on the way, padding included; complete after an iteration has ended."""
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from maskscope.readers.base import (
     Tally,
     head,
     narrowed,
-    refuse_not_finite,
     stored_dtype,
 )
-from maskscope.readers.padded import embedding_notes, tally_zero_rows
+from maskscope.readers.padded import embedding_notes, look_through
+from maskscope.scan import Scan, Scanner
 from maskscope.types import Embeddings
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -61,6 +61,9 @@ class EmbeddingRows(Protocol):
 
     def notes(self) -> list[Note]:
         """What was decided or found."""
+
+    def scan(self) -> Scan:
+        """What was seen of the rows taken so far."""
 
     def close(self) -> None:
         """Close the file."""
@@ -101,12 +104,14 @@ class FlatRows:
         self.dim = self._array.shape[1]
         self._rows: ArrayRows | None = None
         self._tally = Tally()
+        self._scanner = Scanner()
 
     def start(self) -> None:
         """Begin again at the first row."""
         self.close()
         self._rows = self._array.rows()
         self._tally = Tally()
+        self._scanner = Scanner()
 
     def take(self, sentence: int, tokens: tuple[str, ...]) -> Embeddings:
         """The next len(tokens) rows."""
@@ -121,8 +126,7 @@ class FlatRows:
             )
         raw = rows.take(len(tokens))
         x_td = narrowed(raw, self.dtype)
-        refuse_not_finite(x_td, raw, self._path, sentence)
-        tally_zero_rows(self._tally, x_td, raw, sentence)
+        look_through(self._scanner, self._tally, x_td, raw, self._path, sentence)
         return x_td
 
     def finish(self, n_sentences: int) -> None:
@@ -141,6 +145,10 @@ class FlatRows:
     def notes(self) -> list[Note]:
         """Narrowing and zero rows."""
         return embedding_notes(self._tally, self._array.dtype)
+
+    def scan(self) -> Scan:
+        """What was seen of the rows taken so far."""
+        return self._scanner.result()
 
     def close(self) -> None:
         """Close the file."""
@@ -166,6 +174,7 @@ class Hdf5Rows:
         self._path = path
         self._layer = layer
         self._tally = Tally()
+        self._scanner = Scanner()
         try:
             self._file = h5py.File(path, "r")
         except OSError as error:
@@ -203,6 +212,7 @@ class Hdf5Rows:
     def start(self) -> None:
         """Begin again at sentence 0."""
         self._tally = Tally()
+        self._scanner = Scanner()
 
     def take(self, sentence: int, tokens: tuple[str, ...]) -> Embeddings:
         """Dataset `sentence`, its layers combined."""
@@ -228,8 +238,7 @@ class Hdf5Rows:
         self._refuse_other_order(sentence, tokens)
         raw = self._combined(sentence)
         x_td = narrowed(raw, self.dtype)
-        refuse_not_finite(x_td, raw, self._path, sentence)
-        tally_zero_rows(self._tally, x_td, raw, sentence)
+        look_through(self._scanner, self._tally, x_td, raw, self._path, sentence)
         return x_td
 
     def finish(self, n_sentences: int) -> None:
@@ -255,6 +264,10 @@ class Hdf5Rows:
             chosen = f"layer {self._layer} was taken" if isinstance(self._layer, int) else what[self._layer]
             notes.append(Note("layers", f"Each sentence has {self._n_layers} layers; {chosen}."))
         return notes + embedding_notes(self._tally, self._raw_dtype)
+
+    def scan(self) -> Scan:
+        """What was seen of the rows taken so far."""
+        return self._scanner.result()
 
     def close(self) -> None:
         """Close the file."""

@@ -17,6 +17,7 @@ from maskscope.readers.base import (
     refuse_options,
 )
 from maskscope.readers.beside import open_rows
+from maskscope.scan import Scan
 from maskscope.types import Sentence
 
 
@@ -108,6 +109,10 @@ class ConllSource:
         if self._layout.columns == 1:
             notes.append(Note("no-labels", "The file has a single column, so there are no labels."))
         return (*notes, *self._rows.notes())
+
+    def scan(self) -> Scan:
+        """What was seen of the embeddings."""
+        return self._rows.scan()
 
 
 def sniff(path: Path) -> bool:

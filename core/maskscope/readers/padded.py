@@ -23,7 +23,8 @@ from maskscope.readers.base import (
     stored_dtype,
     unreadable,
 )
-from maskscope.types import Embeddings, Sentence
+from maskscope.scan import Block, Scan, Scanner
+from maskscope.types import Embeddings, Mask, Sentence
 
 Lengths: TypeAlias = npt.NDArray[np.int64]
 
@@ -79,6 +80,7 @@ class PaddedSource:
             _require(mask, "biu", [x.shape[:2]], f"booleans of shape {x.shape[:2]}, True = real token")
         self._first_notes = notes
         self._tally = Tally()
+        self._scanner = Scanner()
         self._names: list[str] = []
 
     @property
@@ -123,6 +125,7 @@ class PaddedSource:
     def __iter__(self) -> Iterator[Sentence]:
         """Yield the N sentences, each cut to its length."""
         self._tally = Tally()
+        self._scanner = Scanner(inferred=self.lengths_from == "inferred")
         with ExitStack() as stack:
 
             def rows(array: StoredArray | None) -> ArrayRows | None:
@@ -143,14 +146,14 @@ class PaddedSource:
                 n = min(step, n_sentences - first)
                 raw = x_rows.take(n)
                 x_btd = narrowed(raw, self._dtype)
-                lengths = self._block_lengths(first, x_btd, length_rows, mask_rows)
+                seen = self._scanner.padded(x_btd, self._block_lengths(first, n, length_rows, mask_rows))
                 y = None if label_rows is None else label_rows.take(n)
                 words = None
                 if token_rows is not None and self._tokens is not None and len(self._tokens.shape) == 2:
                     words = token_rows.take(n)
                 for b in range(n):
-                    sentence, length = first + b, int(lengths[b])
-                    self._inspect(sentence, x_btd[b], raw[b], length)
+                    sentence, length = first + b, int(seen.lengths[b])
+                    self._inspect(sentence, x_btd[b], raw[b], seen, b)
                     yield Sentence(
                         tokens=self._words(sentence, length, None if words is None else words[b], token_rows),
                         embeddings=x_btd[b, :length].copy(),
@@ -180,11 +183,12 @@ class PaddedSource:
                 )
             )
         if tally.count("padding"):
+            padding = self.scan().padding
+            what = "not all zeros" if padding is None else f"{padding:g} and not zero"
             notes.append(
                 Note(
                     "padding-not-zero",
-                    f"Positions past the given length are not all zeros in {tally.words('padding')};"
-                    " they were left out.",
+                    f"Positions past the given length are {what} in {tally.words('padding')}; they were left out.",
                     tally.listed("padding"),
                 )
             )
@@ -195,6 +199,10 @@ class PaddedSource:
             notes.append(Note("no-labels", "The source has no labels."))
         return tuple(notes)
 
+    def scan(self) -> Scan:
+        """What was seen of the array, padding included."""
+        return self._scanner.result()
+
     def _rows_a_block(self) -> int:
         heaviest = max(
             array.row_bytes
@@ -204,9 +212,10 @@ class PaddedSource:
         return max(1, self._x.block_bytes // max(1, heaviest))
 
     def _block_lengths(
-        self, first: int, x_btd: Embeddings, length_rows: "_LengthRows | None", mask_rows: ArrayRows | None
-    ) -> Lengths:
-        n, n_positions = x_btd.shape[:2]
+        self, first: int, n: int, length_rows: "_LengthRows | None", mask_rows: ArrayRows | None
+    ) -> Lengths | None:
+        """The lengths of the next `n` sentences, None where only their zeros can tell."""
+        n_positions = self._x.shape[1]
         lengths = None if length_rows is None else length_rows.take(n)
         if lengths is not None:
             wrong = (lengths < 0) | (lengths > n_positions)
@@ -231,9 +240,7 @@ class PaddedSource:
                     received=str(lengths[b]),
                 )
             return from_mask
-        if lengths is not None:
-            return lengths
-        return masks.trailing_lengths(x_btd)
+        return lengths
 
     def _mask_lengths(self, first: int, stored: np.ndarray) -> Lengths:
         other = (stored != 0) & (stored != 1)
@@ -266,14 +273,15 @@ class PaddedSource:
             return self._lengths.file
         return self._lengths or self._file
 
-    def _inspect(self, sentence: int, x_td: Embeddings, raw_td: np.ndarray, length: int) -> None:
-        rows = x_td[:length]
-        refuse_not_finite(rows, raw_td[:length], self._file, sentence)
-        tally_zero_rows(self._tally, rows, raw_td[:length], sentence)
+    def _inspect(self, sentence: int, x_td: Embeddings, raw_td: np.ndarray, seen: Block, b: int) -> None:
+        length = int(seen.lengths[b])
+        if seen.broken[b, :length].any():
+            refuse_not_finite(x_td[:length], raw_td[:length], self._file, sentence)
+        tally_masked(self._tally, seen.masked[b, :length], raw_td[:length], sentence)
         if self.lengths_from == "inferred":
             if length == 0:
                 self._tally.add("empty", sentence)
-        elif (x_td[length:] != 0).any():
+        elif seen.behind[b]:
             self._tally.add("padding", sentence)
 
     def _words(self, sentence: int, length: int, padded: np.ndarray | None, flat: ArrayRows | None) -> tuple[str, ...]:
@@ -315,16 +323,26 @@ class PaddedSource:
             )
 
 
-def tally_zero_rows(tally: Tally, rows: Embeddings, raw: np.ndarray, sentence: int) -> None:
-    """Count a sentence whose `rows` (T, D) hold real tokens that a Masking layer takes for padding.
+def look_through(scanner: Scanner, tally: Tally, rows: Embeddings, raw: np.ndarray, file: Path, sentence: int) -> None:
+    """Take in a sentence that has no padding: `rows` (T, D), narrowed from `raw` (T, D).
 
-    `raw` (T, D) is what `rows` were narrowed from: where it was not zero, the narrowing made it so.
+    Raises ReadError when one of them is not finite.
     """
-    real = masks.masking_layer(rows, 0.0)
-    if real.all():
+    masked, broken = scanner.ragged(rows, np.array([len(rows)], dtype=np.int64))
+    if broken.any():
+        refuse_not_finite(rows, raw, file, sentence)
+    tally_masked(tally, masked, raw, sentence)
+
+
+def tally_masked(tally: Tally, masked: Mask, raw: np.ndarray, sentence: int) -> None:
+    """Count a sentence with real tokens that a Masking layer takes for padding: `masked` (T,) is true there.
+
+    `raw` (T, D) is what its rows were narrowed from: where it was not zero, the narrowing made it so.
+    """
+    if not masked.any():
         return
     tally.add("zero", sentence)
-    if raw.dtype.itemsize > 4 and (raw[~real] != 0).any():
+    if raw.dtype.itemsize > 4 and (raw[masked] != 0).any():
         tally.add("underflow", sentence)
 
 

@@ -21,7 +21,7 @@ from maskscope.project import Project, project_path
 from maskscope.project.importer import ImportReport, import_project
 from maskscope.project.writer import refuse_taken
 from maskscope.readers import ReadOptions, formats
-from maskscope_gui.dialogs.form import Dialog, Field, Form, ProgressPage, Words, plain_table
+from maskscope_gui.dialogs.form import Dialog, Field, Form, ProgressPage, Role, Words, plain_table
 from maskscope_gui.dialogs.looking import Found, Layer, companions, look_at, sentence_of, sorted_out, suggested_project
 from maskscope_gui.shown import shown
 from maskscope_gui.tasks import Task, words_of
@@ -152,9 +152,10 @@ class ImportDialog(Dialog):
         self.summary = Words(self.look, "", "text", size=17, bold=True)
         self.details = Words(self.look, "", "second")
         self.notes = Words(self.look, "", "text")
+        self.data = Words(self.look, "", "text")
         self.collision_words = Words(self.look, "", "collision")
         self.table = plain_table(self.look, "Collisions", ("sentence", "position", "token"))
-        for widget in (self.summary, self.details, self.notes, self.collision_words):
+        for widget in (self.summary, self.details, self.notes, self.data, self.collision_words):
             column.addWidget(widget)
         column.addWidget(self.table, 100)
         column.addStretch(1)
@@ -439,10 +440,11 @@ class ImportDialog(Dialog):
         listed = ", ".join(classes[:12]) + (f" and {len(classes) - 12} more" if len(classes) > 12 else "")
         lengths = "are from the source" if report.lengths_from == "source" else "were inferred from trailing zero rows"
         self.details.say(f"Labels: {listed}. Lengths {lengths}. Project: {report.path}")
-        # The table says more of the collisions than their note does.
-        notes = [note.text for note in report.notes if note.kind != "interior-zero-rows"]
+        # The two checks below say more than their notes do.
+        notes = [note.text for note in report.notes if note.kind not in ("interior-zero-rows", "data")]
         self.notes.say("\n".join(notes), "text")
         self.notes.setVisible(bool(notes))
+        self.data.say(report.data.words(), _ROLES[report.data.verdict])
         self._show_collisions(imported)
         self._show_page(self.report_page)
         self.open_button.setFocus()
@@ -450,6 +452,12 @@ class ImportDialog(Dialog):
     def _show_collisions(self, imported: Imported) -> None:
         n = imported.report.n_collisions
         self.table.setVisible(n > 0)
+        if n == 0 and imported.report.lengths_from == "inferred":
+            self.collision_words.say(
+                "No collision is seen, but a token of zeros at a sentence's end can't be told from padding.",
+                "collision",
+            )
+            return
         if n == 0:
             self.collision_words.say(
                 "No real token has an embedding of zeros, so the mask and the lengths agree.", "holds"
@@ -516,6 +524,8 @@ class ImportDialog(Dialog):
             return
         self._look()
 
+
+_ROLES: dict[str, Role] = {"passed": "holds", "failed": "fails", "could not tell": "collision"}
 
 _FILTERS = {
     "source": "Sentences (*.npy *.npz *.conll *.conllu *.bio *.iob *.iob2 *.tsv *.txt);;All files (*)",
