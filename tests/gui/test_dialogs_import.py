@@ -102,6 +102,21 @@ def test_enter_imports_with_the_chosen_layers_and_enter_opens(qtbot: QtBot, styl
         assert project.scheme.classes == ("O", "name")
 
 
+def test_import_before_the_files_were_looked_at_forgets_none_of_them(qtbot: QtBot, style: Style, padded: Path) -> None:
+    dialog = ImportDialog(None, style, padded)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert dialog.looking
+    qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
+    until_imported(qtbot, dialog)
+    assert dialog.report_page.isVisible()
+    assert "Lengths are from the source" in dialog.details.text()
+    assert dialog.result_path is not None
+    with Project.open(dialog.result_path) as project:
+        assert project.labels("gold").tolist() == [0] * 5 + [1] * 5
+    qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
+
+
 def test_an_array_padded_in_front_is_pointed_out(qtbot: QtBot, style: Style, padded: Path) -> None:
     x = np.load(padded)
     x[1, 3:] = x[1, :2]

@@ -58,6 +58,7 @@ class ImportDialog(Dialog):
         self.found: Found | None = None
         self._task: Task | None = None
         self._looks: list[Task] = []
+        self._wanted = False
         self._guessed: set[QLineEdit] = set()
         self._suggested = ("", "")
         self.setAcceptDrops(True)
@@ -199,6 +200,7 @@ class ImportDialog(Dialog):
 
     def _edited(self, edit: QLineEdit) -> None:
         self._guessed.discard(edit)
+        self._wanted = False
         if edit is self.source:
             path = _path(edit)
             if path is not None and path.is_file():
@@ -267,9 +269,17 @@ class ImportDialog(Dialog):
         task.finished.connect(self._take_look)
         task.failed.connect(self._refuse)
         for ended in (task.finished, task.failed, task.cancelled):
-            ended.connect(lambda *_, done=task: self._looks.remove(done) if done in self._looks else None)
+            ended.connect(lambda *_, done=task: self._looked(done))
         self._looks.append(task)
         task.start()
+
+    def _looked(self, done: Task) -> None:
+        if done in self._looks:
+            self._looks.remove(done)
+        if self._wanted and not self.looking:
+            self._wanted = False
+            if self.found is not None:
+                self._import()
 
     @property
     def looking(self) -> bool:
@@ -388,6 +398,12 @@ class ImportDialog(Dialog):
             self.source_field.fail("Choose a file to import, or drop one here.")
             self.source.setFocus()
             return
+        if self.looking:
+            # Only what is found says which of the fields count.
+            self._wanted = True
+            if self._rest.isActive():
+                self._look()
+            return
         if self.embeddings_field.shown and _path(self.embeddings) is None:
             self.embeddings_field.fail("A text needs its embeddings: choose the HDF5 or .npy file that holds them.")
             self.embeddings.setFocus()
@@ -413,7 +429,11 @@ class ImportDialog(Dialog):
 
     @property
     def importing(self) -> bool:
-        """True while an import runs."""
+        """True while an import runs, or will as soon as the files have been looked at."""
+        return self._wanted or self._running
+
+    @property
+    def _running(self) -> bool:
         return self._task is not None and self._task.running
 
     def _cancel(self) -> None:
@@ -454,7 +474,7 @@ class ImportDialog(Dialog):
         self.table.setVisible(n > 0)
         if n == 0 and imported.report.lengths_from == "inferred":
             self.collision_words.say(
-                "No collision is seen, but a token of zeros at a sentence's end can't be told from padding.",
+                "No collision is seen; a token of zeros at a sentence's end would pass for padding.",
                 "collision",
             )
             return
@@ -480,7 +500,7 @@ class ImportDialog(Dialog):
 
     def reject(self) -> None:
         """Cancel the import that runs; else close."""
-        if self.importing:
+        if self._running:
             self._cancel()
             return
         super().reject()
@@ -488,7 +508,8 @@ class ImportDialog(Dialog):
     def done(self, result: int) -> None:
         """Close, leaving no thread behind."""
         self._rest.stop()
-        for task in [*self._looks, *([self._task] if self.importing and self._task else [])]:
+        self._wanted = False
+        for task in [*self._looks, *([self._task] if self._running and self._task else [])]:
             task.drop()
         self._looks.clear()
         super().done(result)
