@@ -45,6 +45,9 @@ def _cores() -> int:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Share the whole suite out to the cores; a file, -k, -x and --pdb keep to one process; -n has the last word."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # A worker comes by here as well: if it took on workers of its own, so would they, without end.
+        return
     option = config.option
     workers = min(_cores(), MOST_WORKERS)
     if getattr(option, "numprocesses", 0) is not None or workers < 2:

@@ -110,8 +110,11 @@ def data_verdict(scan: Scan, lengths_from: Literal["source", "inferred"]) -> Ver
             "The lengths were inferred from the zeros themselves, so there is nothing to hold the mask against; "
             "give the lengths.",
         )
-    padded = "" if scan.padding in (None, 0.0) else f", and {scan.padding:g} at every padded position"
-    return Verdict("passed", f"The array holds finite numbers, and real tokens exactly where the lengths say{padded}.")
+    if scan.padding is None:
+        return Verdict("passed", "Every embedding holds finite numbers.")
+    return Verdict(
+        "passed", f"The array holds finite numbers, and nothing but {scan.padding:g} behind each sentence's end."
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

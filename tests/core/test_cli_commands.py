@@ -241,7 +241,7 @@ class TestImport:
         with_lengths = (tmp_path / "X.npy", "--lengths", tmp_path / "lengths.npy")
         passed = run("import", tmp_path / "a", *with_lengths, "--json").json()
         assert passed["data"]["verdict"] == "passed"
-        assert "-5 at every padded position" in passed["data"]["meaning"]
+        assert "nothing but -5 behind" in passed["data"]["meaning"]
         assert any("are -5 and not zero in 2 sentences" in note for note in passed["notes"])
         guessed = run("import", tmp_path / "b", tmp_path / "X.npy", "--json").json()
         # Sentence 0 has one padded row, which could be a token; sentence 1 has two.

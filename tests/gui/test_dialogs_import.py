@@ -142,7 +142,7 @@ def test_a_padded_array_takes_labels_and_lengths_from_beside_it(qtbot: QtBot, st
     qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
     until_imported(qtbot, dialog)
     assert "Lengths are from the source" in dialog.details.text()
-    assert "real tokens exactly where the lengths say" in dialog.data.text()
+    assert "nothing but 0 behind each sentence's end" in dialog.data.text()
     assert dialog.data.role == "holds"
     assert not dialog.table.isVisible()
     qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
