@@ -8,6 +8,7 @@ bfloat16 is -999 (measured with Keras 3.15.1, TensorFlow 2.21).
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -20,6 +21,7 @@ COMPUTE_TYPES: tuple[str, ...] = get_args(ComputeType)
 
 _TINY = np.finfo(np.float32).tiny
 _BLOCK_BYTES = 2**20
+_SMALL = 2**13
 
 
 def mask_from_lengths(lengths: npt.NDArray[np.integer] | Sequence[int], n_positions: int) -> Mask:
@@ -59,12 +61,20 @@ def _as_bfloat16(numbers: Floats) -> Floats:
     return np.where(np.isnan(numbers), numbers, rounded.view(np.float32))
 
 
+@lru_cache(maxsize=64)
+def _compared(value: float, compute_dtype: str) -> float:
+    """The number that a mask value is when it is compared."""
+    return float(computed(np.asarray([value]), "float64" if compute_dtype == "float64" else "float32")[0])
+
+
 def equal_rows(rows: npt.NDArray[Any], value: float, compute_dtype: str = "float32") -> Mask:
     """Which rows (n, D) a ``Masking(value)`` takes for padding: (n,), True = padding."""
     held = np.ones(len(rows), dtype=np.bool_)
     if rows.shape[1] == 0 or not len(rows):
         return held
-    wanted = computed(np.asarray([value], dtype=np.float64), "float64" if compute_dtype == "float64" else "float32")[0]
+    wanted = _compared(value, compute_dtype)
+    if rows.size < _SMALL:
+        return np.asarray((computed(rows, compute_dtype) == wanted).all(axis=1))
     # Hardly any row that is none of them passes the first and the last column, so the rest need not be looked at.
     for column in (0, -1):
         held &= computed(rows[:, column], compute_dtype) == wanted

@@ -8,6 +8,7 @@ two; only a row that may be one is looked at again, as the Masking layer does (`
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -210,6 +211,9 @@ class Scanner:
         return np.zeros(len(facts.rows), dtype=np.bool_) if self._value is None else facts.equal(self._value)
 
     def _strike(self, facts: "_Facts", real: Mask | None) -> None:
+        # All candidates are negative, and hardly a token consists of negative numbers alone.
+        if not (facts.top < 0).any():
+            return
         for value in tuple(self._free):
             held = facts.equal(value)
             if (held if real is None else held & real).any():
@@ -508,6 +512,7 @@ def _settle(answers: Rows, places: npt.NDArray[np.int64], rows: Rows, rule: Call
         answers[some] = rule(rows[some[0] : some[-1] + 1] if whole else rows[some])
 
 
+@lru_cache(maxsize=256)
 def _limit(dtype: np.dtype[Any], compute: str) -> float:
     """A number from which on one of `dtype` may be infinite in the compute type: none that is less is."""
     if compute == "float16" and dtype.itemsize > 2:
@@ -519,6 +524,7 @@ def _limit(dtype: np.dtype[Any], compute: str) -> float:
     return float("inf")
 
 
+@lru_cache(maxsize=256)
 def _zero_bounds(dtype: np.dtype[Any], compute: str) -> tuple[float, float]:
     """Numbers of `dtype` below the first are zero in the compute type, and none from the second on is."""
     if dtype.itemsize == 2 or compute == "float64":
@@ -529,6 +535,7 @@ def _zero_bounds(dtype: np.dtype[Any], compute: str) -> tuple[float, float]:
     return edge * (1 - 2.0**-7), edge * (1 + 2.0**-7)
 
 
+@lru_cache(maxsize=256)
 def _bits_of(value: float, dtype: np.dtype[Any]) -> int:
     """The bits of a positive number of `dtype`; those of infinity where it is too large."""
     with np.errstate(over="ignore"):
