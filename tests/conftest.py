@@ -44,7 +44,7 @@ def _cores() -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Share the whole suite out to the cores; a file, -k, -x and --pdb keep to one process; -n has the last word."""
+    """Share the whole suite out to the cores; a file, -k, -s, -x and --pdb keep to one process; -n decides."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         # A worker comes by here as well: if it took on workers of its own, so would they, without end.
         return
@@ -53,7 +53,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if getattr(option, "numprocesses", 0) is not None or workers < 2:
         return
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not option.keyword
-    if not whole or option.maxfail or option.usepdb:
+    if not whole or option.maxfail or option.usepdb or option.trace or option.capture == "no":
         return
     option.numprocesses, option.dist, option.loadscopereorder = workers, "loadfile", False
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS"):
