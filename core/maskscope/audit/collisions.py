@@ -10,18 +10,15 @@ def check(subject: Subject, job: Job) -> Finding:
     job.progress(0, 0, "COLLISIONS")
     if subject.mask_value is None:
         return Finding("COLLISIONS", "passed", "The model has no Masking layer, so it takes no token for padding.")
-    count, first = 0, (0, 0)
-    sentences = set()
-    for sentence, position in subject.data.masked(subject.mask_value):
-        if not count:
-            first = (sentence, position)
-        count += 1
-        sentences.add(sentence)
-        if count % 1000 == 0:
-            job.progress(0, 0, "COLLISIONS")
+    scan = subject.scan(job)
+    count = scan.collision_count
     if count:
         them = "it" if count == 1 else "them"
-        tokens = "1 real token equals" if count == 1 else f"{count} real tokens in {len(sentences)} sentences equal"
+        tokens = (
+            "1 real token equals"
+            if count == 1
+            else f"{count} real tokens in {scan.sentences_with_collisions} sentences equal"
+        )
         return Finding(
             "COLLISIONS",
             "failed",
@@ -29,8 +26,9 @@ def check(subject: Subject, job: Job) -> Finding:
             f"{them}, what is printed there is no prediction, and the neighbours' probabilities move.",
             deviation=float(count),
             tolerance=0.0,
-            sentence=first[0],
-            position=first[1],
+            sentence=scan.collisions[0][0],
+            position=scan.collisions[0][1],
+            mend=_mend(scan.free_values),
         )
     if subject.data.lengths_from == "inferred" and subject.mask_value == 0:
         return Finding(
@@ -40,3 +38,11 @@ def check(subject: Subject, job: Job) -> Finding:
             "from padding; give the lengths.",
         )
     return Finding("COLLISIONS", "passed", "No real token equals the mask value.", 0.0, 0.0)
+
+
+def _mend(free: tuple[float, ...]) -> str:
+    if not free:
+        return "give each of these tokens another embedding, since a row like padding says nothing of it"
+    return (
+        f"pad with a value that no token has and give it to Masking as its mask_value: {free[0]:g} is free in this data"
+    )

@@ -1,6 +1,5 @@
 """What is audited: a model, and the sentences it is to work on."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -9,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope import masks
+from maskscope.jobs import Job, NullJob
+from maskscope.scan import Scan, scan_padded, scan_ragged
 from maskscope.types import Embeddings, Floats, Offsets
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from maskscope.tagger.keras_model import KerasModel
 
 SAMPLE = 32
-_BLOCK_ROWS = 8192
 _PADDED_LOOKED_AT = 1000
 
 Source = npt.NDArray[np.generic]
@@ -53,14 +53,6 @@ class Ragged:
     def rows(self, sentence: int) -> Floats:
         """The sentence's embeddings (T, D) float32."""
         return np.asarray(self.embeddings[self.offsets[sentence] : self.offsets[sentence + 1]], dtype=np.float32)
-
-    def masked(self, mask_value: float | None) -> Iterator[tuple[int, int]]:
-        """Sentence and position of each token that a Masking layer takes for padding."""
-        for begin in range(0, len(self.embeddings), _BLOCK_ROWS):
-            real = masks.masking_layer(self.embeddings[begin : begin + _BLOCK_ROWS], mask_value)
-            for token in np.flatnonzero(~real) + begin:
-                sentence = int(np.searchsorted(self.offsets, token, side="right")) - 1
-                yield sentence, int(token - self.offsets[sentence])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,12 +87,6 @@ class Padded:
     def rows(self, sentence: int) -> Floats:
         """The sentence's embeddings (T, D) float32."""
         return np.asarray(self.x[sentence, : self.lengths[sentence]], dtype=np.float32)
-
-    def masked(self, mask_value: float | None) -> Iterator[tuple[int, int]]:
-        """Sentence and position of each token that a Masking layer takes for padding."""
-        for sentence in range(self.n_sentences):
-            for position in np.flatnonzero(~masks.masking_layer(self.rows(sentence), mask_value)):
-                yield sentence, int(position)
 
 
 Data = Ragged | Padded
@@ -158,6 +144,14 @@ class Subject:
 
         return trace_sample(self)
 
+    def scan(self, job: Job) -> Scan:
+        """What one pass over all sentences finds, made for whoever asks first. Raises Cancelled."""
+        kept: Scan | None = self.__dict__.get("_scan")
+        if kept is None:
+            kept = scan_data(self.data, self.mask_value, str(self.model.compute_dtype), job)
+            self.__dict__["_scan"] = kept
+        return kept
+
     def of_like_length(self) -> list[list[int]]:
         """The sample in groups of sentences of one length each, which make a batch without padding."""
         groups: dict[int, list[int]] = {}
@@ -193,6 +187,14 @@ class Subject:
         return self.compute_dtype in ("float16", "bfloat16")
 
 
+def scan_data(data: Data, mask_value: float | None, compute_dtype: str, job: Job) -> Scan:
+    """One pass over all sentences, as a Masking layer sees them that computes in that type. Raises Cancelled."""
+    compute = compute_dtype if compute_dtype in masks.COMPUTE_TYPES else "float32"
+    if isinstance(data, Ragged):
+        return scan_ragged(data.embeddings, data.offsets, mask_value, compute, job)
+    return scan_padded(data.x, data.lengths, mask_value, compute, job, data.lengths_from == "inferred")
+
+
 def choose_sample(data: Data, mask_value: float | None, seed: int = 0) -> tuple[int, ...]:
     """At most `SAMPLE` sentences that are not empty: shortest, longest, some with collisions, the rest at random."""
     lengths = data.lengths
@@ -201,7 +203,7 @@ def choose_sample(data: Data, mask_value: float | None, seed: int = 0) -> tuple[
         return ()
     by_length = usable[np.argsort(lengths[usable], kind="stable")]
     chosen = {int(by_length[0]), int(by_length[-1])}
-    for sentence, _ in data.masked(mask_value):
+    for sentence, _ in scan_data(data, mask_value, "float32", NullJob()).collisions:
         chosen.add(sentence)
         if len(chosen) >= SAMPLE // 2:
             break
