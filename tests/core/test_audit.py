@@ -85,6 +85,7 @@ def test_a_zero_row_in_a_sentence_is_a_collision(p0: Path) -> None:
     found = one(x, LENGTHS, p0, "COLLISIONS")
     assert (found.verdict, found.sentence, found.position) == ("failed", 2, 3)
     assert "1 real token equals the mask value 0" in found.meaning
+    assert "-5 is free in this data" in found.mend
     assert one(x, None, p0, "COLLISIONS").verdict == "failed"
     x[2, 4] = 0
     assert "2 real tokens in 1 sentences" in one(x, LENGTHS, p0, "COLLISIONS").meaning
