@@ -35,9 +35,10 @@ for kind in (keras.layers.RNN, keras.layers.Bidirectional):
 
 def test_the_installed_keras_passes_the_mask_in_well_under_a_second() -> None:
     keras_trouble()
-    began = time.perf_counter()
+    # Its own time: the machine may be busy with other tests.
+    began = time.process_time()
     assert keras_trouble() == ""
-    assert time.perf_counter() - began < 2, "slower than a slow machine explains"
+    assert time.process_time() - began < 2, "slower than a slow machine explains"
 
 
 @pytest.mark.parametrize("kind", ["RNN", "Bidirectional"])
