@@ -1,6 +1,7 @@
 """COLLISIONS: real tokens that the model's Masking layer takes for padding."""
 
-from maskscope.audit.report import Finding
+from maskscope import masks
+from maskscope.audit.report import Evidence, Finding
 from maskscope.audit.subject import Subject
 from maskscope.jobs import Job
 
@@ -29,6 +30,7 @@ def check(subject: Subject, job: Job) -> Finding:
             sentence=scan.collisions[0][0],
             position=scan.collisions[0][1],
             mend=_mend(scan.free_values),
+            evidence=_evidence(subject, *scan.collisions[0]),
         )
     if subject.data.lengths_from == "inferred" and subject.mask_value == 0:
         return Finding(
@@ -38,6 +40,14 @@ def check(subject: Subject, job: Job) -> Finding:
             "from padding; give the lengths.",
         )
     return Finding("COLLISIONS", "passed", "No real token equals the mask value.", 0.0, 0.0)
+
+
+def _evidence(subject: Subject, sentence: int, position: int) -> Evidence:
+    """What the Masking layer makes of the sentence's rows, all of which are tokens."""
+    rows = subject.data.rows(sentence)
+    seen = masks.masking_layer(rows, subject.mask_value, subject.compute_dtype)
+    label = "what Masking makes of it"
+    return Evidence.of(sentence, [True] * len(rows), [(label, "mask", seen.astype(float))], position)
 
 
 def _mend(free: tuple[float, ...]) -> str:

@@ -19,6 +19,7 @@ class Seen:
         weights: under which weights.
         what: what was done, in words, such as "7 padded positions".
         before_tc, after_tc: (T, C) what was printed at the real tokens.
+        behind_kc: (k, C) what was printed at padded positions behind them, to be shown; or none of it.
     """
 
     size: float
@@ -28,6 +29,7 @@ class Seen:
     what: str
     before_tc: Floats
     after_tc: Floats
+    behind_kc: Floats | None = None
 
     def evidence(self, before: str, after: str, mask_t: Mask | None = None) -> Evidence:
         """The two runs side by side, of the output that changed most.
@@ -39,13 +41,17 @@ class Seen:
         change_tc = _change(self.before_tc, self.after_tc)
         column = int(change_tc[self.position].argmax())
         real = np.ones(len(change_tc), dtype=np.bool_) if mask_t is None else mask_t
+        # a change at padding is no change: what is printed there means nothing
+        change = np.where(real, change_tc[:, column], np.nan)
+        behind = np.empty(0, dtype=np.float32) if self.behind_kc is None else self.behind_kc[:, column]
+        nothing = np.full(len(behind), np.nan)
         return Evidence.of(
             self.sentence,
-            real,
+            [*real, *[False] * len(behind)],
             [
-                (before, "value", self.before_tc[:, column]),
-                (after, "value", self.after_tc[:, column]),
-                ("change", "change", change_tc[:, column]),
+                (before, "value", [*self.before_tc[:, column], *nothing]),
+                (after, "value", [*self.after_tc[:, column], *behind]),
+                ("change", "change", [*change, *nothing]),
             ],
             self.position,
         )
@@ -74,14 +80,18 @@ class Largest:
         before_tc: Floats,
         after_tc: Floats,
         mask_t: Mask | None = None,
+        behind_kc: Floats | None = None,
     ) -> None:
-        """Compare what is printed (T, C) at the real tokens, `mask_t` (T,) True, of a sentence."""
+        """Compare what is printed (T, C) at the real tokens, `mask_t` (T,) True, of a sentence.
+
+        `behind_kc` (k, C) is what was printed behind it, to be shown.
+        """
         change_t = _change(before_tc, after_tc).max(axis=1, initial=0.0)
         if mask_t is not None:
             change_t = np.where(mask_t, change_t, 0.0)
         if len(change_t) and change_t.max() > self.size:
             at = int(change_t.argmax())
-            self.seen = Seen(float(change_t[at]), sentence, at, weights, what, before_tc, after_tc)
+            self.seen = Seen(float(change_t[at]), sentence, at, weights, what, before_tc, after_tc, behind_kc)
 
 
 def _change(before_tc: Floats, after_tc: Floats) -> Floats:

@@ -11,6 +11,8 @@ from maskscope.jobs import Job
 from maskscope.types import Floats
 
 PADDING = (1, 7, 64)
+_SHOWN = 12
+"""Padded positions in the evidence."""
 
 
 def check(subject: Subject, job: Job) -> Finding:
@@ -36,7 +38,9 @@ def check(subject: Subject, job: Job) -> Finding:
                     printed = bench.printed(np.concatenate([rows_btd, behind], axis=1))
                     what = f"{k} padded position{'s' if k > 1 else ''}"
                     for sentence, own in zip(sentences, printed, strict=True):
-                        largest.look(sentence, weights, what, bench.alone(sentence), own[: rows_btd.shape[1]])
+                        n_tokens = rows_btd.shape[1]
+                        shown = own[n_tokens : n_tokens + _SHOWN]
+                        largest.look(sentence, weights, what, bench.alone(sentence), own[:n_tokens], behind_kc=shown)
     if largest.seen is None or largest.size <= tolerance:
         return Finding(
             "LENGTH",
