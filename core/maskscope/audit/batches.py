@@ -65,7 +65,7 @@ def check(subject: Subject, job: Job) -> Finding:
         return Finding(
             "BATCH",
             "passed",
-            f"A sentence gets the same probabilities alone, in a padded batch and in another order{remark}.",
+            f"A real token gets the same {bench.what} alone, in a padded batch and in another order{remark}.",
             largest.size,
             tolerance,
         )
@@ -74,8 +74,8 @@ def check(subject: Subject, job: Job) -> Finding:
     return Finding(
         "BATCH",
         "failed",
-        f"A real token's probability changes by {seen.size:.2g} with {seen.what} (weights {seen.weights}), so the same "
-        "sentence gets other predictions beside other sentences.",
+        f"A real token's {bench.what} changes by {seen.size:.2g} with {seen.what} (weights {seen.weights}), so the "
+        "same sentence gets other predictions beside other sentences.",
         seen.size,
         tolerance,
         seen.sentence,

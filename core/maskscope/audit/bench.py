@@ -248,6 +248,11 @@ class Bench:
         return head_of(keras_graph.head(self.model), self.printed(self._some()))
 
     @property
+    def what(self) -> str:
+        """What the model prints at a position: "probability", or "output" where it is none."""
+        return "output" if self.head == "linear" else "probability"
+
+    @property
     def loss_words(self) -> str:
         """The loss in words, such as "binary cross-entropy"."""
         if self._own_loss is None:

@@ -44,7 +44,7 @@ def check(subject: Subject, job: Job) -> Finding:
         return Finding(
             "CONTENT",
             "passed",
-            "What stands at padded positions moves no probability of a real token, be it random numbers or NaN.",
+            f"What stands at padded positions moves no {bench.what} of a real token, be it random numbers or NaN.",
             largest.size,
             tolerance,
         )
@@ -54,7 +54,7 @@ def check(subject: Subject, job: Job) -> Finding:
     return Finding(
         "CONTENT",
         "failed",
-        f"With {seen.what} at padded positions a real token's probability changes {change} (weights {seen.weights}), "
+        f"With {seen.what} at padded positions a real token's {bench.what} changes {change} (weights {seen.weights}), "
         "so some layer reads what stands at padding, mask or no mask.",
         seen.size,
         tolerance,

@@ -76,8 +76,8 @@ def check(subject: Subject, job: Job) -> Finding:
     return Finding(
         "GEOMETRY",
         "failed",
-        f"With padding on the left instead of the right a real token's probability changes by {seen.size:.2g} (weights "
-        f"{seen.weights}), so it matters where padding stands.{cudnn}",
+        f"With padding on the left instead of the right a real token's {bench.what} changes by {seen.size:.2g} "
+        f"(weights {seen.weights}), so it matters where padding stands.{cudnn}",
         seen.size,
         tolerance,
         seen.sentence,

@@ -45,7 +45,7 @@ def check(subject: Subject, job: Job) -> Finding:
         return Finding(
             "LENGTH",
             "passed",
-            f"Adding {', '.join(map(str, PADDING))} padded positions moves no probability of a real token.",
+            f"Adding {', '.join(map(str, PADDING))} padded positions moves no {bench.what} of a real token.",
             largest.size,
             tolerance,
         )
@@ -54,7 +54,7 @@ def check(subject: Subject, job: Job) -> Finding:
     return Finding(
         "LENGTH",
         "failed",
-        f"Adding {seen.what} moves a real token's probability by {seen.size:.2g} (weights {seen.weights}), so what a "
+        f"Adding {seen.what} moves a real token's {bench.what} by {seen.size:.2g} (weights {seen.weights}), so what a "
         f"sentence gets hangs on how long its batch is.",
         seen.size,
         tolerance,

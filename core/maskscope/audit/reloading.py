@@ -59,7 +59,9 @@ def check(subject: Subject, job: Job) -> Finding:
         words = f"Saved as {suffix} and loaded, the model prints the same and masks after each layer as before."
         return Finding("RELOAD", "passed", words, size, tolerance)
     what = (
-        f"the mask after {lost} is another" if lost is not None else f"a real token's probability moves by {size:.2g}"
+        f"the mask after {lost} is another"
+        if lost is not None
+        else f"a real token's {subject.bench.what} moves by {size:.2g}"
     )
     return Finding(
         "RELOAD",

@@ -1,5 +1,8 @@
 """The Audit page: whether padding is ignored, what each check found, what it saw, and the way to the place."""
 
+import shlex
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -555,11 +558,19 @@ class AuditPage(Page):
         file = file if file.suffix else file.with_suffix(".html")
         try:
             picture = None if report.graph is None else svg_picture(report.graph, LIGHT)
-            _write(file, html_page(report, picture))
+            _write(file, html_page(report, picture, self._command()))
         except MaskscopeError as error:
             self.session.said.emit(str(error), "error")
         else:
             self.session.said.emit(f"The report is in {file.name}.", "info")
+
+    def _command(self) -> str:
+        """What one types to make the audit again."""
+        project, model = self.session.project, self.session.model
+        if project is None or model is None:
+            return ""
+        words = ["maskscope", "audit", str(project.path), "--model", model.id]
+        return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
     def ask_mended(self) -> None:
         """Let the person choose a file, and write the mended model to it."""
