@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from maskscope.audit import CHECKS, AuditReport, Finding, audit_arrays, audit_project
+from maskscope.audit.compiled import of_file
 from maskscope.audit.subject import SAMPLE, Padded, Ragged, choose_sample
 from maskscope.errors import Cancelled, ModelError, ReadError
 from maskscope.jobs import FlagJob
@@ -157,6 +158,40 @@ def test_a_project_is_audited_on_its_own_sentences(
     assert {0, 34} <= set(report.sampled)
     found = finding(report, "COLLISIONS")
     assert (found.sentence, found.position) == (34, 2)
+
+
+@pytest.mark.parametrize(
+    ("loss", "metric"),
+    [
+        (keras.losses.mean_squared_error, keras.metrics.mean_absolute_error),
+        (["mse"], [["mae"]]),
+        (keras.losses.MeanSquaredError(dtype="float16"), keras.metrics.MeanAbsoluteError(dtype="float16")),
+    ],
+)
+def test_losses_of_keras_are_known_from_a_file_however_they_were_given(
+    tmp_path: Path, loss: object, metric: object
+) -> None:
+    model = keras.Sequential([keras.Input((None, DIM)), keras.layers.Dense(1)])
+    model.compile(loss=loss, metrics=metric if isinstance(metric, list) else [metric])
+    model.save(tmp_path / "m.keras")
+    compiled = of_file(tmp_path / "m.keras")
+    assert compiled is not None
+    assert not compiled.unknown
+    found = np.asarray(keras.losses.get(compiled.loss)(np.ones((1, 1)), np.full((1, 1), 3.0)))
+    assert found.ravel() == pytest.approx([4.0])
+    assert len(compiled.metrics) == 1
+
+
+def test_a_loss_of_the_user_s_own_is_not_taken_for_another(tmp_path: Path) -> None:
+    def own(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
+        return keras.ops.mean(y_true - y_pred)
+
+    model = keras.Sequential([keras.Input((None, DIM)), keras.layers.Dense(1)])
+    model.compile(loss=own)
+    model.save(tmp_path / "m.keras")
+    compiled = of_file(tmp_path / "m.keras")
+    assert compiled is not None
+    assert (compiled.loss, compiled.unknown, compiled.unknown_loss) == (None, ("own",), True)
 
 
 def test_the_sample_leaves_out_empty_sentences() -> None:

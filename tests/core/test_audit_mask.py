@@ -177,3 +177,101 @@ def test_what_can_not_be_told_is_said() -> None:
     two = keras.Model([keras.Input((None, DIM)), b := keras.Input((None, 2))], layers.Dense(1)(b))
     for found in (traced(two), judged(two)):
         assert "batch" in found.meaning
+
+
+def asked(check: str, of: "keras.Model", x: Floats | None = None) -> Finding:
+    """One check of a model as it stands in memory, with what it was compiled with."""
+    x = padded() if x is None else x
+    return runner.run(check, runner.subject_of(of, x, LENGTHS[: len(x)]), NullJob())
+
+
+def test_a_metric_that_counts_padding_is_found_out_though_the_model_predicts_nothing_there() -> None:
+    of = model(lambda x: layers.Dense(1, "sigmoid")(rnn()(masking()(x))))
+    *others, bias = of.get_weights()
+    # at padding it prints 0.007, and a little more or less with moved biases: no threshold is ever crossed there
+    of.set_weights([*others, bias - 5])
+    for metric, verdict in (("Precision", "failed"), ("binary_accuracy", "passed")):
+        of.compile(loss="binary_crossentropy", metrics=[metric])
+        assert asked("METRICS", of).verdict == verdict
+
+
+def test_one_output_in_a_list_or_a_dict_is_audited_and_of_several_nothing_is_told() -> None:
+    inputs = keras.Input((None, DIM))
+    hidden = rnn()(masking()(inputs))
+    listed = keras.Model([inputs], [head(hidden)])
+    listed.compile(loss=["mse"], metrics=[["mae"]])
+    named = keras.Model(inputs, {"head": listed.output[0]})
+    named.compile(loss={"head": "mse"}, metrics={"head": ["mae"]})
+    for of in (listed, named):
+        found = asked("LOSS", of)
+        assert (found.verdict, "assumed" in found.meaning) == ("passed", False), found.meaning
+    several = keras.Model(inputs, [head(hidden), layers.Dense(2)(hidden)])
+    for check in ("LENGTH", "TIME", "RELOAD"):
+        found = asked(check, several)
+        assert found.verdict == "could not tell"
+        assert "several outputs" in found.meaning
+
+
+def test_a_subclassed_model_that_was_given_no_input_is_run_all_the_same() -> None:
+    class Own(keras.Model):
+        def __init__(self, masked: bool) -> None:
+            super().__init__()
+            self.begin = layers.Masking() if masked else layers.Activation("linear")
+            self.recurrent, self.end = rnn(), layers.Dense(1, "sigmoid")
+
+        def call(self, x):
+            return self.end(self.recurrent(self.begin(x)))
+
+    for masked, verdict in ((True, "passed"), (False, "failed")):
+        of = Own(masked)
+        of(padded())
+        assert asked("LOSS", of).verdict == verdict
+        assert not of.compiled
+    assert asked("CONTENT", of).verdict == "could not tell"
+
+
+def test_a_model_inside_that_makes_a_mask_and_loses_it_is_blamed() -> None:
+    within = keras.Input((None, DIM))
+    inner = keras.Model(within, masking()(within) * 1.0, name="inner")
+    found = traced(model(lambda x: head(rnn()(inner(x)))))
+    assert (found.verdict, found.layer) == ("failed", "inner")
+    assert "loses the mask" in found.meaning
+
+
+def test_a_penalty_on_what_a_layer_gives_counts_padding_and_the_layer_is_named() -> None:
+    def recipe(x):
+        return head(layers.Dense(3, activity_regularizer="l2", name="penalised")(rnn()(masking()(x))))
+
+    found = judged(model(recipe))
+    assert (found.verdict, found.layer) == ("failed", "penalised")
+    assert "activity_regularizer" in found.mend
+
+
+@pytest.mark.filterwarnings("ignore:Layer .*mask:UserWarning")
+def test_of_attention_nothing_is_said_but_that_nan_at_padding_spreads() -> None:
+    of = model(lambda x: head(layers.MultiHeadAttention(2, 3, name="attention")(h := rnn()(masking()(x)), h)))
+    # the gradient of a bias of keys is 0 by its nature, so all of it is rounding
+    for check in ("WEIGHTS", "TRACE"):
+        found = asked(check, of)
+        assert found.verdict == "passed", found.meaning
+    early = model(lambda x: head(layers.Attention()([h := masking()(x), h])))
+    found = asked("CONTENT", early)
+    assert (found.verdict, found.deviation) == ("failed", np.inf)
+    assert "random numbers there change nothing" in found.meaning
+
+
+def test_what_is_no_number_without_padding_is_not_blamed_on_padding() -> None:
+    of = model(lambda x: layers.Dense(1)(rnn()(masking()(x))))
+    *others, bias = of.get_weights()
+    of.set_weights([*others, bias + np.inf])
+    for check in ("LENGTH", "LOSS", "WEIGHTS"):
+        found = asked(check, of)
+        assert found.verdict == "could not tell", check
+
+
+def test_a_loss_that_padding_makes_no_number_is_told_with_the_one_of_the_real_tokens() -> None:
+    # what it prints at padding is 0, and 0 / 0 is no number
+    of = model(lambda x: layers.Lambda(lambda h: h / h, mask=lambda _, mask: mask)(masking()(x)))
+    found = asked("LOSS", of)
+    assert (found.verdict, found.deviation) == ("failed", np.inf)
+    assert "is no number, but over the real tokens alone it is" in found.meaning

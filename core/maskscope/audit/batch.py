@@ -42,7 +42,7 @@ def padded_sample(subject: Subject, sentences: int | None = None, tokens: int | 
 
     Raises ModelError, in words for a person, when there is no sentence, or the model takes another shape of input.
     """
-    shape = subject.model.input_shape
+    shape = subject.input_shape
     if not isinstance(shape, tuple) or len(shape) != 3 or not all(isinstance(size, int | None) for size in shape):
         raise ModelError("the model takes no padded batch", expected="one input (B, T, D)", received=str(shape))
     n_positions: int | None = shape[1]

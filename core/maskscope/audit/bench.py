@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from maskscope import masks
 from maskscope.audit.compiled import ASSUMED, Compiled, Head, head_of
-from maskscope.audit.moved import Weights, moved_biases
+from maskscope.audit.moved import WEIGHTS, Weights, moved_biases
 from maskscope.types import Floats, Mask
 
 if TYPE_CHECKING:
@@ -54,14 +54,22 @@ class Bench:
     """
 
     def __init__(self, subject: "Subject") -> None:
-        self.subject, self.model = subject, subject.model
+        from maskscope.audit import keras_graph
+
+        model = keras_graph.of_one_output(subject.model)
+        if model is None:
+            raise Unrunnable(
+                "The model has several outputs, and the checks run models of one; make one of each output: "
+                "keras.Model(model.input, model.outputs[0])."
+            )
+        self.subject, self.model = subject, model
         self.weights: Weights = "as given"
         self._alone: dict[tuple[str, int], Floats] = {}
-        shape = self.model.input_shape
+        shape = subject.input_shape
         if not isinstance(shape, tuple) or len(shape) != 3 or not all(isinstance(size, int | None) for size in shape):
             raise Unrunnable(f"The model takes inputs of shape {shape}, not one padded batch (B, T, D).")
         self.n_positions: int | None = shape[1]
-        self.dim = int(subject.data.rows(subject.sample[0]).shape[1]) if subject.sample else int(shape[2] or 1)
+        self.dim = int(subject.dim or shape[2] or 1)
 
     @contextmanager
     def moved(self, weights: Weights) -> Iterator[None]:
@@ -100,7 +108,8 @@ class Bench:
     def alone(self, sentence: int) -> Floats:
         """What the model prints for a sentence without any padding: (T, C) float32, under the weights as they are now.
 
-        Sentences of one length of the sample are run together; the answers are kept.
+        Sentences of one length of the sample are run together; the answers are kept. Raises Unrunnable when they are
+        no numbers.
         """
         key = (self.weights, sentence)
         if key not in self._alone:
@@ -108,28 +117,33 @@ class Bench:
             same = [each for each in self.subject.sample if lengths[each] == lengths[sentence]]
             together = same if sentence in same else [sentence]
             x_btd = np.stack([self.subject.data.rows(each) for each in together])
-            for each, own in zip(together, self.printed(x_btd), strict=True):
+            for each, own in zip(together, _numbers(self.printed(x_btd)), strict=True):
                 self._alone[(self.weights, each)] = own
         return self._alone[key]
 
     @cached_property
     def tolerance(self) -> float:
-        """Largest change of a probability that rounding explains: the subject's, or what rounding is seen to do.
+        """Largest change of an output that rounding explains: the subject's, or what rounding is seen to do.
 
-        A product of matrices rounds otherwise in a batch of another size. So a sentence without padding is run alone
-        and beside copies of itself, where nothing but rounding can differ; four times that is allowed, if it is more.
+        The subject's is of a probability; outputs above 1 are rounded by as much more as they are larger. A product of
+        matrices rounds otherwise in a batch of another size, too. So a sentence without padding is run alone and beside
+        copies of itself, where nothing but rounding can differ; four times that is allowed, if it is more. With the
+        weights as given and with moved biases. Raises Unrunnable when the model prints no numbers without padding.
         """
-        rounding = 0.0
+        rounding, size = 0.0, 1.0
         lengths = self.subject.data.lengths
-        for sentence in sorted(self.subject.sample, key=lambda each: int(lengths[each]))[-2:]:
-            rows = self.subject.data.rows(sentence)
-            if self.n_positions is not None and len(rows) != self.n_positions:
-                continue
-            alone = self.printed(rows[None])
-            for copies in (2, 7, 32):
-                change = np.abs(self.printed(np.repeat(rows[None], copies, axis=0)) - alone)
-                rounding = max(rounding, float(np.nanmax(change, initial=0.0)))
-        return max(self.subject.tolerance, 4 * rounding)
+        for weights in WEIGHTS:
+            with self.moved(weights):
+                for sentence in sorted(self.subject.sample, key=lambda each: int(lengths[each]))[-2:]:
+                    rows = self.subject.data.rows(sentence)
+                    if self.n_positions is not None and len(rows) != self.n_positions:
+                        continue
+                    alone = _numbers(self.printed(rows[None]))
+                    size = max(size, float(np.abs(alone).max(initial=0.0)))
+                    for copies in (2, 7, 32):
+                        change = np.abs(self.printed(np.repeat(rows[None], copies, axis=0)) - alone)
+                        rounding = max(rounding, float(np.nanmax(change, initial=0.0)))
+        return max(self.subject.tolerance * size, 4 * rounding)
 
     @property
     def needs_length(self) -> str:
@@ -289,9 +303,11 @@ class Bench:
         from maskscope.audit import keras_graph
 
         graph = keras_graph.functional(self.model)
-        if graph is not None and len(graph.outputs) != 1:
-            raise Unrunnable(f"The model has {len(graph.outputs)} outputs, so its loss can't be guessed.")
-        model = self.model if graph is None else keras.Model(graph.inputs, graph.outputs[0])
+        if graph is None:
+            inputs = keras.Input((None, self.dim))
+            model = keras.Model(inputs, self.model(inputs))
+        else:
+            model = keras.Model(graph.inputs, graph.outputs[0])
         loss = self._own_loss
         if loss is None:
             loss = getattr(keras.losses, ASSUMED[self.head][0])()
@@ -346,7 +362,7 @@ class Bench:
         found = labels.copy()
         padding = ~mask_bt
         if self._sparse:
-            found[padding] = (labels[padding] + 1) % max(2, int(self.model.output_shape[-1]))
+            found[padding] = (labels[padding] + 1) % max(2, self.printed(self._some()).shape[-1])
         elif self._targets:
             found[padding] = labels[padding] + 1
         elif self.head == "softmax" or "categorical" in self._loss_name:
@@ -403,15 +419,30 @@ class Bench:
         measured: dict[str, float] = self._call(asked)
         return measured
 
-    def metrics_of(self, y: Floats, printed_btc: Floats) -> dict[str, float]:
-        """The same metrics of labels and predictions that are given, none of them padding."""
+    def metrics_of(
+        self, y: Floats, printed_btc: Floats, mask_bt: Mask | None = None, weights_bt: Floats | None = None
+    ) -> dict[str, float]:
+        """The same metrics of labels and predictions that are given.
+
+        Args:
+            y, printed_btc: the batch.
+            mask_bt: (B, T) the mask that the predictions carry; None for none.
+            weights_bt: (B, T) sample weights, as of `measured`.
+        """
         import keras
+
+        from maskscope.audit import keras_graph
 
         def asked() -> dict[str, float]:
             self.compiled.reset_metrics()
-            # compute_metrics knows no mask here: there is none on this tensor
+            printed = keras.ops.convert_to_tensor(printed_btc)
+            if mask_bt is not None:
+                keras_graph.hang(mask_bt, printed)
             found = self.compiled.compute_metrics(
-                None, keras.ops.convert_to_tensor(y), keras.ops.convert_to_tensor(printed_btc), None
+                None,
+                keras.ops.convert_to_tensor(y),
+                printed,
+                None if weights_bt is None else keras.ops.convert_to_tensor(weights_bt),
             )
             return {name: float(value) for name, value in found.items() if name != "loss"}
 
@@ -461,6 +492,14 @@ class Bench:
     def masks_of(self, x_btd: Floats, mask_bt: Mask) -> Mask:
         """The true mask (B, T) without the collisions, which COLLISIONS tells of."""
         return mask_bt & masks.masking_layer(x_btd, self.subject.mask_value)
+
+
+def _numbers(printed: Floats) -> Floats:
+    if not np.isfinite(printed).all():
+        raise Unrunnable(
+            "The model prints what is no number for a sentence without any padding, so padding can't be blamed for it."
+        )
+    return printed
 
 
 def _words(error: Exception) -> str:

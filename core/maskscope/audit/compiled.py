@@ -51,7 +51,18 @@ def of_model(model: "KerasModel") -> Compiled | None:
     from maskscope.audit.keras_graph import compiled_metrics
 
     metrics, weighted = compiled_metrics(model)
-    return Compiled(model.loss, metrics, weighted)
+    return Compiled(_one(model.loss), metrics, weighted)
+
+
+def _one(loss: Any) -> Any:
+    """The loss of a list or a dict of one, as one may give it to `compile` for the one output."""
+    while isinstance(loss, list | dict) and len(loss) == 1 and not _serialized(loss):
+        (loss,) = loss.values() if isinstance(loss, dict) else loss
+    return loss
+
+
+def _serialized(value: Any) -> bool:
+    return isinstance(value, dict) and "class_name" in value
 
 
 def of_file(keras_file: Path) -> Compiled | None:
@@ -64,7 +75,7 @@ def of_file(keras_file: Path) -> Compiled | None:
         config = json.loads(archive.read("config.json")).get("compile_config")
     if not isinstance(config, dict):
         return None
-    loss, unknown = _known(config.get("loss"), "losses")
+    loss, unknown = _known(_one(config.get("loss")), "losses")
     metrics, strange = _known_list(config.get("metrics"))
     weighted, stranger = _known_list(config.get("weighted_metrics"))
     return Compiled(loss, metrics, weighted, (*unknown, *strange, *stranger), bool(unknown))
@@ -101,7 +112,8 @@ def _known(value: Any, kind: Literal["losses", "metrics"]) -> tuple[Any, tuple[s
     if isinstance(value, dict):
         name, config = value.get("class_name"), value.get("config")
         called = str(config if name == "function" else name)[:80]
-        if name == "function" and isinstance(config, str) and value.get("module") == f"keras.{kind}":
+        # Keras writes its own functions as it writes those of other people, and reads its own
+        if name == "function" and isinstance(config, str) and value.get("module") in ("builtins", f"keras.{kind}"):
             return (config, ()) if _plain_name(module, config) else (None, (called,))
         own = getattr(module, name, None) if isinstance(name, str) and name.isidentifier() else None
         base = keras.losses.Loss if kind == "losses" else keras.metrics.Metric

@@ -51,11 +51,15 @@ def check(subject: Subject, job: Job) -> Finding:
     seen = largest.seen
     layer, mend, repair = subject.cause
     change = f"by {seen.size:.2g}" if np.isfinite(seen.size) else "to what is no number"
+    so = "so some layer reads what stands at padding, mask or no mask"
+    if seen.what == "NaN":
+        so = "while random numbers there change nothing: some layer multiplies padding by 0, as attention does"
+        mend = mend or "keep what is no number out of padding; finite numbers there do no harm"
     return Finding(
         "CONTENT",
         "failed",
         f"With {seen.what} at padded positions a real token's {bench.what} changes {change} (weights {seen.weights}), "
-        "so some layer reads what stands at padding, mask or no mask.",
+        f"{so}.",
         seen.size,
         tolerance,
         seen.sentence,

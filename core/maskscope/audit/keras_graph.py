@@ -51,6 +51,7 @@ class Visit:
         parameters: numbers that it holds.
         kind: "input", "layer", "operation" for a plain one, or "model" for one in itself.
         masking: whether it is a Masking layer.
+        masks_inside: whether it is a model with a Masking layer in it.
         takes_mask: whether its call has a place for a mask.
         shapes: of each output, None for an axis that is free.
         masks: (B, T) of each output, None when there is none.
@@ -62,6 +63,7 @@ class Visit:
     parameters: int
     kind: Literal["input", "layer", "operation", "model"]
     masking: bool
+    masks_inside: bool
     takes_mask: bool
     shapes: tuple[Shape, ...]
     masks: tuple[Array | None, ...]
@@ -88,6 +90,17 @@ def functional(model: KerasModel) -> Any | None:
     if isinstance(model, keras.Sequential):
         return model._functional
     return model if isinstance(model, keras.Model) and hasattr(model, "_run_through_graph") else None
+
+
+def of_one_output(model: KerasModel) -> KerasModel | None:
+    """A model that gives one tensor, not a list or a dict of one; None for a model of several outputs."""
+    graph = functional(model)
+    if graph is None:
+        return model
+    if len(graph.outputs) != 1:
+        return None
+    bare = isinstance(model, keras.Sequential) or isinstance(model.output, keras.KerasTensor)
+    return model if bare else keras.Model(graph.inputs, graph.outputs[0])
 
 
 def head(model: KerasModel) -> str | None:
@@ -238,6 +251,11 @@ def _set_mask(tensor: Any, mask: Any) -> None:
     tensor._keras_mask = mask
 
 
+def hang(mask_bt: Array, tensor: Any) -> None:
+    """Hang a mask (B, T) on a tensor, as the layer that gave it would have."""
+    _set_mask(tensor, keras.ops.convert_to_tensor(mask_bt))
+
+
 def compiled_metrics(model: KerasModel) -> tuple[list[Any], list[Any]]:
     """The metrics and the weighted metrics that a model in memory was compiled with, as they were given."""
     holder = getattr(model, "_compile_metrics", None)
@@ -248,9 +266,18 @@ def compiled_metrics(model: KerasModel) -> tuple[list[Any], list[Any]]:
     return metrics, weighted
 
 
-def load_any(file: Path) -> KerasModel:
-    """Load what was saved in this process a moment ago, `.keras` or `.h5`. Raises whatever Keras raises."""
-    return keras.saving.load_model(file, compile=False, safe_mode=True)
+def load_any(file: Path, saved: KerasModel) -> KerasModel:
+    """Load what was saved in this process a moment ago, `.keras` or `.h5`. Raises whatever Keras raises.
+
+    Args:
+        file: its path.
+        saved: the model in it, whose own classes need not be registered.
+    """
+    own = {type(each).__name__: type(each) for each in (saved, *every_layer(saved))}
+    with keras.saving.custom_object_scope(
+        {name: kind for name, kind in own.items() if not kind.__module__.startswith("keras.")}
+    ):
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
 
 
 def first_masking(model: KerasModel) -> Any | None:
@@ -385,6 +412,7 @@ def _visit(node: Any, names: dict[str, int], arrivals: tuple[Arrival, ...], mask
         int(operation.count_params()) if layer else 0,
         kind,
         isinstance(operation, keras.layers.Masking),
+        kind == "model" and first_masking(operation) is not None,
         layer and "mask" in inspect.signature(operation.call).parameters,
         tuple(tuple(tensor.shape) for tensor in node.outputs),
         masks,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskscope.audit.batch import PaddedSample, padded_sample
-from maskscope.audit.bench import Bench, Judged
+from maskscope.audit.bench import Bench, Judged, Unrunnable
 from maskscope.audit.moved import WEIGHTS, Weights
 from maskscope.audit.report import Evidence, Finding
 from maskscope.audit.subject import Subject
@@ -60,6 +60,9 @@ def check(subject: Subject, job: Job) -> Finding:
     sentence = sample.sentences[row]
     reached = bool((judged.counted == sample.mask_bt).all())
     layer, mend, repair = subject.cause
+    if worst.penalty:
+        layer, repair = _penalised(subject), None
+        mend = "take activity_regularizer away: Keras takes it over padded positions, too, under no mask"
     if reached and not mend:
         mend = "let the loss return one number a position, (B, T), and leave the mean to Keras, which uses the mask"
     label = "the mask that the loss gets" if not judged.counted.all() else "no mask: all positions count"
@@ -80,11 +83,19 @@ def check(subject: Subject, job: Job) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Deviation:
-    """Relative, infinite where a loss is no number; what was seen, in words; under which weights."""
+    """How far a loss is off.
+
+    Attributes:
+        size: relative, infinite where a loss is no number.
+        words: what was seen.
+        weights: under which weights.
+        penalty: whether it is what layers add to the loss that is off, and not the loss.
+    """
 
     size: float
     words: str
     weights: Weights
+    penalty: bool = False
 
 
 def _deviations(bench: Bench, sample: PaddedSample, weights: Weights) -> tuple[Judged, list[_Deviation]]:
@@ -92,19 +103,40 @@ def _deviations(bench: Bench, sample: PaddedSample, weights: Weights) -> tuple[J
     y = bench.labels(sample.x_btd)
     base = bench.judged(sample.x_btd, y)
     count = int((~sample.mask_bt).sum())
+    over_real = None if base.each is None else float(base.each[sample.mask_bt].sum())
+    wanted = over_real
+    if over_real is not None and bench.reduction != "sum":
+        wanted = over_real / max(1, int(sample.mask_bt.sum()))
+    if not np.isfinite(base.loss):
+        if wanted is None or not np.isfinite(wanted):
+            raise Unrunnable("The loss is no number over the real tokens alone, so padding can't be blamed for it.")
+        words = f"The loss of a padded batch is no number, but over the real tokens alone it is {wanted:.6g}"
+        return base, [_Deviation(float("inf"), words, weights)]
     what = "targets" if bench.head == "linear" else "labels"
     flipped = bench.judged(sample.x_btd, bench.flipped(y, sample.mask_bt))
-    found = [_deviation(flipped.total, base.total, f"Changing the {what} at {count} padded positions", weights)]
-    if base.each is not None and bench.reduction in ("mean", "sum"):
-        over_real = float(base.each[sample.mask_bt].sum())
-        wanted = over_real if bench.reduction == "sum" else over_real / max(1, int(sample.mask_bt.sum()))
-        found.append(_deviation(base.loss, wanted, "", weights))
+    # a loss is what is left of the total without the penalties, so it has the rounding of both
+    slack = float(np.finfo(np.float32).eps) * 2 * abs(base.total - base.loss)
+    found = [_deviation(flipped.loss, base.loss, f"Changing the {what} at {count} padded positions", weights, slack)]
+    if wanted is not None and bench.reduction in ("mean", "sum"):
+        found.append(_deviation(base.loss, wanted, "", weights, slack))
     if not sample.fixed:
         longer = _longer(sample.x_btd, bench.subject.padding)
         more = [(0, 0), (0, ADDED), *[(0, 0)] * (y.ndim - 2)]
         added = bench.judged(longer, np.pad(y, more, mode="edge"))
-        found.append(_deviation(added.total, base.total, f"Adding {ADDED} padded positions", weights))
+        found.append(_deviation(added.loss, base.loss, f"Adding {ADDED} padded positions", weights, slack))
+        penalties = added.total - added.loss, base.total - base.loss
+        words = f"Adding {ADDED} padded positions moves what layers add to the loss from {{1:.6g}} to {{0:.6g}}"
+        size = abs(penalties[0] - penalties[1]) / max(abs(base.total), 1e-12)
+        found.append(_Deviation(size if np.isfinite(size) else float("inf"), words.format(*penalties), weights, True))
     return base, found
+
+
+def _penalised(subject: Subject) -> str | None:
+    """The first layer with a penalty on what it gives."""
+    from maskscope.audit import keras_graph
+
+    every = keras_graph.every_layer(subject.model)
+    return next((str(each.name) for each in every if getattr(each, "activity_regularizer", None) is not None), None)
 
 
 def _longer(x_btd: Floats, padding: float) -> Floats:
@@ -112,8 +144,8 @@ def _longer(x_btd: Floats, padding: float) -> Floats:
     return longer
 
 
-def _deviation(found: float, wanted: float, words: str, weights: Weights) -> _Deviation:
-    size = abs(found - wanted) / max(abs(wanted), 1e-12)
+def _deviation(found: float, wanted: float, words: str, weights: Weights, slack: float) -> _Deviation:
+    size = float(np.maximum(abs(found - wanted) - slack, 0.0)) / max(abs(wanted), 1e-12)
     if not np.isfinite(size):
         size = float("inf")
     if not words:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from maskscope.audit.batch import PaddedSample, padded_sample
-from maskscope.audit.bench import Bench
+from maskscope.audit.bench import Bench, Judged
 from maskscope.audit.moved import WEIGHTS
 from maskscope.audit.report import Finding
 from maskscope.audit.subject import Subject
@@ -12,6 +12,7 @@ from maskscope.types import Floats
 
 TOLERANCE = 1e-5
 HALF_TOLERANCE = 1e-3
+"""Of a metric below 1, and relative above; the metrics of a model that computes in 16 bits may, too."""
 _TOKENS = 96
 
 
@@ -71,11 +72,17 @@ def _states(bench: Bench, sample: PaddedSample, tolerance: float) -> dict[str, t
     y = bench.labels(sample.x_btd)
     flipped = bench.flipped(y, sample.mask_bt)
     padded, moved = _measured(bench, sample, y), _measured(bench, sample, flipped)
+    judged = bench.judged(sample.x_btd, y)
     # positions that are no padding, one by one: a batch of sentences of one token, which has no padding at all
-    alone = bench.metrics_of(y[sample.mask_bt][:, None], bench.printed(sample.x_btd)[sample.mask_bt][:, None])
+    alone = bench.metrics_of(y[sample.mask_bt][:, None], judged.printed[sample.mask_bt][:, None])
+    # a metric may count padding only where something is predicted there: so padding is given other predictions, too
+    one, other = (_predicted(bench, sample, judged, labels, sure) for labels, sure in ((y, 1.0), (flipped, 0.0)))
     found = {}
     for name in padded:
-        by_labels, from_real = abs(moved[name] - padded[name]), abs(padded[name] - alone.get(name, padded[name]))
+        size = max(1.0, abs(alone.get(name, 0.0)))
+        by_labels = np.maximum(abs(moved[name] - padded[name]), abs(one.get(name, 0.0) - other.get(name, 0.0))) / size
+        # of the same predictions: another graph would round them otherwise
+        from_real = abs(one[name] - alone[name]) / size if name in alone and name in one else 0.0
         if not by_labels <= tolerance:
             found[name] = ("counts padding", _size(by_labels))
         elif not from_real <= tolerance:
@@ -87,6 +94,14 @@ def _states(bench: Bench, sample: PaddedSample, tolerance: float) -> dict[str, t
 
 def _measured(bench: Bench, sample: PaddedSample, y: Floats) -> dict[str, float]:
     return bench.measured(sample.x_btd, y, sample.mask_bt.astype(np.float32))
+
+
+def _predicted(bench: Bench, sample: PaddedSample, judged: Judged, y: Floats, sure: float) -> dict[str, float]:
+    """The metrics with `sure` printed at padding, first of the classes, under the mask that the model hands on."""
+    printed = judged.printed.copy()
+    printed[~sample.mask_bt] = 1 - sure
+    printed[~sample.mask_bt, :1] = sure
+    return bench.metrics_of(y, printed, judged.counted, sample.mask_bt.astype(np.float32))
 
 
 def _size(deviation: float) -> float:

@@ -38,7 +38,7 @@ def check(subject: Subject, job: Job) -> Finding:
             # whatever its layers raise
             raise Unrunnable(f"The model can't be saved ({_words(error)}).") from error
         try:
-            again = keras_graph.load_any(file)
+            again = keras_graph.load_any(file, subject.model)
         except Exception as error:  # noqa: BLE001 - whatever its layers raise
             words = f"Once the model is saved as {suffix} it can't be loaded any more ({_words(error)})."
             return Finding("RELOAD", "failed", words, mend=_mend(suffix))

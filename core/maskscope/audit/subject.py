@@ -116,6 +116,20 @@ class Subject:
     compiled: "Compiled | None" = None
     reload_suffix: str = ".keras"
 
+    @property
+    def input_shape(self) -> object:
+        """Of the model: (None, T, D) with T None where it is free; of the data for a model that was given no Input."""
+        try:
+            return self.model.input_shape
+        except AttributeError:
+            # a subclassed model takes what its code takes
+            return (None, None, self.dim)
+
+    @property
+    def dim(self) -> int | None:
+        """Numbers a token; None when there is no sentence to look at."""
+        return int(self.data.rows(self.sample[0]).shape[1]) if self.sample else None
+
     @cached_property
     def bench(self) -> "Bench":
         """The model in graph mode, for all checks."""

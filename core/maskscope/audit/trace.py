@@ -97,7 +97,10 @@ def trace_sample(subject: Subject) -> Trace | str:
     from maskscope.audit import keras_graph
 
     if keras_graph.functional(subject.model) is None:
-        return f"The model is a {type(subject.model).__name__} with code of its own, so its layers can't be traced."
+        name = type(subject.model).__name__
+        if name == "Sequential":
+            return "The model is not built yet, so it has no layers to trace; call it on a batch once."
+        return f"The model is a {name} with code of its own, so its layers can't be traced."
     try:
         sample = subject.small
     except ModelError as error:
@@ -280,7 +283,8 @@ class _Tracer:
                 and (began[arrival.source] or self._arrives(place, number)[1] != "none")
                 for number, arrival in enumerate(visit.arrivals)
             )
-            began.append(place not in self.hidden and (inside or visit.masking or self.after[place] != "none"))
+            here = visit.masking or visit.masks_inside or self.after[place] != "none"
+            began.append(place not in self.hidden and (inside or here))
         return began
 
     def _maker(self, place: int) -> int:

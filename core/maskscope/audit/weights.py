@@ -22,7 +22,9 @@ def check(subject: Subject, job: Job) -> Finding:
 
     Without padding, sentences of one length make a batch, and each batch counts by its real tokens (for a loss that
     sums, as it is). The deviation is relative to the sum of what the batches add to a weight's gradient in absolute
-    value, so that what cancels out is not blown up. Once with the weights as given and once with moved biases.
+    value, so that what cancels out is not blown up; and at least to a tenth of the largest such sum of all weights:
+    a gradient that is 0 by its nature, such as that of a bias of attention's keys, is nothing but rounding. Once with
+    the weights as given and once with moved biases.
     """
     bench = subject.bench
     if bench.needs_length:
@@ -39,8 +41,11 @@ def check(subject: Subject, job: Job) -> Finding:
             job.progress(0, 0, "WEIGHTS")
             padded = bench.judged(sample.x_btd, y).gradients
             trimmed, scales = _trimmed(bench, sample.x_btd, y, sample.mask_bt, sample.lengths, job)
+            if not all(np.isfinite(each).all() for each in trimmed):
+                raise Unrunnable("Without padding, too, the gradients are no numbers, so it can't be blamed.")
+            least = max(scales, default=0.0) / 10
             for name, one, other, scale in zip(names, padded, trimmed, scales, strict=True):
-                size = float(np.abs(one - other).max(initial=0.0)) / max(scale, 1e-12)
+                size = float(np.abs(one - other).max(initial=0.0)) / max(scale, least, 1e-12)
                 size = size if np.isfinite(size) else float("inf")
                 if size > worst:
                     worst, at, weights_of = size, name, weights
@@ -54,10 +59,13 @@ def check(subject: Subject, job: Job) -> Finding:
             tolerance,
         )
     layer, mend, repair = subject.cause
+    change = f"changes the gradient of {at} by {worst:.2g} of its size"
+    if not np.isfinite(worst):
+        change = f"makes the gradient of {at} no number"
     return Finding(
         "WEIGHTS",
         "failed",
-        f"Padding changes the gradient of {at} by {worst:.2g} of its size (weights {weights_of}), so training goes "
+        f"Padding {change} (weights {weights_of}), so training goes "
         f"elsewhere than it would without padding{bench.loss_remark}.",
         worst,
         tolerance,
