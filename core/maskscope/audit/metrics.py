@@ -76,13 +76,15 @@ def _states(bench: Bench, sample: PaddedSample, tolerance: float) -> dict[str, t
     # positions that are no padding, one by one: a batch of sentences of one token, which has no padding at all
     alone = bench.metrics_of(y[sample.mask_bt][:, None], judged.printed[sample.mask_bt][:, None])
     # a metric may count padding only where something is predicted there: so padding is given other predictions, too
-    one, other = (_predicted(bench, sample, judged, labels, sure) for labels, sure in ((y, 1.0), (flipped, 0.0)))
+    # and each label there: Recall counts no padding that is labelled 0, and where it is 0 only a hit moves it
+    ways = [_predicted(bench, sample, judged, labels, sure) for labels in (y, flipped) for sure in (1.0, 0.0)]
     found = {}
     for name in padded:
         size = max(1.0, abs(alone.get(name, 0.0)))
-        by_labels = np.maximum(abs(moved[name] - padded[name]), abs(one.get(name, 0.0) - other.get(name, 0.0))) / size
+        by_way = [each[name] for each in ways if name in each] or [0.0]
+        by_labels = np.maximum(abs(moved[name] - padded[name]), np.ptp(by_way)) / size
         # of the same predictions: another graph would round them otherwise
-        from_real = abs(one[name] - alone[name]) / size if name in alone and name in one else 0.0
+        from_real = abs(by_way[0] - alone[name]) / size if name in alone else 0.0
         if not by_labels <= tolerance:
             found[name] = ("counts padding", _size(by_labels))
         elif not from_real <= tolerance:
