@@ -80,6 +80,18 @@ def test_length_can_not_tell_of_a_model_of_fixed_length(tmp_path: Path) -> None:
     assert "not one prediction a position" in found.meaning
 
 
+def test_an_array_without_padding_is_padded_with_what_the_model_masks(tmp_path: Path) -> None:
+    file = model_file(tmp_path, keras.layers.Masking(-1.0))
+    x = np.random.default_rng(0).normal(size=(3, 4, DIM)).astype(np.float32)
+    lengths = np.array([4, 4, 4])
+    report = audit_arrays(x, lengths, file, checks=("LENGTH",))
+    assert (report.verdict, report.about.padding) == ("passed", -1.0)
+    # where something stands at padding, or a person says what does, that counts
+    x[1, 3:] = 0
+    assert audit_arrays(x, np.array([4, 3, 4]), file, checks=("LENGTH",)).verdict == "failed"
+    assert audit_arrays(x[:1], lengths[:1], file, checks=("LENGTH",), padding=0.0).verdict == "failed"
+
+
 def test_a_zero_row_in_a_sentence_is_a_collision(p0: Path) -> None:
     x = padded_array()
     x[2, 3] = 0

@@ -98,7 +98,7 @@ def audit_arrays(
         keras_file: a `.keras` file.
         job: is told of each check.
         checks: names of those to make, of `CHECKS`.
-        padding: what stands at padded positions; None to look.
+        padding: what stands at padded positions; None to look, and where there are none for what the model masks.
 
     Raises ReadError when the arrays are no such arrays; ModelError; Cancelled.
     """
@@ -184,8 +184,8 @@ def audit_subject(
     return AuditReport(name, subject.data.n_sentences, subject.sample, findings, about, graph)
 
 
-def padding_of(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer] | None) -> float:
-    """What stands at padded positions of an array, as `audit_arrays` looks it up."""
+def padding_of(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer] | None) -> float | None:
+    """What stands at padded positions of an array, as `audit_arrays` looks it up; None where there are none."""
     return _padded(x, lengths)[1]
 
 
@@ -208,8 +208,8 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
 
 
-def _padded(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer] | None) -> tuple[Padded, float]:
-    """The arrays, looked over, and what stands at padded positions."""
+def _padded(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer] | None) -> tuple[Padded, float | None]:
+    """The arrays, looked over, and what stands at padded positions; None where there are none."""
     if x.ndim != 3 or x.dtype.kind not in "fiub":
         raise ReadError(
             "the array is no padded batch", expected="(sentences, positions, dim) of numbers", received=_words(x)
@@ -225,7 +225,7 @@ def _padded(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer] | None)
 
 
 def _audit_file(
-    sentences: Data, dim: int, keras_file: Path, job: Job | None, checks: Iterable[str], padding: float
+    sentences: Data, dim: int, keras_file: Path, job: Job | None, checks: Iterable[str], padding: float | None
 ) -> AuditReport:
     from maskscope.audit import compiled
     from maskscope.tagger import keras_model
@@ -248,12 +248,18 @@ def _audit_file(
 
 
 def _subject(
-    sentences: Data, model: "KerasModel", compiled: "Compiled | None", padding: float, reload_suffix: str = ".keras"
+    sentences: Data,
+    model: "KerasModel",
+    compiled: "Compiled | None",
+    padding: float | None,
+    reload_suffix: str = ".keras",
 ) -> Subject:
     from maskscope.audit import keras_graph
 
     masking = keras_graph.first_masking(model)
     mask_value = None if masking is None else float(masking.mask_value)
+    # an array without any padding does not tell: then it is what the model masks
+    padding = (mask_value or 0.0) if padding is None else padding
     sample = choose_sample(sentences, mask_value)
     tolerance = TOLERANCES[keras_graph.compute_dtype(model)]
     return Subject(model, mask_value, sentences, sample, tolerance, padding, compiled, reload_suffix)

@@ -75,12 +75,12 @@ class Padded:
         return len(self.x)
 
     @property
-    def padding(self) -> float:
-        """What stands behind the sentences' ends: one number, or 0 where there are several, or no padding at all."""
+    def padding(self) -> float | None:
+        """What stands behind the sentences' ends: one number, 0 where there are several; None without any padding."""
         n_positions = self.x.shape[1]
         padded = np.flatnonzero(self.lengths < n_positions)[:_PADDED_LOOKED_AT]
         if not len(padded) or not self.x.shape[2]:
-            return 0.0
+            return None
         rows = np.asarray(self.x[padded, -1], dtype=np.float64)
         return float(rows[0, 0]) if (rows == rows[0, 0]).all() else 0.0
 

@@ -91,7 +91,9 @@ def _audited(exhibits: "tuple[Exhibit, ...]", job: Job) -> list[Shown]:
         names = ",".join(each.name for each in parts[number])
         # the first tells of a Keras that loses masks; the others would only repeat it
         warn = getattr(job, "warn", None) if number == 0 else None
-        reports = run_job("gallery", {"names": names}, together.part(number), warn=warn)["reports"]
+        reports = run_job("gallery", {"names": names}, together.part(number), warn=warn, one_core=workers > 1)[
+            "reports"
+        ]
         found: list[dict[str, str]] = json.loads(str(reports))
         return found
 

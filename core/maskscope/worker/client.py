@@ -40,6 +40,7 @@ def run_job(
     job: Job | None = None,
     *,
     warn: Warn | None = None,
+    one_core: bool = False,
     limits: LimitsOf = limits_of,
     command: Sequence[str] = launch.COMMAND,
 ) -> dict[str, Value]:
@@ -51,6 +52,7 @@ def run_job(
         job: gets the progress and the figures; once it raises Cancelled the worker is asked to stop, and killed
             when it does not.
         warn: gets the sentence about a Keras that loses masks, before the job is run; None: nobody is told.
+        one_core: keep TensorFlow to one thread, where another worker runs beside this one.
         limits: of time and memory, by the job's name and arguments; beyond them the worker is killed.
         command: program and arguments to run instead of the worker (tests).
 
@@ -67,7 +69,7 @@ def run_job(
     try:
         process = subprocess.Popen(
             list(command),
-            env=launch.environment(),
+            env=launch.environment() | (launch.ONE_CORE if one_core else {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -11,6 +11,11 @@ import maskscope
 # -P: a file of the current folder, which may hold anyone's data, must not be imported as one of Python's modules.
 COMMAND = (sys.executable, "-P", "-m", "maskscope.worker")
 
+ONE_CORE = dict.fromkeys(
+    ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"
+)
+"""Environment of a worker that shares the machine with others of its kind."""
+
 # TensorFlow logs so, whether or not anything is wrong; and Python's warnings are Keras's on masks, which end nothing.
 _CHATTER = re.compile(
     r"^(\d{4}-\d\d-\d\d |[IWEF]\d{4} |WARNING|\s)|^To enable the following instructions|^\S+:\d+: \w*Warning: |^$"
