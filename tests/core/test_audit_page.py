@@ -349,7 +349,16 @@ def test_where_qt_cannot_start_the_report_has_no_picture_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "PySide6", None)
-    values = argparse.Namespace(project=None, data="X.npy", lengths=None, model="a b.keras", report="r.html")
+    values = argparse.Namespace(
+        project=None,
+        gallery=None,
+        data="X.npy",
+        lengths=None,
+        model="a b.keras",
+        padding=None,
+        mend=None,
+        report="r.html",
+    )
     page = html_report(REPORT, values)
     assert not list(read(page).all("figure", class_="model"))
     assert "conv" in page

@@ -463,8 +463,8 @@ class TestAuditUsage:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            ((), "one of the two"),
-            (("p", "--data", "x.npy"), "one of the two"),
+            ((), "one of the three"),
+            (("p", "--data", "x.npy"), "one of the three"),
             (("p", "--lengths", "l.npy"), "--lengths goes with --data"),
             (("--data", "x.npy"), "--model FILE.keras"),
             (("--data", "x.npy", "--model", "m1"), "--model FILE.keras"),

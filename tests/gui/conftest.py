@@ -181,6 +181,7 @@ class ScriptedClient(QObject):
 
     stateChanged = Signal(str)
     ready = Signal(str, str)
+    warned = Signal(str)
     progressed = Signal(int, int, int, str)
     figured = Signal(int, str, int, float)
     done = Signal(int, object)

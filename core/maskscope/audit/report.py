@@ -119,8 +119,8 @@ class About:
         keras: its version.
         tensorflow: its version.
         maskscope: its version.
-        warning: what the installed Keras does wrong with a mask; "" when nothing.
         seconds: that the checks took.
+        warning: what the installed Keras does wrong with a mask; "" when nothing.
     """
 
     sha256: str = ""
@@ -134,8 +134,8 @@ class About:
     keras: str = ""
     tensorflow: str = ""
     maskscope: str = ""
-    warning: str = ""
     seconds: float = 0.0
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
