@@ -231,6 +231,9 @@ class EvidenceStrip(KeyedView):
                 self._paint_mask(painter, box, row.values[place], real)
             else:
                 painter.fillRect(box, look.c("window") if real else look.hatch)
+                if row.values[place] is None and not real:
+                    # Nothing was printed here, or nothing that could be compared: padding, and no fault.
+                    continue
                 if row.kind == "change":
                     self._paint_change(painter, box, row.values[place], decades)
                 else:
@@ -320,6 +323,8 @@ class EvidenceStrip(KeyedView):
         lines = [f"position {position}" + (f" · {word}" if word else "") + (" · real token" if real else " · padding")]
         for row in evidence.rows:
             value = row.values[place]
+            if value is None and not real:
+                continue
             if row.kind == "mask":
                 taken = "no number" if value is None else "1, a token" if value >= 0.5 else "0, padding"
                 lines.append(f"{row.label}: {taken}")
