@@ -37,6 +37,7 @@ TABLE = {
     "X6": "........X.....",
     "X7": "........X...X.",
     "X8": ".............X",
+    "X9": ".......X......",
 }
 BLAMED = {
     "M2": "projection",
@@ -53,6 +54,7 @@ BLAMED = {
     "X1": "pooling",
     "X2": "sum",
     "X3": "masking",
+    "X9": "noise",
 }
 """The first layer that loses or alters the mask; M1 has none that could."""
 LETTERS = {"passed": ".", "failed": "X", "could not tell": "?"}

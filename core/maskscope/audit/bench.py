@@ -1,5 +1,6 @@
 """The model in graph mode and inference, as the checks run it: each function is traced once for all batches."""
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -195,7 +196,7 @@ class Bench:
             raise
         except Exception as error:
             # a model of other people's making may raise anything at all
-            raise Unrunnable(f"The model does not run ({type(error).__name__}: {_words(error)}).") from error
+            raise Unrunnable(f"The model does not run ({type(error).__name__}: {error_words(error)}).") from error
 
     @cached_property
     def _tf(self) -> Any:
@@ -502,5 +503,12 @@ def _numbers(printed: Floats) -> Floats:
     return printed
 
 
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+def error_words(error: Exception) -> str:
+    """What an error says, without the way that TensorFlow came to it."""
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
+    said = [
+        line for line in lines if line and not re.match(r'File "|Detected at node|Graph execution error|\[\[', line)
+    ]
+    if "Graph execution error" in str(error):
+        said = said[-1:]
+    return " ".join(" ".join(said).split())[:200]

@@ -4,6 +4,7 @@ from maskscope import masks
 from maskscope.audit.report import Evidence, Finding
 from maskscope.audit.subject import Subject
 from maskscope.jobs import Job
+from maskscope.scan import Scan
 
 
 def check(subject: Subject, job: Job) -> Finding:
@@ -29,7 +30,7 @@ def check(subject: Subject, job: Job) -> Finding:
             tolerance=0.0,
             sentence=scan.collisions[0][0],
             position=scan.collisions[0][1],
-            mend=_mend(scan.free_values),
+            mend=_mend(subject, scan),
             evidence=_evidence(subject, *scan.collisions[0]),
         )
     if subject.data.lengths_from == "inferred" and subject.mask_value == 0:
@@ -50,9 +51,15 @@ def _evidence(subject: Subject, sentence: int, position: int) -> Evidence:
     return Evidence.of(sentence, [True] * len(rows), [(label, "mask", seen.astype(float))], position)
 
 
-def _mend(free: tuple[float, ...]) -> str:
+def _mend(subject: Subject, scan: Scan) -> str:
+    if scan.problem is not None:
+        return "mend what DATA says first: these may be no tokens"
+    sentence, position = scan.collisions[0]
+    doubt = ""
+    if position == int(subject.data.lengths[sentence]) - 1:
+        doubt = f"; but look whether the length of sentence {sentence} is right: the row is its last"
+    free = scan.free_values
     if not free:
-        return "give each of these tokens another embedding, since a row like padding says nothing of it"
-    return (
-        f"pad with a value that no token has and give it to Masking as its mask_value: {free[0]:g} is free in this data"
-    )
+        return f"give each of these tokens another embedding, since a row like padding says nothing of it{doubt}"
+    value = f"{free[0]:g} is free in this data"
+    return f"pad with a value that no token has and give it to Masking as its mask_value: {value}{doubt}"

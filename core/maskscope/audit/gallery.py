@@ -1,6 +1,6 @@
 """The gallery: sound models that every check must pass, and mutants that some check must reject.
 
-AUDIT.md names them P0 to P2 and M1 to M14. X1 to X8 are what its table names beside them: one exhibit for each check
+AUDIT.md names them P0 to P2 and M1 to M14. X1 to X9 are what its table names beside them: one exhibit for each check
 that no mutant of the list makes fail. All are small, and none is trained: what an audit finds hangs on how a model is
 built, not on what it has learned.
 """
@@ -297,6 +297,13 @@ def x5() -> "KerasModel":
     return model
 
 
+def x9() -> "KerasModel":
+    """GaussianNoise before Masking: in inference it does nothing, in training it fills padding."""
+    from keras import layers
+
+    return _model(lambda x: _head(_birnn()(_masking()(layers.GaussianNoise(0.3, name="noise")(x)))))
+
+
 def _padded_with_999() -> Arrays:
     x, lengths = arrays()
     for row, length in zip(x, lengths, strict=True):
@@ -350,6 +357,7 @@ GALLERY: tuple[Exhibit, ...] = (
     Exhibit("X6", "P0 on a zero row in a sentence", "mutant", _classic, _must("COLLISIONS"), _with_a_zero_token),
     Exhibit("X7", "P0 on pad_sequences' defaults", "mutant", _classic, _must("DATA"), _by_pad_sequences),
     Exhibit("X8", "P0 saved as .h5", "mutant", _classic, _must("RELOAD"), suffix=".h5"),
+    Exhibit("X9", "GaussianNoise before Masking", "mutant", x9, _must("TRACE")),
 )
 """In the order of the table."""
 

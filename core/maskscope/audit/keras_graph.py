@@ -8,7 +8,7 @@ the model itself.
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -56,6 +56,7 @@ class Visit:
         shapes: of each output, None for an axis that is free.
         masks: (B, T) of each output, None when there is none.
         arrivals: what it takes, in order.
+        values: what each output is; empty for an input.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Visit:
     shapes: tuple[Shape, ...]
     masks: tuple[Array | None, ...]
     arrivals: tuple[Arrival, ...]
+    values: tuple[Array, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -302,8 +304,8 @@ def every_layer(model: KerasModel) -> list[Any]:
     return list(model._flatten_layers(include_self=False, recursive=True))
 
 
-def run(model: KerasModel, inputs: Sequence[Array]) -> Run:
-    """Run a model in inference mode, eagerly, and note every node.
+def run(model: KerasModel, inputs: Sequence[Array], training: bool = False) -> Run:
+    """Run a model eagerly, and note every node.
 
     A model inside the model is one node. Raises TypeError when `functional` knows no graph of the model, and whatever
     its layers raise.
@@ -311,6 +313,7 @@ def run(model: KerasModel, inputs: Sequence[Array]) -> Run:
     Args:
         model: Functional or Sequential.
         inputs: one array each of its inputs.
+        training: whether noise, dropout and the like do what they do in training; weights are put back afterwards.
     """
     graph = functional(model)
     if graph is None:
@@ -337,10 +340,12 @@ def run(model: KerasModel, inputs: Sequence[Array]) -> Run:
             # before the call: a layer may take the mask off a tensor that it hands through
             arrivals = _arrivals(node, args, kwargs, places)
             if "training" in getattr(operation, "_call_context_args", {}):
-                kwargs["training"] = False
+                kwargs["training"] = training
             outputs = operation(*args, **kwargs)
-            masks = tuple(_mask(tensor) for tensor in keras.tree.flatten(outputs))
-            visits.append(_visit(node, names, arrivals, masks))
+            tensors = keras.tree.flatten(outputs)
+            masks = tuple(_mask(tensor) for tensor in tensors)
+            values = tuple(np.asarray(keras.ops.convert_to_numpy(tensor)) for tensor in tensors)
+            visits.append(replace(_visit(node, names, arrivals, masks), values=values))
             return outputs
 
         return call
@@ -352,7 +357,12 @@ def run(model: KerasModel, inputs: Sequence[Array]) -> Run:
     with warnings.catch_warnings():
         # Keras warns where a mask survives, too: a warning is no evidence, either way
         warnings.simplefilter("ignore", UserWarning)
-        outputs = graph._run_through_graph(tensors, operation_fn=recorded)
+        kept = model.get_weights() if training else []
+        try:
+            outputs = graph._run_through_graph(tensors, operation_fn=recorded)
+        finally:
+            if training:
+                model.set_weights(kept)
     ends = []
     for tensor in graph.outputs:
         place, output = _origin(tensor, places)

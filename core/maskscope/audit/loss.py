@@ -17,6 +17,7 @@ TOLERANCE = 1e-5
 """Relative: a loss is a sum over a whole batch in float32."""
 HALF_TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2}
 """The same for models that compute in 16 bits, whose batches of another length may round otherwise."""
+PER_POSITION = "let the loss return one number a position, (B, T), and leave the mean to Keras, which uses the mask"
 _TOKENS = 48
 
 
@@ -63,8 +64,8 @@ def check(subject: Subject, job: Job) -> Finding:
     if worst.penalty:
         layer, repair = _penalised(subject), None
         mend = "take activity_regularizer away: Keras takes it over padded positions, too, under no mask"
-    if reached and not mend:
-        mend = "let the loss return one number a position, (B, T), and leave the mean to Keras, which uses the mask"
+    if reached and not mend and own_loss(subject):
+        mend = PER_POSITION
     label = "the mask that the loss gets" if not judged.counted.all() else "no mask: all positions count"
     rows = [(label, "mask", judged.counted[row].astype(float))]
     return Finding(
@@ -96,6 +97,13 @@ class _Deviation:
     words: str
     weights: Weights
     penalty: bool = False
+
+
+def own_loss(subject: Subject) -> bool:
+    """Whether the loss is code of the user's own, which may take its mean itself."""
+    loss = None if subject.compiled is None else subject.compiled.loss
+    where = getattr(loss, "__module__", None) or type(loss).__module__
+    return loss is not None and not isinstance(loss, str) and not str(where).startswith("keras.")
 
 
 def _deviations(bench: Bench, sample: PaddedSample, weights: Weights) -> tuple[Judged, list[_Deviation]]:

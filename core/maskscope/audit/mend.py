@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from maskscope.tagger.keras_model import KerasModel
 
 REPAIRS: dict[str, str] = {
-    "mask_input": "Masking stands at the input, and every branch begins behind it",
+    "mask_input": "Masking stands at the input, every branch begins behind it, and no layer behind it loses the mask",
     "carry_mask": "the mask is handed past each layer that loses it",
     "plain_dense": "Dense stands in place of TimeDistributed(Dense)",
 }
@@ -50,7 +50,8 @@ def mended(model: "KerasModel", repairs: Sequence[str], padding: float = 0.0) ->
                 model = keras_graph.rebuilt(model, _plain_dense)
             if "mask_input" in repairs:
                 model = _with_masking_at_the_input(model, padding)
-            if "carry_mask" in repairs:
+            # once a mask begins, another layer may turn out to lose it
+            if "carry_mask" in repairs or "mask_input" in repairs:
                 model = _with_the_mask_carried(model, padding)
         except (TypeError, ValueError, AttributeError, RuntimeError) as error:
             words = " ".join(str(error).split())[:200]

@@ -51,11 +51,17 @@ def check(subject: Subject, job: Job) -> Finding:
             "the figure of the real tokens.",
             worst,
             tolerance,
-            mend="put the metric into weighted_metrics and give the 2-D mask as sample_weight",
+            mend="put the metric into weighted_metrics, and give fit and evaluate the 2-D mask as sample_weight",
         )
     if unknown:
         return _unknown(unknown)
-    return Finding("METRICS", "passed", f"Padding enters none of: {', '.join(states)}.", worst, tolerance)
+    words = f"Padding enters none of: {', '.join(states)}."
+    if compiled.weighted_metrics:
+        words = (
+            f"{words[:-1]}; but those among weighted_metrics count it wherever fit or evaluate is not given the 2-D "
+            "mask as sample_weight."
+        )
+    return Finding("METRICS", "passed", words, worst, tolerance)
 
 
 def _unknown(names: tuple[str, ...]) -> Finding:

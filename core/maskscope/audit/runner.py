@@ -28,7 +28,7 @@ from maskscope.audit import (
     trace,
     weights,
 )
-from maskscope.audit.bench import Unrunnable
+from maskscope.audit.bench import Unrunnable, error_words
 from maskscope.audit.keras_check import keras_trouble
 from maskscope.audit.report import About, AuditReport, Finding
 from maskscope.audit.subject import Data, Padded, Ragged, Subject, choose_sample
@@ -200,7 +200,7 @@ def run(name: str, subject: Subject, job: Job) -> Finding:
     except (Unrunnable, ModelError) as error:
         return Finding(name, "could not tell", _sentence(str(error)))
     except Exception as error:  # noqa: BLE001 - a model of other people's making may raise anything at all
-        words = " ".join(str(error).split())[:200]
+        words = error_words(error)
         return Finding(name, "could not tell", f"The check could not be made ({type(error).__name__}: {words}).")
 
 
@@ -268,7 +268,7 @@ def _subject(
 class _Part:
     """A check's share of the whole audit's progress."""
 
-    STEPS = 1000
+    STEPS = 100
 
     def __init__(self, job: Job, place: int, of: int) -> None:
         self._job, self._place, self._of = job, place, of
@@ -276,7 +276,8 @@ class _Part:
     def progress(self, done: int, total: int, text: str = "") -> None:
         """Report; raise Cancelled when asked to stop."""
         inside = self.STEPS * min(done, total) // total if total > 0 else 0
-        self._job.progress(self._place * self.STEPS + inside, self._of * self.STEPS, text)
+        words = f"{text}, check {self._place + 1}" if text else ""
+        self._job.progress(self._place * self.STEPS + inside, self._of * self.STEPS, words)
 
     def figure(self, name: str, step: int, value: float) -> None:
         """Report; raise Cancelled when asked to stop."""

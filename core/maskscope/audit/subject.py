@@ -177,13 +177,47 @@ class Subject:
     def cause(self) -> tuple[str | None, str, str | None]:
         """The layer to blame when padding counts, what would mend it and the repair that does; as TRACE tells."""
         found = self.trace
+        if isinstance(found, str):
+            return (None, "", None)
+        if found.why:
+            return (found.culprit, found.mend, found.repair)
+        name = self.reader_of_padding
+        if name is None:
+            return (None, "", None)
         return (
-            (None, "", None) if isinstance(found, str) or not found.why else (found.culprit, found.mend, found.repair)
+            name,
+            f"use another layer in place of {name}, which reads other positions, padded ones too: one that works "
+            "position by position, such as LayerNormalization, or one that uses the mask",
+            None,
         )
+
+    @cached_property
+    def reader_of_padding(self) -> str | None:
+        """The first layer that gives a real token other numbers with padding than without, though the mask is there."""
+        from maskscope.audit import keras_graph
+
+        sample, near = self.small, 1e-2 if self.half else 1e-4
+        if sample.fixed:
+            return None
+        try:
+            padded = keras_graph.run(self.model, (sample.x_btd,))
+            for row in sorted(range(len(sample.lengths)), key=lambda each: sample.lengths[each])[:2]:
+                length = sample.lengths[row]
+                alone = keras_graph.run(self.model, (sample.x_btd[row : row + 1, :length],))
+                for one, other in zip(padded.visits, alone.visits, strict=True):
+                    for many, few in zip(one.values, other.values, strict=True):
+                        positional = many.ndim == few.ndim == 3 and few.shape[1] == length
+                        if one.kind == "operation" or not positional or many.shape[1] != sample.x_btd.shape[1]:
+                            continue
+                        if not np.allclose(many[row, :length], few[0], rtol=near, atol=near / 10):
+                            return one.name
+        except Exception:  # noqa: BLE001 - a model of other people's making may raise anything at all
+            return None
+        return None
 
     def weights_changed(self) -> None:
         """Forget what was computed with the weights that the model had; its functions stay traced."""
-        for name in ("run", "trace"):
+        for name in ("run", "trace", "reader_of_padding"):
             self.__dict__.pop(name, None)
         if "bench" in self.__dict__:
             self.bench.weights_changed()

@@ -33,6 +33,9 @@ def check(subject: Subject, job: Job) -> Finding:
                 # eager recurrence is slow, and what the size of a batch breaks it breaks in a graph, too
                 eager = bench.eager(x_btd) if n_sentences == 1 and done <= len(set(LENGTHS)) else graph
             except Unrunnable as error:
+                if done == 1:
+                    # nothing has run yet, so it is no number of positions that the model can't take
+                    raise
                 return _failed(
                     subject,
                     f"A batch of {n_sentences} sentences of {n_positions} tokens can't be run. {error}",

@@ -1,6 +1,6 @@
 """TRACE: the mask after each layer; the first layer that loses or alters it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from maskscope import masks
 from maskscope.audit.batch import PaddedSample
+from maskscope.audit.bench import error_words
 from maskscope.audit.moved import moved_biases
 from maskscope.audit.report import Evidence, Finding
 from maskscope.audit.subject import Subject
@@ -62,7 +63,8 @@ class Trace:
 def check(subject: Subject, job: Job) -> Finding:
     """Run the sample, padded, through the model node by node and hold every mask against the lengths.
 
-    Once with the weights as given and once with moved biases. A model inside the model counts as one layer.
+    Once with the weights as given, once with moved biases, and, where something stands before a Masking layer, once as
+    in training: noise fills padding there. A model inside the model counts as one layer.
     """
     job.progress(0, 0, "TRACE")
     found = subject.trace
@@ -171,11 +173,20 @@ def trace(
     given = keras_graph.run(model, inputs) if given is None else given
     with moved_biases(model, True):
         moved = keras_graph.run(model, inputs)
-    return _Tracer(given, moved, mask_bt).trace(name)
+    found = _Tracer(given, moved, mask_bt).trace(name)
+    above = any(
+        visit.masking and any(given.visits[each.source].kind != "input" for each in visit.arrivals)
+        for visit in given.visits
+    )
+    if found.why or not above:
+        return found
+    # noise before Masking, and its like, change padded rows in training alone
+    training = _Tracer(given, keras_graph.run(model, inputs, training=True), mask_bt).trace(name)
+    return replace(training, why=f"In training {training.why}") if training.why else found
 
 
 def _does_not_run(sample: PaddedSample, error: Exception) -> str:
-    words = " ".join(str(error).split())[:200]
+    words = error_words(error)
     return f"The model does not run on a batch of {sample.x_btd.shape} ({type(error).__name__}: {words})."
 
 
@@ -491,7 +502,7 @@ class _Tracer:
         ]
         joiner = self._joiner(place)
         if joiner is not None and not joiner.takes_mask:
-            return f"let {joiner.name} {_ONLY_REAL}", None
+            return f"let {joiner.name} {_ONLY_REAL}, and hand the mask on behind {visit.name}", None
         if joiner is not None:
             return f"hand the mask on behind {visit.name}, which {joiner.name} comes to without one", "carry_mask"
         if len(visit.arrivals) > 1 and bare:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from maskscope.audit.batch import padded_sample
 from maskscope.audit.bench import Bench, Gradients, Unrunnable
-from maskscope.audit.loss import TOLERANCE
+from maskscope.audit.loss import PER_POSITION, TOLERANCE, own_loss
 from maskscope.audit.moved import WEIGHTS
 from maskscope.audit.report import Finding
 from maskscope.audit.subject import Subject
@@ -70,7 +70,7 @@ def check(subject: Subject, job: Job) -> Finding:
         worst,
         tolerance,
         layer=layer or at.split("/")[0],
-        mend=mend or ("let the loss return one number a position and leave the mean to Keras"),
+        mend=mend or (PER_POSITION if own_loss(subject) else ""),
         repair=repair,
     )
 

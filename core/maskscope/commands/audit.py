@@ -73,7 +73,7 @@ def _of_project(values: argparse.Namespace) -> Given:
 
 
 def _of_arrays(values: argparse.Namespace) -> Given:
-    if values.model is None or not is_file(values.model):
+    if values.model is None or not (is_file(values.model) or Path(values.model).is_file()):
         raise MaskscopeError("--data goes with a model's file; give --model FILE.keras")
     from maskscope.audit.files import read_padded
 
@@ -126,6 +126,8 @@ def _say_mended(mended: "AuditReport", report: "AuditReport", file: Path) -> Non
 def _say(report: "AuditReport") -> None:
     say(f"{report.model}: {report.verdict} ({len(report.sampled)} of {report.sentences:,} sentences looked at)")
     say(table([(f.check, f.verdict, _place(f), f.meaning) for f in report.findings]))
+    if any("moved biases" in finding.meaning for finding in report.findings):
+        say("(each check runs the model with its weights as given, and with every bias moved by N(0, 0.5))")
     mends: dict[str, list[str]] = {}
     for finding in report.findings:
         if finding.verdict == "failed" and finding.mend:
