@@ -21,6 +21,7 @@ def main() -> int:
     began = time.perf_counter()
     import keras
 
+    from maskscope.audit.keras_check import keras_trouble
     from maskscope.audit.runner import CHECKS, run, subject_of
     from maskscope.jobs import NullJob
 
@@ -44,6 +45,9 @@ def main() -> int:
         seconds = time.perf_counter() - began
         total += seconds
         print(f"{check:<11}{found.verdict:<8}{seconds:6.2f} s")
+    began = time.perf_counter()
+    keras_trouble()
+    print(f"the worker's question to Keras at its start {time.perf_counter() - began:.2f} s")
     model.compile("adam", "binary_crossentropy")
     y = rng.integers(0, 2, (*x.shape[:2], 1)).astype(np.float32)
     began = time.perf_counter()

@@ -1,7 +1,8 @@
-"""Renames that a power cut does not take back."""
+"""Files that are there whole or not at all, and renames that a power cut does not take back."""
 
 import os
 import sys
+import uuid
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,3 +29,14 @@ def replace_durably(partial: Path, target: Path) -> None:
         os.fsync(stream.fileno())
     partial.replace(target)
     sync_folder(target.parent)
+
+
+def write_durably(target: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it there. Raises OSError; then nothing has changed."""
+    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        with beside.open("xb") as stream:
+            stream.write(content)
+        replace_durably(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ longest path, fewer crossings by barycentres, places by the mean of the neighbou
 """
 
 import re
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +15,7 @@ from PySide6.QtGui import QHelpEvent, QImage, QImageWriter, QMouseEvent, QPainte
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QStackedLayout, QToolTip, QWidget
 
 from maskscope.errors import MaskscopeError
-from maskscope.files import replace_durably
+from maskscope.files import write_durably
 from maskscope.tagger.graph import GraphEdge, GraphNode, ModelGraph
 from maskscope_gui.theme import Style, Theme
 from maskscope_gui.views.base import elided, plain_tip, text_width
@@ -113,14 +112,10 @@ def write_picture(graph: ModelGraph, path: Path, theme: Theme) -> None:
     writer = writers.get(path.suffix.lower())
     if writer is None:
         raise MaskscopeError("is no name for a picture", file=path, expected="NAME.svg or NAME.png", received=path.name)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        beside.write_bytes(writer(graph, style))
-        replace_durably(beside, path)
+        write_durably(path, writer(graph, style))
     except OSError as error:
         raise MaskscopeError(f"the picture can't be written: {error.strerror or error}", file=path) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def svg_picture(graph: ModelGraph, theme: Theme) -> str:

@@ -80,6 +80,23 @@ def test_length_can_not_tell_of_a_model_of_fixed_length(tmp_path: Path) -> None:
     assert "not one prediction a position" in found.meaning
 
 
+def test_a_token_that_the_masking_layers_own_type_flushes_to_zero_is_a_collision(tmp_path: Path) -> None:
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        file = model_file(tmp_path, keras.layers.Masking(0.0))
+    finally:
+        keras.config.set_dtype_policy(policy)
+    x = padded_array()
+    x[2, 3] = 1e-9
+    collisions, dtype = audit_arrays(x, LENGTHS, file, checks=("COLLISIONS", "DTYPE")).findings
+    assert (collisions.verdict, collisions.sentence, collisions.position) == ("failed", 2, 3)
+    assert (dtype.verdict, dtype.sentence, dtype.position) == ("failed", 2, 3)
+    # 0 is exact in float16 already, so another mask_value is no cure
+    assert dtype.mend.endswith("with dtype='float32'")
+    assert "mask_value" not in dtype.mend
+
+
 def test_an_array_without_padding_is_padded_with_what_the_model_masks(tmp_path: Path) -> None:
     file = model_file(tmp_path, keras.layers.Masking(-1.0))
     x = np.random.default_rng(0).normal(size=(3, 4, DIM)).astype(np.float32)
@@ -208,5 +225,5 @@ def test_a_loss_of_the_user_s_own_is_not_taken_for_another(tmp_path: Path) -> No
 
 def test_the_sample_leaves_out_empty_sentences() -> None:
     ragged = Ragged(np.ones((3, 2), np.float32), np.array([0, 0, 2, 2, 3]), "source")
-    assert choose_sample(ragged, 0.0) == (1, 3)
-    assert choose_sample(Padded(np.ones((2, 2, 1), np.float32), np.array([0, 0]), "source"), 0.0) == ()
+    assert choose_sample(ragged) == (1, 3)
+    assert choose_sample(Padded(np.ones((2, 2, 1), np.float32), np.array([0, 0]), "source")) == ()

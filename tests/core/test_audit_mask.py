@@ -275,3 +275,12 @@ def test_a_loss_that_padding_makes_no_number_is_told_with_the_one_of_the_real_to
     found = asked("LOSS", of)
     assert (found.verdict, found.deviation) == ("failed", np.inf)
     assert "is no number, but over the real tokens alone it is" in found.meaning
+
+
+def test_a_layer_that_reads_other_positions_under_the_mask_is_named_and_the_loss_of_keras_is_not_blamed() -> None:
+    of = model(lambda x: head(layers.GroupNormalization(1, name="over_positions")(rnn()(masking()(x)))))
+    of.compile(loss="binary_crossentropy")
+    for check in ("LENGTH", "WEIGHTS"):
+        found = runner.run(check, subject(of), NullJob())
+        assert (found.verdict, found.layer, found.repair) == ("failed", "over_positions", None)
+        assert "in place of over_positions" in found.mend

@@ -1,7 +1,6 @@
 """Whether the installed Keras passes a mask to the loss, and what is said of one that does not."""
 
 import re
-import time
 from importlib.metadata import requires
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -33,12 +32,8 @@ for kind in (keras.layers.RNN, keras.layers.Bidirectional):
 """
 
 
-def test_the_installed_keras_passes_the_mask_in_well_under_a_second() -> None:
-    keras_trouble()
-    # Its own time: the machine may be busy with other tests.
-    began = time.process_time()
+def test_the_installed_keras_passes_the_mask() -> None:
     assert keras_trouble() == ""
-    assert time.process_time() - began < 2, "slower than a slow machine explains"
 
 
 @pytest.mark.parametrize("kind", ["RNN", "Bidirectional"])

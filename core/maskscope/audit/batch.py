@@ -73,5 +73,5 @@ def padded_sample(subject: Subject, sentences: int | None = None, tokens: int | 
     for row, each in enumerate(rows):
         x_btd[row, : len(each)] = each
     kept = tuple(len(each) for each in rows)
-    real_bt = masks.mask_from_lengths(kept, longest) & masks.masking_layer(x_btd, subject.mask_value)
+    real_bt = masks.mask_from_lengths(kept, longest) & subject.masked(x_btd)
     return PaddedSample(chosen, x_btd, real_bt, n_positions is not None, kept)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from maskscope.audit.batch import padded_sample
-from maskscope.audit.largest import Largest
+from maskscope.audit.largest import Largest, blamed
 from maskscope.audit.moved import WEIGHTS
 from maskscope.audit.report import Finding
 from maskscope.audit.subject import Subject
@@ -70,19 +70,13 @@ def check(subject: Subject, job: Job) -> Finding:
             tolerance,
         )
     seen = largest.seen
-    layer, mend, repair = subject.cause
-    return Finding(
+    return blamed(
         "BATCH",
-        "failed",
+        subject,
+        seen,
+        tolerance,
         f"A real token's {bench.what} changes by {seen.size:.2g} with {seen.what} (weights {seen.weights}), so the "
         "same sentence gets other predictions beside other sentences.",
-        seen.size,
-        tolerance,
-        seen.sentence,
-        seen.position,
-        layer,
-        mend,
-        repair,
         seen.evidence("alone" if seen.what != "another order of the batch" else "in order", "in the batch")
         if len(seen.before_tc) == int(subject.data.lengths[seen.sentence])
         else seen.evidence("before", "after", mask_bt[sample.sentences.index(seen.sentence)]),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from maskscope import masks
 from maskscope.audit.compiled import ASSUMED, Compiled, Head, head_of
 from maskscope.audit.moved import WEIGHTS, Weights, moved_biases
 from maskscope.types import Floats, Mask
@@ -489,10 +488,6 @@ class Bench:
         x_btd: Floats = np.full((1, self.n_positions, rows.shape[1]), self.subject.padding, dtype=np.float32)
         x_btd[0, : len(rows)] = rows[: self.n_positions]
         return x_btd
-
-    def masks_of(self, x_btd: Floats, mask_bt: Mask) -> Mask:
-        """The true mask (B, T) without the collisions, which COLLISIONS tells of."""
-        return mask_bt & masks.masking_layer(x_btd, self.subject.mask_value)
 
 
 def _numbers(printed: Floats) -> Floats:

@@ -1,6 +1,5 @@
 """COLLISIONS: real tokens that the model's Masking layer takes for padding."""
 
-from maskscope import masks
 from maskscope.audit.report import Evidence, Finding
 from maskscope.audit.subject import Subject
 from maskscope.jobs import Job
@@ -46,7 +45,7 @@ def check(subject: Subject, job: Job) -> Finding:
 def _evidence(subject: Subject, sentence: int, position: int) -> Evidence:
     """What the Masking layer makes of the sentence's rows, all of which are tokens."""
     rows = subject.data.rows(sentence)
-    seen = masks.masking_layer(rows, subject.mask_value, subject.compute_dtype)
+    seen = subject.masked(rows)
     label = "what Masking makes of it"
     return Evidence.of(sentence, [True] * len(rows), [(label, "mask", seen.astype(float))], position)
 

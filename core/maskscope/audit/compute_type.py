@@ -40,6 +40,11 @@ def check(subject: Subject, job: Job) -> Finding:
             if found[row, position]
             else f"takes {count} tokens for padding that float64 tells from {value:g}"
         )
+        # a value that the type holds is no better replaced by another: then it is tokens that the cast changes
+        mend, repair = f"build {layer.name} with dtype='float32'", None
+        if found[row, position]:
+            mend = f"give {layer.name} a mask_value that {kind} holds exactly, such as 0 or a power of two, or {mend}"
+            repair = "mask_input"
         return Finding(
             "DTYPE",
             "failed",
@@ -49,9 +54,8 @@ def check(subject: Subject, job: Job) -> Finding:
             sample.sentences[row],
             position,
             str(layer.name),
-            f"give {layer.name} a mask_value that {kind} holds exactly, such as 0 or a power of two, or build it with "
-            "dtype='float32'",
-            "mask_input",
+            mend,
+            repair,
             evidence=Evidence.of(
                 sample.sentences[row],
                 ~padding[row],

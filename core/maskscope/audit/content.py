@@ -3,7 +3,7 @@
 import numpy as np
 
 from maskscope.audit.batch import padded_sample
-from maskscope.audit.largest import Largest
+from maskscope.audit.largest import Largest, blamed
 from maskscope.audit.moved import WEIGHTS
 from maskscope.audit.report import Finding
 from maskscope.audit.subject import Subject
@@ -49,23 +49,19 @@ def check(subject: Subject, job: Job) -> Finding:
             tolerance,
         )
     seen = largest.seen
-    layer, mend, repair = subject.cause
+    mend = ""
     change = f"by {seen.size:.2g}" if np.isfinite(seen.size) else "to what is no number"
     so = "so some layer reads what stands at padding, mask or no mask"
     if seen.what == "NaN":
         so = "while random numbers there change nothing: some layer multiplies padding by 0, as attention does"
-        mend = mend or "keep what is no number out of padding; finite numbers there do no harm"
-    return Finding(
+        mend = "keep what is no number out of padding; finite numbers there do no harm"
+    return blamed(
         "CONTENT",
-        "failed",
+        subject,
+        seen,
+        tolerance,
         f"With {seen.what} at padded positions a real token's {bench.what} changes {change} (weights {seen.weights}), "
         f"{so}.",
-        seen.size,
-        tolerance,
-        seen.sentence,
-        seen.position,
-        layer,
-        mend,
-        repair,
         seen.evidence("as padded", f"{seen.what} at padding", sample.mask_bt[sample.sentences.index(seen.sentence)]),
+        mend,
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskscope.audit.batch import padded_sample
-from maskscope.audit.largest import Largest
+from maskscope.audit.largest import Largest, blamed
 from maskscope.audit.moved import WEIGHTS
 from maskscope.audit.report import Finding
 from maskscope.audit.subject import Subject
@@ -72,20 +72,15 @@ def check(subject: Subject, job: Job) -> Finding:
             tolerance,
         )
     seen = largest.seen
-    layer, mend, repair = subject.cause
-    return Finding(
+    return blamed(
         "GEOMETRY",
-        "failed",
+        subject,
+        seen,
+        tolerance,
         f"With padding on the left instead of the right a real token's {bench.what} changes by {seen.size:.2g} "
         f"(weights {seen.weights}), so it matters where padding stands.",
-        seen.size,
-        tolerance,
-        seen.sentence,
-        seen.position,
-        layer,
-        mend or "pad on the right, always",
-        repair,
         seen.evidence("padded right", "padded left"),
+        "pad on the right, always",
     )
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from maskscope.audit.batch import padded_sample
 from maskscope.audit.bench import Unrunnable
 from maskscope.audit.moved import WEIGHTS, Weights
-from maskscope.audit.report import Evidence, Finding
+from maskscope.audit.report import Evidence, Finding, Verdict
 from maskscope.audit.subject import Subject
 from maskscope.jobs import Job
 from maskscope.types import Floats
@@ -53,10 +53,10 @@ def check(subject: Subject, job: Job) -> Finding:
                         sample.sentences[at[0]], sample.mask_bt[at[0]], [(label, "change", by_bt[at[0]])], at[1]
                     )
     if not worst:
-        verdict = "could not tell" if remark else "passed"
+        verdict: Verdict = "could not tell" if remark else "passed"
         return Finding(
             "GRADIENT",
-            verdict,  # type: ignore[arg-type]
+            verdict,
             f"No number at a padded position has any influence on a real token{remark}.",
             0.0,
             0.0,

@@ -287,6 +287,12 @@ def first_masking(model: KerasModel) -> Any | None:
     return next((layer for layer in every_layer(model) if isinstance(layer, keras.layers.Masking)), None)
 
 
+def padding_of(model: KerasModel, padding: float | None) -> float:
+    """What stands at padded positions; where nobody knows, as of an array without any, what the model masks, or 0."""
+    masking = first_masking(model)
+    return padding if padding is not None else 0.0 if masking is None else float(masking.mask_value)
+
+
 def masked_by(layer: Any, x_btd: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """What a Masking layer makes of x (B, T, D) after Keras's cast to its compute type: (B, T), True = real token."""
     cast = keras.ops.cast(keras.ops.convert_to_tensor(x_btd.astype(np.float32)), layer.compute_dtype)

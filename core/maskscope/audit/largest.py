@@ -1,12 +1,16 @@
 """The largest change that a check has seen, and where."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from maskscope.audit.moved import Weights
-from maskscope.audit.report import Evidence
+from maskscope.audit.report import Evidence, Finding
 from maskscope.types import Floats, Mask
+
+if TYPE_CHECKING:
+    from maskscope.audit.subject import Subject
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +59,36 @@ class Seen:
             ],
             self.position,
         )
+
+
+def blamed(
+    check: str, subject: "Subject", seen: Seen, tolerance: float, meaning: str, evidence: Evidence, mend: str = ""
+) -> Finding:
+    """The finding of a check that has seen too large a change, with the layer to blame and what would mend it.
+
+    Args:
+        check: its name.
+        subject: what is audited.
+        seen: the change.
+        tolerance: what it may be at most.
+        meaning: one sentence: what was seen, and what that means for the user.
+        evidence: what was seen, for a picture.
+        mend: what would mend it where no layer is known to be to blame.
+    """
+    cause = subject.cause
+    return Finding(
+        check,
+        "failed",
+        meaning,
+        seen.size,
+        tolerance,
+        seen.sentence,
+        seen.position,
+        cause.layer,
+        cause.mend or mend,
+        cause.repair,
+        evidence,
+    )
 
 
 class Largest:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from maskscope.audit.bench import Unrunnable
-from maskscope.audit.largest import Largest
+from maskscope.audit.largest import Largest, blamed
 from maskscope.audit.moved import WEIGHTS
 from maskscope.audit.report import Finding
 from maskscope.audit.subject import Subject
@@ -50,18 +50,12 @@ def check(subject: Subject, job: Job) -> Finding:
             tolerance,
         )
     seen = largest.seen
-    layer, mend, repair = subject.cause
-    return Finding(
+    return blamed(
         "LENGTH",
-        "failed",
+        subject,
+        seen,
+        tolerance,
         f"Adding {seen.what} moves a real token's {bench.what} by {seen.size:.2g} (weights {seen.weights}), so what a "
         f"sentence gets hangs on how long its batch is.",
-        seen.size,
-        tolerance,
-        seen.sentence,
-        seen.position,
-        layer,
-        mend,
-        repair,
         seen.evidence("alone", f"with {seen.what}"),
     )

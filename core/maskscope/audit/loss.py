@@ -67,7 +67,6 @@ def check(subject: Subject, job: Job) -> Finding:
     if reached and not mend and own_loss(subject):
         mend = PER_POSITION
     label = "the mask that the loss gets" if not judged.counted.all() else "no mask: all positions count"
-    rows = [(label, "mask", judged.counted[row].astype(float))]
     return Finding(
         "LOSS",
         "failed",
@@ -78,7 +77,7 @@ def check(subject: Subject, job: Job) -> Finding:
         layer=layer,
         mend=mend,
         repair=repair,
-        evidence=Evidence.of(sentence, sample.mask_bt[row], rows),  # type: ignore[arg-type]
+        evidence=Evidence.of(sentence, sample.mask_bt[row], [(label, "mask", judged.counted[row].astype(float))]),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maskscope.audit.bench import error_words
 from maskscope.errors import ModelError
 
 if TYPE_CHECKING:
@@ -54,22 +55,25 @@ def mended(model: "KerasModel", repairs: Sequence[str], padding: float = 0.0) ->
             if "carry_mask" in repairs or "mask_input" in repairs:
                 model = _with_the_mask_carried(model, padding)
         except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-            words = " ".join(str(error).split())[:200]
-            raise ModelError("the model can't be rebuilt", received=f"{type(error).__name__}: {words}") from error
+            words = f"{type(error).__name__}: {error_words(error)}"
+            raise ModelError("the model can't be rebuilt", received=words) from error
     return model
 
 
-def mend_file(keras_file: Path, repairs: Sequence[str], out: Path, padding: float = 0.0) -> None:
+def mend_file(keras_file: Path, repairs: Sequence[str], out: Path, padding: float | None = None) -> None:
     """Write a mended model to `out`, a `.keras` file, with the loss and the metrics of the old one where it has any.
+
+    `padding` is what stands at padded positions; None for what the model masks.
 
     Raises ModelError as `mended`, and when the old file can't be loaded or there is something at `out`.
     """
-    from maskscope.audit import compiled
+    from maskscope.audit import compiled, keras_graph
     from maskscope.tagger import keras_model
 
     if out.exists():
         raise ModelError("there is a file of that name already", file=out, expected="a new name", received=out.name)
-    model = mended(keras_model.load(keras_file), repairs, padding)
+    model = keras_model.load(keras_file)
+    model = mended(model, repairs, keras_graph.padding_of(model, padding))
     own = compiled.of_file(keras_file)
     if own is not None and own.loss is not None:
         model.compile(loss=own.loss, metrics=own.metrics or None, weighted_metrics=own.weighted_metrics or None)

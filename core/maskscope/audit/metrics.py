@@ -24,9 +24,8 @@ def check(subject: Subject, job: Job) -> Finding:
     """
     bench = subject.bench
     compiled = subject.compiled
-    unknown = compiled.unknown[1:] if compiled is not None and compiled.unknown_loss else ()
-    if compiled is not None and not compiled.unknown_loss:
-        unknown = compiled.unknown
+    # the loss comes first among what is unknown
+    unknown = () if compiled is None else compiled.unknown[int(compiled.unknown_loss) :]
     if compiled is None or not (compiled.metrics or compiled.weighted_metrics or unknown):
         return Finding("METRICS", "passed", "The model was saved without metrics, so none of them can count padding.")
     if not (compiled.metrics or compiled.weighted_metrics):

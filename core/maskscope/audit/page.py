@@ -1,6 +1,9 @@
 """An audit's report as one HTML page that needs nothing from elsewhere: to attach to a paper, to read, to print."""
 
 import math
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +23,7 @@ from maskscope.audit.page_figures import (
 )
 from maskscope.audit.page_picture import inlined
 from maskscope.audit.page_style import style_sheet
-from maskscope.audit.report import About, AuditReport, Finding, Verdict
+from maskscope.audit.report import TOLERANCES, About, AuditReport, Finding, Verdict
 from maskscope.tagger.graph import ModelGraph
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -131,9 +134,6 @@ KNOWN = {
 
 _ORDER: tuple[Verdict, ...] = ("failed", "could not tell", "passed")
 
-_TYPES = (("float32", 1e-6), ("float16", 5e-4), ("bfloat16", 4e-3))
-"""Tolerances of a probability, by the type that a model computes in."""
-
 _TERMS = (
     ("token", "One word of a sentence, with one row of numbers, its embedding."),
     ("position", "One time step of a padded batch: a real token, or padding. Positions count from 0."),
@@ -144,6 +144,11 @@ _TERMS = (
         "A real token that the model's Masking layer takes for padding, since its embedding equals the mask value.",
     ),
 )
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Words as one types them in a shell of this system."""
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def html_page(report: AuditReport, picture_svg: str | None, command: str = "") -> str:
@@ -497,7 +502,7 @@ def _tolerances(report: AuditReport, findings: Sequence[Finding]) -> Markup:
             rows.append((finding.check, measured, number(finding.tolerance)))
     if not rows:
         return Markup("")
-    types = _listed([joined(number(tolerance), f" in {name}") for name, tolerance in _TYPES])
+    types = _listed([joined(number(tolerance), f" in {name}") for name, tolerance in TOLERANCES.items()])
     words = element(
         "p",
         "A deviation up to the tolerance is what rounding explains. Of a probability it is absolute: ",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskscope.audit.bench import Unrunnable
+from maskscope.audit.bench import Unrunnable, error_words
 from maskscope.audit.report import Finding
 from maskscope.audit.subject import Subject
 from maskscope.jobs import Job
@@ -79,7 +79,7 @@ def _mend(suffix: str) -> str:
 
 
 def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    return f"{type(error).__name__}: {error_words(error)}"
 
 
 def _first_of_another_mask(before: "Run", after: "Run") -> str | None:

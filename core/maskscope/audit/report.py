@@ -12,6 +12,8 @@ from maskscope.tagger.graph import ModelGraph
 Verdict: TypeAlias = Literal["passed", "failed", "could not tell"]
 RowKind: TypeAlias = Literal["mask", "change", "value"]
 
+TOLERANCES = {"float32": 1e-6, "float16": 5e-4, "bfloat16": 4e-3}
+"""Largest deviation of a probability that rounding explains, by compute type; a sum of float64 is held to float32's."""
 MOST_POSITIONS = 120
 """Of a piece of evidence: more are cut, around what it is about."""
 

@@ -30,8 +30,8 @@ from maskscope.audit import (
 )
 from maskscope.audit.bench import Unrunnable, error_words
 from maskscope.audit.keras_check import keras_trouble
-from maskscope.audit.report import About, AuditReport, Finding
-from maskscope.audit.subject import Data, Padded, Ragged, Subject, choose_sample
+from maskscope.audit.report import TOLERANCES, About, AuditReport, Finding
+from maskscope.audit.subject import Data, Padded, Ragged, Subject, choose_sample, scan_data
 from maskscope.errors import Cancelled, ModelError, ReadError
 from maskscope.jobs import Job, NullJob
 from maskscope.project import Project
@@ -59,9 +59,6 @@ CHECKS: dict[str, Check] = {
     "RELOAD": reloading.check,
 }
 """Every check there is, in the order of the report."""
-
-TOLERANCES = {"float32": 1e-6, "float16": 5e-4, "bfloat16": 4e-3}
-"""Largest deviation of a probability that rounding explains, by compute type; a sum of float64 is held to float32's."""
 
 
 def audit_project(
@@ -140,7 +137,7 @@ def subject_of(
 
     data, found = _padded(x, lengths)
     value = found if padding is None else padding
-    return _subject(data, model, compiled.of_model(model), value, reload_suffix)
+    return _subject(data, model, compiled.of_model(model), value, NullJob(), reload_suffix)
 
 
 def audit_subject(
@@ -243,7 +240,7 @@ def _audit_file(
         )
     digest = hashlib.sha256(Path(keras_file).read_bytes()).hexdigest()
     job.progress(0, 0, "choosing sentences")
-    subject = _subject(sentences, model, compiled.of_file(keras_file), padding)
+    subject = _subject(sentences, model, compiled.of_file(keras_file), padding, job)
     return audit_subject(subject, Path(keras_file).name, job, checks, digest)
 
 
@@ -252,17 +249,27 @@ def _subject(
     model: "KerasModel",
     compiled: "Compiled | None",
     padding: float | None,
+    job: Job,
     reload_suffix: str = ".keras",
 ) -> Subject:
     from maskscope.audit import keras_graph
 
     masking = keras_graph.first_masking(model)
     mask_value = None if masking is None else float(masking.mask_value)
-    # an array without any padding does not tell: then it is what the model masks
-    padding = (mask_value or 0.0) if padding is None else padding
-    sample = choose_sample(sentences, mask_value)
-    tolerance = TOLERANCES[keras_graph.compute_dtype(model)]
-    return Subject(model, mask_value, sentences, sample, tolerance, padding, compiled, reload_suffix)
+    mask_dtype = "float32" if masking is None else str(masking.compute_dtype)
+    scanned = scan_data(sentences, mask_value, mask_dtype, job)
+    return Subject(
+        model,
+        mask_value,
+        sentences,
+        choose_sample(sentences, scanned.collisions),
+        TOLERANCES[keras_graph.compute_dtype(model)],
+        keras_graph.padding_of(model, padding),
+        compiled,
+        reload_suffix,
+        mask_dtype,
+        scanned,
+    )
 
 
 class _Part:

@@ -1,5 +1,6 @@
 """What is audited: a model, and the sentences it is to work on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -8,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope import masks
-from maskscope.jobs import Job, NullJob
+from maskscope.jobs import Job
 from maskscope.scan import Scan, scan_padded, scan_ragged
-from maskscope.types import Embeddings, Floats, Offsets
+from maskscope.types import Embeddings, Floats, Mask, Offsets
 
 if TYPE_CHECKING:
     from maskscope.audit.batch import PaddedSample
     from maskscope.audit.bench import Bench
+    from maskscope.audit.blame import Cause
     from maskscope.audit.compiled import Compiled
     from maskscope.audit.keras_graph import Run
     from maskscope.audit.trace import Trace
@@ -105,6 +107,8 @@ class Subject:
         padding: what stands at padded positions.
         compiled: what the model is trained and measured with; None for what its last layer suggests.
         reload_suffix: of the file that RELOAD writes.
+        mask_dtype: that the Masking layer computes in, which may be another than that of the layers behind it.
+        scanned: what one pass over all sentences found; None when nobody has looked yet.
     """
 
     model: "KerasModel"
@@ -115,6 +119,8 @@ class Subject:
     padding: float = 0.0
     compiled: "Compiled | None" = None
     reload_suffix: str = ".keras"
+    mask_dtype: str = "float32"
+    scanned: Scan | None = None
 
     @property
     def input_shape(self) -> object:
@@ -159,12 +165,14 @@ class Subject:
         return trace_sample(self)
 
     def scan(self, job: Job) -> Scan:
-        """What one pass over all sentences finds, made for whoever asks first. Raises Cancelled."""
-        kept: Scan | None = self.__dict__.get("_scan")
-        if kept is None:
-            kept = scan_data(self.data, self.mask_value, str(self.model.compute_dtype), job)
-            self.__dict__["_scan"] = kept
-        return kept
+        """What one pass over all sentences finds. Raises Cancelled."""
+        if self.scanned is not None:
+            return self.scanned
+        return scan_data(self.data, self.mask_value, self.mask_dtype, job)
+
+    def masked(self, x: Floats) -> Mask:
+        """What the Masking layer makes of rows x (..., D): (...), True = real token."""
+        return masks.masking_layer(x, self.mask_value, self.mask_dtype)
 
     def of_like_length(self) -> list[list[int]]:
         """The sample in groups of sentences of one length each, which make a batch without padding."""
@@ -173,51 +181,16 @@ class Subject:
             groups.setdefault(int(self.data.lengths[sentence]), []).append(sentence)
         return [groups[length] for length in sorted(groups)]
 
-    @property
-    def cause(self) -> tuple[str | None, str, str | None]:
-        """The layer to blame when padding counts, what would mend it and the repair that does; as TRACE tells."""
-        found = self.trace
-        if isinstance(found, str):
-            return (None, "", None)
-        if found.why:
-            return (found.culprit, found.mend, found.repair)
-        name = self.reader_of_padding
-        if name is None:
-            return (None, "", None)
-        return (
-            name,
-            f"use another layer in place of {name}, which reads other positions, padded ones too: one that works "
-            "position by position, such as LayerNormalization, or one that uses the mask",
-            None,
-        )
-
     @cached_property
-    def reader_of_padding(self) -> str | None:
-        """The first layer that gives a real token other numbers with padding than without, though the mask is there."""
-        from maskscope.audit import keras_graph
+    def cause(self) -> "Cause":
+        """The layer to blame when padding counts, and what would mend it."""
+        from maskscope.audit.blame import cause_of
 
-        sample, near = self.small, 1e-2 if self.half else 1e-4
-        if sample.fixed:
-            return None
-        try:
-            padded = keras_graph.run(self.model, (sample.x_btd,))
-            for row in sorted(range(len(sample.lengths)), key=lambda each: sample.lengths[each])[:2]:
-                length = sample.lengths[row]
-                alone = keras_graph.run(self.model, (sample.x_btd[row : row + 1, :length],))
-                for one, other in zip(padded.visits, alone.visits, strict=True):
-                    for many, few in zip(one.values, other.values, strict=True):
-                        positional = many.ndim == few.ndim == 3 and few.shape[1] == length
-                        if one.kind == "operation" or not positional or many.shape[1] != sample.x_btd.shape[1]:
-                            continue
-                        if not np.allclose(many[row, :length], few[0], rtol=near, atol=near / 10):
-                            return one.name
-        except Exception:  # noqa: BLE001 - a model of other people's making may raise anything at all
-            return None
-        return None
+        return cause_of(self)
 
     def weights_changed(self) -> None:
         """Forget what was computed with the weights that the model had; its functions stay traced."""
-        for name in ("run", "trace", "reader_of_padding"):
+        for name in ("run", "trace", "cause"):
             self.__dict__.pop(name, None)
         if "bench" in self.__dict__:
             self.bench.weights_changed()
@@ -243,15 +216,21 @@ def scan_data(data: Data, mask_value: float | None, compute_dtype: str, job: Job
     return scan_padded(data.x, data.lengths, mask_value, compute, job, data.lengths_from == "inferred")
 
 
-def choose_sample(data: Data, mask_value: float | None, seed: int = 0) -> tuple[int, ...]:
-    """At most `SAMPLE` sentences that are not empty: shortest, longest, some with collisions, the rest at random."""
+def choose_sample(data: Data, collisions: Iterable[tuple[int, int]] = (), seed: int = 0) -> tuple[int, ...]:
+    """At most `SAMPLE` sentences that are not empty: shortest, longest, some with collisions, the rest at random.
+
+    Args:
+        data: the sentences.
+        collisions: (sentence, position) of some.
+        seed: of the random rest.
+    """
     lengths = data.lengths
     usable = np.flatnonzero(lengths > 0)
     if not len(usable):
         return ()
     by_length = usable[np.argsort(lengths[usable], kind="stable")]
     chosen = {int(by_length[0]), int(by_length[-1])}
-    for sentence, _ in scan_data(data, mask_value, "float32", NullJob()).collisions:
+    for sentence, _ in collisions:
         chosen.add(sentence)
         if len(chosen) >= SAMPLE // 2:
             break

@@ -2,10 +2,6 @@
 
 import argparse
 import json
-import shlex
-import subprocess
-import sys
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,7 +9,7 @@ from maskscope.commands.gallery import gallery
 from maskscope.commands.models import choose_model, is_file
 from maskscope.commands.terminal import TerminalJob, remark, say, say_json, table
 from maskscope.errors import MaskscopeError
-from maskscope.files import replace_durably
+from maskscope.files import write_durably
 
 if TYPE_CHECKING:
     from maskscope.audit import AuditReport, Finding
@@ -173,6 +169,8 @@ def _picture(report: "AuditReport") -> str | None:
 
 def _command(values: argparse.Namespace) -> str:
     """The command line as one types it to make the report again."""
+    from maskscope.audit.page import command_line
+
     words = ["maskscope", "audit"]
     if values.project is not None:
         words.append(str(values.project))
@@ -183,16 +181,11 @@ def _command(values: argparse.Namespace) -> str:
         given = getattr(values, name)
         if given is not None:
             words += [f"--{name}", str(given)]
-    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+    return command_line(words)
 
 
 def _write(file: Path, text: str) -> None:
-    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        with beside.open("x", encoding="utf-8", newline="\n", errors="backslashreplace") as stream:
-            stream.write(text)
-        replace_durably(beside, file)
+        write_durably(file, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise MaskscopeError(f"the report can't be written: {error.strerror or error}", file=file) from error
-    finally:
-        beside.unlink(missing_ok=True)

@@ -78,7 +78,7 @@ def gallery(values: argparse.Namespace, write: Callable[["AuditReport"], None]) 
     return 0 if good else 1
 
 
-def _audited(exhibits: "tuple[Exhibit, ...]", job: Job) -> list[Shown]:
+def _audited(exhibits: "tuple[Exhibit, ...]", job: TerminalJob) -> list[Shown]:
     """Audit them in as many workers as there are cores, at most `_WORKERS`."""
     from maskscope.audit.report import AuditReport
     from maskscope.worker.client import run_job
@@ -90,7 +90,7 @@ def _audited(exhibits: "tuple[Exhibit, ...]", job: Job) -> list[Shown]:
     def run(number: int) -> list[dict[str, str]]:
         names = ",".join(each.name for each in parts[number])
         # the first tells of a Keras that loses masks; the others would only repeat it
-        warn = getattr(job, "warn", None) if number == 0 else None
+        warn = job.warn if number == 0 else None
         reports = run_job("gallery", {"names": names}, together.part(number), warn=warn, one_core=workers > 1)[
             "reports"
         ]

@@ -126,12 +126,12 @@ def mend(arguments: dict[str, Value], job: Job) -> Values:
     out = Path(_text(arguments, "out"))
     job.progress(0, 0, "mending the model")
     padding = _number(arguments, "padding")
-    if padding is None and "data" in arguments:
+    if padding is None:
         from maskscope.audit.runner import padding_of
 
-        padding = padding_of(*_arrays(arguments))
+        padding = padding_of(*_arrays(arguments)) if "data" in arguments else 0.0
     repairs = _text(arguments, "repairs", "names of repairs").split(",")
-    mend_file(Path(_text(arguments, "model")), repairs, out, padding or 0.0)
+    mend_file(Path(_text(arguments, "model")), repairs, out, padding)
     try:
         report = _audited(arguments, out, job)
     except BaseException:

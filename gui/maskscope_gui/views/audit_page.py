@@ -1,9 +1,5 @@
 """The Audit page: whether padding is ignored, what each check found, what it saw, and the way to the place."""
 
-import shlex
-import subprocess
-import sys
-import uuid
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -25,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from maskscope.audit.report import AuditReport, Finding
 from maskscope.errors import MaskscopeError
-from maskscope.files import replace_durably
+from maskscope.files import write_durably
 from maskscope_gui.actions import printed_key
 from maskscope_gui.auditing import MARKS, Auditing, how_words, in_order, short_verdict, verdict_words
 from maskscope_gui.dialogs.form import Words
@@ -566,11 +562,12 @@ class AuditPage(Page):
 
     def _command(self) -> str:
         """What one types to make the audit again."""
+        from maskscope.audit.page import command_line
+
         project, model = self.session.project, self.session.model
         if project is None or model is None:
             return ""
-        words = ["maskscope", "audit", str(project.path), "--model", model.id]
-        return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+        return command_line(["maskscope", "audit", str(project.path), "--model", model.id])
 
     def ask_mended(self) -> None:
         """Let the person choose a file, and write the mended model to it."""
@@ -608,12 +605,7 @@ def _file_stem(name: str) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        with beside.open("x", encoding="utf-8", newline="\n", errors="backslashreplace") as stream:
-            stream.write(text)
-        replace_durably(beside, file)
+        write_durably(file, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise MaskscopeError(f"the report can't be written: {error.strerror or error}", file=file) from error
-    finally:
-        beside.unlink(missing_ok=True)
