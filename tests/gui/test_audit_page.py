@@ -246,6 +246,7 @@ def test_a_scale_of_decades_has_the_tolerance_in_one_place_for_all() -> None:
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_the_evidence_shows_tokens_padding_and_numbers(qtbot: QtBot, demo_session, theme) -> None:
+    from maskscope_gui.views.base import text_width
     from maskscope_gui.views.evidence import EvidenceStrip
 
     look = Style(theme, QApplication.font())
@@ -288,6 +289,9 @@ def test_the_evidence_shows_tokens_padding_and_numbers(qtbot: QtBot, demo_sessio
     assert moved == [14, 0, 0, len(REAL) - 1]
     qtbot.mouseClick(strip.viewport(), LEFT, pos=strip.column_box(5).center())
     assert strip.at == 5
+    # The chosen token is bold, and so wider: there is room for any of them.
+    strip.tokens = ("القاهرة",) * len(tokens)
+    assert strip._tokens_height() - look.px(2) >= text_width(strip.tokens[0], look.small_bold)
 
 
 def test_a_finding_leads_to_its_token_and_its_layer(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
@@ -466,7 +470,10 @@ def test_a_mended_model_is_written_compared_and_opened(
     assert page.verdict.text() == "✗ 2 of 5 checks fail"
     mended = replace(FAILING, findings=PASSED)
     client.done.emit(3, {"path": out, "report": mended.to_json()})
-    assert page.note.text() == "mine.keras is written. Before: 2 fail; after: 2 of 2 hold."
+    assert page.note.text() == (
+        "mine.keras is written. Before: 2 fail; after: 2 of 2 hold. Its weights were trained with the mistake: "
+        "train it again."
+    )
     assert page.note.role == "holds"
     assert page.findings[0].check == "LENGTH"
     page.open_button.setFocus()

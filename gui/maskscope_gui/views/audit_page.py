@@ -358,7 +358,7 @@ class AuditPage(Page):
             verdict = mended.report.verdict
             self.note.say(
                 f"{mended.path.name} is written. Before: {short_verdict(report)}; after: "
-                f"{short_verdict(mended.report)}.",
+                f"{short_verdict(mended.report)}. Its weights were trained with the mistake: train it again.",
                 MARKS[verdict][1],
             )
         else:

@@ -86,7 +86,8 @@ class EvidenceStrip(KeyedView):
 
     def _tokens_height(self) -> int:
         px = self.look.px
-        longest = max((text_width(self._word(place)[0], self.look.small) for place in self._places()), default=0)
+        # Bold, as the chosen one is written, so that choosing another needs no other room.
+        longest = max((text_width(self._word(place)[0], self.look.small_bold) for place in self._places()), default=0)
         return min(longest + px(6), px(_TOKENS)) if longest else 0
 
     def _places(self) -> range:
