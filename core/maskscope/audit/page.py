@@ -226,7 +226,7 @@ def _verdict(report: AuditReport, findings: Sequence[Finding]) -> Markup:
         ),
         element("p", *_in_a_sentence(report, findings), class_="lead"),
         element("p", _counts(report), class_="second"),
-        _mends(findings),
+        _mends(report),
     )
 
 
@@ -268,17 +268,13 @@ def _counts(report: AuditReport) -> str:
     )
 
 
-def _mends(findings: Iterable[Finding]) -> Markup:
+def _mends(report: AuditReport) -> Markup:
     """What would mend it, each once, with the checks that ask for it."""
-    asked: dict[str, list[str]] = {}
-    for finding in findings:
-        if finding.mend and finding.verdict == "failed":
-            asked.setdefault(finding.mend, []).append(finding.check)
-    if not asked:
+    if not report.mends:
         return Markup("")
     items = [
         element("li", _sentence(mend), " ", element("span", "(", _listed(checks), ")", class_="second"))
-        for mend, checks in asked.items()
+        for mend, checks in report.mends.items()
     ]
     words = "The smallest change that would mend it" if len(items) == 1 else "The smallest changes that would mend it"
     return element("div", element("h2", words), element("ul", *items), class_="keep")
@@ -507,7 +503,8 @@ def _tolerances(report: AuditReport, findings: Sequence[Finding]) -> Markup:
         "p",
         "A deviation up to the tolerance is what rounding explains. Of a probability it is absolute: ",
         types,
-        ". Of a loss and of a gradient it is relative. This model computes in ",
+        ". Of a loss and of a weight's gradient it is relative; where nothing at all may change it is 0. "
+        "This model computes in ",
         report.about.compute_dtype,
         ".",
     )

@@ -171,6 +171,15 @@ class AuditReport:
         """Names of the mechanical repairs that failed checks ask for, each once, in the order of the findings."""
         return tuple(dict.fromkeys(each.repair for each in self.findings if each.verdict == "failed" and each.repair))
 
+    @property
+    def mends(self) -> dict[str, tuple[str, ...]]:
+        """What would mend the model, each change once in the order of the findings, with the failed checks that ask."""
+        asked: dict[str, tuple[str, ...]] = {}
+        for finding in self.findings:
+            if finding.mend and finding.verdict == "failed":
+                asked[finding.mend] = (*asked.get(finding.mend, ()), finding.check)
+        return asked
+
     def count(self, verdict: Verdict) -> int:
         """How many checks came to a verdict."""
         return sum(finding.verdict == verdict for finding in self.findings)

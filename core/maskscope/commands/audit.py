@@ -124,11 +124,7 @@ def _say(report: "AuditReport") -> None:
     say(table([(f.check, f.verdict, _place(f), f.meaning) for f in report.findings]))
     if any("moved biases" in finding.meaning for finding in report.findings):
         say("(each check runs the model with its weights as given, and with every bias moved by N(0, 0.5))")
-    mends: dict[str, list[str]] = {}
-    for finding in report.findings:
-        if finding.verdict == "failed" and finding.mend:
-            mends.setdefault(finding.mend, []).append(finding.check)
-    for mend, checks in mends.items():
+    for mend, checks in report.mends.items():
         say(f"smallest change ({', '.join(checks)}): {mend}")
     if report.repairs:
         say("Maskscope can make it in a copy of the model: --mend NAME.keras")

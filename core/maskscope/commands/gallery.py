@@ -176,7 +176,7 @@ def _say_one(shown: Shown) -> None:
     say((exhibit.build.__doc__ or "").strip())
     rows = [(finding.check, finding.verdict, finding.meaning) for finding in shown.fresh.findings]
     say(table(rows))
-    for mend in dict.fromkeys(each.mend for each in shown.fresh.findings if each.verdict == "failed" and each.mend):
+    for mend in shown.fresh.mends:
         say(f"smallest change: {mend}")
     if not shown.as_expected:
         say("This is not what the audit must find.")
