@@ -21,9 +21,9 @@ def main() -> int:
     began = time.perf_counter()
     import keras
 
-    from maskscope.audit.keras_check import keras_trouble
     from maskscope.audit.runner import CHECKS, run, subject_of
     from maskscope.jobs import NullJob
+    from maskscope.keras_io.keras_check import keras_trouble
 
     importing = time.perf_counter() - began
     rng = np.random.default_rng(0)

@@ -21,7 +21,7 @@ IMPORT = """
 import sys
 sys.path[:0] = sys.argv[1:2]
 from pathlib import Path
-from maskscope.project.importer import import_project
+from maskscope.workflows.import_ import import_project
 from maskscope.readers import ReadOptions
 import h5py
 target, source, beside = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 
 import numpy as np
 
-from maskscope.scan import Scan, scan_padded, scan_ragged
+from maskscope.corpus_scan import Scan, scan_padded, scan_ragged
 
 DIM = 2048
 POSITIONS = 40

@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from maskscope import masks
-from maskscope.tagger import packed
+from maskscope.engine import packed
 from maskscope.types import Embeddings, Floats, Offsets, TagScheme
 
 DIM = 2048
@@ -64,8 +64,8 @@ def measure(n_sentences: int, repeat: int) -> tuple[list[Row], int]:
     """The rows of the table, and how many tokens the corpus holds."""
     import keras
 
-    from maskscope.tagger import keras_model
-    from maskscope.tagger.spec import TaggerSpec
+    from maskscope.keras_io import keras_model
+    from maskscope.training.spec import TaggerSpec
 
     x_nd, offsets = corpus(n_sentences)
     rng = np.random.default_rng(1)

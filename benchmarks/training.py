@@ -23,10 +23,10 @@ import numpy as np
 
 from maskscope import masks
 from maskscope.runs import TrainSettings
-from maskscope.tagger.backprop import Batch, Dropouts
-from maskscope.tagger.parameters import Parameters
-from maskscope.tagger.spec import TaggerSpec
-from maskscope.tagger.trainer import Adam
+from maskscope.training.backprop import Batch, Dropouts
+from maskscope.training.optimizer import Adam
+from maskscope.training.parameters import Parameters
+from maskscope.training.spec import TaggerSpec
 from maskscope.types import Embeddings, Labels, Offsets, TagScheme
 from scoring import DIM, UNITS, best, corpus
 
@@ -85,7 +85,7 @@ def by_fit(x_nd: Embeddings, offsets: Offsets, labels: Labels, n_positions: int)
     """`fit` on the sentences as one padded array, `n_positions` wide."""
     import keras
 
-    from maskscope.tagger import keras_model
+    from maskscope.keras_io import keras_model
 
     model = keras_model.build(TaggerSpec(SCHEME, DIM, units=UNITS))
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")

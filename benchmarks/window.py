@@ -24,10 +24,11 @@ DIM = 2048
 
 def make_project(folder: Path, n_sentences: int) -> Path:
     """A project of D = 2048 with log-normal lengths (mean 22, longest 120), and a tagger with fresh weights."""
+    from maskscope.engine import packed
+    from maskscope.keras_io import keras_model
     from maskscope.project import Project, ProjectWriter
     from maskscope.runs import RunInfo, TrainSettings
-    from maskscope.tagger import keras_model, packed
-    from maskscope.tagger.spec import TaggerSpec
+    from maskscope.training.spec import TaggerSpec
     from maskscope.types import Sentence
 
     path = folder / "wide.maskscope"

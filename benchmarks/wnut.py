@@ -19,12 +19,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 
 import numpy as np
 
+from maskscope.evaluation import token_scores
 from maskscope.project import Project
-from maskscope.project.importer import import_project
 from maskscope.readers import ReadOptions
 from maskscope.runs import TrainSettings
-from maskscope.tagger import metrics, trainer
-from maskscope.tagger.spec import TaggerSpec
+from maskscope.training import trainer
+from maskscope.training.spec import TaggerSpec
+from maskscope.workflows.import_ import import_project
 
 RECIPE = TrainSettings(
     units=64,
@@ -84,7 +85,7 @@ def main() -> None:
             trained = trainer.train(train.embeddings, train.offsets, train.labels("gold"), spec, settings)
             seconds = time.perf_counter() - began
             probs, rows, offsets = trainer.score(trained.parameters, dev.embeddings, dev.offsets, ids)
-            found = metrics.evaluate(gold[rows], probs, dev.scheme, None, offsets)
+            found = token_scores.evaluate(gold[rows], probs, dev.scheme, None, offsets)
             assert found.argmax is not None
             assert found.entities.strict is not None
             best = trained.history[trained.best_epoch - 1]

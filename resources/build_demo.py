@@ -115,9 +115,12 @@ def corpus(scheme: "TagScheme") -> "tuple[Embeddings, Offsets, Labels]":
 def build_model(scheme: "TagScheme", folder: Path) -> None:
     """Train the classic stack on the labels as they are, errors included, and write what a project's model holds."""
     from maskscope import masks
+    from maskscope.engine import packed
+    from maskscope.evaluation import token_scores
+    from maskscope.keras_io import keras_model
     from maskscope.runs import RunInfo, RunMetrics, TrainSettings
-    from maskscope.tagger import keras_model, metrics, packed, trainer
-    from maskscope.tagger.spec import TaggerSpec
+    from maskscope.training import trainer
+    from maskscope.training.spec import TaggerSpec
 
     embeddings, offsets, labels = corpus(scheme)
     # Few, large steps: enough to learn the names, too few to learn the wrong labels by heart.
@@ -156,7 +159,7 @@ def build_model(scheme: "TagScheme", folder: Path) -> None:
     )
     (folder / "run.json").write_text(run.to_json(), encoding="utf-8", newline="\n")
     real = masks.masking_layer(embeddings, spec.mask_value)
-    whole = metrics.evaluate(labels, probs_nc, scheme, real, offsets)
+    whole = token_scores.evaluate(labels, probs_nc, scheme, real, offsets)
     print(
         f"{folder.name}: F1 {found.micro.f1:.3f} on {len(ids)} held-back sentences ({found.tokens} tokens),"
         f" {whole.micro.f1:.3f} on all; epoch {trained.best_epoch} of {settings.epochs}, {seconds:.0f} s"
@@ -208,7 +211,7 @@ def main() -> None:
         return
     # so that it runs from a checkout that nobody has installed
     sys.path.insert(0, str(ROOT.parent / "core"))
-    from maskscope.project.demo import BINARY, TYPED
+    from maskscope.workflows.demo import BINARY, TYPED
 
     for scheme, folder in ((BINARY, DEMO / "binary"), (TYPED, DEMO / "typed")):
         if arguments.models:

@@ -7,13 +7,13 @@ from pathlib import Path
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from maskscope_gui.commands import Commands
-from maskscope_gui.desk import Desk
-from maskscope_gui.main_window import MainWindow
-from maskscope_gui.padding_lab import PaddingLab
-from maskscope_gui.session import Session
+from maskscope_gui.background.padding_lab import PaddingLab
+from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
-from maskscope_gui.theme import Theme
+from maskscope_gui.shell.commands import Commands
+from maskscope_gui.shell.desk import Desk
+from maskscope_gui.shell.main_window import MainWindow
+from maskscope_gui.theme.theme import Theme
 
 _WORKER_AFTER_MS = 1200
 

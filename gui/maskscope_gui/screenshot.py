@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from maskscope.errors import MaskscopeError
 
 if TYPE_CHECKING:
-    from maskscope_gui.main_window import MainWindow
-    from maskscope_gui.worker_client import WorkerClient
+    from maskscope_gui.background.worker_client import WorkerClient
+    from maskscope_gui.shell.main_window import MainWindow
 
 _PATIENCE_S = 10.0
 _KERAS_PATIENCE_S = 90.0
@@ -18,9 +18,9 @@ _KERAS_PATIENCE_S = 90.0
 
 def _audit(window: "MainWindow", client: "WorkerClient") -> None:
     """Have the model audited, on a page that shows it."""
-    from maskscope_gui.auditing import Auditing
-    from maskscope_gui.desk import show_verdict
-    from maskscope_gui.views.audit_page import AuditPage
+    from maskscope_gui.background.audit_job import Auditing
+    from maskscope_gui.pages.audit.audit_page import AuditPage
+    from maskscope_gui.shell.desk import show_verdict
 
     auditing = Auditing(window.session, client, window)
     window.page_makers["audit"] = lambda: AuditPage(window.session, auditing, window.settings, window.look)
@@ -52,9 +52,9 @@ def screenshot(
     from PySide6.QtCore import QCoreApplication, QEventLoop
 
     from maskscope_gui.app import make_application, make_window
-    from maskscope_gui.theme import DARK, LIGHT
-    from maskscope_gui.views.pages import PAGES
-    from maskscope_gui.worker_client import WorkerClient
+    from maskscope_gui.background.worker_client import WorkerClient
+    from maskscope_gui.theme.theme import DARK, LIGHT
+    from maskscope_gui.widgets.pages import PAGES
 
     make_application()
     window, commands = make_window({"light": LIGHT, "dark": DARK}.get(theme or ""))

@@ -15,15 +15,15 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSettings, Signal
 from PySide6.QtWidgets import QApplication
 
+from maskscope.engine.keras_file import StackWeights
+from maskscope.engine.packed import PackedTagger
+from maskscope.engine.recurrence import LayerWeights
 from maskscope.project import Project, ProjectWriter
-from maskscope.project.demo import write_demo
 from maskscope.runs import RunInfo, TrainSettings
-from maskscope.tagger.keras_file import StackWeights
-from maskscope.tagger.packed import PackedTagger
-from maskscope.tagger.recurrence import LayerWeights
 from maskscope.types import Sentence
-from maskscope_gui.session import Session
-from maskscope_gui.theme import LIGHT, Style
+from maskscope.workflows.demo import write_demo
+from maskscope_gui.session.session import Session
+from maskscope_gui.theme.theme import LIGHT, Style
 
 SENTENCES = (
     ("Maya took the night train from Lisbon", "name none none none none none name"),

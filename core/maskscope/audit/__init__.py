@@ -1,8 +1,8 @@
 """The padding audit (docs: AUDIT.md): does what a model prints at real tokens depend on padding?"""
 
+from maskscope.audit.probes.mask_trace import model_graph
 from maskscope.audit.report import About, AuditReport, Evidence, EvidenceRow, Finding, Verdict
 from maskscope.audit.runner import CHECKS, audit_arrays, audit_model, audit_project
-from maskscope.audit.trace import model_graph
 
 __all__ = [
     "CHECKS",

@@ -18,7 +18,7 @@ from maskscope.jobs import Job
 from maskscope.types import Floats
 
 if TYPE_CHECKING:
-    from maskscope.tagger.keras_model import KerasModel
+    from maskscope.keras_io.keras_model import KerasModel
 
 DIM = 4
 LENGTHS = (3, 1, 5, 2, 5)

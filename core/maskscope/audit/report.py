@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
 from maskscope.errors import ModelError
-from maskscope.tagger.graph import ModelGraph
+from maskscope.keras_io.model_graph import ModelGraph
 
 Verdict: TypeAlias = Literal["passed", "failed", "could not tell"]
 RowKind: TypeAlias = Literal["mask", "change", "value"]

@@ -12,51 +12,51 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope import masks
-from maskscope.audit import (
-    batches,
+from maskscope.audit.checks import (
+    batch,
     collisions,
-    compute_type,
     content,
     data,
+    dtype,
     geometry,
     gradient,
     length,
     loss,
     metrics,
-    reloading,
+    reload,
     time_axis,
-    trace,
     weights,
 )
-from maskscope.audit.bench import Unrunnable, error_words
-from maskscope.audit.keras_check import keras_trouble
+from maskscope.audit.probes import mask_trace
+from maskscope.audit.probes.context import Data, Padded, Ragged, Subject, choose_sample, scan_data
+from maskscope.audit.probes.model_runner import Unrunnable, error_words
 from maskscope.audit.report import TOLERANCES, About, AuditReport, Finding
-from maskscope.audit.subject import Data, Padded, Ragged, Subject, choose_sample, scan_data
 from maskscope.errors import Cancelled, ModelError, ReadError
 from maskscope.jobs import Job, NullJob
+from maskscope.keras_io.keras_check import keras_trouble
 from maskscope.project import Project
 
 if TYPE_CHECKING:
-    from maskscope.audit.compiled import Compiled
-    from maskscope.tagger.keras_model import KerasModel
+    from maskscope.keras_io.compiled import Compiled
+    from maskscope.keras_io.keras_model import KerasModel
 
 Check = Callable[[Subject, Job], Finding]
 
 CHECKS: dict[str, Check] = {
     "LENGTH": length.check,
-    "BATCH": batches.check,
+    "BATCH": batch.check,
     "CONTENT": content.check,
     "GRADIENT": gradient.check,
     "LOSS": loss.check,
     "WEIGHTS": weights.check,
     "METRICS": metrics.check,
-    "TRACE": trace.check,
+    "TRACE": mask_trace.check,
     "COLLISIONS": collisions.check,
     "GEOMETRY": geometry.check,
     "TIME": time_axis.check,
-    "DTYPE": compute_type.check,
+    "DTYPE": dtype.check,
     "DATA": data.check,
-    "RELOAD": reloading.check,
+    "RELOAD": reload.check,
 }
 """Every check there is, in the order of the report."""
 
@@ -133,7 +133,7 @@ def subject_of(
 
     `reload_suffix` is of the file that RELOAD writes and reads: ".keras", or ".h5".
     """
-    from maskscope.audit import compiled
+    from maskscope.keras_io import compiled
 
     data, found = _padded(x, lengths)
     value = found if padding is None else padding
@@ -152,7 +152,7 @@ def audit_subject(
         checks: names of those to make, of `CHECKS`.
         digest: SHA-256 of the model's file in hex, "" for none.
     """
-    from maskscope.tagger import keras_model
+    from maskscope.keras_io import keras_model
 
     job = NullJob() if job is None else job
     began = time.monotonic()
@@ -224,8 +224,7 @@ def _padded(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer] | None)
 def _audit_file(
     sentences: Data, dim: int, keras_file: Path, job: Job | None, checks: Iterable[str], padding: float | None
 ) -> AuditReport:
-    from maskscope.audit import compiled
-    from maskscope.tagger import keras_model
+    from maskscope.keras_io import compiled, keras_model
 
     job = NullJob() if job is None else job
     job.progress(0, 0, "loading the model")
@@ -252,7 +251,7 @@ def _subject(
     job: Job,
     reload_suffix: str = ".keras",
 ) -> Subject:
-    from maskscope.audit import keras_graph
+    from maskscope.keras_io import keras_graph
 
     masking = keras_graph.first_masking(model)
     mask_value = None if masking is None else float(masking.mask_value)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from maskscope.commands.gallery import gallery
-from maskscope.commands.models import choose_model, is_file
+from maskscope.commands.score import choose_model, is_file
 from maskscope.commands.terminal import TerminalJob, remark, say, say_json, table
 from maskscope.errors import MaskscopeError
 from maskscope.files import write_durably
@@ -88,7 +88,7 @@ def _padding(values: argparse.Namespace) -> Given:
 def _in_worker(name: str, given: Given) -> "AuditReport":
     """Audit a file that may be anyone's, or mend it, in a worker with limits."""
     from maskscope.audit import AuditReport
-    from maskscope.tagger.safety import inspect_keras_file
+    from maskscope.keras_io.safety import inspect_keras_file
     from maskscope.worker.client import run_job
 
     inspect_keras_file(Path(str(given["model"])))
@@ -109,7 +109,7 @@ def _mended_record(mended: "AuditReport", report: "AuditReport", file: Path) -> 
 
 
 def _say_mended(mended: "AuditReport", report: "AuditReport", file: Path) -> None:
-    from maskscope.audit.mend import REPAIRS
+    from maskscope.audit.repair import REPAIRS
 
     say("")
     say(f"{file}: {'; '.join(REPAIRS[name] for name in report.repairs)}")
@@ -145,7 +145,7 @@ def _place(finding: "Finding") -> str:
 
 def html_report(report: "AuditReport", values: argparse.Namespace) -> str:
     """The report as a page, with the model's picture where Qt can start; where it can't, stderr says so."""
-    from maskscope.audit.page import html_page
+    from maskscope.audit.html.page import html_page
 
     return html_page(report, _picture(report), _command(values))
 
@@ -165,7 +165,7 @@ def _picture(report: "AuditReport") -> str | None:
 
 def _command(values: argparse.Namespace) -> str:
     """The command line as one types it to make the report again."""
-    from maskscope.audit.page import command_line
+    from maskscope.audit.html.page import command_line
 
     words = ["maskscope", "audit"]
     if values.project is not None:

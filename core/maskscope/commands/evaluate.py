@@ -4,16 +4,16 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from maskscope.commands.models import ChosenModel, Ran, choose_model, run_model
+from maskscope.commands.score import ChosenModel, Ran, choose_model, run_model
 from maskscope.commands.terminal import TerminalJob, say, say_json, shown, table
 
 if TYPE_CHECKING:
+    from maskscope.evaluation.scores import ClassScores
+    from maskscope.evaluation.token_scores import Evaluation, PaddedFigures
     from maskscope.project import Project
-    from maskscope.tagger.comparison import Comparison
-    from maskscope.tagger.evaluation import Evaluation, PaddedFigures
-    from maskscope.tagger.project_evaluation import ModelScores, ProjectEvaluation
-    from maskscope.tagger.scores import ClassScores
     from maskscope.types import Floats
+    from maskscope.workflows.compare import Comparison
+    from maskscope.workflows.evaluate import ModelScores, ProjectEvaluation
 
 _LISTED_JSON = 1000
 _LISTED = 20
@@ -23,7 +23,7 @@ _PADDED = "if padding were counted"
 def evaluate(values: argparse.Namespace) -> int:
     """``maskscope evaluate PROJECT``"""
     from maskscope.project import Project
-    from maskscope.tagger.project_evaluation import evaluate_project
+    from maskscope.workflows.evaluate import evaluate_project
 
     with Project.open(values.project, read_only=True) as project:
         chosen = choose_model(project, values.model)
@@ -81,13 +81,13 @@ def evaluate(values: argparse.Namespace) -> int:
 def compare(values: argparse.Namespace) -> int:
     """``maskscope compare PROJECT --with ID``"""
     from maskscope.project import Project
-    from maskscope.tagger import comparison
+    from maskscope.workflows import compare
 
     with Project.open(values.project, read_only=True) as project:
         chosen = choose_model(project, values.model), choose_model(project, values.other)
         with TerminalJob() as job:
             a, b = (_scores(project, each, job)[0] for each in chosen)
-            found = comparison.compare(project, a, b, values.against, values.decoding, job)
+            found = compare.compare(project, a, b, values.against, values.decoding, job)
         differences = _differences(project, found, _LISTED_JSON if values.json else _LISTED)
     if values.json:
         say_json(
@@ -148,7 +148,7 @@ _DECODED = {
 def _scores(project: "Project", chosen: ChosenModel, job: TerminalJob) -> "tuple[ModelScores, Ran]":
     import numpy as np
 
-    from maskscope.tagger.project_evaluation import ModelScores, measured_padding, model_scores
+    from maskscope.workflows.evaluate import ModelScores, measured_padding, model_scores
 
     record = chosen.record
     if record is not None and (record.run.engine == "packed" or project.scores(record.id) is not None):
@@ -164,8 +164,8 @@ def _scores(project: "Project", chosen: ChosenModel, job: TerminalJob) -> "tuple
 
 
 def _padding(project: "Project", chosen: ChosenModel, probs_nc: "Floats") -> "Floats | None":
-    from maskscope.tagger import packed
-    from maskscope.tagger.project_evaluation import padding_of
+    from maskscope.engine import packed
+    from maskscope.workflows.evaluate import padding_of
 
     return padding_of(packed.load(chosen.file), probs_nc, project.offsets)
 

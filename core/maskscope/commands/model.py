@@ -17,8 +17,8 @@ def model(values: argparse.Namespace) -> int:
         raise MaskscopeError(
             "is no name for a picture", file=picture, expected="NAME.svg or NAME.png", received=picture.name
         )
-    from maskscope.tagger.graph import ModelGraph
-    from maskscope.tagger.safety import inspect_keras_file
+    from maskscope.keras_io.model_graph import ModelGraph
+    from maskscope.keras_io.safety import inspect_keras_file
     from maskscope.worker.client import run_job
 
     inspect_keras_file(file)

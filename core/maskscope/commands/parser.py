@@ -177,7 +177,7 @@ def _add_projects(commands: "Commands[_Parser]") -> None:
 
 
 def _add_models(commands: "Commands[_Parser]") -> None:
-    from maskscope.commands import audit, evaluate, model, models, train
+    from maskscope.commands import audit, evaluate, model, score, train
 
     usual = TrainSettings()
     parser = _add(
@@ -226,7 +226,7 @@ def _add_models(commands: "Commands[_Parser]") -> None:
     parser = _add(
         commands,
         "score",
-        models.score,
+        score.score,
         "compute each token's probabilities, and keep them with the project or write them to a file",
         "maskscope score tweets.maskscope\nmaskscope score tweets.maskscope --model other.keras --out scores.npz",
     )

@@ -15,7 +15,7 @@ _MOST_PRINTED = 20
 
 def demo(values: argparse.Namespace) -> int:
     """``maskscope demo DIR [--typed]``"""
-    from maskscope.project.demo import write_demo
+    from maskscope.workflows.demo import write_demo
 
     target = write_demo(values.target, values.typed)
     if values.json:
@@ -28,8 +28,8 @@ def demo(values: argparse.Namespace) -> int:
 def import_source(values: argparse.Namespace) -> int:
     """``maskscope import PROJECT SOURCE``"""
     from maskscope.project import Project
-    from maskscope.project.importer import import_project
     from maskscope.readers import ReadOptions
+    from maskscope.workflows.import_ import import_project
 
     options = ReadOptions(
         embeddings=values.embeddings, labels=values.labels, lengths=values.lengths, layer=values.layer
@@ -132,9 +132,9 @@ def describe(project: "Project") -> dict[str, object]:
 
 def export(values: argparse.Namespace) -> int:
     """``maskscope export PROJECT FILE --format NAME``"""
+    from maskscope.evaluation.decoding import decoder
     from maskscope.project import Project
-    from maskscope.project.exporting import export_project
-    from maskscope.tagger.decoding import decoder
+    from maskscope.workflows.export import export_project
 
     with Project.open(values.project, read_only=True) as project, TerminalJob() as job:
         model = None

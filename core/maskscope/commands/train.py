@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from maskscope.commands.models import start_tensorflow
+from maskscope.commands.score import start_tensorflow
 from maskscope.commands.terminal import TerminalJob, remark, say, say_json
 from maskscope.errors import Cancelled, MaskscopeError, ModelError, ReadOnlyError
 
@@ -34,7 +34,7 @@ def train(values: argparse.Namespace) -> int:
                 "is open in another program or write-protected, so no model can be added; close the other program",
                 file=project.path,
             )
-        from maskscope.tagger.training import recover_training, train_project
+        from maskscope.workflows.train import recover_training, train_project
 
         with _StoppableJob() as job, _polite_stop(job):
             job.progress(0, 0, "starting TensorFlow")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from maskscope.commands.terminal import say
 
 if TYPE_CHECKING:
-    from maskscope.tagger.graph import ModelGraph
+    from maskscope.keras_io.model_graph import ModelGraph
 
 
 def screenshot(values: argparse.Namespace) -> int:
@@ -38,8 +38,8 @@ def model_svg(graph: "ModelGraph") -> str:
 
     try:
         _start_offscreen()
-        from maskscope_gui.model_picture import svg_picture
-        from maskscope_gui.theme import LIGHT
+        from maskscope_gui.pages.picture.model_picture import svg_picture
+        from maskscope_gui.theme.theme import LIGHT
     except ImportError as error:
         raise explain(error) from error
     return svg_picture(graph, LIGHT)
@@ -48,8 +48,8 @@ def model_svg(graph: "ModelGraph") -> str:
 def model_picture(graph: "ModelGraph", file: Path, theme: str) -> None:
     """Write a model's picture as .svg or .png, in the "light" or "dark" theme, without a display."""
     _start_offscreen()
-    from maskscope_gui.model_picture import write_picture
-    from maskscope_gui.theme import DARK, LIGHT
+    from maskscope_gui.pages.picture.model_picture import write_picture
+    from maskscope_gui.theme.theme import DARK, LIGHT
 
     write_picture(graph, file, {"light": LIGHT, "dark": DARK}[theme])
 

@@ -8,8 +8,8 @@ from typing import Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 
+from maskscope.corpus_scan import Scan
 from maskscope.errors import ReadError
-from maskscope.scan import Scan
 from maskscope.types import Embeddings, Sentence
 
 MOST_LISTED = 1000

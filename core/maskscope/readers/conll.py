@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from maskscope.corpus_scan import Scan
 from maskscope.errors import ReadError
 from maskscope.readers import conll_text
 from maskscope.readers.base import (
@@ -16,8 +17,7 @@ from maskscope.readers.base import (
     head,
     refuse_options,
 )
-from maskscope.readers.beside import open_rows
-from maskscope.scan import Scan
+from maskscope.readers.embeddings_file import open_rows
 from maskscope.types import Sentence
 
 

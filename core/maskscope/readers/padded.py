@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope import masks
+from maskscope.corpus_scan import Block, Scan, Scanner
 from maskscope.errors import ReadError
 from maskscope.readers.arrays import ArrayRows, StoredArray
 from maskscope.readers.base import (
@@ -23,7 +24,6 @@ from maskscope.readers.base import (
     stored_dtype,
     unreadable,
 )
-from maskscope.scan import Block, Scan, Scanner
 from maskscope.types import Embeddings, Mask, Sentence
 
 Lengths: TypeAlias = npt.NDArray[np.int64]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from maskscope.errors import ReadError
 from maskscope.readers.base import Format, ReadOptions, Source, head
-from maskscope.readers.beside import HDF5_MAGIC
 from maskscope.readers.conll import FORMAT as CONLL
+from maskscope.readers.embeddings_file import HDF5_MAGIC
 from maskscope.readers.npy import FORMAT as NPY
 from maskscope.readers.npz import FORMAT as NPZ
 

@@ -146,8 +146,8 @@ def main() -> int:
     inbox = Inbox(channel)
     try:
         try:
-            from maskscope.audit.keras_check import keras_trouble
-            from maskscope.tagger import keras_model
+            from maskscope.keras_io import keras_model
+            from maskscope.keras_io.keras_check import keras_trouble
         except ImportError as error:
             channel.send(Failed("", "ImportError", f"TensorFlow can't be imported: {error}", traceback.format_exc()))
             return 1

@@ -13,10 +13,10 @@ from maskscope.errors import WorkerError
 from maskscope.jobs import Job, NullJob
 from maskscope.project import Project
 from maskscope.runs import TrainSettings
-from maskscope.tagger.keras_padding import answer, forget
-from maskscope.tagger.training import recover_training, train_project
 from maskscope.types import Floats
 from maskscope.worker.protocol import Value, Values
+from maskscope.workflows.padding import answer, forget
+from maskscope.workflows.train import recover_training, train_project
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -60,13 +60,13 @@ def score(arguments: dict[str, Value], job: Job) -> Values:
     padding_sc: Floats | None = None
     with Project.open(_text(arguments, "project"), read_only=True) as project:
         if engine == "packed":
-            from maskscope.tagger import packed
+            from maskscope.engine import packed
 
             tagger = packed.load(model)
             probs_nc, mask_value = tagger.score(project.embeddings, project.offsets, "model", job), tagger.mask_value
         elif engine == "keras":
-            from maskscope.tagger import keras_model
-            from maskscope.tagger.foreign import check_shapes, embeddings_mask_value, fit_columns
+            from maskscope.keras_io import keras_model
+            from maskscope.workflows.open_model import check_shapes, embeddings_mask_value, fit_columns
 
             job.progress(0, 0, "loading the model")
             loaded = keras_model.load(model)
@@ -97,7 +97,7 @@ def _save(out: Path, array: Floats) -> None:
 
 def open_model(arguments: dict[str, Value], job: Job) -> Values:
     """ "project", "model" (anyone's file), "folder" (to be made) -> "folder", for `Project.adopt_model`."""
-    from maskscope.tagger.foreign import open_model as opened
+    from maskscope.workflows.open_model import open_model as opened
 
     forget()
     with Project.open(_text(arguments, "project"), read_only=True) as project:
@@ -120,7 +120,7 @@ def mend(arguments: dict[str, Value], job: Job) -> Values:
 
     -> "path", "report" of the mended model, which is audited on the same sentences.
     """
-    from maskscope.audit.mend import mend_file
+    from maskscope.audit.repair import mend_file
 
     forget()
     out = Path(_text(arguments, "out"))
@@ -190,7 +190,7 @@ class _Inside(NullJob):
 
 def model_graph(arguments: dict[str, Value], job: Job) -> Values:
     """ "model" (a `.keras` file) -> "graph", the JSON text of a `ModelGraph`."""
-    from maskscope.audit.trace import model_graph as read_graph
+    from maskscope.audit.probes.mask_trace import model_graph as read_graph
 
     forget()
     return (("graph", read_graph(Path(_text(arguments, "model"))).to_json()),)

@@ -13,14 +13,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from maskscope.evaluation.decoding import decoder
 from maskscope.exporters import ExportFormat, formats
 from maskscope.jobs import Job
-from maskscope.project.exporting import LabelSource, export_project
-from maskscope.tagger.decoding import decoder
-from maskscope_gui.dialogs.form import Dialog, Form, ProgressPage, Words
-from maskscope_gui.session import Session
-from maskscope_gui.tasks import Task, words_of
-from maskscope_gui.theme import Style
+from maskscope.workflows.export import LabelSource, export_project
+from maskscope_gui.background.tasks import Task, words_of
+from maskscope_gui.dialogs.form import Dialog, Form, ProgressPage
+from maskscope_gui.session.session import Session
+from maskscope_gui.theme.theme import Style
+from maskscope_gui.widgets.base import Words
 
 _SIZE = (600, 420)
 _LABELS: dict[LabelSource, tuple[str, str]] = {

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -16,60 +15,17 @@ from PySide6.QtWidgets import (
     QLayout,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
     QTableWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from maskscope_gui.tasks import rate_and_left
-from maskscope_gui.theme import Style
-
-Role: TypeAlias = Literal["text", "second", "holds", "fails", "collision"]
+from maskscope_gui.background.tasks import rate_and_left
+from maskscope_gui.theme.theme import Style
+from maskscope_gui.widgets.base import Role, Words
 
 _LABEL_COLUMN, _CONTROL_COLUMN, _BUTTON_COLUMN = range(3)
 _BAR_STEPS = 1000
-
-
-class Words(QLabel):
-    """A sentence that wraps, in a colour that says how it is meant.
-
-    Args:
-        size: pixels at 100 %.
-        bold: heavier.
-    """
-
-    def __init__(
-        self, style: Style, text: str = "", role: Role = "text", *, size: float = 13, bold: bool = False
-    ) -> None:
-        super().__init__(text)
-        self.look = style
-        self.role: Role = role
-        self._size, self._bold = size, bold
-        self.setWordWrap(True)
-        # Text from a file is text: a token "<b>" must not turn bold.
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        self.set_look(style)
-
-    def say(self, text: str, role: Role = "second") -> None:
-        """Show another sentence; nothing happens when it stands there already."""
-        if (text, role) == (self.text(), self.role):
-            return
-        self.role = role
-        self.setText(text)
-        self.set_look(self.look)
-
-    def minimumSizeHint(self) -> QSize:
-        """One line: QLabel asks for the height it would have if it were narrow, and the dialog grows for nothing."""
-        return QSize(0, self.fontMetrics().lineSpacing())
-
-    def set_look(self, style: Style) -> None:
-        """Fonts and colours of another theme."""
-        self.look = style
-        weight = "font-weight: 600; " if self._bold else ""
-        self.setStyleSheet(f"{weight}color: {style.c(self.role).name()}; font-size: {style.px(self._size)}px;")
 
 
 class Field:

@@ -18,14 +18,23 @@ from PySide6.QtWidgets import (
 from maskscope.errors import MaskscopeError, ProjectError
 from maskscope.jobs import Job
 from maskscope.project import Project, project_path
-from maskscope.project.importer import ImportReport, import_project
 from maskscope.project.writer import refuse_taken
 from maskscope.readers import ReadOptions, formats
-from maskscope_gui.dialogs.form import Dialog, Field, Form, ProgressPage, Role, Words, plain_table
-from maskscope_gui.dialogs.looking import Found, Layer, companions, look_at, sentence_of, sorted_out, suggested_project
-from maskscope_gui.shown import shown
-from maskscope_gui.tasks import Task, words_of
-from maskscope_gui.theme import Style
+from maskscope.workflows.import_ import ImportReport, import_project
+from maskscope_gui.background.tasks import Task, words_of
+from maskscope_gui.dialogs.form import Dialog, Field, Form, ProgressPage, plain_table
+from maskscope_gui.dialogs.source_preview import (
+    Found,
+    Layer,
+    companions,
+    look_at,
+    sentence_of,
+    sorted_out,
+    suggested_project,
+)
+from maskscope_gui.theme.theme import Style
+from maskscope_gui.widgets.base import Role, Words
+from maskscope_gui.widgets.token_text import shown
 
 _REST_MS = 200
 _MOST_SHOWN = 200

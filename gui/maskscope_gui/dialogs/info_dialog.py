@@ -7,8 +7,9 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLay
 
 import maskscope
 from maskscope.project import Project
-from maskscope_gui.dialogs.form import Dialog, Role, Words
-from maskscope_gui.theme import Style
+from maskscope_gui.dialogs.form import Dialog
+from maskscope_gui.theme.theme import Style
+from maskscope_gui.widgets.base import Role, Words
 
 _LICENCES = (
     ("PySide6-Essentials", "Qt for Python", "LGPL-3.0"),

@@ -8,9 +8,9 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollA
 
 from maskscope_gui.actions import ACTIONS, MENUS, key_text
 from maskscope_gui.dialogs.form import Dialog
-from maskscope_gui.session import Session
-from maskscope_gui.theme import Style
-from maskscope_gui.views.palette import keys_of
+from maskscope_gui.pages.sentence.palette import keys_of
+from maskscope_gui.session.session import Session
+from maskscope_gui.theme.theme import Style
 
 _COLUMNS = 4
 _SIZE = (1230, 580)

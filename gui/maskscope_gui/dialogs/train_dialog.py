@@ -27,11 +27,12 @@ from PySide6.QtWidgets import (
 from maskscope.errors import MaskscopeError
 from maskscope.project import CHECKPOINT, ModelRecord, Project, set_aside
 from maskscope.runs import MAX_LAYERS, MAX_UNITS, TrainSettings
-from maskscope_gui.dialogs.form import Dialog, Form, Words
-from maskscope_gui.session import Session
-from maskscope_gui.tasks import rate_and_left, words_of
-from maskscope_gui.theme import Style
-from maskscope_gui.worker_client import WorkerClient
+from maskscope_gui.background.tasks import rate_and_left, words_of
+from maskscope_gui.background.worker_client import WorkerClient
+from maskscope_gui.dialogs.form import Dialog, Form
+from maskscope_gui.session.session import Session
+from maskscope_gui.theme.theme import Style
+from maskscope_gui.widgets.base import Words
 
 _SIZE = (1060, 600)
 _BAR_STEPS = 1000
@@ -178,7 +179,7 @@ class TrainDialog(Dialog):
         right.setSpacing(px(8))
         right.addLayout(self._build_figures())
         # Imported here: pyqtgraph takes a while, and the window's first picture must not wait for it.
-        from maskscope_gui.views.curve import TrainingCurves
+        from maskscope_gui.widgets.curve import TrainingCurves
 
         self.curve = TrainingCurves(self.look)
         right.addWidget(self.curve, 1)
@@ -459,7 +460,7 @@ class TrainDialog(Dialog):
             return
         super().set_look(style)
         # pyqtgraph takes its colours when it is made.
-        from maskscope_gui.views.curve import TrainingCurves
+        from maskscope_gui.widgets.curve import TrainingCurves
 
         old, self.curve = self.curve, TrainingCurves(style)
         self.column.replaceWidget(old, self.curve, Qt.FindChildOption.FindChildrenRecursively)

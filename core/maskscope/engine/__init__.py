@@ -1,0 +1,1 @@
+"""Scoring without padding and without TensorFlow."""

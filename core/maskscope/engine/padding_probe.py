@@ -1,0 +1,280 @@
+"""What padding would do to one sentence: for the window's PADDING panel and for anyone who doubts the mask.
+
+The sentence's product with the lowest kernel, and that of the rows that may be added to it, are computed once;
+what is left for each question is the small recurrent step.
+
+What is compared: the sentence with k padded positions against the sentence alone *under the same mask rule*, so
+that the change shows padding and nothing else. (Under "none" a zero row inside the sentence is a real token in
+both; under "model" it is masked in both.) Real tokens that a person masked by clicking are unmasked in the
+sentence alone: the change then shows what masking them does to the others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from maskscope import masks
+from maskscope.engine.packed import PackedTagger, Projector
+from maskscope.engine.recurrence import PreparedLayer, run_masked
+from maskscope.types import Embeddings, Floats, Mask
+
+Fill: TypeAlias = Literal["zeros", "noise", "previous"]
+MaskFrom: TypeAlias = Literal["model", "lengths", "none"]
+
+MAX_PADDING = 200
+_ONE_THREAD = 1 << 18
+_CHECKED = (0, 1, 7, 64, 200)
+
+
+def padding_rows(
+    embeddings: Embeddings, fill: Fill = "zeros", previous: Embeddings | None = None, seed: int = 0
+) -> Floats:
+    """What stands behind a sentence: rows (`MAX_PADDING`, D) float32, of which k padded positions take the first k.
+
+    Args:
+        embeddings: (T, D) float16 or float32, the sentence.
+        fill: "zeros"; "noise", N(0, s) with s the root mean square of the sentence's numbers; "previous", the rows
+            of the sentence before, over and over.
+        previous: (Tp, D), the sentence before; without it (or with Tp = 0) "previous" gives zeros.
+        seed: of the noise.
+    """
+    if fill == "noise":
+        return _noise(embeddings.shape[1], seed) * _spread(embeddings)
+    if fill == "previous" and previous is not None and len(previous):
+        rows: Floats = np.asarray(previous[:MAX_PADDING], dtype=np.float32)
+        return rows[_over_and_over(rows)]
+    zeros: Floats = np.zeros((MAX_PADDING, embeddings.shape[1]), dtype=np.float32)
+    return zeros
+
+
+def largest_change(probs_tc: Floats, alone_tc: Floats, compared: Sequence[int]) -> tuple[float, int | None]:
+    """Largest |change| over `compared` tokens and over classes, and its position; (0, None) where none is compared.
+
+    Args:
+        probs_tc: (T + k, C), with padding.
+        alone_tc: (T, C), the sentence alone.
+        compared: positions, all below T, in rising order.
+    """
+    if not len(compared):
+        return 0.0, None
+    change = np.abs(probs_tc[compared] - alone_tc[compared]).max(axis=1)
+    place = int(change.argmax())
+    return float(change[place]), int(compared[place])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PaddedRun:
+    """One sentence with k padded positions behind it.
+
+    Attributes:
+        probs_tc: (T + k, C) float32, what the model prints at every position.
+        mask: (T + k,) bool, True = real token, as it was used.
+        largest_change: largest |change| over the tokens compared and over classes, against the sentence alone;
+            compared are the tokens that are real in the sentence alone, but those masked by clicking.
+        at: the position of that change; None when no token was compared.
+    """
+
+    probs_tc: Floats
+    mask: Mask
+    largest_change: float
+    at: int | None
+
+
+class PaddingProbe:
+    """Adds padded positions to one sentence and tells what moves.
+
+    Args:
+        tagger: the model.
+        embeddings: (T, D) float16 or float32, the sentence.
+        fill, previous, seed: what stands at padded positions: `padding_rows`.
+    """
+
+    def __init__(
+        self,
+        tagger: PackedTagger,
+        embeddings: Embeddings,
+        fill: Fill = "zeros",
+        previous: Embeddings | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._tagger = tagger
+        self._n_tokens = len(embeddings)
+        lowest = tagger.prepared[0]
+        width = 4 * lowest.units
+        own: Floats = np.asarray(embeddings, dtype=np.float32)
+        self._projected: Floats = np.zeros((self._n_tokens + MAX_PADDING, lowest.directions * width), dtype=np.float32)
+        self._projected[: self._n_tokens] = _projected_few(tagger, own)
+        padding = self._projected[self._n_tokens :]
+        zero_is_real = bool(masks.masking_layer(np.zeros((1, 1), dtype=np.float32), tagger.mask_value)[0])
+        padding_seen: Mask = np.full(MAX_PADDING, zero_is_real)
+        if fill == "noise":
+            if tagger.starts_recurrent:
+                np.multiply(_projected_noise(tagger, seed), _spread(own), out=padding)
+            else:
+                noise = padding_rows(own, fill, seed=seed)
+                padding[:] = Projector(tagger, noise.dtype).project(noise)
+            padding_seen[:] = True
+        elif fill == "previous" and previous is not None and len(previous):
+            rows: Floats = np.asarray(previous[:MAX_PADDING], dtype=np.float32)
+            again = _over_and_over(rows)
+            padding[:] = _projected_few(tagger, rows)[again]
+            padding_seen = masks.masking_layer(rows, tagger.mask_value)[again]
+        elif not tagger.starts_recurrent:
+            padding[:] = _projected_few(tagger, np.zeros((1, tagger.dim), dtype=np.float32))
+        self._seen: Mask = np.concatenate([masks.masking_layer(own, tagger.mask_value), padding_seen])
+        gates = (self._projected + lowest.bias).T.reshape(lowest.directions, width, len(self._projected))
+        self._gates: Floats = np.ascontiguousarray(gates)
+        self._alone: dict[MaskFrom, Floats] = {}
+
+    @property
+    def n_tokens(self) -> int:
+        """T, tokens of the sentence itself."""
+        return self._n_tokens
+
+    def mask(self, k: int, mask_from: MaskFrom, masked: frozenset[int] = frozenset()) -> Mask:
+        """The mask (T + k,) that a rule gives, True = real token; `masked` tokens are False under any rule."""
+        return self._mask(k, mask_from, masked)
+
+    def run(self, k: int, mask_from: MaskFrom = "model", masked: frozenset[int] = frozenset()) -> PaddedRun:
+        """The sentence with k padded positions, stepped through one by one as Keras does, masked ones too.
+
+        Args:
+            k: 0 to `MAX_PADDING`.
+            mask_from: "model": what the Masking layer makes of the rows; "lengths": the sentence's own tokens;
+                "none": the same weights without a mask.
+            masked: real tokens that a person masked, counted from 0.
+
+        Raises ValueError for a k out of range.
+        """
+        if not 0 <= k <= MAX_PADDING:
+            raise ValueError(f"expected 0 to {MAX_PADDING} padded positions; received {k}")
+        mask = self._mask(k, mask_from, masked)
+        probs_tc = self._step_through(mask)
+        change, at = self._largest_change(probs_tc, mask_from, masked)
+        return PaddedRun(probs_tc, mask, change, at)
+
+    def curve(
+        self,
+        mask_from: MaskFrom = "model",
+        max_k: int = MAX_PADDING,
+        masked: frozenset[int] = frozenset(),
+    ) -> Floats:
+        """Largest |change| for each number of padded positions, (max_k + 1,) float32: `run(k).largest_change`.
+
+        k = 0, 1, 7, 64 and 200 are stepped through as `run` does it. The others go in lockstep with their
+        masked positions left out; those that then hold the same tokens are one computation.
+        """
+        if not 0 <= max_k <= MAX_PADDING:
+            raise ValueError(f"expected 0 to {MAX_PADDING} padded positions; received {max_k}")
+        curve: Floats = np.zeros(max_k + 1, dtype=np.float32)
+        compared = self._compared(mask_from, masked)
+        if not len(compared):
+            return curve
+        mask = self._mask(max_k, mask_from, masked)
+        kept = np.flatnonzero(mask)
+        # lane k holds the first counts[k] of the kept rows
+        counts = np.searchsorted(kept, np.arange(self._n_tokens, self._n_tokens + max_k + 1), side="left")
+        lengths, lane_of = np.unique(counts, return_inverse=True)
+        alone = self._without_padding(mask_from)
+        places = np.searchsorted(kept, compared)
+        changes: Floats = np.zeros(len(lengths), dtype=np.float32)
+        firsts = np.zeros(len(lengths), dtype=np.int64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            probs = self._tagger.score_projected(self._projected[kept], firsts, lengths)
+        starts = np.cumsum(lengths) - lengths
+        lanes = probs[starts[:, None] + places[None, :]]
+        changes[:] = np.abs(lanes - alone[compared][None]).max(axis=(1, 2))
+        curve[:] = changes[lane_of]
+        for k in _CHECKED:
+            if k <= max_k:
+                curve[k] = self.run(k, mask_from, masked).largest_change
+        # what a lane shares with a checked one it also shares in rounding
+        for k in (k for k in _CHECKED if k <= max_k):
+            curve[lane_of == lane_of[k]] = curve[k]
+        return curve
+
+    def _mask(self, k: int, mask_from: MaskFrom, masked: frozenset[int]) -> Mask:
+        n_positions = self._n_tokens + k
+        if mask_from == "model":
+            mask = self._seen[:n_positions].copy()
+        elif mask_from == "lengths":
+            mask = np.arange(n_positions) < self._n_tokens
+        elif mask_from == "none":
+            mask = np.ones(n_positions, dtype=np.bool_)
+        else:
+            raise ValueError(f"expected model, lengths or none; received {mask_from!r}")
+        mask[[token for token in masked if 0 <= token < self._n_tokens]] = False
+        return mask
+
+    def _without_padding(self, mask_from: MaskFrom) -> Floats:
+        if mask_from not in self._alone:
+            self._alone[mask_from] = self._step_through(self._mask(0, mask_from, frozenset()))
+        return self._alone[mask_from]
+
+    def _compared(self, mask_from: MaskFrom, masked: frozenset[int]) -> Sequence[int]:
+        real = self._mask(0, mask_from, masked)
+        return np.flatnonzero(real).tolist()
+
+    def _largest_change(
+        self, probs_tc: Floats, mask_from: MaskFrom, masked: frozenset[int]
+    ) -> tuple[float, int | None]:
+        compared = self._compared(mask_from, masked)
+        return largest_change(probs_tc, self._without_padding(mask_from), compared)
+
+    def _step_through(self, mask: Mask) -> Floats:
+        layers = self._tagger.prepared
+        with np.errstate(over="ignore", invalid="ignore"):
+            hidden = run_masked(self._gates[:, :, : len(mask)], mask, layers[0])
+            for i, layer in enumerate(layers[1:]):
+                hidden = run_masked(_gates_over(self._tagger.features_above(i, hidden), layer), mask, layer)
+            return self._tagger.read_out(hidden)
+
+
+def _projected_few(tagger: PackedTagger, rows: Floats) -> Floats:
+    """What `Projector.project` makes of the rows (n, D) of a sentence, on one thread."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _small_product(tagger.features_below(rows, _small_product).T, tagger.prepared[0].kernel)
+
+
+def _small_product(rows: Floats, kernel: Floats) -> Floats:
+    """rows (n, D) @ kernel (D, m) in slices of D that BLAS does not share out to threads.
+
+    For one sentence, waking threads costs more than the product: on a busy machine, some frames of the screen.
+    OpenBLAS stays on one thread up to n·m·d = 2^18 (interface/gemm.c).
+    """
+    product: Floats = np.zeros((len(rows), kernel.shape[1]), dtype=np.float32)
+    step = max(1, _ONE_THREAD // max(1, product.size))
+    for begin in range(0, len(kernel), step):
+        product += rows[:, begin : begin + step] @ kernel[begin : begin + step]
+    return product
+
+
+@lru_cache(maxsize=4)
+def _projected_noise(tagger: PackedTagger, seed: int) -> Floats:
+    """N(0, 1) rows (MAX_PADDING, D) times the lowest kernel: the same for every sentence but for a factor."""
+    noise = _noise(tagger.dim, seed)
+    return Projector(tagger, noise.dtype).project(noise)
+
+
+def _noise(dim: int, seed: int) -> Floats:
+    return np.random.default_rng(seed).standard_normal((MAX_PADDING, dim), dtype=np.float32)
+
+
+def _spread(embeddings: Embeddings) -> np.float32:
+    own: Floats = np.asarray(embeddings, dtype=np.float32)
+    return np.float32(np.sqrt(np.mean(own * own, dtype=np.float64))) if own.size else np.float32(1)
+
+
+def _over_and_over(rows: Floats) -> npt.NDArray[np.int64]:
+    """Which of the rows (n, D) stands at each of the padded positions, (MAX_PADDING,)."""
+    return np.arange(MAX_PADDING) % len(rows)
+
+
+def _gates_over(features: Floats, layer: PreparedLayer) -> Floats:
+    gates = layer.kernel.T @ features
+    gates += layer.bias[:, None]
+    return gates.reshape(layer.directions, 4 * layer.units, features.shape[1])

@@ -1,0 +1,1 @@
+"""Token and entity scores, decoding, calibration and curves."""

@@ -1,0 +1,203 @@
+"""Entities: runs of tokens that one name covers, by the rules of seqeval, found without a loop over tokens.
+
+Two readings of prefixed class names (seqeval 1.2.2, `metrics/sequence_labeling.py` and `scheme.py`):
+
+- default, as conlleval reads: B and S begin an entity, E and S end it, and I or E goes on with one of the same type
+  or begins one where there is none.
+- strict: an entity of BIO begins with B; one of BIOES is S alone, or B, any I, and E. What is not whole is none.
+
+L, U and M are read as E, S and I. seqeval reads L and U so in its strict mode only: in its default mode U-loc U-loc
+is one entity, which is not repeated here.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from maskscope.evaluation.scores import ClassScores, from_counts, macro, weighted
+from maskscope.types import Labels, Mask, Offsets, TagScheme, span_parts
+
+Reading: TypeAlias = Literal["default", "strict"]
+Rows: TypeAlias = npt.NDArray[np.int64]
+
+Entity = tuple[int, int, str]
+"""First token, one past the last token, type."""
+
+_O, _B, _I, _E, _S = range(5)
+_CODES = {"B": _B, "I": _I, "M": _I, "E": _E, "L": _E, "S": _S, "U": _S}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spans:
+    """Entities in reading order; no two overlap.
+
+    Attributes:
+        first: (k,) int64, their first tokens.
+        last: (k,) int64, one past their last tokens.
+        kind: (k,) int64, places in `kinds`.
+        kinds: names of all types of the scheme, sorted.
+    """
+
+    first: Rows
+    last: Rows
+    kind: Rows
+    kinds: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def chosen(self, which: Mask) -> "Spans":
+        """Those for which `which` (k,) is True."""
+        return Spans(self.first[which], self.last[which], self.kind[which], self.kinds)
+
+    def found_in(self, other: "Spans") -> Mask:
+        """Whether (k,) each stands in `other`, too, with the same bounds and type."""
+        if not len(other):
+            return np.zeros(len(self), dtype=np.bool_)
+        place = np.minimum(np.searchsorted(other.first, self.first), len(other) - 1)
+        same = (other.first[place] == self.first) & (other.last[place] == self.last)
+        return np.asarray(same & (other.kind[place] == self.kind))
+
+
+@dataclass(frozen=True, slots=True)
+class SpanScores:
+    """Scores of whole entities: one is right when its bounds and its type are.
+
+    Attributes:
+        micro: over all entities.
+        macro: mean over the types that occur or are predicted.
+        weighted: mean over the types, weighted by support.
+        per_type: one entry a type that occurs or is predicted, in the order of their names.
+    """
+
+    micro: ClassScores
+    macro: ClassScores
+    weighted: ClassScores
+    per_type: tuple[ClassScores, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntityScores:
+    """Scores of whole entities, by the default reading, with those by the strict one beside them.
+
+    Attributes:
+        rule: "prefixes" when the class names are like B-loc and I-loc; "runs" when an entity is a run of
+            neighbouring tokens of one class.
+        micro, macro, weighted, per_type: as in `SpanScores`.
+        strict: by the strict reading; None under the rule "runs", which knows no other.
+    """
+
+    rule: Literal["prefixes", "runs"]
+    micro: ClassScores
+    macro: ClassScores
+    weighted: ClassScores
+    per_type: tuple[ClassScores, ...]
+    strict: SpanScores | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Names:
+    """Prefix and type of each class, and of a token without a label at the end."""
+
+    prefix: Rows
+    kind: Rows
+    kinds: tuple[str, ...]
+
+
+def entity_rule(scheme: TagScheme) -> Literal["prefixes", "runs"]:
+    """Whether every class but outside is named like B-loc, with some B or S or U among them."""
+    return "runs" if scheme.spans is None else "prefixes"
+
+
+def find(labels: Labels, scheme: TagScheme, offsets: Offsets, reading: Reading = "default") -> Spans:
+    """The entities that labels (n,) stand for, none reaching over a sentence's end; a negative label is outside.
+
+    Where the class names follow no span scheme, an entity is a run of neighbouring tokens of one class.
+
+    Args:
+        labels: (n,) int16 class ids.
+        scheme: the label set.
+        offsets: (n_sentences + 1,) where each sentence begins.
+        reading: of prefixed names.
+    """
+    names = _names(scheme)
+    outside = len(scheme.classes)
+    codes = np.where(labels < 0, outside, labels)
+    prefix, kind = names.prefix[codes], names.kind[codes]
+    bounds = np.asarray(offsets, dtype=np.int64)
+    opens: Mask = np.zeros(len(labels) + 1, dtype=np.bool_)
+    opens[bounds[:-1]] = True
+    opens = opens[:-1]
+    same = np.zeros(len(labels), dtype=np.bool_)
+    same[1:] = kind[1:] == kind[:-1]
+    before = np.full(len(labels), _O, dtype=np.int64)
+    before[1:] = prefix[:-1]
+    goes_on = ((prefix == _I) | (prefix == _E)) & ((before == _B) | (before == _I)) & same & ~opens
+    inside = prefix != _O
+    first = np.flatnonzero(inside & ~goes_on)
+    ends = inside.copy()
+    ends[:-1] &= ~goes_on[1:]
+    last = np.flatnonzero(ends)
+    found = Spans(first.astype(np.int64), last.astype(np.int64) + 1, kind[first], names.kinds)
+    if reading == "default" or scheme.spans is None:
+        return found
+    if scheme.spans == "BIO":
+        return found.chosen(prefix[first] == _B)
+    whole = (prefix[first] == _S) | ((prefix[first] == _B) & (prefix[last] == _E))
+    return found.chosen(whole)
+
+
+def entities(labels: Labels, scheme: TagScheme, offsets: Offsets, reading: Reading = "default") -> list[Entity]:
+    """What `find` finds, as a list of first token, one past the last, and type."""
+    found = find(labels, scheme, offsets, reading)
+    rows = zip(found.first.tolist(), found.last.tolist(), found.kind.tolist(), strict=True)
+    return [(first, last, found.kinds[kind]) for first, last, kind in rows]
+
+
+def score(gold: Spans, predicted: Spans, more: Rows | None = None) -> SpanScores:
+    """Scores of predicted entities against gold ones.
+
+    Args:
+        gold, predicted: of the same tokens.
+        more: (len(kinds),) int64, wrong entities of each type that are predicted beside those.
+    """
+    kinds = gold.kinds
+    right = np.bincount(predicted.kind[predicted.found_in(gold)], minlength=len(kinds))
+    support = np.bincount(gold.kind, minlength=len(kinds))
+    guesses = np.bincount(predicted.kind, minlength=len(kinds)) + (0 if more is None else more)
+    per_type = tuple(
+        from_counts(name, int(right[i]), int(support[i]), int(guesses[i]))
+        for i, name in enumerate(kinds)
+        if support[i] or guesses[i]
+    )
+    micro = from_counts("micro", int(right.sum()), int(support.sum()), int(guesses.sum()))
+    return SpanScores(micro, macro(per_type), weighted(per_type), per_type)
+
+
+def score_labels(labels: Labels, predicted: Labels, scheme: TagScheme, offsets: Offsets) -> EntityScores:
+    """Scores of the entities of predicted labels (n,) against those of labels (n,); negative is outside."""
+
+    def read(reading: Reading) -> SpanScores:
+        return score(find(labels, scheme, offsets, reading), find(predicted, scheme, offsets, reading))
+
+    return both_readings(scheme, read("default"), None if scheme.spans is None else read("strict"))
+
+
+def both_readings(scheme: TagScheme, default: SpanScores, strict: SpanScores | None) -> EntityScores:
+    """One value of both."""
+    return EntityScores(entity_rule(scheme), default.micro, default.macro, default.weighted, default.per_type, strict)
+
+
+@lru_cache(maxsize=16)
+def _names(scheme: TagScheme) -> _Names:
+    parts = [
+        ("", "") if place == scheme.outside else span_parts(name) if scheme.spans else ("I", name)
+        for place, name in enumerate(scheme.classes)
+    ]
+    kinds = tuple(sorted({kind for prefix, kind in parts if prefix}))
+    prefixes = [_CODES.get(prefix, _O) for prefix, _ in parts]
+    places = [kinds.index(kind) if prefix else -1 for prefix, kind in parts]
+    return _Names(np.array([*prefixes, _O], dtype=np.int64), np.array([*places, -1], dtype=np.int64), kinds)

@@ -1,0 +1,409 @@
+"""What a model's probabilities are worth against labels, over real, labelled tokens only.
+
+Padding, masked and unlabelled tokens never count. Beside the figures can stand what they would be if padding were
+counted, which is how it goes wrong in a notebook: counted by how often each padded position occurs, since the padded
+array itself may not fit in memory.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from maskscope.evaluation import spans
+from maskscope.evaluation.calibration import N_BINS, BinSums, Calibration, bin_sums
+from maskscope.evaluation.curves import PrecisionRecallCurve, precision_recall
+from maskscope.evaluation.decoding import Decoding, predict, violations
+from maskscope.evaluation.scores import ClassScores, from_counts, macro, ratio
+from maskscope.evaluation.spans import EntityScores
+from maskscope.jobs import Job, NullJob
+from maskscope.types import NO_LABEL, Floats, Labels, Mask, Offsets, TagScheme
+
+_BLOCK = 1 << 18
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ArgmaxFigures:
+    """The same model, each token decided by itself.
+
+    Attributes:
+        accuracy: share of counted tokens whose label was predicted.
+        micro_f1: over the classes but outside.
+        entity_f1: of whole entities, micro, default reading.
+        differing: counted tokens for which the likeliest allowed sequence says something else.
+        violations: counted tokens whose label the span scheme does not allow where it stands.
+    """
+
+    accuracy: float
+    micro_f1: float
+    entity_f1: float
+    differing: int
+    violations: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedFigures:
+    """What the figures would be if padding were counted: all sentences padded to the longest, padding labelled outside.
+
+    Real tokens keep the predictions they have; at padding each position is decided by itself from what the model prints
+    there. Sentences without any labelled token are left out. None of this says anything about the model.
+
+    Attributes:
+        padded_positions: how many of the counted positions hold no token.
+        positions: how many are counted, tokens and padding.
+        accuracy, loss, micro, macro, per_class, confusion, entities, calibration, curve: as in `Evaluation`.
+    """
+
+    padded_positions: int
+    positions: int
+    accuracy: float
+    loss: float
+    micro: ClassScores
+    macro: ClassScores
+    per_class: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    entities: EntityScores
+    calibration: Calibration
+    curve: PrecisionRecallCurve | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a model's probabilities are worth against labels.
+
+    Attributes:
+        tokens: how many were counted: real and labelled.
+        masked: labelled tokens left out because the mask says that they are not real.
+        unlabelled: real tokens left out because they have no label.
+        accuracy: share of counted tokens whose label was predicted.
+        loss: cross-entropy per counted token, in nats.
+        micro: over the classes but outside; for "binary" the scores of the one label.
+        macro: mean over the classes but outside that occur or are predicted.
+        per_class: one entry a class, outside included.
+        confusion: confusion[label][prediction], counted tokens.
+        entities: scores of whole entities.
+        decoding: how labels came from probabilities; "argmax" where the class names follow no span scheme.
+        argmax: figures without decoding; None where the class names follow no span scheme.
+        calibration: of the label's probability for "binary", else of the largest one, whatever decoding chose.
+        curve: precision against recall for "binary"; None for "multiclass", and where no counted token has the label.
+        if_padding_counted: None when it was not asked for, or not known what the model prints at padding.
+    """
+
+    tokens: int
+    masked: int
+    unlabelled: int
+    accuracy: float
+    loss: float
+    micro: ClassScores
+    macro: ClassScores
+    per_class: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    entities: EntityScores
+    decoding: Decoding
+    argmax: ArgmaxFigures | None
+    calibration: Calibration
+    curve: PrecisionRecallCurve | None
+    if_padding_counted: PaddedFigures | None
+
+    def to_json(self) -> str:
+        """One JSON object, keys in snake_case as the attributes are named, ending in a line feed."""
+        return json.dumps(asdict(self), ensure_ascii=False) + "\n"
+
+
+def evaluate(
+    labels: Labels,
+    probs_nc: Floats,
+    scheme: TagScheme,
+    mask: Mask | None = None,
+    offsets: Offsets | None = None,
+    decoding: Decoding = "viterbi",
+    padding: Floats | None = None,
+    job: Job | None = None,
+) -> Evaluation:
+    """Score probabilities against labels.
+
+    Args:
+        labels: (n,) int16 class ids, negative for a token without a label.
+        probs_nc: (n, C) float32 as the model prints them.
+        scheme: the label set.
+        mask: (n,) bool, True = real token; None when all are.
+        offsets: (n_sentences + 1,) so that no entity reaches over a sentence's end; None for one sentence.
+        decoding: "viterbi" for the likeliest sequence that a span scheme allows, "argmax" for each token by itself.
+        padding: what the model prints at padded positions, (C,) for all or (n_sentences, C), of which the rows of
+            the longest sentences and of those without a labelled token don't matter; None when the figures with
+            padding counted are not wanted.
+        job: is told how many tokens are done.
+
+    Raises:
+        ValueError: the arrays don't fit each other or the scheme.
+        Cancelled: the job was cancelled.
+    """
+    return evaluate_predictions(labels, probs_nc, scheme, mask, offsets, decoding, padding, job)[0]
+
+
+def evaluate_predictions(
+    labels: Labels,
+    probs_nc: Floats,
+    scheme: TagScheme,
+    mask: Mask | None = None,
+    offsets: Offsets | None = None,
+    decoding: Decoding = "viterbi",
+    padding: Floats | None = None,
+    job: Job | None = None,
+) -> tuple[Evaluation, Labels]:
+    """What `evaluate` returns, with the predictions (n,) int16 that were held against the labels."""
+    job = NullJob() if job is None else job
+    n_tokens = len(labels)
+    bounds = np.asarray([0, n_tokens] if offsets is None else offsets, dtype=np.int64)
+    real = np.ones(n_tokens, dtype=np.bool_) if mask is None else mask
+    _check(labels, probs_nc, scheme, real, bounds, padding)
+    job.progress(0, n_tokens, "tokens")
+    labelled = labels >= 0
+    counted = np.asarray(real & labelled)
+    predicted = predict(scheme, probs_nc, bounds, mask, decoding)
+    if scheme.spans is None:
+        decoding = "argmax"
+    tally = _Tally.none(len(scheme.classes))
+    for begin in range(0, n_tokens, _BLOCK):
+        job.progress(begin, n_tokens, "tokens")
+        rows = begin + np.flatnonzero(counted[begin : begin + _BLOCK])
+        tally += _tally(labels[rows], probs_nc[rows], predicted[rows], scheme)
+    # a token that does not count belongs to no entity, on either side
+    gold, guesses = _only(labels, counted), _only(predicted, counted)
+    job.progress(n_tokens, n_tokens, "tokens")
+    entities = spans.score_labels(gold, guesses, scheme, bounds)
+    job.progress(n_tokens, n_tokens, "tokens")
+    positive_scores = probs_nc[counted, 0] if scheme.kind == "binary" else None
+    figures = tally.figures(scheme)
+    padded: PaddedFigures | None = None
+    if padding is not None:
+        padded = _with_padding(tally, gold, guesses, counted, scheme, bounds, padding, positive_scores)
+    job.progress(n_tokens, n_tokens, "tokens")
+    evaluation = Evaluation(
+        tokens=figures.total,
+        masked=int((labelled & ~real).sum()),
+        unlabelled=int((real & ~labelled).sum()),
+        accuracy=figures.accuracy,
+        loss=figures.loss,
+        micro=figures.micro,
+        macro=figures.macro,
+        per_class=figures.per_class,
+        confusion=figures.confusion,
+        entities=entities,
+        decoding=decoding,
+        argmax=_argmax_figures(gold, predicted, probs_nc, counted, scheme, bounds, mask, decoding, figures, entities),
+        calibration=figures.calibration,
+        curve=None if positive_scores is None else precision_recall(positive_scores, labels[counted] == 1),
+        if_padding_counted=padded,
+    )
+    return evaluation, predicted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Figures:
+    total: int
+    accuracy: float
+    loss: float
+    micro: ClassScores
+    macro: ClassScores
+    per_class: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    calibration: Calibration
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tally:
+    """What the figures of tokens are made of; those of parts of a corpus add up."""
+
+    confusion: Counts
+    loss: float
+    bins: BinSums
+
+    @classmethod
+    def none(cls, n_classes: int) -> "_Tally":
+        zeros = np.zeros(N_BINS, dtype=np.int64)
+        return cls(np.zeros((n_classes, n_classes), dtype=np.int64), 0.0, BinSums(zeros, zeros, np.zeros(N_BINS)))
+
+    def __add__(self, other: "_Tally") -> "_Tally":
+        return _Tally(self.confusion + other.confusion, self.loss + other.loss, self.bins + other.bins)
+
+    def figures(self, scheme: TagScheme) -> _Figures:
+        right = np.diagonal(self.confusion)
+        support, guesses = self.confusion.sum(axis=1), self.confusion.sum(axis=0)
+        per_class = tuple(
+            from_counts(name, int(right[i]), int(support[i]), int(guesses[i])) for i, name in enumerate(scheme.classes)
+        )
+        inside = [i for i in range(len(scheme.classes)) if i != scheme.outside]
+        total = int(support.sum())
+        return _Figures(
+            total=total,
+            accuracy=ratio(int(right.sum()), total),
+            loss=ratio(self.loss, total),
+            micro=from_counts(
+                "micro", int(right[inside].sum()), int(support[inside].sum()), int(guesses[inside].sum())
+            ),
+            macro=macro([per_class[i] for i in inside]),
+            per_class=per_class,
+            confusion=tuple(tuple(row) for row in self.confusion.tolist()),
+            calibration=self.bins.calibration("label" if scheme.kind == "binary" else "largest"),
+        )
+
+
+def _tally(
+    labels: Labels, probs_nc: Floats, predicted: Labels, scheme: TagScheme, weights: Counts | None = None
+) -> _Tally:
+    """Sums over tokens (n,), all labelled, each counted `weights` times (None: once)."""
+    n_classes = len(scheme.classes)
+    counts = np.ones(len(labels), dtype=np.int64) if weights is None else weights
+    pairs = labels.astype(np.int64) * n_classes + predicted
+    # whole numbers stay exact in float64 up to 2^53
+    confusion = np.bincount(pairs, weights=counts, minlength=n_classes * n_classes).astype(np.int64)
+    if scheme.kind == "binary":
+        confidence = probs_nc[:, 0]
+        true = labels == 1
+        chosen = np.where(true, confidence.astype(np.float64), 1.0 - confidence.astype(np.float64))
+    else:
+        confidence = probs_nc.max(axis=1)
+        true = scheme.predicted(probs_nc) == labels
+        chosen = probs_nc[np.arange(len(labels)), labels].astype(np.float64)
+    # Keras clips at its epsilon, too
+    losses = -np.log(np.maximum(chosen, 1e-7))
+    return _Tally(confusion.reshape(n_classes, n_classes), float(losses @ counts), bin_sums(confidence, true, counts))
+
+
+def _only(labels: Labels, counted: Mask) -> Labels:
+    kept: Labels = np.where(counted, labels, NO_LABEL).astype(np.int16)
+    return kept
+
+
+def _argmax_figures(
+    gold: Labels,
+    predicted: Labels,
+    probs_nc: Floats,
+    counted: Mask,
+    scheme: TagScheme,
+    offsets: Offsets,
+    mask: Mask | None,
+    decoding: Decoding,
+    figures: _Figures,
+    entities: EntityScores,
+) -> ArgmaxFigures | None:
+    if scheme.spans is None:
+        return None
+    if decoding == "argmax":
+        raw = predicted
+        decoded = predict(scheme, probs_nc, offsets, mask, "viterbi")
+        accuracy, micro_f1, entity_f1 = figures.accuracy, figures.micro.f1, entities.micro.f1
+    else:
+        raw = predict(scheme, probs_nc, offsets, mask, "argmax")
+        decoded = predicted
+        labels, guesses = gold[counted], raw[counted]
+        right = labels == guesses
+        named, called = labels != scheme.outside, guesses != scheme.outside
+        accuracy = ratio(int(right.sum()), len(labels))
+        micro_f1 = ratio(2 * int((right & named).sum()), int(named.sum()) + int(called.sum()))
+        entity_f1 = spans.score_labels(gold, _only(raw, counted), scheme, offsets).micro.f1
+    return ArgmaxFigures(
+        accuracy,
+        micro_f1,
+        entity_f1,
+        differing=int((counted & (raw != decoded)).sum()),
+        violations=int((counted & violations(raw, scheme, offsets)).sum()),
+    )
+
+
+def _with_padding(
+    tally: _Tally,
+    gold: Labels,
+    guesses: Labels,
+    counted: Mask,
+    scheme: TagScheme,
+    offsets: Offsets,
+    padding: Floats,
+    positive_scores: Floats | None,
+) -> PaddedFigures:
+    lengths = np.diff(offsets)
+    before = np.concatenate([[0], np.cumsum(counted)])
+    used = before[offsets[1:]] > before[offsets[:-1]]
+    longest = int(lengths[used].max(initial=0))
+    pads: Counts = np.where(used, longest - lengths, 0).astype(np.int64)
+    padded = np.flatnonzero(pads)
+    # one row for all of them, or one a sentence; none where nothing is padded
+    rows = padding[None][: len(padded)] if padding.ndim == 1 else padding[padded]
+    weights = pads.sum(keepdims=True)[: len(padded)] if padding.ndim == 1 else pads[padded]
+    printed = scheme.predicted(rows)
+    by_sentence: Labels = np.full(len(pads), scheme.outside, dtype=np.int16)
+    by_sentence[padded] = printed
+    outside = np.full(len(rows), scheme.outside, dtype=np.int16)
+    both = tally + _tally(outside, rows, printed, scheme, weights)
+    figures = both.figures(scheme)
+    curve: PrecisionRecallCurve | None = None
+    if positive_scores is not None:
+        curve = precision_recall(
+            np.concatenate([positive_scores, rows[:, 0]]),
+            np.concatenate([gold[counted] == 1, np.zeros(len(rows), dtype=np.bool_)]),
+            np.concatenate([np.ones(len(positive_scores), dtype=np.int64), weights]),
+        )
+    return PaddedFigures(
+        padded_positions=int(pads.sum()),
+        positions=figures.total,
+        accuracy=figures.accuracy,
+        loss=figures.loss,
+        micro=figures.micro,
+        macro=figures.macro,
+        per_class=figures.per_class,
+        confusion=figures.confusion,
+        entities=_padded_entities(gold, guesses, scheme, offsets, pads, by_sentence),
+        calibration=figures.calibration,
+        curve=curve,
+    )
+
+
+def _padded_entities(
+    gold: Labels, guesses: Labels, scheme: TagScheme, offsets: Offsets, pads: Counts, printed: Labels
+) -> EntityScores:
+    """Entity scores as if sentence i went on for pads[i] positions that are labelled outside and predicted printed[i].
+
+    Two padded positions show all that can happen: the first may go on with the last token's entity, and every later one
+    stands after one of its own class as the second does. No gold entity is at padding, so an entity that reaches into
+    it is wrong wherever it ends.
+    """
+    shown = np.minimum(pads, 2)
+    bounds = np.concatenate([[0], np.cumsum(np.diff(offsets) + shown)]).astype(np.int64)
+    places = np.arange(len(gold)) + np.repeat(bounds[:-1] - offsets[:-1], np.diff(offsets))
+    longer_gold: Labels = np.full(int(bounds[-1]), scheme.outside, dtype=np.int16)
+    longer_guesses: Labels = np.repeat(printed, np.diff(bounds)).astype(np.int16)
+    longer_gold[places], longer_guesses[places] = gold, guesses
+    further = np.flatnonzero(pads > 2)
+    seconds = bounds[1:][further] - 1
+
+    def scored(reading: spans.Reading) -> spans.SpanScores:
+        found = spans.find(longer_guesses, scheme, bounds, reading)
+        if not len(found):
+            return spans.score(spans.find(longer_gold, scheme, bounds, reading), found)
+        at = np.minimum(np.searchsorted(found.first, seconds), len(found) - 1)
+        begins = found.first[at] == seconds
+        more = np.bincount(found.kind[at[begins]], pads[further[begins]] - 2, len(found.kinds)).astype(np.int64)
+        return spans.score(spans.find(longer_gold, scheme, bounds, reading), found, more)
+
+    return spans.both_readings(scheme, scored("default"), None if scheme.spans is None else scored("strict"))
+
+
+def _check(
+    labels: Labels, probs_nc: Floats, scheme: TagScheme, real: Mask, offsets: Offsets, padding: Floats | None
+) -> None:
+    n_tokens, n_classes = len(labels), len(scheme.classes)
+    if probs_nc.shape != (n_tokens, scheme.n_outputs):
+        raise ValueError(f"expected probabilities ({n_tokens}, {scheme.n_outputs}); received {probs_nc.shape}")
+    if n_tokens and labels.max() >= n_classes:
+        raise ValueError(f"expected labels below {n_classes}; received {labels.max()}")
+    if real.shape != (n_tokens,) or real.dtype != np.bool_:
+        raise ValueError(f"expected a mask ({n_tokens},) bool; received {real.shape} {real.dtype}")
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != n_tokens or (np.diff(offsets) < 0).any():
+        raise ValueError(f"expected offsets rising from 0 to {n_tokens}; received {offsets[:1]} to {offsets[-1:]}")
+    shapes = ((scheme.n_outputs,), (len(offsets) - 1, scheme.n_outputs))
+    if padding is not None and padding.shape not in shapes:
+        raise ValueError(f"expected what is printed at padding as {shapes[0]} or {shapes[1]}; received {padding.shape}")

@@ -1,0 +1,1 @@
+"""The only package, with the audit, that imports Keras."""

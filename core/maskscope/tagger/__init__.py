@@ -1,1 +1,0 @@
-"""The tagger: what it is, how it scores without padding, how Keras builds and trains it, how it is judged."""

@@ -1,0 +1,1 @@
+"""One use case a module; each joins the packages below it."""

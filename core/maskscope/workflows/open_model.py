@@ -1,0 +1,299 @@
+"""Open a model that was made elsewhere, into a folder of its own, ready for `Project.adopt_model`.
+
+The file is copied first, and the copy is looked through, loaded and scored: nothing can change it in between.
+"""
+
+import math
+import os
+import shutil
+import time
+import unicodedata
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskscope.engine.keras_file import read_keras_file
+from maskscope.engine.packed import PackedTagger
+from maskscope.errors import ModelError
+from maskscope.jobs import Job, NullJob
+from maskscope.keras_io.safety import MAX_TOTAL_BYTES, inspect_keras_file
+from maskscope.project import Project
+from maskscope.runs import Engine, RunInfo
+from maskscope.types import Floats, TagScheme
+
+if TYPE_CHECKING:
+    from maskscope.keras_io.keras_model import KerasModel
+
+_NAME_LENGTH = 40
+_REASON_LENGTH = 300
+_PROBES = ((1, 3), (2, 5))
+_COPY_BYTES = 1 << 20
+_ROUNDING = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """Which engine runs a model.
+
+    Attributes:
+        engine: "packed" for the stacks that it knows, else "keras".
+        reason: one sentence: what the packed engine does not know; "" for "packed".
+        tagger: ready to score, for "packed".
+    """
+
+    engine: Engine
+    reason: str = ""
+    tagger: PackedTagger | None = None
+
+
+def choose_engine(keras_file: Path) -> EngineChoice:
+    """The engine for a `.keras` file. Looks through it first; raises ModelError when it is not safe or not whole."""
+    inspect_keras_file(keras_file)
+    try:
+        return EngineChoice("packed", tagger=PackedTagger(read_keras_file(keras_file), keras_file))
+    except ModelError as error:
+        # the file's name stands beside it wherever it is shown; a layer's name may be of any length
+        reason = str(error).removeprefix(f"{Path(keras_file).name}: ")
+        return EngineChoice("keras", reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 1]}…")
+
+
+def open_model(project: Project, file: Path, folder: Path, job: Job | None = None) -> Path:
+    """Look through someone's `.keras` file, and score the whole project with it. Imports TensorFlow when it must.
+
+    The known stacks run on the packed engine. Every other one that maps (B, T, D) to (B, T, C), D being the
+    project's and C what its labels need, runs in Keras.
+
+    Args:
+        project: its embeddings and its scheme; it may be open read-only, nothing of it is changed.
+        file: the model.
+        folder: to be made, and given to `Project.adopt_model` afterwards; it must not exist yet.
+        job: is told how many tokens are done.
+
+    Returns:
+        `folder`, holding model.keras, run.json, scores.npy and, for a model that Keras runs, padding.npy, else
+        weights.npz.
+
+    Raises:
+        ModelError: the file is refused, in one sentence.
+        Cancelled: the job was cancelled. As after any failure, no folder stays behind.
+    """
+    job = NullJob() if job is None else job
+    file = Path(file)
+    folder.mkdir(parents=True)
+    try:
+        job.progress(0, 0, "looking through the file")
+        own = folder / "model.keras"
+        _copy(file, own)
+        try:
+            run = _score_into(folder, own, project, file.name, job)
+        except ModelError as error:
+            raise _named(error, own, file) from error
+        with (folder / "run.json").open("w", encoding="utf-8", newline="\n") as stream:
+            stream.write(run.to_json())
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
+
+
+def _score_into(folder: Path, own: Path, project: Project, source: str, job: Job) -> RunInfo:
+    facts = inspect_keras_file(own)
+    chosen = choose_engine(own)
+    began = time.monotonic()
+    tensorflow = ""
+    if chosen.tagger is not None:
+        tagger = _for_project(chosen.tagger, own, project)
+        mask_value = tagger.mask_value
+        scores = tagger.score(project.embeddings, project.offsets, "model", job)
+        tagger.save_npz(folder / "weights.npz")
+    else:
+        job.progress(0, 0, "loading it in Keras")
+        from maskscope.keras_io import keras_model
+
+        tensorflow = keras_model.TENSORFLOW_VERSION
+        model = keras_model.load(own)
+        job.progress(0, 0, "trying it on two sentences")
+        check_shapes(model, project.dim, project.scheme, own)
+        mask_value = embeddings_mask_value(model)
+        scores, padding = keras_model.score_with_padding(model, project.embeddings, project.offsets, job)
+        scores, padding = fit_columns(scores, project.scheme), fit_columns(padding, project.scheme)
+        np.save(folder / "padding.npy", padding)
+    _check_probabilities(scores, own)
+    np.save(folder / "scores.npy", scores)
+    return RunInfo(
+        name=_name(source),
+        created=time.time(),
+        settings=None,
+        scheme=project.scheme,
+        dim=project.dim,
+        mask_value=mask_value,
+        fingerprint=project.fingerprint,
+        keras=facts.keras_version,
+        tensorflow=tensorflow,
+        seconds=time.monotonic() - began,
+        source=source,
+        engine=chosen.engine,
+        engine_reason=chosen.reason,
+    )
+
+
+def embeddings_mask_value(model: "KerasModel") -> float | None:
+    """Of the Masking layer that reads the embeddings themselves; one further up masks by other numbers than these."""
+    from maskscope.keras_io import keras_model
+
+    masking = [layer for layer in model.layers if type(layer).__name__ == "Masking"]
+    return keras_model.mask_value(model) if masking and masking[0].input is model.inputs[0] else None
+
+
+def check_shapes(model: "KerasModel", dim: int, scheme: TagScheme, file: Path) -> None:
+    """Raise ModelError unless a model maps (B, T, dim) to (B, T, C) probabilities, for any B and T, C fitting `scheme`.
+
+    It is run on two small batches of unlike B and T: what the file says of its shapes need not be so.
+    """
+    from maskscope.keras_io import keras_model
+
+    inputs, outputs = list(model.inputs or ()), list(model.outputs or ())
+    shapes = [tuple(tensor.shape) for tensor in inputs + outputs]
+    fits = (
+        len(inputs) == len(outputs) == 1
+        and all(len(shape) == 3 and shape[0] is None and shape[1] is None for shape in shapes)
+        and shapes[0][2] in (None, dim)
+    )
+    expected = f"(B, T, {dim}) to (B, T, C), any B and T"
+    if not fits:
+        words = " to ".join(
+            " and ".join(str(tuple(tensor.shape)) for tensor in tensors) or "nothing" for tensors in (inputs, outputs)
+        )
+        raise ModelError("maps other shapes than a tagger", file=file, expected=expected, received=words)
+    rng = np.random.default_rng(0)
+    n_outputs = 0
+    try:
+        forward = keras_model.graph(model, dim)
+        for batch, positions in _PROBES:
+            x_btd: Floats = rng.normal(size=(batch, positions, dim)).astype(np.float32)
+            printed = np.asarray(forward(x_btd))
+            if printed.ndim != 3 or printed.shape[:2] != (batch, positions) or printed.dtype.kind != "f":
+                raise ModelError(
+                    "does not give one prediction a position",
+                    file=file,
+                    expected=expected,
+                    received=f"{printed.shape} {printed.dtype} for {x_btd.shape}",
+                )
+            n_outputs = printed.shape[2]
+            _check_probabilities(printed.reshape(-1, n_outputs), file)
+    except ModelError:
+        raise
+    except Exception as error:
+        # what a layer raises on a shape that it can't take is of any type
+        raise ModelError(
+            "can't be run on sentences of any length",
+            file=file,
+            expected=expected,
+            received=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
+        ) from error
+    check_outputs(n_outputs, scheme, file)
+
+
+def check_outputs(n_outputs: int, scheme: TagScheme, file: Path) -> None:
+    """Raise ModelError unless a head of `n_outputs` fits: the scheme's own, or two for the classes of a binary one."""
+    if n_outputs in (scheme.n_outputs, len(scheme.classes)):
+        return
+    shown = ", ".join(scheme.classes[:6]) + (", ..." if len(scheme.classes) > 6 else "")
+    raise ModelError(
+        "has a head that does not fit the project's labels",
+        file=file,
+        expected=f"{_outputs(scheme.n_outputs)} for {shown}",
+        received=_outputs(n_outputs),
+    )
+
+
+def fit_columns(probs_nc: Floats, scheme: TagScheme) -> Floats:
+    """Probabilities as the scheme has them: of a softmax over a binary project's two classes, the label's column.
+
+    Raises ModelError when two such columns don't add up to one.
+    """
+    if scheme.kind != "binary" or probs_nc.shape[1] != len(scheme.classes):
+        return probs_nc
+    off = np.abs(probs_nc.sum(axis=1) - 1.0)
+    if (off > _ROUNDING).any():
+        raise ModelError(
+            "the model has two outputs for a project with one label",
+            expected="a softmax over the two classes",
+            received=f"probabilities that add up to {1 + float(np.nanmax(off)):.4g} or less",
+        )
+    return np.ascontiguousarray(probs_nc[:, 1:])
+
+
+def _for_project(tagger: PackedTagger, own: Path, project: Project) -> PackedTagger:
+    if tagger.dim != project.dim:
+        raise ModelError(
+            "does not fit the project's embeddings",
+            file=own,
+            expected=f"{project.dim} numbers a token",
+            received=f"{tagger.dim}",
+        )
+    check_outputs(tagger.n_outputs, project.scheme, own)
+    if tagger.n_outputs == project.scheme.n_outputs:
+        return tagger
+    # a softmax over two classes is the sigmoid of the difference of their logits
+    weights = read_keras_file(own)
+    if weights.head != "softmax":
+        raise ModelError(
+            "has two outputs for a project with one label", file=own, expected="a softmax", received=weights.head
+        )
+    dense = np.ascontiguousarray(weights.dense[:, 1:] - weights.dense[:, :1])
+    bias = np.ascontiguousarray(weights.dense_bias[1:] - weights.dense_bias[:1])
+    return PackedTagger(replace(weights, dense=dense, dense_bias=bias, head="sigmoid"), own)
+
+
+def _outputs(count: int) -> str:
+    return f"{count} output{'s' if count != 1 else ''}"
+
+
+def _check_probabilities(probs_nc: Floats, file: Path) -> None:
+    if not len(probs_nc):
+        return
+    least, most = float(probs_nc.min()), float(probs_nc.max())
+    if math.isfinite(least) and math.isfinite(most) and least >= -_ROUNDING and most <= 1 + _ROUNDING:
+        return
+    raise ModelError(
+        "prints numbers that are no probabilities; end it in a sigmoid or a softmax",
+        file=file,
+        expected="0 to 1",
+        received=f"{least:.4g} to {most:.4g}",
+    )
+
+
+def _copy(file: Path, own: Path) -> None:
+    """Copy a file that may be no model at all: what is too large for one is not read to its end, and then refused."""
+    if file.suffix != ".keras" or not file.is_file():
+        # says what it is instead
+        inspect_keras_file(file)
+    room = MAX_TOTAL_BYTES
+    try:
+        with file.open("rb") as source, own.open("xb") as target:
+            while room > 0 and (part := source.read(_COPY_BYTES)):
+                room -= len(part)
+                target.write(part)
+            target.flush()
+            os.fsync(target.fileno())
+    except OSError as error:
+        raise ModelError(f"can't be copied into the project ({error.strerror or error})", file=file) from error
+
+
+def _named(error: ModelError, own: Path, file: Path) -> ModelError:
+    """The same error about the file that the person chose."""
+    if error.file is not None and error.file.name != own.name:
+        return error
+    return ModelError(
+        error.message, file=file, sentence=error.sentence, expected=error.expected, received=error.received
+    )
+
+
+def _name(source: str) -> str:
+    stem = "".join(char for char in Path(source).stem if unicodedata.category(char)[0] != "C").strip()
+    return (stem if len(stem) <= _NAME_LENGTH else f"{stem[: _NAME_LENGTH - 1]}…") or "opened model"

@@ -1,0 +1,133 @@
+"""Scores for a model that has none yet: computed beside the window without TensorFlow, or in the worker by Keras."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from maskscope_gui.background.tasks import Task
+from maskscope_gui.background.worker_client import WorkerClient
+from maskscope_gui.session.session import Session
+
+
+class Scoring(QObject):
+    """Watches the session, and scores when its model's scores are missing or stale.
+
+    Signals:
+        progressed: (words) for the status line; "" when it is over.
+    """
+
+    progressed = Signal(str)
+
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._task: Task | None = None
+        self._client: WorkerClient | None = None
+        self._job: int | None = None
+        self._out = Path()
+        self._for: tuple[object, str] | None = None
+        session.modelChanged.connect(self._look)
+        session.projectChanged.connect(self._look)
+
+    def use_worker(self, client: WorkerClient) -> None:
+        """Let the worker score what the packed engine does not know."""
+        self._client = client
+        client.progressed.connect(self._job_progressed)
+        client.done.connect(self._job_done)
+        client.failed.connect(self._job_failed)
+        client.cancelled.connect(self._job_cancelled)
+        self._look()
+
+    def close(self) -> None:
+        """Stop, and wait for what still runs here; the worker is only told."""
+        if self._task is not None:
+            self._task.drop()
+            self._task = None
+            self._for = None
+            self.progressed.emit("")
+        if self._job is not None and self._client is not None:
+            job, self._job, self._for = self._job, None, None
+            self._client.cancel(job)
+            self.progressed.emit("")
+
+    def _look(self) -> None:
+        session = self._session
+        wanted = None
+        if session.project is not None and session.model is not None and session.scores is None:
+            wanted = (session.project, session.model.id)
+        if wanted == self._for:
+            return
+        self.close()
+        if wanted is None or session.model is None or session.project is None:
+            return
+        if session.model.run.engine == "keras":
+            self._ask_worker(wanted)
+        elif session.tagger is not None:
+            self._for = wanted
+            project, tagger = session.project, session.tagger
+            task = Task(lambda job: tagger.score(project.embeddings, project.offsets, job=job), self)
+            task.progressed.connect(self._tell)
+            task.finished.connect(partial(self._finish, wanted[1]))
+            task.failed.connect(self._fail)
+            self._task = task
+            task.start()
+
+    def _tell(self, done: int, total: int, text: str) -> None:
+        self.progressed.emit(f"Scoring: {100 * done // max(total, 1)} %")
+
+    def _finish(self, model_id: str, probs: object) -> None:
+        self._task = self._for = None
+        self.progressed.emit("")
+        self._session.take_scores(model_id, probs)  # type: ignore[arg-type]
+
+    def _fail(self, error: object) -> None:
+        self._task = None
+        self.progressed.emit("")
+        self._session.said.emit(f"Scoring failed: {error}", "error")
+
+    # In the worker
+
+    def _ask_worker(self, wanted: tuple[object, str]) -> None:
+        project, model = self._session.project, self._session.model
+        if self._client is None or project is None or model is None:
+            return
+        self._for = wanted
+        folder = project.path / "scores"
+        # Opening the project sweeps away what ends so, should this process be killed.
+        self._out = folder / f"{model.id}.worker.partial"
+        given = {"project": str(project.path), "model": str(model.keras_file), "out": str(self._out)}
+        self._job = self._client.request("score", engine="keras", **given)
+        self.progressed.emit("Scoring in Keras: starting")
+
+    def _job_progressed(self, job: int, done: int, total: int, text: str) -> None:
+        if job == self._job:
+            self.progressed.emit(f"Scoring in Keras: {f'{100 * done // total} %' if total > 0 else text}")
+
+    def _job_done(self, job: int, result: object) -> None:
+        if job != self._job or self._for is None:
+            return
+        model_id = self._for[1]
+        self._job = self._for = None
+        self.progressed.emit("")
+        try:
+            probs_nc = np.load(self._out, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            self._session.said.emit(f"Scoring failed: {error}", "error")
+            return
+        finally:
+            self._out.unlink(missing_ok=True)
+        self._session.take_scores(model_id, probs_nc)
+
+    def _job_failed(self, job: int, words: str) -> None:
+        if job == self._job:
+            # `_for` stays: the same failure is not asked for again and again.
+            self._job = None
+            self.progressed.emit("")
+            self._session.said.emit(f"Scoring failed: {words}", "error")
+
+    def _job_cancelled(self, job: int) -> None:
+        if job == self._job:
+            self._job = self._for = None
+            self.progressed.emit("")

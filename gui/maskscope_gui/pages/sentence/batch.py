@@ -1,0 +1,285 @@
+"""The batch heat map: sentences by positions; its ragged edge is the mask."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QLinearGradient, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
+from PySide6.QtWidgets import QWidget
+
+from maskscope.types import Floats, Mask
+from maskscope_gui.session.session import Session
+from maskscope_gui.theme.theme import Style, colour, ramp
+from maskscope_gui.widgets.base import PaintedView, draw_collision, elided
+
+BATCH = 28
+BatchOrder: TypeAlias = Literal["longest first", "as listed"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The sentences that stand around the one on screen in the list.
+
+    Attributes:
+        ids: (B,) sentences, in the order of the rows.
+        lengths: (B,) tokens of each.
+        values: (B, T) shown probability, NaN at padding and where there are no scores.
+        masked: (B, T) True at real tokens that the model masks: collisions.
+    """
+
+    ids: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+    values: Floats
+    masked: Mask
+
+    @property
+    def padding_share(self) -> float:
+        """Padded positions over all positions, 0 to 1."""
+        return 1 - float(self.lengths.sum()) / max(1, self.values.size)
+
+
+def batch_around(session: Session, order: BatchOrder) -> Batch | None:
+    """The batch of the sentence on screen: a fixed block of the list, so that it stays while one moves in it."""
+    project = session.project
+    if project is None or session.sentence < 0:
+        return None
+    if session.row >= 0:
+        first = session.row // BATCH * BATCH
+        ids = session.order[first : first + BATCH]
+    else:
+        ids = np.array([session.sentence], dtype=np.int64)
+    lengths = project.offsets[ids + 1] - project.offsets[ids]
+    if order == "longest first":
+        by_length = np.argsort(-lengths, kind="stable")
+        ids, lengths = ids[by_length], lengths[by_length]
+    longest = max(1, int(lengths.max(initial=0)))
+    values = np.full((len(ids), longest), np.nan, dtype=np.float32)
+    masked = np.zeros((len(ids), longest), dtype=np.bool_)
+    for row, (sentence, length) in enumerate(zip(ids.tolist(), lengths.tolist(), strict=True)):
+        inside = session.inside_of(sentence)
+        if inside is not None:
+            values[row, :length] = inside
+        mask = session.mask_of(sentence)
+        if mask is not None:
+            masked[row, :length] = ~mask
+    return Batch(ids, lengths, values, masked)
+
+
+class BatchView(PaintedView):
+    """See the module. The map is painted once for a batch, and the selection over it."""
+
+    def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
+        super().__init__(
+            session, style, "Batch: sentences by positions, tinted by probability, padding hatched", parent
+        )
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.order: BatchOrder = "longest first"
+        self.batch: Batch | None = None
+        self._key: tuple[int, ...] = ()
+        self._picture: QPixmap | None = None
+        session.sentenceChanged.connect(self.refresh)
+        session.orderChanged.connect(self._renew)
+        session.modelChanged.connect(self._renew)
+        session.projectChanged.connect(self._renew)
+        session.cursorChanged.connect(self.viewport().update)
+
+    def set_order(self, order: BatchOrder) -> None:
+        """Sort the rows of the batch."""
+        self.order = order
+        self._renew()
+
+    def _renew(self) -> None:
+        self._key = ()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take the batch of the sentence on screen; nothing is done while it is the same batch."""
+        session = self.session
+        key = (session.row // BATCH, -1 if session.row >= 0 else session.sentence)
+        if key != self._key or self.batch is None:
+            self._key = key
+            self.batch = batch_around(session, self.order)
+            self._picture = None
+        self.viewport().update()
+
+    def arrange(self) -> None:
+        """Paint the map anew."""
+        self._picture = None
+        super().arrange()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another size, another map."""
+        super().resizeEvent(event)
+        self._picture = None
+
+    @property
+    def _legend(self) -> int:
+        return self.look.px(168)
+
+    def _area(self) -> QRect:
+        px = self.look.px
+        left = px(16)
+        return QRect(
+            left,
+            px(4),
+            max(1, self.viewport().width() - left - self._legend - px(12)),
+            max(1, self.viewport().height() - px(14)),
+        )
+
+    def _cell(self) -> tuple[float, float]:
+        assert self.batch is not None
+        area = self._area()
+        rows, columns = self.batch.values.shape
+        return min(area.width() / columns, self.look.px(36)), min(area.height() / rows, self.look.px(18))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint map, selection and legend."""
+        painter = QPainter(self.viewport())
+        painter.fillRect(event.rect(), self.look.c("panel"))
+        batch = self.batch
+        if batch is None or len(batch.ids) == 0:
+            return
+        if self._picture is None:
+            self._picture = self._paint_map(batch)
+        painter.drawPixmap(0, 0, self._picture)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._paint_selection(painter, batch)
+
+    def _paint_map(self, batch: Batch) -> QPixmap:
+        ratio = self.devicePixelRatioF()
+        picture = QPixmap(self.viewport().size() * ratio)
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(self.look.c("panel"))
+        painter = QPainter(picture)
+        area = self._area()
+        wide, tall = self._cell()
+        rows, columns = batch.values.shape
+        gap_x, gap_y = (1 if wide >= 4 else 0), (1 if tall >= 4 else 0)
+        plain = self.look.c("accent_ground")
+        for row in range(rows):
+            top = area.y() + row * tall
+            edge = int(batch.lengths[row])
+            if edge < columns:
+                painter.fillRect(QRectF(area.x() + edge * wide, top, (columns - edge) * wide, tall), self.look.hatch)
+            values = batch.values[row]
+            for column in range(edge):
+                cell = QRectF(area.x() + column * wide, top, wide - gap_x, tall - gap_y)
+                value = float(values[column])
+                if batch.masked[row, column]:
+                    painter.fillRect(cell, self.look.hatch)
+                    draw_collision(
+                        painter, cell.center(), min(wide, tall, self.look.px(10)) * 0.9, self.look.c("collision")
+                    )
+                else:
+                    painter.fillRect(cell, plain if value != value else colour(self.look.tint(value)))
+        self._paint_legend(painter, batch)
+        painter.end()
+        return picture
+
+    def _paint_legend(self, painter: QPainter, batch: Batch) -> None:
+        px = self.look.px
+        left = self.viewport().width() - self._legend + px(4)
+        room = self._legend - px(16)
+        top = px(6)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self.session.scores is not None:
+            scale = QLinearGradient(left, 0, left + room, 0)
+            steps = ramp(self.look.theme)
+            for place in range(0, 256, 15):
+                scale.setColorAt(place / 255, colour(steps[place]))
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(scale)
+            painter.drawRoundedRect(QRectF(left, top, room, px(10)), 2, 2)
+            painter.setFont(self.look.small)
+            painter.setPen(self.look.c("second"))
+            line = QRect(left, top + px(12), room, px(16))
+            painter.drawText(line, Qt.AlignmentFlag.AlignLeft, "0")
+            painter.drawText(line, Qt.AlignmentFlag.AlignRight, "1")
+            name = elided(self.session.shown_name, self.look.small, room - px(30))
+            painter.drawText(line, Qt.AlignmentFlag.AlignHCenter, name)
+            top += px(36)
+        painter.setFont(self.look.small)
+        self._legend_line(painter, left, top, "padding", hatched=True)
+        top += px(20)
+        if batch.masked.any():
+            self._legend_line(painter, left, top, "collision, masked", hatched=False)
+            top += px(20)
+        top += px(8)
+        painter.setPen(self.look.c("text"))
+        painter.setFont(self.look.bold)
+        share = f"{100 * batch.padding_share:.0f} %"
+        painter.drawText(QRect(left, top, room, px(18)), Qt.AlignmentFlag.AlignVCenter, share)
+        painter.setFont(self.look.small)
+        painter.setPen(self.look.c("second"))
+        painter.drawText(
+            QRect(left, top + px(18), room, px(16)), Qt.AlignmentFlag.AlignVCenter, "of this batch is padding"
+        )
+
+    def _legend_line(self, painter: QPainter, left: int, top: int, words: str, *, hatched: bool) -> None:
+        px = self.look.px
+        if hatched:
+            painter.fillRect(QRect(left, top + px(2), px(18), px(12)), self.look.hatch)
+        else:
+            draw_collision(painter, QPointF(left + px(9), top + px(8)), px(9), self.look.c("collision"))
+        painter.setPen(self.look.c("second"))
+        painter.drawText(QRect(left + px(26), top, self._legend - px(40), px(16)), Qt.AlignmentFlag.AlignVCenter, words)
+
+    def _paint_selection(self, painter: QPainter, batch: Batch) -> None:
+        here = np.flatnonzero(batch.ids == self.session.sentence)
+        if len(here) == 0:
+            return
+        area = self._area()
+        wide, tall = self._cell()
+        row = int(here[0])
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(self.look.c("accent"), 2))
+        painter.drawRect(QRectF(area.x() - 2, area.y() + row * tall - 1.5, batch.values.shape[1] * wide + 3, tall + 2))
+        if self.session.cursor < batch.lengths[row]:
+            painter.setPen(QPen(self.look.c("text"), 2))
+            cell = QRectF(area.x() + self.session.cursor * wide - 1, area.y() + row * tall - 0.5, wide + 1, tall)
+            painter.drawRect(cell)
+
+    def place_at(self, point: QPointF) -> tuple[int, int] | None:
+        """Sentence and position at a point of the viewport; None outside the map."""
+        if self.batch is None or len(self.batch.ids) == 0:
+            return None
+        area = self._area()
+        wide, tall = self._cell()
+        row, column = int((point.y() - area.y()) // tall), int((point.x() - area.x()) // wide)
+        if 0 <= row < len(self.batch.ids) and 0 <= column < self.batch.values.shape[1]:
+            return int(self.batch.ids[row]), column
+        return None
+
+    def centre_of(self, sentence: int, position: int) -> QPoint:
+        """Where a cell is in the viewport. Raises ValueError when the sentence is not in the batch."""
+        if self.batch is None or sentence not in self.batch.ids:
+            raise ValueError(f"sentence {sentence} is not in this batch")
+        row = int(np.flatnonzero(self.batch.ids == sentence)[0])
+        wide, tall = self._cell()
+        area = self._area()
+        return QPoint(int(area.x() + (position + 0.5) * wide), int(area.y() + (row + 0.5) * tall))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Go to the sentence and token of a cell; at padding, to the sentence's last token."""
+        place = self.place_at(event.position())
+        if event.button() == Qt.MouseButton.LeftButton and place is not None:
+            self.session.select(*place)
+
+    def tip_at(self, point: QPoint) -> str:
+        """What the cell under the mouse holds."""
+        place = self.place_at(QPointF(point))
+        if place is None or self.batch is None:
+            return ""
+        sentence, position = place
+        row = int(np.flatnonzero(self.batch.ids == sentence)[0])
+        if position >= self.batch.lengths[row]:
+            return f"Sentence {sentence}, position {position}: padding"
+        token = self.session.row_of(sentence).tokens[position]
+        if self.batch.masked[row, position]:
+            return f"Sentence {sentence}, “{token}”: a collision, masked as padding"
+        value = float(self.batch.values[row, position])
+        return f"Sentence {sentence}, “{token}”" + (
+            "" if value != value else f": {self.session.shown_name} {value:.2f}"
+        )

@@ -1,0 +1,1 @@
+"""What is open, and where the cursor is."""

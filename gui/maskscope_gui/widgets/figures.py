@@ -1,0 +1,241 @@
+"""The figures of an evaluation: the verdict in large, then a table; beside each, what padding would make of it."""
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QHelpEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from maskscope.evaluation.scores import ClassScores
+from maskscope.evaluation.token_scores import Evaluation
+from maskscope.types import TagScheme
+from maskscope_gui.theme.theme import Style
+from maskscope_gui.widgets.base import elided, text_width
+
+_INSET = 12
+_ROW = 23
+_FIGURE = 52
+_COLUMNS = ("precision", "recall", "F1", "support")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: a class, or an average, as counted and as with padding."""
+
+    name: str
+    scores: ClassScores
+    padded: ClassScores | None = None
+    strong: bool = False
+
+
+def verdict(evaluation: Evaluation, scheme: TagScheme) -> tuple[str, float, float | None]:
+    """The figure that matters most, with its name, and what it would be with padding (None when not known)."""
+    padded = evaluation.if_padding_counted
+    if scheme.spans is not None:
+        return "entity F1", evaluation.entities.micro.f1, None if padded is None else padded.entities.micro.f1
+    name = f"F1 of {scheme.classes[1]}" if scheme.kind == "binary" else "micro F1"
+    return name, evaluation.micro.f1, None if padded is None else padded.micro.f1
+
+
+def entity_rows(evaluation: Evaluation, scheme: TagScheme) -> list[Row]:
+    """Whole entities by type, then all of them by both readings; nothing where the labels are no spans."""
+    if scheme.spans is None:
+        return []
+    padded = evaluation.if_padding_counted
+    beside = {} if padded is None else {scores.name: scores for scores in padded.entities.per_type}
+    rows = [Row(scores.name, scores, beside.get(scores.name)) for scores in evaluation.entities.per_type]
+    rows.append(Row("all, default", evaluation.entities.micro, None if padded is None else padded.entities.micro, True))
+    strict = evaluation.entities.strict
+    if strict is not None:
+        other = None if padded is None or padded.entities.strict is None else padded.entities.strict.micro
+        rows.append(Row("all, strict", strict.micro, other, True))
+    return rows
+
+
+def class_rows(evaluation: Evaluation, scheme: TagScheme) -> list[Row]:
+    """Tokens by class, outside last, and their averages."""
+    padded = evaluation.if_padding_counted
+    rows: list[Row] = []
+    places = [place for place in range(len(scheme.classes)) if place != scheme.outside]
+    for place in [*places, scheme.outside]:
+        scores = evaluation.per_class[place]
+        rows.append(Row(scores.name, scores, None if padded is None else padded.per_class[place]))
+    if scheme.kind == "multiclass":
+        rows.append(
+            Row(f"micro, without {_outside(scheme)}", evaluation.micro, None if padded is None else padded.micro, True)
+        )
+        rows.append(
+            Row(f"macro, without {_outside(scheme)}", evaluation.macro, None if padded is None else padded.macro, True)
+        )
+    return rows
+
+
+def _outside(scheme: TagScheme) -> str:
+    return scheme.classes[scheme.outside]
+
+
+class HatchedFigures(QWidget):
+    """Paints a figure, and beside it, hatched like padding, what it would be if padding were counted."""
+
+    def __init__(self, style: Style, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.look = style
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def set_look(self, style: Style) -> None:
+        """Fonts and colours of another theme."""
+        self.look = style
+        self.setFixedHeight(self.sizeHint().height())
+        self.update()
+
+    def hatched(self, painter: QPainter, box: QRect, text: str) -> None:
+        """A figure that counts padding: hatched, its digits on a plate so that no stroke runs through them."""
+        px, look = self.look.px, self.look
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(look.hatch)
+        painter.drawRoundedRect(QRectF(box), 3, 3)
+        wide = text_width(text, look.small) + px(6)
+        plate = QRectF(box.center().x() - wide / 2 + 0.5, box.y() + 1, wide, box.height() - 2)
+        painter.setBrush(look.c("pad_ground"))
+        painter.drawRoundedRect(plate, 2, 2)
+        painter.setFont(look.small)
+        painter.setPen(look.c("second"))
+        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
+
+class VerdictView(HatchedFigures):
+    """The one figure that matters, and in two lines what it was made of."""
+
+    def __init__(self, style: Style, parent: QWidget | None = None) -> None:
+        super().__init__(style, parent)
+        self.setAccessibleName("The verdict")
+        self.name, self.value = "", 0.0
+        self.padded: float | None = None
+        self.lines: tuple[str, ...] = ()
+        self.set_look(style)
+
+    def sizeHint(self) -> QSize:
+        """The figure and its lines."""
+        px = self.look.px
+        return QSize(px(300), px(44) + px(20) * max(1, len(self.lines)) + px(6))
+
+    def show_verdict(self, name: str, value: float, padded: float | None, lines: tuple[str, ...]) -> None:
+        """Another verdict."""
+        self.name, self.value, self.padded, self.lines = name, value, padded, lines
+        self.setAccessibleDescription(f"{name} {value:.3f}. {' '.join(lines)}")
+        self.setFixedHeight(self.sizeHint().height())
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        px, look = self.look.px, self.look
+        text = f"{self.value:.3f}"
+        painter.setFont(look.figure)
+        painter.setPen(look.c("text"))
+        wide = text_width(text, look.figure)
+        middle = Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(QRect(px(_INSET), 0, wide + 2, px(40)), middle, text)
+        left = px(_INSET) + wide + px(10)
+        painter.setFont(look.body)
+        painter.drawText(QRect(left, px(4), self.width() - left, px(36)), middle, self.name)
+        if self.padded is not None:
+            left += text_width(self.name, look.body) + px(22)
+            box = QRect(left, px(13), px(_FIGURE), px(20))
+            if box.right() < self.width():
+                self.hatched(painter, box, f"{self.padded:.3f}")
+                rest = QRect(box.right() + px(8), px(4), self.width() - box.right() - px(16), px(36))
+                painter.setPen(look.c("second"))
+                painter.setFont(look.body)
+                painter.drawText(rest, middle, elided("if padding were counted", look.body, rest.width()))
+        painter.setPen(look.c("second"))
+        painter.setFont(look.body)
+        room = self.width() - 2 * px(_INSET)
+        for place, line in enumerate(self.lines):
+            box = QRect(px(_INSET), px(42) + place * px(20), room, px(20))
+            painter.drawText(box, middle, elided(line, look.body, room))
+
+
+class ScoresTable(HatchedFigures):
+    """Precision, recall, F1 and support of each class, each with its hatched neighbour."""
+
+    def __init__(self, of: str, style: Style, parent: QWidget | None = None) -> None:
+        super().__init__(style, parent)
+        self.of = of
+        self.setAccessibleName(f"Scores of {of}")
+        self.rows: list[Row] = []
+        self.set_look(style)
+
+    def sizeHint(self) -> QSize:
+        """A head and the rows."""
+        px = self.look.px
+        return QSize(px(480), px(_ROW) * (len(self.rows) + 1) + px(4))
+
+    def show_rows(self, rows: list[Row]) -> None:
+        """Other scores."""
+        self.rows = rows
+        self.setFixedHeight(self.sizeHint().height())
+        self.update()
+
+    def _pair(self) -> int:
+        """Width of a figure with its neighbour and the gap after them."""
+        px = self.look.px
+        return min(px(2 * _FIGURE + 24), (self.width() - px(2 * _INSET + 96)) // len(_COLUMNS))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        px, look = self.look.px, self.look
+        pair = self._pair()
+        start = self.width() - px(_INSET) - pair * len(_COLUMNS)
+        padded = any(row.padded is not None for row in self.rows)
+        half = (pair - px(14)) // 2
+        middle, right = Qt.AlignmentFlag.AlignVCenter, Qt.AlignmentFlag.AlignRight
+        painter.setFont(look.small)
+        painter.setPen(look.c("second"))
+        painter.drawText(QRect(px(_INSET), 0, start - px(_INSET) - px(28), px(_ROW)), middle, self.of)
+        for place, title in enumerate(_COLUMNS):
+            box = QRect(start + place * pair, 0, half, px(_ROW))
+            painter.drawText(box.adjusted(-px(20), 0, 0, 0), middle | right, title)
+        for number, row in enumerate(self.rows, start=1):
+            top = number * px(_ROW)
+            painter.fillRect(QRect(px(_INSET), top, self.width() - 2 * px(_INSET), 1), look.c("line"))
+            room = start - px(_INSET) - px(8)
+            font = look.bold if row.strong else look.body
+            painter.setFont(font)
+            painter.setPen(look.c("text"))
+            painter.drawText(QRect(px(_INSET), top, room, px(_ROW)), middle, elided(row.name, font, room))
+            for place, (value, other) in enumerate(zip(_figures(row.scores), _figures(row.padded), strict=True)):
+                left = start + place * pair
+                painter.setFont(font)
+                painter.setPen(look.c("text"))
+                painter.drawText(QRect(left, top, half, px(_ROW)), middle | right, value)
+                if padded and row.padded is not None:
+                    self.hatched(painter, QRect(left + half + px(6), top + px(3), half, px(_ROW) - px(6)), other)
+
+    def event(self, event: QEvent) -> bool:
+        """A tooltip with the whole name, and what the hatched figures are."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.tip_at(event.pos()), self)
+            return True
+        return super().event(event)
+
+    def tip_at(self, point: QPoint) -> str:
+        """What a row says, in words."""
+        number = point.y() // self.look.px(_ROW) - 1
+        if not 0 <= number < len(self.rows):
+            return ""
+        row = self.rows[number]
+        precision, recall, f1, support = _figures(row.scores)
+        words = f"{row.name}: precision {precision}, recall {recall}, F1 {f1}, support {support}"
+        if row.padded is not None:
+            words += f"; F1 if padding were counted: {row.padded.f1:.3f}"
+        return words
+
+
+def _figures(scores: ClassScores | None) -> tuple[str, str, str, str]:
+    if scores is None:
+        return ("", "", "", "")
+    return (f"{scores.precision:.3f}", f"{scores.recall:.3f}", f"{scores.f1:.3f}", f"{scores.support:,}")

@@ -1,0 +1,352 @@
+"""A table that paints only the rows in sight: a million rows cost no more than twenty."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QWidget
+
+from maskscope_gui.session.session import Session
+from maskscope_gui.theme.theme import Style, colour
+from maskscope_gui.widgets.base import PaintedView, elided, text_width
+
+ROW = 26
+HEAD = 24
+_INSET = 12
+_WIDE = 90
+_LEAST_FREE = 190
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Attributes:
+        title: in the head.
+        width: pixels at 100 %; 0 takes the room that the others leave.
+        right: numbers stand at the right edge.
+    """
+
+    title: str
+    width: int = 0
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands in a cell.
+
+    Attributes:
+        text: its words.
+        ink: a role of the theme, or "#RRGGBB".
+        before, after: for a token: the words around it, in the second colour; the token stays in the middle.
+        bold: set in a heavier weight.
+        tip: the tooltip; "" for the words themselves, in full.
+    """
+
+    text: str
+    ink: str = "text"
+    before: str = ""
+    after: str = ""
+    bold: bool = False
+    tip: str = ""
+
+
+class KeyedView(PaintedView):
+    """A painted view that takes keys of its own while it has the focus, before the window's shortcuts see them."""
+
+    KEYS: frozenset[int] = frozenset()
+
+    def __init__(self, session: Session, style: Style, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(session, style, name, parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def event(self, event: QEvent) -> bool:
+        """Claim the keys that mean something here, and Tab, which goes through the page."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            held = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+            shift = held == Qt.KeyboardModifier.ShiftModifier
+            plain = held == Qt.KeyboardModifier.NoModifier
+            tabs = event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab)
+            # Shift and an arrow select tokens of the sentence, here as everywhere.
+            if (tabs and (plain or shift)) or (plain and event.key() in self.KEYS):
+                event.accept()
+                return True
+        if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
+            self.viewport().update()
+        return super().event(event)
+
+
+class Table(KeyedView):
+    """See the module. The cursor is a row; Up, Down, Home, End and the page keys move it, Enter chooses, Space marks.
+
+    Signals:
+        moved: (row) the cursor is on another row, or was put on this one anew.
+        entered: (row) Enter, or a double click.
+        marked: (row) Space.
+    """
+
+    moved = Signal(int)
+    entered = Signal(int)
+    marked = Signal(int)
+    KEYS = frozenset(
+        {
+            Qt.Key.Key_Up,
+            Qt.Key.Key_Down,
+            Qt.Key.Key_Home,
+            Qt.Key.Key_End,
+            Qt.Key.Key_PageUp,
+            Qt.Key.Key_PageDown,
+            Qt.Key.Key_Return,
+            Qt.Key.Key_Enter,
+        }
+    )
+
+    def __init__(
+        self,
+        session: Session,
+        style: Style,
+        name: str,
+        columns: Sequence[Column],
+        cell: Callable[[int, int], Cell],
+        parent: QWidget | None = None,
+        *,
+        marks: bool = False,
+    ) -> None:
+        super().__init__(session, style, name, parent)
+        self.columns = tuple(columns)
+        self.n_rows = 0
+        self.row = -1
+        self.marks: list[int] = []
+        self.empty = ""
+        self._cell = cell
+        self._hover = -1
+        if marks:
+            self.KEYS = self.KEYS | {Qt.Key.Key_Space}
+
+    def set_rows(self, n_rows: int, row: int = -1) -> None:
+        """Show so many rows, the cursor on `row` (-1 for none)."""
+        self.n_rows = n_rows
+        self.row = min(row, n_rows - 1)
+        self.arrange()
+        self.verticalScrollBar().setValue(0)
+        self._bring()
+
+    def arrange(self) -> None:
+        """Set the scroll range to the number of rows."""
+        px, bar = self.look.px, self.verticalScrollBar()
+        room = max(0, self.viewport().height() - px(HEAD))
+        bar.setRange(0, max(0, px(ROW) * self.n_rows - room))
+        bar.setPageStep(max(1, room))
+        bar.setSingleStep(px(ROW))
+        self.viewport().update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another page size."""
+        super().resizeEvent(event)
+        self.arrange()
+
+    def height_of(self, n_rows: int) -> int:
+        """Pixels for the head and so many rows."""
+        return self.look.px(HEAD) + n_rows * self.look.px(ROW) + 2
+
+    def go_to(self, row: int) -> None:
+        """Put the cursor on a row, and tell."""
+        if not self.n_rows:
+            return
+        self.row = min(max(row, 0), self.n_rows - 1)
+        self._bring()
+        self.viewport().update()
+        self.moved.emit(self.row)
+
+    def _bring(self) -> None:
+        if self.row < 0:
+            return
+        px, bar = self.look.px, self.verticalScrollBar()
+        top, room = self.row * px(ROW), self.viewport().height() - px(HEAD)
+        if top < bar.value():
+            bar.setValue(top)
+        elif top + px(ROW) > bar.value() + room:
+            bar.setValue(top + px(ROW) - room)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Move, choose, mark."""
+        page = max(1, (self.viewport().height() - self.look.px(HEAD)) // self.look.px(ROW) - 1)
+        steps = {
+            Qt.Key.Key_Up: self.row - 1,
+            Qt.Key.Key_Down: self.row + 1,
+            Qt.Key.Key_Home: 0,
+            Qt.Key.Key_End: self.n_rows - 1,
+            Qt.Key.Key_PageUp: self.row - page,
+            Qt.Key.Key_PageDown: self.row + page,
+        }
+        key = Qt.Key(event.key())
+        if key in steps:
+            self.go_to(steps[key])
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.row >= 0:
+            self.entered.emit(self.row)
+        elif key == Qt.Key.Key_Space and self.row >= 0 and key in self.KEYS:
+            self.marked.emit(self.row)
+        else:
+            event.ignore()
+
+    def row_box(self, row: int) -> QRect:
+        """Where a row is in the viewport."""
+        px = self.look.px
+        top = px(HEAD) + row * px(ROW) - self.verticalScrollBar().value()
+        return QRect(0, top, self.viewport().width(), px(ROW))
+
+    def row_at(self, y: float) -> int:
+        """The row at a height of the viewport; -1 in the head and below the last."""
+        px = self.look.px
+        if y < px(HEAD):
+            return -1
+        row = int(y - px(HEAD) + self.verticalScrollBar().value()) // px(ROW)
+        return row if 0 <= row < self.n_rows else -1
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Put the cursor on the row that was clicked."""
+        row = self.row_at(event.position().y())
+        if row >= 0 and event.button() == Qt.MouseButton.LeftButton:
+            self.go_to(row)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """As Enter."""
+        row = self.row_at(event.position().y())
+        if row >= 0 and event.button() == Qt.MouseButton.LeftButton:
+            self.entered.emit(row)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Light up the row under the mouse."""
+        self._light(self.row_at(event.position().y()))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Back to rest."""
+        self._light(-1)
+
+    def _light(self, row: int) -> None:
+        if row != self._hover:
+            self._hover = row
+            self.viewport().update()
+
+    def _places(self) -> list[tuple[int, int]]:
+        """Left edge and width of each column."""
+        px = self.look.px
+        room = self.viewport().width() - 2 * px(_INSET)
+        widths = [px(column.width) for column in self.columns]
+        free = sum(not width for width in widths)
+        lacking = free * px(_LEAST_FREE) + sum(widths) - room
+        wide = sum(width for width in widths if width >= px(_WIDE))
+        if free and lacking > 0 and wide:
+            # The widest give way first: their words are elided, and stand in full in the tooltip.
+            keep = max(0.5, 1 - lacking / wide)
+            widths = [round(width * keep) if width >= px(_WIDE) else width for width in widths]
+        share = max(px(60), (room - sum(widths)) // max(1, free))
+        places, left = [], px(_INSET)
+        for width in (width or share for width in widths):
+            places.append((left, width))
+            left += width
+        return places
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the head and the rows in sight."""
+        painter = QPainter(self.viewport())
+        px, look = self.look.px, self.look
+        painter.fillRect(event.rect(), look.c("panel"))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        places = self._places()
+        first = max(0, self.verticalScrollBar().value() // px(ROW))
+        last = min(self.n_rows, first + (self.viewport().height() - px(HEAD)) // px(ROW) + 2)
+        painter.save()
+        painter.setClipRect(0, px(HEAD), self.viewport().width(), self.viewport().height())
+        for row in range(first, last):
+            self._paint_row(painter, row, places)
+        painter.restore()
+        self._paint_head(painter, places)
+        if not self.n_rows and self.empty:
+            painter.setFont(look.body)
+            painter.setPen(look.c("second"))
+            box = self.viewport().rect().adjusted(px(_INSET), px(HEAD + 8), -px(_INSET), 0)
+            flags = Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextWordWrap
+            painter.drawText(box, int(flags), self.empty)
+
+    def _paint_head(self, painter: QPainter, places: list[tuple[int, int]]) -> None:
+        px, look = self.look.px, self.look
+        painter.fillRect(QRect(0, 0, self.viewport().width(), px(HEAD)), look.c("panel"))
+        painter.fillRect(QRect(0, px(HEAD) - 1, self.viewport().width(), 1), look.c("line"))
+        painter.setFont(look.small)
+        painter.setPen(look.c("second"))
+        for column, (left, width) in zip(self.columns, places, strict=True):
+            side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
+            box = QRect(left, 0, width - px(10), px(HEAD) - 1)
+            painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, elided(column.title, look.small, box.width()))
+
+    def _paint_row(self, painter: QPainter, row: int, places: list[tuple[int, int]]) -> None:
+        px, look = self.look.px, self.look
+        box = self.row_box(row)
+        if row == self.row:
+            painter.fillRect(box, look.c("accent_ground"))
+            if self.hasFocus():
+                painter.fillRect(QRect(box.x(), box.y(), px(3), box.height()), look.c("accent"))
+        elif row == self._hover:
+            painter.fillRect(box, look.c("hover"))
+        if row in self.marks:
+            name = "AB"[self.marks.index(row)] if len(self.marks) <= 2 else "•"
+            mark = QRectF(px(4), box.center().y() - px(8) + 0.5, px(16), px(16))
+            painter.setPen(QPen(look.c("accent"), 1.4))
+            painter.setBrush(look.c("panel"))
+            painter.drawRoundedRect(mark, 3, 3)
+            painter.setFont(look.small_bold)
+            painter.drawText(mark, Qt.AlignmentFlag.AlignCenter, name)
+        for place, (column, (left, width)) in enumerate(zip(self.columns, places, strict=True)):
+            cell = self._cell(row, place)
+            room = QRect(left, box.y(), width - px(10), box.height())
+            if cell.before or cell.after:
+                self._paint_token(painter, room, cell)
+                continue
+            font = look.bold if cell.bold else look.body
+            painter.setFont(font)
+            painter.setPen(colour(cell.ink) if cell.ink.startswith("#") else look.c(cell.ink))
+            side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
+            painter.drawText(room, side | Qt.AlignmentFlag.AlignVCenter, elided(cell.text, font, room.width()))
+
+    def _paint_token(self, painter: QPainter, room: QRect, cell: Cell) -> None:
+        """A token in its sentence, one below the other in a column, with as much around it as there is room for."""
+        px, look = self.look.px, self.look
+        middle = Qt.AlignmentFlag.AlignVCenter
+        before_room = room.width() * 2 // 5
+        token = elided(cell.text, look.bold, room.width() - before_room)
+        wide = text_width(token, look.bold)
+        before = _last_words(cell.before, look, before_room - px(6))
+        painter.setFont(look.body)
+        painter.setPen(look.c("second"))
+        left = QRect(room.x(), room.y(), before_room - px(6), room.height())
+        painter.drawText(left, middle | Qt.AlignmentFlag.AlignRight, before)
+        start = room.x() + before_room
+        rest = QRect(start + wide + px(6), room.y(), room.right() - start - wide - px(6), room.height())
+        if rest.width() > px(16):
+            painter.drawText(rest, middle, elided(cell.after, look.body, rest.width()))
+        painter.setFont(look.bold)
+        painter.setPen(look.c("text"))
+        painter.drawText(QRect(start, room.y(), wide + 2, room.height()), middle, token)
+
+    def tip_at(self, point: QPoint) -> str:
+        """The words of a cell in full."""
+        row = self.row_at(point.y())
+        if row < 0:
+            return ""
+        for place, (left, width) in enumerate(self._places()):
+            if left <= point.x() < left + width:
+                cell = self._cell(row, place)
+                return cell.tip or " ".join(part for part in (cell.before, cell.text, cell.after) if part)
+        return ""
+
+
+def _last_words(words: str, style: Style, room: int) -> str:
+    if text_width(words, style.body) <= room:
+        return words
+    parts = words.split(" ")
+    while len(parts) > 1 and text_width("…" + " ".join(parts), style.body) > room:
+        parts.pop(0)
+    return "…" + " ".join(parts) if text_width("…" + " ".join(parts), style.body) <= room else "…"

@@ -1,0 +1,178 @@
+"""Calibration and the precision-recall curve against scikit-learn, by themselves and with padding counted."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import (
+    average_precision_score,
+    confusion_matrix,
+    f1_score,
+    precision_recall_curve,
+)
+
+from maskscope.evaluation.calibration import Calibration
+from maskscope.evaluation.curves import MOST_POINTS, PrecisionRecallCurve, precision_recall
+from maskscope.evaluation.token_scores import Evaluation, PaddedFigures, evaluate
+from maskscope.types import Floats, Labels, TagScheme
+
+BINARY = TagScheme("binary", ("O", "name"))
+TYPED = TagScheme("multiclass", ("a", "O", "b"), 1)
+
+
+def curve_equals(curve: PrecisionRecallCurve | None, positive: np.ndarray, scores: Floats) -> None:
+    if not positive.any():
+        assert curve is None
+        return
+    assert curve is not None
+    precision, recall, thresholds = precision_recall_curve(positive, scores)
+    assert curve.average_precision == pytest.approx(average_precision_score(positive, scores))
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    assert curve.best_f1 == pytest.approx(f1.max())
+    assert f1_score(positive, scores >= np.float32(curve.best_threshold)) == pytest.approx(curve.best_f1)
+    assert len(curve.threshold) == len(curve.precision) == len(curve.recall) <= MOST_POINTS
+    places = np.searchsorted(thresholds, np.float32(curve.threshold))
+    np.testing.assert_allclose(precision[places], curve.precision)
+    np.testing.assert_allclose(recall[places], curve.recall)
+    assert curve.recall[-1] == 1.0
+    assert (curve.threshold[-1], curve.best_threshold in curve.threshold) == (scores.min(), True)
+
+
+def calibration_equals(calibration: Calibration, came_true: np.ndarray, confidence: Floats) -> None:
+    observed, predicted = calibration_curve(came_true, confidence.astype(np.float64), n_bins=10)
+    filled = [each for each in calibration.bins if each.count]
+    np.testing.assert_allclose([each.observed for each in filled], observed)
+    np.testing.assert_allclose([each.predicted for each in filled], predicted)
+    assert sum(each.count for each in filled) == len(confidence)
+    # Guo et al. 2017, equation 3
+    by_hand = sum(each.count * abs(each.observed - each.predicted) for each in filled) / len(confidence)  # type: ignore[operator]
+    assert calibration.expected_calibration_error == pytest.approx(by_hand)
+
+
+def figures_equal(found: Evaluation | PaddedFigures, labels: Labels, probs: Floats, scheme: TagScheme) -> None:
+    """All figures of tokens, from scikit-learn."""
+    binary = scheme.kind == "binary"
+    predicted = (probs[:, 0] >= 0.5).astype(int) if binary else probs.argmax(axis=1)
+    classes = list(range(len(scheme.classes)))
+    inside = [place for place in classes if place != scheme.outside]
+    assert found.confusion == tuple(map(tuple, confusion_matrix(labels, predicted, labels=classes).tolist()))
+    assert found.accuracy == pytest.approx((labels == predicted).mean())
+    full = np.hstack([1 - probs, probs]) if binary else probs
+    # as Keras clips; scikit-learn's log_loss clips elsewhere
+    assert found.loss == pytest.approx(-np.log(np.maximum(full[np.arange(len(labels)), labels], 1e-7)).mean(), abs=1e-5)
+    each = f1_score(labels, predicted, labels=classes, average=None, zero_division=0)
+    np.testing.assert_allclose([scores.f1 for scores in found.per_class], each)
+    micro = f1_score(labels, predicted, labels=inside, average="micro", zero_division=0)
+    assert found.micro.f1 == pytest.approx(micro)
+    if binary:
+        curve_equals(found.curve, labels == 1, probs[:, 0])
+        calibration_equals(found.calibration, labels == 1, probs[:, 0])
+    else:
+        assert found.curve is None
+        calibration_equals(found.calibration, labels == predicted, probs.max(axis=1))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+@pytest.mark.parametrize("one_row", [True, False])
+@pytest.mark.parametrize("scheme", [BINARY, TYPED])
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n_sentences=st.integers(1, 6), coarse=st.booleans())
+def test_figures_of_tokens_and_of_the_padded_array(
+    scheme: TagScheme, one_row: bool, seed: int, n_sentences: int, coarse: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(0, 9, n_sentences)
+    lengths[0] += 1
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+    def printed(n: int) -> Floats:
+        raw = rng.random((n, scheme.n_outputs))
+        raw = raw if scheme.kind == "binary" else raw / raw.sum(axis=1, keepdims=True)
+        # ties and numbers on the bins' edges, unless their sum must stay 1
+        return (np.round(raw, 1) if coarse and scheme.kind == "binary" else raw).astype(np.float32)
+
+    probs, rows = printed(int(offsets[-1])), printed(1 if one_row else n_sentences)
+    labels = rng.integers(0, len(scheme.classes), len(probs)).astype(np.int16)
+    # a sentence in which nothing is labelled is not evaluated, a token without a label never counts
+    labels[rng.random(len(labels)) < 0.15] = -1
+    labels[0] = 0
+    evaluation = evaluate(labels, probs, scheme, None, offsets, padding=rows[0] if one_row else rows)
+    figures_equal(evaluation, labels[labels >= 0], probs[labels >= 0], scheme)
+
+    parts = [slice(*each) for each in pairwise(offsets.tolist())]
+    kept = [i for i, part in enumerate(parts) if (labels[part] >= 0).any()]
+    longest = max(lengths[i] for i in kept)
+    padded_labels, padded_probs = [], []
+    for i in kept:
+        padded_labels += [labels[parts[i]], np.full(longest - lengths[i], scheme.outside, dtype=np.int16)]
+        padded_probs += [probs[parts[i]], np.repeat(rows[0 if one_row else i][None], longest - lengths[i], axis=0)]
+    all_labels, all_probs = np.concatenate(padded_labels), np.concatenate(padded_probs)
+    found = evaluation.if_padding_counted
+    assert found is not None
+    assert found.padded_positions == len(kept) * longest - sum(lengths[i] for i in kept)
+    assert found.positions == (all_labels >= 0).sum()
+    figures_equal(found, all_labels[all_labels >= 0], all_probs[all_labels >= 0], scheme)
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_exact_figures() -> None:
+    rng = np.random.default_rng(0)
+    positive = rng.random(20_000) < 0.1
+    scores = np.clip(rng.normal(0.3, 0.1, 20_000) + 0.3 * positive, 0, 1).astype(np.float32)
+    curve = precision_recall(scores, positive)
+    curve_equals(curve, positive, scores)
+    assert curve is not None
+    assert len(curve.threshold) > 150
+    assert max(np.diff(curve.recall)) < 0.02
+
+
+def test_padding_flatters_a_model_that_finds_nothing() -> None:
+    labels = np.array([1, 1, 0, 1, 0, 0, 0, 0, 0, 0], dtype=np.int16)
+    probs = np.full((10, 1), 0.1, dtype=np.float32)
+    evaluation = evaluate(labels, probs, BINARY, None, np.array([0, 1, 2, 10]), padding=np.array([0.1], np.float32))
+    padded = evaluation.if_padding_counted
+    assert padded is not None
+    assert (evaluation.accuracy, evaluation.micro.f1) == (0.7, 0.0)
+    assert (padded.padded_positions, padded.positions, padded.accuracy) == (14, 24, 21 / 24)
+
+
+@pytest.mark.keras
+def test_keras_counts_as_we_say_it_would() -> None:
+    """Keras's Precision, Recall and AUC see no mask, so they count padding: a model evaluated as in a notebook."""
+    import keras
+
+    from maskscope.engine.packed import PackedTagger
+    from maskscope.keras_io.keras_model import stack_weights
+    from maskscope.masks import pad
+
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((None, 4)),
+            keras.layers.Masking(),
+            keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True)),
+            keras.layers.Dense(1, "sigmoid", bias_initializer=keras.initializers.Constant(0.4)),
+        ]
+    )
+    metrics = [keras.metrics.Precision(), keras.metrics.Recall()]
+    model.compile(loss="binary_crossentropy", metrics=metrics)
+    rng = np.random.default_rng(3)
+    lengths = np.array([3, 9, 1, 4])
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    embeddings = rng.normal(size=(17, 4)).astype(np.float32)
+    labels = rng.integers(0, 2, 17).astype(np.int16)
+    batch = pad(embeddings, offsets)
+    padded_labels = np.zeros((4, 9, 1), dtype=np.float32)
+    padded_labels[batch.mask_bt, 0] = labels
+    _, precision, recall = model.evaluate(batch.x_btd, padded_labels, verbose=0)
+
+    tagger = PackedTagger(stack_weights(model))
+    probs = tagger.score(embeddings, offsets)
+    evaluation = evaluate(labels, probs, BINARY, None, offsets, padding=tagger.masked_output)
+    found = evaluation.if_padding_counted
+    assert found is not None
+    assert (found.micro.precision, found.micro.recall) == pytest.approx((precision, recall))
+    # the bias makes a name of every padded position
+    assert found.micro.precision < evaluation.micro.precision

@@ -1,0 +1,273 @@
+"""A project's models against its labels: what counts, which tokens stand behind a figure, where two models differ."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskscope import cli
+from maskscope.engine.packed import PackedTagger
+from maskscope.engine.recurrence import LayerWeights
+from maskscope.engine.weights import StackWeights
+from maskscope.errors import Cancelled, ModelError
+from maskscope.jobs import FlagJob
+from maskscope.project import Project, ProjectWriter
+from maskscope.runs import RunInfo, TrainSettings
+from maskscope.types import NO_LABEL, Floats, Sentence, TagScheme
+from maskscope.workflows.compare import compare
+from maskscope.workflows.evaluate import ModelScores, evaluate_project, model_scores, padding_of
+
+SENTENCES = (
+    (("Ann", "saw", "New", "York"), ("B-PER", "O", "B-LOC", "I-LOC")),
+    (("to", "\ufe0f"), ("O", "O")),
+    (("Rome", "?", "now"), ("B-LOC", None, "O")),
+)
+# The order in which TagScheme.from_labels puts them.
+SCHEME = TagScheme("multiclass", ("O", "B-LOC", "B-PER", "I-LOC"))
+
+
+def make(path: Path, first_label: str = "B-PER") -> Path:
+    rng = np.random.default_rng(0)
+    with ProjectWriter(path, 4, np.dtype(np.float32)) as writer:
+        for number, (tokens, labels) in enumerate(SENTENCES):
+            rows = rng.normal(size=(len(tokens), 4)).astype(np.float32)
+            if number == 1:
+                rows[1] = 0
+            given = (first_label, *labels[1:]) if number == 0 else labels
+            writer.add(Sentence(tokens, rows, given))
+        writer.finish({"source": "x.conll", "lengths_from": "source", "notes": "[]"})
+    with Project.open(path) as project:
+        for seed in (1, 2):
+            folder = project.new_model_folder()
+            draw = np.random.default_rng(seed).normal
+            layer = LayerWeights(*(draw(size=shape).astype(np.float32) for shape in ((2, 4, 8), (2, 2, 8), (2, 8))))
+            dense, bias = draw(size=(4, 4)).astype(np.float32), draw(size=4).astype(np.float32)
+            PackedTagger(StackWeights(0.0, (layer,), dense, bias, "softmax")).save_npz(folder / "weights.npz")
+            (folder / "model.keras").write_bytes(b"not read here")
+            run = RunInfo("BiLSTM 2", 1.5, TrainSettings(units=2), project.scheme, 4, validation_sentences=(2, 0))
+            (folder / "run.json").write_text(run.to_json(), encoding="utf-8")
+            project.adopt_model(folder)
+    return path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with Project.open(make(tmp_path / "p.maskscope")) as opened:
+        assert opened.scheme == SCHEME
+        yield opened
+
+
+def say(*names: str) -> Floats:
+    """Probabilities that predict these names, at 0.7."""
+    return np.stack([np.where(np.array(SCHEME.classes) == name, 0.7, 0.1) for name in names]).astype(np.float32)
+
+
+def test_every_figure_has_its_tokens(project: Project) -> None:
+    project.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "B-PER", "B-PER", "O", "O"))
+    found = evaluate_project(project, "m1")
+    evaluation, tokens = found.evaluation, found.tokens
+    assert (evaluation.tokens, evaluation.unlabelled, found.sentences, found.masked_by_model) == (8, 1, 3, 1)
+    for label, row in enumerate(evaluation.confusion):
+        for prediction, count in enumerate(row):
+            assert len(tokens.tokens_of_cell(label, prediction)) == count
+    # York, as (sentence, position), called O
+    assert tokens.places(tokens.tokens_of_cell(3, 0)).tolist() == [[0, 3]]
+    assert [len(tokens.tokens_of_bin(place)) for place in range(10)] == [
+        each.count for each in evaluation.calibration.bins
+    ]
+    # right: Ann; New York and Rome are missed; New, the variation selector and Rome as a person are spurious
+    assert tokens.entities("right").tolist() == [[0, 1]]
+    assert tokens.entities("missed").tolist() == [[2, 4], [6, 7]]
+    assert tokens.entities("spurious").tolist() == [[2, 3], [5, 6], [6, 7]]
+    assert tokens.entities("spurious", "PER").tolist() == [[5, 6], [6, 7]]
+    assert tokens.entities("spurious", "nothing").tolist() == []
+    assert evaluation.entities.micro.support == 3
+
+
+def test_held_back_sentences_alone_keep_their_rows(project: Project) -> None:
+    project.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "O", "B-PER", "O", "O"))
+    found = evaluate_project(project, "m1", subset="validation")
+    assert (found.sentences, found.masked_by_model, found.evaluation.tokens) == (2, 0, 6)
+    tokens = found.tokens
+    assert tokens.places(tokens.tokens_of_cell(1, 2)).tolist() == [[2, 0]]
+    assert sorted(tokens.entities("missed").tolist()) == [[2, 4], [6, 7]]
+    padded = found.evaluation.if_padding_counted
+    assert padded is not None
+    assert padded.padded_positions == 1
+
+
+def test_padding_prints_what_the_model_prints_there(project: Project) -> None:
+    """Without stored scores the packed engine runs, and its bias stands at padding."""
+    scores = model_scores(project, "m1")
+    found = evaluate_project(project, scores).evaluation
+    padded = found.if_padding_counted
+    assert padded is not None
+    # 4 + 2 + 3 tokens in rows of 4; one token has no label
+    assert (padded.padded_positions, padded.positions) == (3, 11)
+    assert scores.padding is not None
+    at_padding = scores.scheme.predicted(scores.padding[None])[0]
+    difference = np.array(padded.confusion) - np.array(found.confusion)
+    assert difference[0, at_padding] == difference.sum() == 3
+    # a masked token prints the same, and counts as the token it is
+    np.testing.assert_allclose(scores.probs_nc[5], scores.padding, atol=1e-6)
+
+
+def test_a_softmax_over_the_two_classes_of_a_binary_project_has_one_column_at_padding() -> None:
+    draw = np.random.default_rng(1).normal
+    layer = LayerWeights(*(draw(size=shape).astype(np.float32) for shape in ((2, 4, 8), (2, 2, 8), (2, 8))))
+    bias = np.log([0.25, 0.75]).astype(np.float32)
+    tagger = PackedTagger(StackWeights(0.0, (layer,), draw(size=(4, 2)).astype(np.float32), bias, "softmax"))
+    padding = padding_of(tagger, np.zeros((3, 1), dtype=np.float32), np.array([0, 3]))
+    np.testing.assert_allclose(padding, [0.75], rtol=1e-6)
+
+
+@pytest.mark.parametrize("against", ["edited", "gold"])
+def test_an_ignored_token_never_counts(tmp_path: Path, against: str) -> None:
+    """Whatever label lies beneath."""
+    found = []
+    for number, beneath in enumerate(("B-PER", "O", "I-LOC")):
+        path = make(tmp_path / f"{number}.maskscope", beneath)
+        with Project.open(path) as project:
+            scheme = project.scheme
+            project.relabel(0, 0, [NO_LABEL], "ignore")
+            probs = np.full((9, len(scheme.classes)), 1 / len(scheme.classes), dtype=np.float32)
+            scores = ModelScores("x", scheme, probs, np.zeros(0, dtype=np.int64), probs[0])
+            evaluation = evaluate_project(project, scores, against).evaluation  # type: ignore[arg-type]
+        found.append((evaluation.tokens, evaluation.unlabelled, evaluation.accuracy, evaluation.entities.micro))
+    assert found[0] == found[1] == found[2]
+    assert found[0][:2] == (7, 2)
+
+
+def test_decoding_is_chosen_and_argmax_stays_in_sight(project: Project) -> None:
+    # "New York" as O, I-LOC: no sequence that the scheme allows
+    probs = say("B-PER", "O", "O", "I-LOC", "O", "O", "B-LOC", "O", "O")
+    probs[2] = (0.5, 0.4, 0.05, 0.05)
+    project.write_scores("m1", probs)
+    decoded = evaluate_project(project, "m1").evaluation
+    raw = evaluate_project(project, "m1", decoding="argmax").evaluation
+    assert (decoded.decoding, decoded.accuracy, decoded.entities.micro.f1) == ("viterbi", 1.0, 1.0)
+    assert (raw.decoding, raw.accuracy) == ("argmax", 7 / 8)
+    assert decoded.argmax == raw.argmax
+    assert raw.argmax is not None
+    assert (raw.argmax.accuracy, raw.argmax.micro_f1) == (raw.accuracy, raw.micro.f1)
+    assert raw.argmax.entity_f1 == raw.entities.micro.f1
+    assert (raw.argmax.differing, raw.argmax.violations) == (1, 1)
+    # conlleval takes a lone I for an entity, strict reading does not
+    assert raw.entities.strict is not None
+    assert (raw.entities.micro.predicted, raw.entities.strict.micro.predicted) == (3, 2)
+
+
+def test_two_models_token_by_token(project: Project) -> None:
+    project.relabel(1, 0, [2], "to → B-PER")
+    project.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "B-PER", "B-LOC", "O", "O"))
+    project.write_scores("m2", say("B-PER", "B-LOC", "B-LOC", "I-LOC", "O", "B-LOC", "B-LOC", "B-PER", "O"))
+    found = compare(project, "m1", "m2")
+    assert (found.a, found.b, found.tokens) == ("m1", "m2", 8)
+    assert (found.both_right, found.only_a, found.only_b, found.both_wrong) == (4, 1, 1, 2)
+    # saw, York, the variation selector, and "?", which has no label
+    assert found.places.tolist() == [[0, 1], [0, 3], [1, 1], [2, 1]]
+    assert (found.right_a.tolist(), found.right_b.tolist()) == (
+        [True, False, False, False], [False, True, False, False],
+    )  # fmt: skip
+    assert found.unlabelled == 1
+    np.testing.assert_allclose(found.probability_a, 0.7)
+    assert compare(project, "m1", "m2", "gold").both_right == 5
+    same = compare(project, "m1", "m1")
+    assert (len(same.rows), same.only_a, same.only_b) == (0, 0, 0)
+
+
+def test_what_does_not_fit_is_refused(project: Project) -> None:
+    none = np.zeros(0, dtype=np.int64)
+    other = TagScheme("multiclass", ("O", "a", "b", "c"))
+    with pytest.raises(ModelError, match="for other labels; expected O, B-LOC"):
+        evaluate_project(project, ModelScores("x", other, say(*["O"] * 9), none))
+    broken = say(*["O"] * 9)
+    broken[4] = np.nan
+    with pytest.raises(ModelError, match="1 tokens without, the first in row 4"):
+        evaluate_project(project, ModelScores("x", SCHEME, broken, none))
+    with pytest.raises(ModelError, match="held no sentence back"):
+        evaluate_project(project, ModelScores("x", SCHEME, say(*["O"] * 9), none), subset="validation")
+    job = FlagJob()
+    job.cancel()
+    with pytest.raises(Cancelled):
+        evaluate_project(project, "m1", job=job)
+
+
+class TestCommands:
+    @pytest.fixture
+    def scored(self, tmp_path: Path) -> Path:
+        """Two models with scores; the first breaks the scheme at "York" and misses "Rome"."""
+        path = make(tmp_path / "p.maskscope")
+        with Project.open(path) as project:
+            project.write_scores("m1", say("B-PER", "O", "O", "I-LOC", "O", "O", "O", "O", "O"))
+            project.write_scores("m2", say("O", "O", "B-LOC", "I-LOC", "O", "O", "B-LOC", "B-PER", "O"))
+        return path
+
+    def json(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:
+        assert cli.main([*map(str, arguments), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    def test_evaluate_tells_each_figure_and_its_padded_double(
+        self, scored: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        record = self.json(capsys, "evaluate", scored, "--model", "m1")
+        assert record["decoding"] == "viterbi"
+        assert record["argmax"]["violations"] == 1
+        assert record["entities"]["rule"] == "prefixes"
+        assert set(record["entities"]["strict"]) == {"micro", "macro", "weighted", "per_type"}
+        assert record["curve"] is None
+        assert len(record["calibration"]["bins"]) == 10
+        padded = record["if_padding_counted"]
+        assert (padded["padded_positions"], padded["positions"]) == (3, 11)
+        raw = self.json(capsys, "evaluate", scored, "--model", "m1", "--decoding", "argmax")
+        assert (raw["decoding"], raw["accuracy"]) == ("argmax", record["argmax"]["accuracy"])
+        assert raw["entities"]["strict"]["micro"]["predicted"] < raw["entities"]["micro"]["predicted"]
+
+        assert cli.main(["evaluate", str(scored), "--model", "m1"]) == 0
+        words = capsys.readouterr().out
+        # two blocks, each with a figure a line and the padded one last
+        figures = re.findall(r"^  accuracy +([\d.]+) +([\d.]+)$", words, re.MULTILINE)
+        assert figures[1] == (f"{record['accuracy']:.3f}", f"{padded['accuracy']:.3f}")
+        strict = record["entities"]["strict"]["micro"]["f1"]
+        assert f"{strict:.3f}  3 entities  {padded['entities']['strict']['micro']['f1']:.3f}" in words
+        assert "if padding were counted, 3 positions more" in words
+        assert "breaks the scheme on 1: entity F1" in words
+
+    def test_evaluate_without_a_masking_layer_has_no_such_column(
+        self, scored: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with np.load(scored / "models" / "m1" / "weights.npz") as arrays:
+            weights = {**arrays, "mask_value": np.zeros(0)}
+        np.savez(scored / "models" / "m1" / "weights.npz", **weights)
+        assert self.json(capsys, "evaluate", scored, "--model", "m1")["if_padding_counted"] is None
+        assert cli.main(["evaluate", str(scored), "--model", "m1"]) == 0
+        words = capsys.readouterr().out
+        assert "if padding" not in words
+        assert "what the model prints at padding is not known" in words
+
+    def test_compare(self, scored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        record = self.json(capsys, "compare", scored, "--model", "m1", "--with", "m2", "--decoding", "argmax")
+        first, new, rome, unlabelled = record.pop("differences")
+        assert record == {
+            "a": "m1", "b": "m2", "against": "edited", "decoding": "argmax", "tokens": 8,
+            "both_right": 5, "only_a": 1, "only_b": 2, "both_wrong": 0, "differing": 4, "differing_unlabelled": 1,
+        }  # fmt: skip
+        assert first == {
+            "sentence": 0, "position": 0, "token": "Ann", "label": "B-PER", "a": "B-PER", "b": "O",
+            "p_a": pytest.approx(0.7), "p_b": pytest.approx(0.7),
+        }  # fmt: skip
+        assert (new["token"], new["a"], new["b"]) == ("New", "O", "B-LOC")
+        assert (rome["sentence"], rome["position"], rome["label"]) == (2, 0, "B-LOC")
+        assert (unlabelled["token"], unlabelled["label"]) == ("?", None)
+
+        assert cli.main(["compare", str(scored), "--model", "m1", "--with", "m2"]) == 0
+        words = capsys.readouterr().out
+        assert "A is m1, B is m2" in words
+        assert re.search(r"^  2 +0 +Rome +B-LOC +O +0\.70 +B-LOC +0\.70$", words, re.MULTILINE)
+        assert cli.main(["compare", str(scored), "--model", "m1", "--with", "m1"]) == 0
+        assert "they say the same of every token" in capsys.readouterr().out
+        assert cli.main(["compare", str(scored), "--with", "m9"]) == 2
+        assert "expected m1 or m2; received m9" in capsys.readouterr().err

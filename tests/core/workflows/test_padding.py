@@ -1,0 +1,136 @@
+"""The padding question put to a model in Keras: equal to the packed engine's where that knows the model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskscope.engine.padding_probe import PaddingProbe, padding_rows
+from maskscope.errors import WorkerError
+from maskscope.jobs import NullJob
+from maskscope.project import Project, ProjectWriter
+from maskscope.types import Sentence
+
+pytestmark = pytest.mark.keras
+keras = pytest.importorskip("keras")
+
+from maskscope.engine import packed  # noqa: E402
+from maskscope.worker.jobs import JOBS  # noqa: E402
+from maskscope.worker.limits import limits_of  # noqa: E402
+from maskscope.workflows.padding_answer import PaddingAnswer  # noqa: E402
+
+DIM = 5
+layers = keras.layers
+
+
+class Noting(NullJob):
+    def __init__(self) -> None:
+        self.figures: list[tuple[str, int, float]] = []
+
+    def figure(self, name: str, step: int, value: float) -> None:
+        self.figures.append((name, step, value))
+
+
+@pytest.fixture
+def project(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    target = tmp_path / "p.maskscope"
+    with ProjectWriter(target, DIM, np.dtype(np.float32), classes=("O", "name"), kind="binary") as writer:
+        for length in (3, 6, 0):
+            rows = rng.normal(size=(length, DIM)).astype(np.float32)
+            if length == 6:
+                rows[2] = 0
+            writer.add(Sentence(("w",) * length, rows, ("O",) * length))
+        writer.finish({"source": "test", "lengths_from": "source", "notes": "[]"})
+    with Project.open(target) as opened:
+        yield opened
+
+
+def made(path: Path, *stack: object, seed: int = 1) -> Path:
+    model = keras.Sequential([keras.Input((None, DIM)), *stack, layers.Dense(1, activation="sigmoid")])
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(0, 0.5, weight.shape) for weight in model.get_weights()])
+    model.save(path)
+    return path
+
+
+def recurrent() -> object:
+    return layers.Bidirectional(layers.LSTM(3, return_sequences=True))
+
+
+def ask(project: Project, file: Path, job: Noting | None = None, **changed: object) -> PaddingAnswer:
+    given = {"project": str(project.path), "model": str(file), "sentence": 1, "fill": "zeros", "ks": "5", "shown": 5}
+    answer = dict(JOBS["padding"](given | changed, job or Noting()))
+    return PaddingAnswer.from_text(str(answer["answer"]))
+
+
+def test_a_known_stack_is_told_as_the_packed_engine_tells_it(project: Project, tmp_path: Path) -> None:
+    file = made(tmp_path / "known.keras", layers.Masking(), recurrent())
+    tagger = packed.load(file)
+    for fill in ("zeros", "noise", "previous"):
+        job = Noting()
+        answer = ask(project, file, job, fill=fill, ks="7,0,200", shown=7)
+        probe = PaddingProbe(tagger, project.rows(1), fill, project.rows(0))
+        expected = [probe.run(k) for k in (7, 0, 200)]
+        np.testing.assert_allclose(answer.changes, [run.largest_change for run in expected], rtol=0, atol=2e-6)
+        assert job.figures == [("change", k, change) for k, change in zip((7, 0, 200), answer.changes, strict=True)]
+        assert answer.shown.mask.tolist() == expected[0].mask.tolist()
+        np.testing.assert_allclose(answer.shown.probs_tc, expected[0].probs_tc, rtol=0, atol=2e-6)
+        if fill != "zeros":
+            assert answer.shown.largest_change > 1e-3
+            assert answer.at.tolist()[0] == answer.shown.at == expected[0].at
+
+
+@pytest.mark.filterwarnings("ignore:.*does not support masking")
+def test_a_mask_that_is_lost_and_none_at_all_show_what_padding_changes(project: Project, tmp_path: Path) -> None:
+    conv = layers.Conv1D(4, 3, padding="same", activation="tanh")
+    rows = project.rows(1)
+    file = tmp_path / "m.keras"
+    for seed, below in enumerate(([layers.Masking(), conv], [conv])):
+        # the second file has the name of the first: what is kept of that one must not be asked
+        made(file, *below, recurrent(), seed=seed)
+        model = keras.saving.load_model(file)
+        alone = np.asarray(model(rows[None]))[0]
+        padded = np.asarray(model(np.concatenate([rows, np.zeros((5, DIM), np.float32)])[None]))[0]
+        answer = ask(project, file)
+        real = [0, 1, 3, 4, 5] if seed == 0 else range(6)
+        change = np.abs(padded[:6] - alone)[list(real)].max()
+        assert change > 1e-4
+        assert answer.shown.largest_change == pytest.approx(change, abs=1e-6)
+        assert [place for place in range(11) if answer.shown.mask[place]] == list(real) + [6, 7, 8, 9, 10] * seed
+        np.testing.assert_allclose(answer.shown.probs_tc, padded, rtol=0, atol=1e-6)
+
+
+def test_a_masking_layer_above_others_is_asked_about_what_reaches_it(project: Project, tmp_path: Path) -> None:
+    dense = layers.Dense(4, use_bias=False)
+    answer = ask(project, made(tmp_path / "above.keras", dense, layers.Masking(), recurrent()))
+    assert answer.shown.mask.tolist() == [True, True, False, True, True, True] + [False] * 5
+    assert answer.shown.largest_change <= 1e-6
+    empty = ask(project, tmp_path / "above.keras", sentence=2)
+    assert (empty.shown.probs_tc.shape, empty.shown.at, empty.at.tolist()) == ((5, 1), None, [-1])
+
+
+@pytest.mark.parametrize(
+    "changed", [{"sentence": 3}, {"fill": "ones"}, {"ks": "201"}, {"ks": "x"}, {"ks": ""}, {"sentence": "1"}]
+)
+def test_what_is_no_question_is_refused(project: Project, changed: dict[str, object]) -> None:
+    with pytest.raises(WorkerError, match="received"):
+        ask(project, project.path / "nothing.keras", **changed)
+
+
+def test_an_answer_that_is_cut_off_is_refused_and_limits_hold(project: Project, tmp_path: Path) -> None:
+    text = PaddingAnswer(np.array([1]), np.zeros(1, np.float32), np.array([0])).to_text()
+    assert PaddingAnswer.from_text(text).shown is None
+    for damaged in (text[: len(text) // 2], "", "ü"):
+        with pytest.raises(WorkerError, match="can't be read"):
+            PaddingAnswer.from_text(damaged)
+    assert limits_of("padding", {"project": str(project.path), "model": "m.keras"}) is not None
+
+
+def test_the_rows_behind_a_sentence() -> None:
+    x = np.full((2, 3), 2.0, np.float16)
+    assert not padding_rows(x).any()
+    assert padding_rows(x, "noise").std() == pytest.approx(2.0, rel=0.1)
+    before = np.arange(6, dtype=np.float16).reshape(2, 3)
+    assert padding_rows(x, "previous", before)[:5].tolist() == before[[0, 1, 0, 1, 0]].tolist()
+    assert not padding_rows(x, "previous").any()

@@ -1,0 +1,242 @@
+"""Training: what may enter the loss, what comes out, and that the file is a plain Keras model."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskscope.engine import packed
+from maskscope.errors import Cancelled, ModelError
+from maskscope.jobs import NullJob
+from maskscope.project import Project, ProjectWriter
+from maskscope.runs import RunInfo, TrainSettings
+from maskscope.training import trainer
+from maskscope.training.spec import TaggerSpec
+from maskscope.types import Floats, Labels, Offsets, Sentence, TagScheme
+from maskscope.workflows.train import recover_training, train_project
+
+pytestmark = pytest.mark.keras
+keras = pytest.importorskip("keras")
+keras_model = pytest.importorskip("maskscope.keras_io.keras_model")
+
+DIM = 4
+BINARY = TagScheme("binary", ("O", "name"))
+TYPED = TagScheme("multiclass", ("O", "a", "b"))
+QUICK = TrainSettings(units=3, epochs=2, batch_tokens=40, validation=0.25)
+
+
+def corpus(n_sentences: int = 24, seed: int = 0) -> tuple[Floats, Offsets, Labels]:
+    """A token is a name (1) when its first number is positive, and 2 when its second is as well."""
+    rng = np.random.default_rng(seed)
+    offsets = np.concatenate([[0], np.cumsum(rng.integers(1, 9, n_sentences))]).astype(np.int64)
+    x: Floats = rng.normal(size=(offsets[-1], DIM)).astype(np.float32)
+    labels = np.where(x[:, 0] > 0, np.where(x[:, 1] > 0, 2, 1), 0).astype(np.int16)
+    return x, offsets, labels
+
+
+class Watch(NullJob):
+    """Keeps what is reported, and cancels at a report of choice."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.shares: list[float] = []
+        self.figures: list[tuple[str, int, float]] = []
+        self.stop_at = stop_at
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        if total and text.startswith("epoch"):
+            self.shares.append(done / total)
+        if self.stop_at is not None and len(self.shares) > self.stop_at:
+            raise Cancelled
+
+    def figure(self, name: str, step: int, value: float) -> None:
+        self.figures.append((name, step, value))
+
+
+def same_weights(a: trainer.Trained, b: trainer.Trained) -> bool:
+    return np.array_equal(a.parameters.flat, b.parameters.flat)
+
+
+def test_the_stack_is_the_classic_one() -> None:
+    spec = TaggerSpec(TYPED, DIM, units=3, layers=2, dropout=0.1, recurrent_dropout=0.3)
+    layers = keras_model.build(spec).layers
+    kinds = [type(layer).__name__ for layer in layers if isinstance(layer, keras.layers.Layer)]
+    kinds = [kind for kind in kinds if kind not in ("NotEqual", "Any")]
+    assert kinds == ["InputLayer", "Masking", "Bidirectional", "Dropout", "Bidirectional", "Dropout", "Dense"]
+    recurrent = [layer for layer in layers if isinstance(layer, keras.layers.Bidirectional)]
+    assert [layer.forward_layer.units for layer in recurrent] == [3, 3]
+    assert [layer.forward_layer.recurrent_dropout for layer in recurrent] == [0.3, 0.3]
+    assert (layers[-1].units, layers[-1].activation.__name__) == (3, "softmax")
+    head = keras_model.build(TaggerSpec(BINARY, DIM)).layers[-1]
+    assert (head.units, head.activation.__name__) == (1, "sigmoid")
+
+
+def test_the_model_that_is_written_scores_as_the_trainer_does() -> None:
+    x, offsets, labels = corpus(12)
+    x[4] = 0
+    for layers in (1, 2):
+        spec = TaggerSpec(TYPED, DIM, units=3, layers=layers, dropout=0.2, input_dropout=0.1)
+        trained = trainer.train(x, offsets, labels, spec, QUICK)
+        ids = np.arange(len(offsets) - 1)
+        own, rows, own_offsets = trainer.score(trained.parameters, x, offsets, ids)
+        assert np.array_equal(rows, np.arange(len(x)))
+        assert np.array_equal(own_offsets, offsets)
+        by_keras = keras_model.score_keras(keras_model.built_with(trained.parameters), x, offsets)
+        np.testing.assert_allclose(own, by_keras, rtol=0, atol=2e-6)
+
+
+def test_scoring_by_keras_is_packed_scoring() -> None:
+    x, offsets, _ = corpus(10)
+    x[3] = 0
+    model = keras_model.build(TaggerSpec(TYPED, DIM, units=3, layers=2))
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(0, 1, w.shape) for w in model.get_weights()])
+    tagger = packed.PackedTagger(keras_model.stack_weights(model))
+    np.testing.assert_allclose(keras_model.score_keras(model, x, offsets), tagger.score(x, offsets), rtol=0, atol=2e-6)
+    with pytest.raises(ModelError, match=r"\(None, None, 9\)"):
+        keras_model.score_keras(model, np.zeros((2, 9), np.float32), np.array([0, 2]))
+
+
+def test_only_keras_files_are_loaded(tmp_path: Path) -> None:
+    for name in ("model.h5", "model.keras", "model.pkl"):
+        (tmp_path / name).write_bytes(b"\x89HDF\r\n")
+        with pytest.raises(ModelError, match=r"write it anew with model\.save\('NAME\.keras'\)"):
+            keras_model.load(tmp_path / name)
+    inputs = keras.Input((None, DIM))
+    keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(tmp_path / "lambda.keras")
+    with pytest.raises(ModelError, match="holds Python code in a Lambda layer"):
+        keras_model.load(tmp_path / "lambda.keras")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    x, offsets, labels = corpus(30)
+    with ProjectWriter(
+        tmp_path / "p.maskscope", DIM, np.dtype(np.float32), classes=TYPED.classes, kind="multiclass"
+    ) as writer:
+        for i in range(len(offsets) - 1):
+            part = slice(int(offsets[i]), int(offsets[i + 1]))
+            words = tuple(f"w{token}" for token in range(part.start, part.stop))
+            names = tuple(TYPED.classes[label] for label in labels[part])
+            writer.add(Sentence(words, x[part], names))
+        writer.finish({"source": "test", "lengths_from": "source", "notes": "[]"})
+    return tmp_path / "p.maskscope"
+
+
+def test_a_project_trains_read_only_and_its_writer_adopts_the_model(project: Path) -> None:
+    # as the window does it: it holds the project, the worker reads it
+    with Project.open(project) as writer:
+        with Project.open(project, read_only=True) as reader:
+            folder = train_project(reader, QUICK)
+        check_the_folder(folder)
+        adopt_and_compare(writer, folder)
+
+
+def check_the_folder(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "model.keras",
+        "run.json",
+        "scores.npy",
+        "training.lock",
+        "weights.npz",
+    ]
+    run = RunInfo.from_json((folder / "run.json").read_text(encoding="utf-8"))
+    assert run.name == "BiLSTM 3"
+    assert run.settings == QUICK
+    assert len(run.history) == 2
+    assert run.metrics is not None
+    assert run.keras == keras.__version__
+    assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["scheme"]["kind"] == "multiclass"
+
+
+def adopt_and_compare(opened: Project, folder: Path) -> None:
+    run = RunInfo.from_json((folder / "run.json").read_text(encoding="utf-8"))
+    record = opened.adopt_model(folder)
+    assert run.fingerprint == opened.fingerprint
+    scores = opened.scores(record.id)
+    assert scores is not None
+    for file in (record.keras_file, record.weights_file):
+        own = packed.load(file).score(opened.embeddings, opened.offsets)
+        np.testing.assert_allclose(scores, own, rtol=0, atol=2e-6)
+    by_keras = keras_model.score_keras(keras_model.load(record.keras_file), opened.embeddings, opened.offsets)
+    np.testing.assert_allclose(scores, by_keras, rtol=0, atol=2e-6)
+    plain = (
+        "import sys, keras; m = keras.saving.load_model(sys.argv[1], safe_mode=True); "
+        "print('maskscope' in sys.modules, m.output_shape)"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", plain, str(record.keras_file)], capture_output=True, text=True, check=True
+    )
+    assert printed.stdout.split() == ["False", "(None,", "None,", "3)"]
+
+
+@pytest.mark.parametrize("stop_at", [0, 1])
+def test_training_cancelled_before_an_epoch_ended_leaves_nothing(project: Path, stop_at: int) -> None:
+    with Project.open(project) as opened:
+        with pytest.raises(Cancelled):
+            train_project(opened, QUICK, Watch(stop_at))
+        assert list((project / "models").glob(".partial*")) == []
+
+
+def test_training_cancelled_later_keeps_the_best_epoch_so_far(project: Path) -> None:
+    settings = TrainSettings(units=3, epochs=500, batch_tokens=40, validation=0.25)
+    with Project.open(project) as opened:
+        record = opened.adopt_model(train_project(opened, settings, Watch(stop_at=20)))
+        run = record.run
+        assert not run.complete
+        assert 1 <= len(run.history) < 10
+        assert min(epoch.val_loss for epoch in run.history) == run.history[run.best_epoch - 1].val_loss
+        assert run.metrics is not None
+        assert run.metrics.loss == pytest.approx(run.history[run.best_epoch - 1].val_loss)
+        assert opened.scores(record.id) is None, "whoever cancels is not kept waiting for scores"
+        assert packed.load(record.keras_file).dim == DIM
+
+
+def test_training_whose_process_is_killed_keeps_what_its_epochs_had_reached(project: Path) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from maskscope.jobs import NullJob\n"
+        "from maskscope.project import Project\n"
+        "from maskscope.runs import TrainSettings\n"
+        "from maskscope.workflows.train import recover_training, train_project\n"
+        "class Killer(NullJob):\n"
+        "    def figure(self, name, step, value):\n"
+        "        print(name, step, value, flush=True)\n"
+        "        if (name, step) == ('f1', 3):\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "with Project.open(sys.argv[1], read_only=True) as project:\n"
+        "    train_project(project, TrainSettings(units=3, epochs=500, batch_tokens=40, validation=0.25), Killer())\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", script, str(project)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    losses = [float(line.split()[2]) for line in killed.stdout.splitlines() if line.startswith("val_loss")]
+    assert len(losses) == 3, killed.stderr
+    with Project.open(project) as opened:
+        (folder,) = opened.unfinished_trainings()
+        record = opened.adopt_model(recover_training(opened, folder))
+        assert opened.unfinished_trainings() == []
+        assert len(record.run.history) == 3
+        assert record.run.metrics is not None
+        assert record.run.metrics.loss == pytest.approx(min(losses))
+        assert not record.run.complete
+
+
+def test_a_training_that_still_runs_is_not_recovered(project: Path) -> None:
+    seen: list[int] = []
+
+    class Looks(NullJob):
+        def figure(self, name: str, step: int, value: float) -> None:
+            with Project.open(project, read_only=True) as other:
+                seen.append(len(other.unfinished_trainings()))
+
+    with Project.open(project, read_only=True) as opened:
+        folder = train_project(opened, QUICK, Looks())
+    assert set(seen) == {0}
+    assert not (folder / "checkpoint.npy").exists()

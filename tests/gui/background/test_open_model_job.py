@@ -1,0 +1,239 @@
+"""A model made elsewhere is opened: what the person sees of it, and that the window survives whatever it does."""
+
+import json
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QFileDialog
+from pytestqt.qtbot import QtBot
+
+from maskscope.project import Project
+from maskscope.worker.limits import Limits
+from maskscope.workflows.demo import write_demo
+from maskscope_gui.app import make_window
+from maskscope_gui.background import worker_client
+from maskscope_gui.background.worker_client import WorkerClient
+from maskscope_gui.shell.desk import Desk
+from maskscope_gui.shell.main_window import MainWindow
+
+# Speaks the protocol without TensorFlow; the model's name says what it does.
+SCRIPT = """
+import json, os, sys, time
+def say(**event): print(json.dumps(event), flush=True)
+say(event="ready", keras="3", tensorflow="2", warning=" ".join(sys.argv[1:]))
+while line := sys.stdin.readline():
+    request = json.loads(line)
+    if "cancel" in request:
+        continue
+    id, given = request["id"], request["arguments"]
+    name = os.path.basename(given["model"]).partition(".")[0]
+    os.mkdir(given["folder"])
+    say(event="progress", id=id, done=1, total=4, text="tokens")
+    if name == "hangs":
+        time.sleep(60)
+    elif name == "dies":
+        os._exit(9)
+    elif name == "eats":
+        kept = []
+        while True:
+            kept.append(bytearray(b"x") * (4 << 20))
+            say(event="progress", id=id, done=1, total=4, text="tokens")
+            time.sleep(0.01)
+    os.rmdir(given["folder"])
+    say(event="failed", id=id, kind="ModelError", message=name + ".keras: is refused", detail="")
+"""
+
+Desks = Callable[[WorkerClient | None], tuple[MainWindow, Desk]]
+
+
+@pytest.fixture
+def open_desk(qtbot: QtBot, tmp_path: Path) -> Iterator[Desks]:
+    """Windows on the binary demo, with a worker."""
+    opened: list[MainWindow] = []
+
+    def open_one(client: WorkerClient | None) -> tuple[MainWindow, Desk]:
+        window, commands = make_window()
+        opened.append(window)
+        desk = Desk(window, commands, client)
+        assert commands.open(write_demo(tmp_path / "demo.maskscope"))
+        window.resize(1440, 900)
+        window.show()
+        window.activateWindow()
+        window.setFocus()
+        qtbot.waitUntil(window.isActiveWindow)
+        return window, desk
+
+    yield open_one
+    for window in opened:
+        window.close()
+        window.session.close()
+        window.deleteLater()
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Callable[[Limits | None], WorkerClient]:
+    script = tmp_path / "fake.py"
+    script.write_text(SCRIPT, encoding="utf-8", newline="\n")
+    command = (sys.executable, "-S", "-E", str(script))
+    return lambda limits: WorkerClient(command=command, limits=lambda job, given: limits)
+
+
+def drop(window: MainWindow, file: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(file))])
+    window.dropEvent(
+        QDropEvent(
+            QPointF(QPoint(50, 50)),
+            Qt.DropAction.CopyAction,
+            data,
+            Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.NoModifier,
+        )
+    )
+
+
+def left_behind(window: MainWindow) -> list[str]:
+    assert window.session.project is not None
+    return sorted(path.name for path in (window.session.project.path / "models").iterdir() if path.name != "m1")
+
+
+@pytest.mark.parametrize(
+    ("name", "limits", "words"),
+    [
+        ("hangs", Limits(0.5, 1 << 40), "no sign of progress"),
+        ("eats", Limits(60.0, 100 << 20), "took more than the 0.1 GB that it may"),
+        ("dies", Limits(60.0, 1 << 40), "ended with code 9"),
+    ],
+)
+def test_the_window_survives_what_a_file_does_to_the_worker(
+    qtbot: QtBot, open_desk: Desks, scripted, name: str, limits: Limits, words: str
+) -> None:
+    window, desk = open_desk(scripted(limits))
+    drop(window, Path(f"/somewhere/{name}.keras"))
+    assert window.status_line.work.text().startswith(f"Opening {name}.keras")
+    qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
+    said = window.notice.words.text()
+    assert said.startswith("Not opened: ")
+    assert words in said
+    assert "Ctrl+Shift+O" in said
+    assert window.status_line.work.text() == ""
+    assert left_behind(window) == []
+    assert window.session.model is not None
+    assert window.session.model.id == "m1"
+    # The next one gets a new worker.
+    drop(window, Path("/somewhere/other.keras"))
+    qtbot.waitUntil(lambda: "other.keras: is refused" in window.notice.words.text(), timeout=20_000)
+    assert desk.client.state == "ready"
+
+
+def test_esc_stops_a_file_that_does_not_listen(
+    qtbot: QtBot, open_desk: Desks, scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_client, "CANCEL_SECONDS", 0.3)
+    window, desk = open_desk(scripted(Limits(60.0, 1 << 40)))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("/somewhere/hangs.keras", ""))
+    qtbot.keyClick(window, Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: "25 % of tokens" in window.status_line.work.text(), timeout=20_000)
+    assert len(left_behind(window)) == 1
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: window.status_line.work.text() == "", timeout=20_000)
+    assert "was cancelled" in window.status_line.message.text()
+    assert left_behind(window) == []
+    # Closing while one is being opened leaves nothing either.
+    drop(window, Path("/somewhere/hangs.keras"))
+    qtbot.waitUntil(lambda: "25 % of tokens" in window.status_line.work.text(), timeout=20_000)
+    folder = window.session.project.path / "models"
+    window.close()
+    assert desk.client.process_id == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["m1"]
+
+
+def unknown_stack(source: Path, target: Path, old: str, new: str) -> Path:
+    """A copy of a model, with another word in its config."""
+    with zipfile.ZipFile(source) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    text = members["config.json"].decode()
+    assert old in text
+    members["config.json"] = json.dumps(json.loads(text.replace(old, new))).encode()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return target
+
+
+@pytest.mark.keras
+def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
+    qtbot: QtBot, open_desk: Desks, tmp_path: Path
+) -> None:
+    window, _ = open_desk(None)
+    session = window.session
+    own = session.model.keras_file
+    before = np.array(session.scores)
+    drop(window, unknown_stack(own, tmp_path / "relu <b>.keras", '"activation": "tanh"', '"activation": "relu"'))
+    qtbot.waitUntil(lambda: session.model.id == "m2", timeout=90_000)
+    assert "it runs in Keras, because it" in window.status_line.message.toolTip()
+    assert window.toolbar.model.text().startswith("relu <b>")
+    assert "&lt;b&gt;.keras; it runs in Keras" in window.toolbar.model.toolTip()
+    qtbot.waitUntil(lambda: window.lab.curves is not None, timeout=30_000)
+    assert window.padding.figure.text() == "0.000000"
+    assert "all 15 lengths tried" in window.padding.verdict.text()
+    assert "Why Keras: it" in window.padding.lesson.text()
+    assert window.status_line.worker.text() == "TensorFlow ready"
+    assert session.tagger is None
+    assert session.scores.shape == before.shape
+    assert not np.allclose(session.scores, before)
+    shown = np.array(session.scores)
+    evil = unknown_stack(own, tmp_path / "evil.keras", '"class_name": "Dense"', '"class_name": "Lambda"')
+    drop(window, evil)
+    qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
+    assert "evil.keras: holds Python code in a Lambda layer" in window.notice.words.text()
+    assert session.model.id == "m2"
+    # Its scores are lost: the worker makes them again.
+    path = session.project.path
+    (path / "scores" / "m2.npy").unlink()
+    session.use_model("m1")
+    session.use_model("m2")
+    qtbot.waitUntil(lambda: session.scores is not None, timeout=30_000)
+    np.testing.assert_allclose(session.scores, shown, rtol=0, atol=1e-6)
+    assert list((path / "scores").glob("*.partial")) == []
+    with Project.open(shutil.copytree(path, tmp_path / "again.maskscope")) as project:
+        assert project.padding_scores("m2").shape == (project.n_sentences, 1)
+
+
+def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(
+    qtbot: QtBot, open_desk: Desks, tmp_path: Path
+) -> None:
+    words = "Keras 3.16.0 does not pass the mask from Masking to the loss; install keras>=3.15.1,<3.16."
+    script = tmp_path / "fake.py"
+    script.write_text(SCRIPT, encoding="utf-8", newline="\n")
+    window, desk = open_desk(WorkerClient(command=(sys.executable, "-S", "-E", str(script), words)))
+    desk.client.start()
+    qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
+    assert window.notice.words.text() == words
+    assert window.status_line.worker.text() == "TensorFlow ready; this Keras is unfit"
+    assert "keras&gt;=3.15.1,&lt;3.16" in window.status_line.worker.toolTip()
+    window.notice.away.click()
+    desk.client.close()
+    assert window.status_line.worker.text() == ""
+    desk.client.start()
+    qtbot.waitUntil(lambda: desk.client.state == "ready", timeout=20_000)
+    assert not window.notice.isVisible()
+    assert window.status_line.worker.text() == "TensorFlow ready; this Keras is unfit"
+
+
+def test_without_a_project_a_model_is_not_imported(qtbot: QtBot) -> None:
+    window, commands = make_window()
+    try:
+        window.show()
+        commands.take_dropped([Path("m.keras")])
+        assert "open one first" in window.notice.words.text()
+    finally:
+        window.close()
+        window.deleteLater()

@@ -1,0 +1,332 @@
+"""File > Import: what a chosen file is, said at once; a project made of it; nothing left when it is not."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QDialog
+from pytestqt.qtbot import QtBot
+
+from maskscope.project import Project
+from maskscope_gui.dialogs.import_dialog import ImportDialog
+from maskscope_gui.dialogs.source_preview import companions, suggested_project
+from maskscope_gui.theme.theme import DARK, Style
+
+TEXT = "Maya\tname\nsings\tO\n\nin\tO\nBadajoz\tname\n.\tO\n\n"
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """A text of two sentences, and embeddings in three layers; the last token of the second is all zeros."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "small.conll").write_text(TEXT, encoding="utf-8", newline="\n")
+    with h5py.File(folder / "embeddings.hdf5", "w") as file:
+        for sentence, length in enumerate((2, 3)):
+            rows = np.full((3, length, 4), np.arange(1, 4)[:, None, None], dtype=np.float32)
+            if sentence == 1:
+                rows[:, 2] = 0
+            file[str(sentence)] = rows
+    return folder / "small.conll"
+
+
+@pytest.fixture
+def padded(tmp_path: Path) -> Path:
+    """X.npy (3, 5, 4), y.npy and lengths.npy beside it."""
+    x = np.zeros((3, 5, 4), dtype=np.float32)
+    for sentence, length in enumerate((5, 2, 3)):
+        x[sentence, :length] = 1 + sentence
+    np.save(tmp_path / "X.npy", x)
+    np.save(tmp_path / "y.npy", (x[:, :, :1] > 1).astype(np.int64))
+    np.save(tmp_path / "lengths.npy", np.array([5, 2, 3]))
+    return tmp_path / "X.npy"
+
+
+def opened(qtbot: QtBot, style: Style, source: Path | None = None) -> ImportDialog:
+    dialog = ImportDialog(None, style, source)
+    qtbot.addWidget(dialog)
+    with qtbot.waitExposed(dialog):
+        dialog.show()
+    qtbot.waitUntil(lambda: not dialog.looking, timeout=5000)
+    return dialog
+
+
+def press(qtbot: QtBot, dialog: ImportDialog, key: Qt.Key) -> None:
+    qtbot.keyClick(dialog, key)
+
+
+def until_imported(qtbot: QtBot, dialog: ImportDialog) -> None:
+    qtbot.waitUntil(lambda: not dialog.importing, timeout=10_000)
+    qtbot.wait(10)
+
+
+def partial_files(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if ".partial" in path.name or path.suffix == ".maskscope"]
+
+
+def test_a_text_finds_its_embeddings_and_says_what_it_is(qtbot: QtBot, style: Style, corpus: Path) -> None:
+    dialog = opened(qtbot, style, corpus)
+    assert "2 columns" in dialog.source_field.note.text()
+    assert dialog.embeddings.text() == str(corpus.parent / "embeddings.hdf5")
+    assert dialog.embeddings_field.note.text() == "HDF5, 2 sentences × 3 layers of 4, float32"
+    assert dialog.layers_field.shown
+    assert dialog.layers.isEnabled()
+    assert [dialog.layers.itemData(place) for place in range(dialog.layers.count())] == ["mean", "concat", 0, 1, 2]
+    assert not dialog.labels_field.shown
+    assert not dialog.lengths_field.shown
+    assert (dialog.name.text(), dialog.folder.text()) == ("small", str(corpus.parent))
+
+
+def test_enter_imports_with_the_chosen_layers_and_enter_opens(qtbot: QtBot, style: Style, corpus: Path) -> None:
+    dialog = opened(qtbot, style, corpus)
+    dialog.layers.setFocus()
+    qtbot.keyClick(dialog.layers, Qt.Key.Key_Down)
+    assert dialog.layers.currentData() == "concat"
+    dialog.name.setFocus()
+    qtbot.keyClick(dialog.name, Qt.Key.Key_Return)
+    until_imported(qtbot, dialog)
+    assert dialog.report_page.isVisible()
+    assert dialog.summary.text() == "2 sentences, 5 tokens, 12 numbers each (float32)"
+    assert dialog.result_path == corpus.parent / "small.maskscope"
+    assert [dialog.table.item(0, column).text() for column in range(3)] == ["1", "2", "."]
+    assert "1 real token has an embedding of zeros" in dialog.collision_words.text()
+    press(qtbot, dialog, Qt.Key.Key_Return)
+    assert dialog.result() == QDialog.DialogCode.Accepted.value
+    assert not dialog.isVisible()
+    with Project.open(dialog.result_path) as project:
+        assert project.dim == 12
+        assert project.embeddings[0].tolist() == [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]
+        assert project.scheme.classes == ("O", "name")
+
+
+def test_import_before_the_files_were_looked_at_forgets_none_of_them(qtbot: QtBot, style: Style, padded: Path) -> None:
+    dialog = ImportDialog(None, style, padded)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert dialog.looking
+    qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
+    until_imported(qtbot, dialog)
+    assert dialog.report_page.isVisible()
+    assert "Lengths are from the source" in dialog.details.text()
+    assert dialog.result_path is not None
+    with Project.open(dialog.result_path) as project:
+        assert project.labels("gold").tolist() == [0] * 5 + [1] * 5
+    qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
+
+
+def test_an_array_padded_in_front_is_pointed_out(qtbot: QtBot, style: Style, padded: Path) -> None:
+    x = np.load(padded)
+    x[1, 3:] = x[1, :2]
+    x[1, :2] = 0
+    np.save(padded, x)
+    dialog = opened(qtbot, style, padded)
+    qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
+    until_imported(qtbot, dialog)
+    assert "in front of the tokens" in dialog.data.text()
+    assert dialog.data.text().endswith("(sentence 1, position 3).")
+    assert dialog.data.role == "fails"
+    # The same is not said twice.
+    assert "in front of" not in dialog.notes.text()
+    qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
+
+
+def test_a_padded_array_takes_labels_and_lengths_from_beside_it(qtbot: QtBot, style: Style, padded: Path) -> None:
+    dialog = opened(qtbot, style, padded)
+    assert dialog.source_field.note.text() == "Zero-padded array, 3 sentences × 5 positions × 4, float32"
+    assert dialog.labels.text() == str(padded.with_name("y.npy"))
+    assert dialog.lengths.text() == str(padded.with_name("lengths.npy"))
+    assert not dialog.embeddings_field.shown
+    qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
+    until_imported(qtbot, dialog)
+    assert "Lengths are from the source" in dialog.details.text()
+    assert "nothing but 0 behind each sentence's end" in dialog.data.text()
+    assert dialog.data.role == "holds"
+    assert not dialog.table.isVisible()
+    qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
+    assert dialog.result() == QDialog.DialogCode.Rejected.value
+    assert dialog.result_path is not None
+    with Project.open(dialog.result_path) as project:
+        assert project.offsets.tolist() == [0, 5, 7, 10]
+        assert project.labels("gold").tolist() == [0] * 5 + [1] * 5
+
+
+def test_labels_of_another_shape_are_refused_beside_their_field(qtbot: QtBot, style: Style, padded: Path) -> None:
+    np.save(padded.with_name("y.npy"), np.zeros((3, 4), dtype=np.int64))
+    dialog = opened(qtbot, style, padded)
+    assert "expected shape (3, 5)" in dialog.labels_field.error
+    assert "received (3, 4) int64" in dialog.labels_field.error
+    assert not dialog.source_field.error
+    # Importing all the same is refused in the same place, and leaves nothing.
+    qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
+    until_imported(qtbot, dialog)
+    assert dialog.form_page.isVisible()
+    assert "received (3, 4) int64" in dialog.labels_field.error
+    assert partial_files(padded.parent) == []
+    # Emptied, the field is no obstacle.
+    dialog.labels.selectAll()
+    qtbot.keyClick(dialog.labels, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: not dialog.looking, timeout=5000)
+    assert dialog.labels_field.error == ""
+
+
+def test_values_that_are_no_numbers_are_told_at_the_file(qtbot: QtBot, style: Style, padded: Path) -> None:
+    x = np.load(padded)
+    x[1, 1, 2] = np.nan
+    np.save(padded, x)
+    dialog = opened(qtbot, style, padded)
+    qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
+    until_imported(qtbot, dialog)
+    assert dialog.source_field.error.startswith("sentence 1 of X.npy")
+    assert "\n" not in dialog.source_field.error
+    assert partial_files(padded.parent) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("nothing.npy", None, "there is no such file"),
+        ("broken.npy", b"\x93NUMPY\x01\x00", "broken or truncated"),
+        ("model.bin", b"\x00\x01\x02", "format is not known"),
+        ("empty.conll", b"", "holds no sentence"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_sentence(
+    qtbot: QtBot, style: Style, tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    dialog = opened(qtbot, style, tmp_path / name)
+    assert words in dialog.source_field.error
+    assert "\n" not in dialog.source_field.error
+
+
+def test_embeddings_as_the_source_say_what_is_missing(qtbot: QtBot, style: Style, corpus: Path) -> None:
+    dialog = opened(qtbot, style, corpus.with_name("embeddings.hdf5"))
+    assert "choose the text as the file" in dialog.source_field.error
+
+
+def test_a_text_without_embeddings_is_asked_for_them(qtbot: QtBot, style: Style, tmp_path: Path) -> None:
+    (tmp_path / "alone.conll").write_text(TEXT, encoding="utf-8", newline="\n")
+    dialog = opened(qtbot, style, tmp_path / "alone.conll")
+    press(qtbot, dialog, Qt.Key.Key_Return)
+    assert "needs its embeddings" in dialog.embeddings_field.error
+    assert dialog.embeddings.hasFocus()
+    assert not dialog.importing
+
+
+def test_a_name_that_is_taken_or_impossible_is_refused_beside_it(qtbot: QtBot, style: Style, padded: Path) -> None:
+    taken = padded.with_name("mine.maskscope")
+    taken.mkdir()
+    (taken / "something").touch()
+    dialog = opened(qtbot, style, padded)
+    for name, words in (("mine", "there already"), ("a/b", "can't hold"), ("", "needs a name")):
+        dialog.name.selectAll()
+        qtbot.keyClick(dialog.name, Qt.Key.Key_Delete)
+        qtbot.keyClicks(dialog.name, name)
+        qtbot.keyClick(dialog.name, Qt.Key.Key_Return)
+        assert words in dialog.name_field.error
+        assert not dialog.importing
+    dialog.name.setText("mine2")
+    dialog.folder.setText(str(padded))
+    qtbot.keyClick(dialog.folder, Qt.Key.Key_Return)
+    assert "a file, not a folder" in dialog.folder_field.error
+
+
+def test_escape_cancels_the_import_and_nothing_stays_behind(qtbot: QtBot, style: Style, tmp_path: Path) -> None:
+    np.save(tmp_path / "big.npy", np.ones((5000, 6, 4), dtype=np.float16))
+    dialog = opened(qtbot, style, tmp_path / "big.npy")
+    press(qtbot, dialog, Qt.Key.Key_Return)
+    assert dialog.importing
+    assert dialog.progress_page.isVisible()
+    press(qtbot, dialog, Qt.Key.Key_Escape)
+    until_imported(qtbot, dialog)
+    assert dialog.isVisible()
+    assert dialog.trouble.text() == "Cancelled; nothing was left behind."
+    assert partial_files(tmp_path) == []
+    assert dialog.result_path is None
+    # And again, this time to the end: progress and rate are shown.
+    press(qtbot, dialog, Qt.Key.Key_Return)
+    until_imported(qtbot, dialog)
+    assert dialog.result_path is not None
+    assert dialog.progress.bar.value() == dialog.progress.bar.maximum()
+
+
+def test_closing_the_window_while_a_file_is_looked_at_leaves_no_thread(
+    qtbot: QtBot, style: Style, padded: Path
+) -> None:
+    dialog = ImportDialog(None, style, padded)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert not dialog.isVisible()
+    assert not dialog.looking
+
+
+def test_dropped_files_find_their_fields(qtbot: QtBot, style: Style, corpus: Path) -> None:
+    dialog = opened(qtbot, style)
+    other = corpus.with_name("vectors.h5")
+    corpus.with_name("embeddings.hdf5").rename(other)
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(other)), QUrl.fromLocalFile(str(corpus))])
+    event = QDropEvent(
+        QPointF(10, 10),
+        Qt.DropAction.CopyAction,
+        mime,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    dialog.dropEvent(event)
+    qtbot.waitUntil(lambda: not dialog.looking, timeout=5000)
+    assert Path(dialog.source.text()) == corpus
+    assert Path(dialog.embeddings.text()) == other
+    assert dialog.found is not None
+    assert dialog.found.n_layers == 3
+
+
+def test_a_typed_path_is_looked_at_when_the_hand_rests(qtbot: QtBot, style: Style, padded: Path) -> None:
+    dialog = opened(qtbot, style)
+    qtbot.keyClicks(dialog.source, str(padded))
+    assert dialog.looking
+    qtbot.waitUntil(lambda: not dialog.looking, timeout=5000)
+    assert dialog.source_field.note.text().startswith("Zero-padded array")
+
+
+def test_what_a_person_typed_is_not_guessed_over(qtbot: QtBot, style: Style, padded: Path, corpus: Path) -> None:
+    dialog = opened(qtbot, style, padded)
+    dialog.name.selectAll()
+    qtbot.keyClicks(dialog.name, "mine")
+    dialog.choose(corpus)
+    qtbot.waitUntil(lambda: not dialog.looking, timeout=5000)
+    assert dialog.name.text() == "mine"
+    assert dialog.options().labels is None
+    assert dialog.options().embeddings == corpus.with_name("embeddings.hdf5")
+
+
+def test_names_beside_the_source(tmp_path: Path) -> None:
+    for name in ("X_train.npy", "y_train.npy", "lengths_train.txt", "y.npy"):
+        (tmp_path / name).touch()
+    found = companions(tmp_path / "X_train.npy", "npy")
+    assert (found.labels, found.lengths) == (tmp_path / "y_train.npy", tmp_path / "lengths_train.txt")
+    assert companions(tmp_path / "y.npy", "npy").labels is None
+    (tmp_path / "wnut").mkdir()
+    assert suggested_project(tmp_path / "wnut" / "sentences.conll").name == "wnut.maskscope"
+    (tmp_path / "wnut" / "wnut.maskscope").mkdir()
+    assert suggested_project(tmp_path / "wnut" / "sentences.conll").name == "wnut-2.maskscope"
+
+
+def test_every_field_is_labelled_and_the_look_can_change(qtbot: QtBot, style: Style, corpus: Path) -> None:
+    dialog = opened(qtbot, style, corpus)
+    fields = (dialog.source_field, dialog.embeddings_field, dialog.layers_field, dialog.name_field, dialog.folder_field)
+    keys = []
+    for field in fields:
+        assert field.label.buddy() is field.control
+        assert field.control.accessibleName()
+        keys.append(field.label.text()[field.label.text().index("&") + 1].lower())
+    buttons = [dialog.import_button.text()]
+    keys += [text[text.index("&") + 1].lower() for text in buttons]
+    assert len(set(keys)) == len(keys)
+    dialog.set_look(Style(DARK, dialog.font()))
+    assert DARK.holds.lower() in dialog.source_field.note.styleSheet()

@@ -1,0 +1,482 @@
+"""The Audit page: the verdict first, each finding with what it saw, and the way to its token and its layer."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
+from pytestqt.qtbot import QtBot
+
+from maskscope.audit.report import About, AuditReport, Evidence, Finding
+from maskscope.keras_io.model_graph import GraphEdge, GraphNode, MaskState, ModelGraph, NodeKind
+from maskscope.workflows.demo import write_demo
+from maskscope_gui.app import make_window
+from maskscope_gui.background.audit_job import Auditing
+from maskscope_gui.pages.audit.audit_page import AuditPage
+from maskscope_gui.pages.audit.findings import decades_above, share_of_scale, tolerance_share
+from maskscope_gui.shell.desk import Desk
+from maskscope_gui.shell.main_window import MainWindow
+from maskscope_gui.theme.theme import DARK, LIGHT, Style
+
+KEY = Qt.Key
+CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+LEFT = Qt.MouseButton.LeftButton
+SENTENCE, LENGTH = 67, 14
+"""Of the demo: its token 13 is the variation selector U+FE0F, which is a collision."""
+
+
+def node(name: str, class_name: str, mask: MaskState, kind: NodeKind = "layer") -> GraphNode:
+    return GraphNode(name, class_name, "(B, T, 20)", 1760, kind, mask, mask)
+
+
+GRAPH = ModelGraph(
+    "model.keras",
+    (
+        node("embeddings", "InputLayer", "none", "input"),
+        node("masking", "Masking", "same"),
+        node("conv1d", "Conv1D", "none"),
+        node("bidirectional", "Bidirectional(LSTM)", "none"),
+        node("probabilities", "Dense", "none", "output"),
+    ),
+    (
+        GraphEdge("embeddings", "masking", "none", False, "no mask yet"),
+        GraphEdge("masking", "conv1d", "same", False, "mask"),
+        GraphEdge("conv1d", "bidirectional", "none", True, "no mask"),
+        GraphEdge("bidirectional", "probabilities", "none", True, "no mask"),
+    ),
+)
+REAL = tuple(place < LENGTH for place in range(LENGTH + 7))
+CHANGES = [3.2e-2 / 4 ** abs(place - 13) if place < LENGTH else 0.0 for place in range(LENGTH + 7)]
+FAILED = (
+    Finding(
+        "LENGTH",
+        "failed",
+        "Adding 7 padded positions moves the probability of a real token by 0.032, so the tagger depends on padding.",
+        3.2e-2,
+        1e-6,
+        SENTENCE,
+        13,
+        "conv1d",
+        "pass the mask round Conv1D, or set padded positions to 0 after it",
+        "remask",
+        Evidence.of(
+            SENTENCE,
+            REAL,
+            [
+                ("mask after conv1d", "mask", [1.0] * len(REAL)),
+                ("change with 7 more padded positions", "change", CHANGES),
+                ("probability without more padding", "value", [0.1 + 0.03 * place for place in range(len(REAL))]),
+            ],
+            13,
+        ),
+    ),
+    Finding("GRADIENT", "failed", "A gradient at padding is no number.", math.inf, 0.0, None, None, "conv1d"),
+)
+PASSED = (
+    Finding("DTYPE", "passed", "The mask after the cast is the mask before it.", 0.0, 0.0),
+    Finding("LOSS", "passed", "Padding does not enter the loss.", 8.7e-8, 1e-5),
+)
+UNSURE = Finding("DATA", "could not tell", "The lengths were inferred from zeros, so nothing can be held against them.")
+ABOUT = About(loss="binary cross-entropy", seconds=4.2)
+
+
+def report(*findings: Finding, graph: ModelGraph | None = GRAPH, about: About = ABOUT) -> AuditReport:
+    return AuditReport("model.keras", 200, tuple(range(32)), findings, about, graph)
+
+
+FAILING = report(*PASSED, UNSURE, *FAILED)
+"""As a worker gives them: in the order of the checks, the failed ones last."""
+
+OpenAudit = Callable[..., tuple[MainWindow, Desk, AuditPage]]
+
+
+@pytest.fixture
+def open_audit(qtbot: QtBot, tmp_path: Path, client) -> Iterator[OpenAudit]:
+    """The window on the demo, with the Audit page open by its key."""
+    opened: list[MainWindow] = []
+
+    def open_one(width: int = 1440) -> tuple[MainWindow, Desk, AuditPage]:
+        window, commands = make_window()
+        opened.append(window)
+        desk = Desk(window, commands, client)
+        window.resize(width, 900)
+        assert commands.open(write_demo(tmp_path / "demo.maskscope"))
+        window.show()
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)
+        press(qtbot, window, KEY.Key_5, modifier=CONTROL)
+        page = window.made_pages["audit"]
+        assert isinstance(page, AuditPage)
+        return window, desk, page
+
+    yield open_one
+    for window in opened:
+        window.close()
+        window.session.close()
+        window.deleteLater()
+
+
+def press(qtbot: QtBot, window: QWidget, *keys: Qt.Key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
+    """To the widget that has the focus, as a keyboard does."""
+    for key in keys:
+        qtbot.keyClick(QApplication.focusWidget() or window, key, modifier)
+
+
+def answer(client, found: AuditReport) -> None:
+    client.done.emit(len(client.requests), {"report": found.to_json()})
+
+
+def words(page: AuditPage) -> list[str]:
+    return [finding.check for finding in page.findings]
+
+
+def test_it_is_asked_for_shows_its_progress_and_can_be_stopped(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
+    window, _, page = open_audit()
+    assert window.page == "audit"
+    assert "has not been audited yet" in page.verdict.text()
+    assert page.run_button.hasFocus()
+    press(qtbot, window, KEY.Key_Return)
+    project, model = window.session.project, window.session.model
+    assert project is not None
+    assert model is not None
+    assert client.requests == [("audit", {"project": str(project.path), "model": str(model.keras_file)})]
+    assert page.busy
+    client.progressed.emit(1, 1, 3, "LENGTH")
+    assert page.bar.isVisible()
+    assert 0 < page.bar.value() < page.bar.maximum()
+    assert "LENGTH" in page.note.text()
+    assert "LENGTH" in window.status_line.work.text()
+    press(qtbot, window, KEY.Key_Escape)
+    assert client.stopped == [1]
+    client.cancelled.emit(1)
+    assert not page.busy
+    assert window.status_line.work.text() == ""
+    assert "Stopped" in page.note.text()
+    # An answer that comes too late is of no audit that is waited for.
+    client.done.emit(1, {"report": FAILING.to_json()})
+    assert page.findings == []
+    press(qtbot, window, KEY.Key_1, modifier=CONTROL)
+    press(qtbot, window, KEY.Key_P, modifier=CONTROL)
+    assert window.page == "audit"
+    assert len(client.requests) == 2
+    client.failed.emit(2, "the worker process crashed.")
+    assert page.note.text().startswith("The worker process crashed.")
+    assert page.run_button.isVisible()
+    qtbot.mouseClick(page.run_button, LEFT)
+    client.done.emit(3, {"report": "no json"})
+    assert "no audit's report" in page.note.text()
+
+
+@pytest.mark.parametrize(
+    ("findings", "verdict", "button", "role"),
+    [
+        (PASSED, "✓ Padding is ignored: 2 of 2 checks hold", "verdict_holds", "holds"),
+        ((*PASSED, UNSURE), "? 2 of 3 checks hold, 1 could not tell", "", "collision"),
+        ((*PASSED, UNSURE, *FAILED), "✗ 2 of 5 checks fail", "verdict_fails", "fails"),
+    ],
+)
+def test_the_verdict_stands_first(
+    qtbot: QtBot, open_audit: OpenAudit, client, findings: tuple[Finding, ...], verdict: str, button: str, role: str
+) -> None:
+    window, _, page = open_audit()
+    press(qtbot, window, KEY.Key_P, modifier=CONTROL)
+    answer(client, report(*findings))
+    assert page.verdict.text() == verdict
+    assert page.verdict.role == role
+    assert window.toolbar.verdict.text() == verdict
+    assert window.toolbar.verdict.objectName() == button
+    for part in ("BiLSTM 10 (m1)", "32 of 200 sentences sampled", "padded with 0", "cross-entropy, assumed", "4.2 s"):
+        assert part in page.how.text()
+    # A second Ctrl+P shows what is known; only Ctrl+R audits again.
+    press(qtbot, window, KEY.Key_P, modifier=CONTROL)
+    assert len(client.requests) == 1
+    press(qtbot, window, KEY.Key_R, modifier=CONTROL)
+    assert len(client.requests) == 2
+    assert "Auditing" in page.verdict.text()
+
+
+def test_findings_are_walked_by_key_and_say_how_far_off_they_are(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
+    window, _, page = open_audit(1920)
+    page.auditing.start()
+    answer(client, FAILING)
+    assert words(page) == ["LENGTH", "GRADIENT", "DATA", "DTYPE", "LOSS"]
+    assert page.table.hasFocus()
+    titles = [column.title for column in page.table.columns]
+    row = [page.table._cell_of(0, place).text for place in range(len(titles))]
+    assert dict(zip(titles, row, strict=True)) == {
+        "": "✗", "check": "LENGTH", "deviation": "0.032", "allowed": "1e-06", "log scale": ""
+    }  # fmt: skip
+    assert "32,000 times as much" in page.far.text()
+    assert page.mend_words.text().startswith("Smallest change: pass the mask round Conv1D")
+    # Longer than allowed by colour and by length: the bar of what fails goes past the mark, what holds stays before it.
+    image = page.table.grab().toImage()
+    left, width = page.table._places()[-1]
+    fails, holds = (QColor(getattr(window.look.theme, role)) for role in ("fails", "holds"))
+
+    def length(row: int, ink: QColor) -> int:
+        y = page.table.row_box(row).center().y() + 2
+        return sum(image.pixelColor(x, y) == ink for x in range(left, left + width))
+
+    mark = (width - window.look.px(10)) * tolerance_share(decades_above([(3.2e-2, 1e-6)]))
+    assert length(0, fails) > mark > length(4, holds) > 0
+    press(qtbot, window, KEY.Key_Down)
+    # Infinite where something was no number: JSON has no word for it.
+    assert page.title.text() == "✗ GRADIENT fails"
+    assert "no number" in page.far.text()
+    assert not page.strip.isVisible()
+    press(qtbot, window, KEY.Key_End)
+    assert page.title.text() == "✓ LOSS holds"
+    qtbot.mouseClick(page.table.viewport(), LEFT, pos=page.table.row_box(2).center())
+    assert page.title.text() == "? DATA could not tell"
+    assert page.meaning.text() == UNSURE.meaning
+
+
+def test_a_scale_of_decades_has_the_tolerance_in_one_place_for_all() -> None:
+    assert decades_above([(3.2e-2, 1e-6), (0.0, 0.0), (None, 1.0), (math.inf, 1.0)]) == 5
+    assert share_of_scale(1e-6, 1e-6, 5) == pytest.approx(tolerance_share(5)) == pytest.approx(3 / 8)
+    assert share_of_scale(0.0, 1e-6, 5) == 0
+    assert share_of_scale(1e-12, 1e-6, 5) == 0
+    assert share_of_scale(1e-1, 1e-6, 5) == 1
+    assert share_of_scale(2.0, 0.0, 5) == share_of_scale(math.inf, 1e-6, 5) == 1
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_the_evidence_shows_tokens_padding_and_numbers(qtbot: QtBot, demo_session, theme) -> None:
+    from maskscope_gui.pages.audit.evidence import EvidenceStrip
+    from maskscope_gui.widgets.base import text_width
+
+    look = Style(theme, QApplication.font())
+    strip = EvidenceStrip(demo_session, look)
+    qtbot.addWidget(strip)
+    strip.show_evidence(FAILED[0].evidence, FAILED[0].tolerance, 13)
+    strip.resize(600, strip.height())
+    with qtbot.waitExposed(strip):
+        strip.show()
+    tokens = demo_session.row_of(SENTENCE).tokens
+    image = strip.grab().toImage()
+    rows = {row.label if row else "": top for top, row in strip._rows()}
+
+    def seen(label: str, position: int) -> set[str]:
+        box = strip.column_box(position)
+        return {
+            image.pixelColor(x, y).name().upper()
+            for x in range(box.left() + 1, box.right())
+            for y in range(rows[label], rows[label] + 10)
+        }
+
+    assert strip.tokens == tokens
+    assert theme.mask in seen("", 0)
+    assert theme.pad_ground in seen("", LENGTH)
+    # A mask that takes padding for a token is framed, and where it is right it is not.
+    assert theme.fails in seen("mask after conv1d", LENGTH)
+    assert theme.fails not in seen("mask after conv1d", 3)
+    # No colour of a probability stands at padding.
+    value = "probability without more padding"
+    assert look.tint(0.1).upper() in seen(value, 0)
+    assert look.tint(0.1 + 0.03 * LENGTH).upper() not in seen(value, LENGTH)
+    assert "13 · U+FE0F · real token" in strip.lines_at(13)[0]
+    assert strip.lines_at(13)[2] == "change with 7 more padded positions: 0.032, allowed 1e-06"
+    assert strip.lines_at(LENGTH)[0] == f"position {LENGTH} · padding"
+    assert "not a prediction" in strip.tip_at(strip.column_box(LENGTH).center())
+    moved: list[int] = []
+    strip.moved.connect(moved.append)
+    for key in (KEY.Key_Right, KEY.Key_Home, KEY.Key_Left, KEY.Key_End):
+        qtbot.keyClick(strip, key)
+    assert moved == [14, 0, 0, len(REAL) - 1]
+    qtbot.mouseClick(strip.viewport(), LEFT, pos=strip.column_box(5).center())
+    assert strip.at == 5
+    # The chosen token is bold, and so wider: there is room for any of them.
+    strip.tokens = ("القاهرة",) * len(tokens)
+    assert strip._tokens_height() - look.px(2) >= text_width(strip.tokens[0], look.small_bold)
+
+
+def test_a_finding_leads_to_its_token_and_its_layer(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
+    window, _, page = open_audit(1920)
+    page.auditing.start()
+    answer(client, FAILING)
+    session = window.session
+    session.reveal(3)
+    assert page.to_place.text() == f"Show sentence {SENTENCE}, position 13"
+    press(qtbot, window, KEY.Key_Return)
+    assert (session.sentence, session.cursor, window.page) == (SENTENCE, 13, "sentence")
+    press(qtbot, window, KEY.Key_5, modifier=CONTROL)
+    assert page.table.hasFocus()
+    assert page.to_layer.text() == "Show layer conv1d"
+    assert page.picture._canvas.chosen == {"conv1d"}
+    assert page.picture._canvas.blamed == {"conv1d": "Blamed by LENGTH, GRADIENT"}
+    # A click on the layer goes to what blames it, one after the other; on another layer nothing happens.
+    canvas = page.picture._canvas
+    page.table.go_to(4)
+
+    def click(name: str) -> None:
+        box = page.picture.box_of(name)
+        assert box is not None
+        qtbot.mouseClick(canvas, LEFT, pos=box.center().toPoint())
+
+    click("conv1d")
+    assert page.table.row == 0
+    click("conv1d")
+    assert page.table.row == 1
+    click("masking")
+    assert page.table.row == 1
+    assert page.picture.area.hasFocus()
+    press(qtbot, window, KEY.Key_Space)
+    assert page.table.hasFocus()
+    # In the evidence, Enter shows the position under its cursor; at padding, the last token.
+    page.table.go_to(0)
+    page.strip.setFocus()
+    press(qtbot, window, KEY.Key_End, KEY.Key_Return)
+    assert (session.sentence, session.cursor, window.page) == (SENTENCE, LENGTH - 1, "sentence")
+
+
+@pytest.mark.parametrize("width", [1280, 800])
+def test_with_less_room_the_picture_takes_the_place_of_the_details(
+    qtbot: QtBot, open_audit: OpenAudit, client, width: int
+) -> None:
+    window, _, page = open_audit(width)
+    page.auditing.start()
+    answer(client, FAILING)
+    assert page.details.isVisible()
+    assert not page.model.isVisible()
+    press(qtbot, window, KEY.Key_Space)
+    assert page.model.isVisible()
+    assert not page.details.isVisible()
+    assert page.table.hasFocus()
+    press(qtbot, window, KEY.Key_Down)
+    assert page.picture._canvas.chosen == {"conv1d"}
+    qtbot.mouseClick(page.back, LEFT)
+    assert page.title.isVisible()
+    assert page.title.text() == "✗ GRADIENT fails"
+    inner = page.details.widget()
+    assert inner.minimumSizeHint().width() <= page.details.viewport().width()
+
+
+def test_the_sizes_of_its_parts_are_remembered(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
+    window, desk, page = open_audit()
+    page.auditing.start()
+    answer(client, FAILING)
+    handle = page.parts.handle(1)
+    start = handle.rect().center()
+    qtbot.mousePress(handle, LEFT, pos=start)
+    qtbot.mouseMove(handle, start + QPoint(40, 0))
+    qtbot.mouseRelease(handle, LEFT, pos=start + QPoint(40, 0))
+    width = page.parts.sizes()[0]
+    assert width != window.look.px(300)
+    other = AuditPage(window.session, desk.auditing, window.settings, window.look)
+    qtbot.addWidget(other)
+    other.resize(page.size())
+    with qtbot.waitExposed(other):
+        other.show()
+    assert other.parts.sizes()[0] == width
+
+
+def test_each_model_keeps_its_report(qtbot: QtBot, open_audit: OpenAudit, client, adopt) -> None:
+    window, desk, page = open_audit()
+    session = window.session
+    page.auditing.start()
+    answer(client, FAILING)
+    assert "✗ the audit fails: 2 checks" in window.padding.audit.text()
+    assert window.padding.audit.isVisible()
+    session.show_class(None)
+    assert page.findings
+    assert session.scores is not None
+    other = adopt(session.project, session.scores)
+    session.use_model(other)
+    assert page.findings == []
+    assert page.verdict.text() == "BiLSTM 3 has not been audited yet"
+    assert "Audit the padding" in window.toolbar.verdict.text()
+    assert not window.padding.audit.isVisible()
+    press(qtbot, window, KEY.Key_P, modifier=CONTROL)
+    # Another model while one is audited: what it would find is not wanted any more.
+    session.use_model("m1")
+    assert client.stopped == [2]
+    client.done.emit(2, {"report": report(*PASSED).to_json()})
+    assert page.verdict.text() == "✗ 2 of 5 checks fail"
+    assert window.toolbar.verdict.objectName() == "verdict_fails"
+    press(qtbot, window, KEY.Key_1, modifier=CONTROL)
+    qtbot.mouseClick(window.padding.audit, LEFT)
+    assert window.page == "audit"
+    session.close()
+    assert desk.auditing.report is None
+
+
+def test_without_a_model_the_page_says_how_to_get_one(qtbot: QtBot, session, style, client) -> None:
+    from maskscope_gui.settings import Settings
+
+    page = AuditPage(session, Auditing(session, client), Settings(), style)
+    qtbot.addWidget(page)
+    with qtbot.waitExposed(page):
+        page.show()
+    page.compute()
+    assert client.requests == []
+    assert page.verdict.text() == "There is no model to audit yet"
+    assert "Ctrl+T" in page.how.text()
+    session.close()
+    assert page.verdict.text() == "There is no project open"
+
+
+def test_the_report_is_saved_as_a_page(
+    qtbot: QtBot, open_audit: OpenAudit, client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, _, page = open_audit()
+    press(qtbot, window, KEY.Key_E, modifier=CONTROL | SHIFT)
+    assert "no audit to save yet" in window.status_line.message.text()
+    page.auditing.start()
+    answer(client, FAILING)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "audit"), ""))
+    press(qtbot, window, KEY.Key_E, modifier=CONTROL | SHIFT)
+    text = (tmp_path / "audit.html").read_text(encoding="utf-8")
+    assert all(finding.meaning in text for finding in FAILING.findings)
+    # The model's picture stands in it, too.
+    assert "Bidirectional(LSTM)" in text
+    assert "audit.html" in window.status_line.message.text()
+    page.write_report(tmp_path / "nowhere" / "audit.html")
+    assert "can't be written" in window.notice.words.text()
+
+
+def test_a_mended_model_is_written_compared_and_opened(
+    qtbot: QtBot, open_audit: OpenAudit, client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, _, page = open_audit()
+    page.auditing.start()
+    answer(client, report(*PASSED, UNSURE))
+    assert not page.mend_button.isVisible()
+    press(qtbot, window, KEY.Key_M, modifier=CONTROL | SHIFT)
+    assert "nothing that the audit could mend" in window.status_line.message.text()
+    page.compute()
+    answer(client, FAILING)
+    offered: list[str] = []
+
+    def choose(*given: object) -> tuple[str, str]:
+        offered.append(str(given[2]))
+        return str(tmp_path / "mine"), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    qtbot.mouseClick(page.mend_button, LEFT)
+    assert offered == [str(tmp_path / "demo-m1-mended.keras")]
+    project, model = window.session.project, window.session.model
+    assert project is not None
+    assert model is not None
+    out = str(tmp_path / "mine.keras")
+    given = {"project": str(project.path), "model": str(model.keras_file), "repairs": "remask", "out": out}
+    assert client.requests[-1] == ("mend", given)
+    client.progressed.emit(3, 0, 0, "LENGTH")
+    assert page.note.text() == "Writing the mended model: LENGTH…"
+    # What is known of the model stands meanwhile.
+    assert page.verdict.text() == "✗ 2 of 5 checks fail"
+    mended = replace(FAILING, findings=PASSED)
+    client.done.emit(3, {"path": out, "report": mended.to_json()})
+    assert page.note.text() == (
+        "mine.keras is written. Before: 2 fail; after: 2 of 2 hold. Its weights were trained with the mistake: "
+        "train it again."
+    )
+    assert page.note.role == "holds"
+    assert page.findings[0].check == "LENGTH"
+    page.open_button.setFocus()
+    press(qtbot, window, KEY.Key_Return)
+    job, arguments = client.requests[-1]
+    assert (job, arguments["model"]) == ("open_model", out)

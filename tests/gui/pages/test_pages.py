@@ -1,0 +1,388 @@
+"""The pages under the reading strip: evaluation, models, and the way between them."""
+
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication, QSplitter, QWidget
+
+from maskscope.keras_io.model_graph import GraphEdge, GraphNode, ModelGraph
+from maskscope.project import Project, ProjectWriter
+from maskscope.types import Sentence
+from maskscope.workflows.demo import write_demo
+from maskscope_gui.app import make_window
+from maskscope_gui.pages.picture.picture_page import PicturePage
+from maskscope_gui.settings import Settings
+
+KEY = Qt.Key
+CONTROL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def open_window(qtbot):
+    opened = []
+
+    def open_one(path):
+        window, commands = make_window()
+        opened.append(window)
+        window.resize(1440, 900)
+        assert commands.open(path)
+        window.show()
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)
+        if window.shown_page is None:
+            window.setFocus()
+        return window
+
+    yield open_one
+    for window in opened:
+        window.close()
+        window.session.close()
+        window.deleteLater()
+
+
+def press(qtbot, window, *keys, modifier=Qt.KeyboardModifier.NoModifier):
+    """To the widget that has the focus, as a keyboard does."""
+    for key in keys:
+        qtbot.keyClick(QApplication.focusWidget() or window, key, modifier)
+
+
+def evaluated(qtbot, window, *, whole=True):
+    """The Evaluation page with its answer, over all sentences."""
+    press(qtbot, window, KEY.Key_2, modifier=CONTROL)
+    page = window.made_pages["evaluation"]
+    if whole:
+        press(qtbot, window, KEY.Key_H, modifier=CONTROL)
+    qtbot.waitUntil(lambda: page.evaluating.answer is not None and not page.busy, timeout=10_000)
+    return page
+
+
+def written(target: Path, labels: str, n: int = 2) -> Path:
+    """`n` sentences "a b c" with these labels, "." for none."""
+    rng = np.random.default_rng(5)
+    with ProjectWriter(target, 4, np.dtype(np.float32)) as writer:
+        for _ in range(n):
+            rows = rng.normal(size=(3, 4)).astype(np.float32)
+            names = tuple(None if name == "." else name for name in labels.split())
+            writer.add(Sentence(("a", "b", "c"), rows, names))
+        writer.finish({})
+    return target
+
+
+# Between pages
+
+
+def test_pages_are_turned_by_key_and_mouse_and_esc_goes_back(qtbot, open_window, spans):
+    window = open_window(spans)
+    assert window.tracks_panel.isVisible()
+    press(qtbot, window, KEY.Key_2, modifier=CONTROL)
+    assert window.page == "evaluation"
+    assert not window.tracks_panel.isVisible()
+    assert window.reading.isVisible()
+    assert window.actions_by_id["page_evaluation"].isChecked()
+    press(qtbot, window, KEY.Key_Escape)
+    if window.page != "sentence":
+        # The first Esc stopped the evaluation.
+        press(qtbot, window, KEY.Key_Escape)
+    assert window.page == "sentence"
+    assert window.tracks_panel.isVisible()
+    qtbot.mouseClick(window.tabs, LEFT, pos=window.tabs.tab_box("models").center())
+    assert window.page == "models"
+    press(qtbot, window, KEY.Key_1, modifier=CONTROL)
+    assert window.page == "sentence"
+    assert window.focusWidget() is window
+    for box in (window.tabs.tab_box(page) for page in ("sentence", "evaluation", "models", "picture")):
+        assert box.right() < window.tabs.width()
+
+
+def test_the_page_is_remembered_and_the_batch_folds_as_ever(qtbot, open_window, spans):
+    window = open_window(spans)
+    press(qtbot, window, KEY.Key_3, modifier=CONTROL)
+    window.close()
+    window.session.close()
+    again = open_window(spans)
+    assert again.page == "models"
+    assert again.made_pages["models"].table.isVisible()
+    press(qtbot, again, KEY.Key_1, modifier=CONTROL)
+    assert again.batch_panel.isVisible()
+    again.resize(again.look.px(1200), again.look.px(800))
+    assert not again.batch_panel.isVisible()
+
+
+def test_heights_saved_before_there_were_pages_still_hold(qtbot, open_window, spans):
+    old = QSplitter(Qt.Orientation.Vertical)
+    for _ in range(3):
+        old.addWidget(QWidget())
+    old.resize(800, 750)
+    old.setSizes([240, 300, 210])
+    Settings().remember_layout("middle", old.saveState())
+    Settings().sync()
+    window = open_window(spans)
+    assert abs(window.middle.sizes()[0] - 240) <= 12
+    tracks, batch = window.sentence_page.sizes()
+    assert tracks > batch > 0
+
+
+def test_a_label_key_still_labels_on_a_page_and_enter_accepts_nothing(qtbot, open_window, spans):
+    window = open_window(spans)
+    evaluated(qtbot, window)
+    window.session.reveal(0, 0)
+    press(qtbot, window, KEY.Key_1)
+    assert window.session.focus.row.labels[0] == 1
+    press(qtbot, window, KEY.Key_Return, KEY.Key_Tab, KEY.Key_Return)
+    with Project.open(spans, read_only=True) as project:
+        assert project.sentence(0).state == "unreviewed"
+        assert project.n_edits() == 1
+
+
+# Evaluation
+
+
+def test_the_figures_are_those_of_the_labels_and_an_edit_only_makes_the_page_say_so(qtbot, open_window, spans):
+    window = open_window(spans)
+    page = evaluated(qtbot, window)
+    found = page.evaluating.answer.found
+    # Decoded by hand: "to New York" is B-loc I-loc I-loc, 0.40 x 0.45 x 0.70; O B-loc I-loc is 0.50 x 0.25 x 0.70.
+    said = [1, 2, 2, 0, 1, 2]
+    gold = [0, 1, 2, 0, 1, 2]
+    counts = np.zeros((3, 3), dtype=int)
+    np.add.at(counts, (gold, said), 1)
+    assert np.array_equal(found.evaluation.confusion, counts)
+    # One of two entities has the right bounds, and both models of reading agree.
+    assert page.verdict.name == "entity F1"
+    assert page.verdict.value == 0.5
+    assert "6 tokens of 2 sentences" in page.verdict.lines[0]
+    assert {row.name for row in page.entities.rows} == {"loc", "all, default", "all, strict"}
+    answer = page.evaluating.answer
+    window.session.reveal(0, 0)
+    press(qtbot, window, KEY.Key_1)
+    assert not page.busy
+    assert page.evaluating.answer is answer
+    assert "Labels have changed since" in page.note.text()
+    assert page.note.isVisible()
+    press(qtbot, window, KEY.Key_R, modifier=CONTROL)
+    qtbot.waitUntil(lambda: page.evaluating.answer is not answer and not page.busy, timeout=10_000)
+    assert not page.note.isVisible()
+    assert page.evaluating.answer.found.evaluation.confusion[1][1] == 2
+    press(qtbot, window, KEY.Key_G, modifier=CONTROL)
+    qtbot.waitUntil(lambda: page.evaluating.answer.found.against == "gold", timeout=10_000)
+    assert np.array_equal(page.evaluating.answer.found.evaluation.confusion, counts)
+
+
+def test_a_cell_lists_its_tokens_and_the_list_moves_the_one_cursor(qtbot, open_window, spans):
+    window = open_window(spans)
+    page = evaluated(qtbot, window)
+    matrix, session = page.matrix, window.session
+    assert matrix.hasFocus()
+    qtbot.mouseClick(matrix.viewport(), LEFT, pos=matrix.box_of(2, 2).center())
+    assert "I-loc predicted I-loc · 2" in page.list_head._title.text()
+    assert (session.sentence, session.cursor) == (0, 2)
+    press(qtbot, window, KEY.Key_Down)
+    assert (session.sentence, session.cursor) == (1, 2)
+    press(qtbot, window, KEY.Key_Left, modifier=SHIFT)
+    assert session.span == (1, 2)
+    session.move_cursor(2)
+    cells = [page.tokens._cell_of(1, column).text for column in range(5)]
+    assert cells == ["1", "York", "I-loc", "I-loc", "0.90"]
+    press(qtbot, window, KEY.Key_L, modifier=CONTROL | SHIFT)
+    assert session.order.tolist() == [0, 1] or sorted(session.order.tolist()) == [0, 1]
+    assert "predicted" in session.search
+    # By keyboard alone: back to the matrix, to the cell of B-loc predicted I-loc, and its token.
+    page.tokens.setFocus()
+    press(qtbot, window, KEY.Key_Tab)
+    assert matrix.hasFocus()
+    press(qtbot, window, KEY.Key_Home, KEY.Key_Up, KEY.Key_Up, KEY.Key_Right, KEY.Key_Return)
+    assert "B-loc predicted I-loc · 1" in page.list_head._title.text()
+    assert (session.sentence, session.cursor) == (0, 1)
+    press(qtbot, window, KEY.Key_Return)
+    assert window.page == "sentence"
+
+
+def test_what_padding_would_say_stands_hatched_beside_each_figure(qtbot, open_window, tmp_path):
+    demo = write_demo(tmp_path / "demo.maskscope")
+    window = open_window(demo)
+    page = evaluated(qtbot, window, whole=False)
+    evaluation = page.evaluating.answer.found.evaluation
+    padded = evaluation.if_padding_counted
+    # The demo's model prints more than 0.5 at padding: what it says there would ruin its precision.
+    assert page.verdict.value == evaluation.micro.f1 > page.verdict.padded == padded.micro.f1
+    assert f"{padded.padded_positions:,} padded positions" in page.verdict.lines[-1]
+    assert page.curve.isVisible()
+    assert f"best threshold {evaluation.curve.best_threshold:.2f}" in page.curve.words()
+    assert f"{evaluation.calibration.expected_calibration_error:.3f}" in page.reliability.words()
+    image = page.verdict.grab().toImage()
+    colours = {image.pixelColor(x, y).name().upper() for x in range(image.width()) for y in range(window.look.px(40))}
+    assert window.look.theme.pad_ground in colours
+    press(qtbot, window, KEY.Key_Tab, KEY.Key_Left, KEY.Key_Right, KEY.Key_Return)
+    count = evaluation.calibration.bins[9].count
+    assert page.list_head._title.text().endswith(f"{count:,}")
+    assert "tokens with a probability" in page.reliability.tip_at(page.reliability.bin_box(9).center())
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"), [("O B-x I-x", "held back"), (". . .", "No token of this project has a label yet")]
+)
+def test_where_there_is_nothing_to_evaluate_the_page_says_why(qtbot, open_window, tmp_path, adopt, labels, words):
+    target = written(tmp_path / "p.maskscope", labels)
+    window = open_window(target)
+    press(qtbot, window, KEY.Key_2, modifier=CONTROL)
+    page = window.made_pages["evaluation"]
+    assert "There is no model" in page.empty.text()
+    assert page.empty.isVisible()
+    assert not page.parts.isVisible()
+    project = window.session.project
+    n_outputs = project.scheme.n_outputs
+    adopt(project, np.full((6, n_outputs), 1 / n_outputs))
+    window.session.use_model(None)
+    if labels == ". . .":
+        press(qtbot, window, KEY.Key_H, modifier=CONTROL)
+    assert words in page.empty.text()
+
+
+def test_class_names_of_any_length_are_elided_and_many_classes_scroll(qtbot, open_window, tmp_path, adopt):
+    target = tmp_path / "many.maskscope"
+    n = 40
+    names = ["O", *(f"a-very-long-class-name-of-number-{place:02d}-and-more" for place in range(1, n))]
+    with ProjectWriter(target, 4, np.dtype(np.float32)) as writer:
+        rows = np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32)
+        writer.add(Sentence(tuple(str(place) for place in range(n)), rows, tuple(names)))
+        writer.finish({})
+    with Project.open(target) as project:
+        adopt(project, np.eye(n, dtype=np.float32)[project.labels("gold")])
+    window = open_window(target)
+    matrix = evaluated(qtbot, window).matrix
+    assert matrix.horizontalScrollBar().maximum() > 0
+    press(qtbot, window, KEY.Key_End)
+    box = matrix.cell_box(*matrix.cell)
+    assert 0 <= box.left() < box.right() <= matrix.viewport().width()
+    # Wider or narrower, no row of it is cut off.
+    for width in (1900, 1000, 1500):
+        window.resize(width, 900)
+        qtbot.wait(60)
+        assert matrix.cell_box(n - 1, 0).bottom() <= matrix.viewport().height()
+    first = matrix.cell_box(0, 0)
+    tip = matrix.tip_at(QPoint(4, first.center().y()))
+    assert tip == names[1]
+
+
+# Models
+
+
+@pytest.fixture
+def two_models(spans, adopt):
+    """The project of `spans` with a second model m2 that says O everywhere but at the very last token."""
+    with Project.open(spans) as project:
+        probs = np.tile(np.array([0.8, 0.1, 0.1]), (6, 1))
+        probs[4:] = [[0.1, 0.7, 0.2], [0.2, 0.2, 0.6]]
+        adopt(project, probs, (1,))
+    return spans
+
+
+def test_two_models_are_compared_token_by_token(qtbot, open_window, two_models):
+    window = open_window(two_models)
+    press(qtbot, window, KEY.Key_3, modifier=CONTROL)
+    page = window.made_pages["models"]
+    assert page.table.hasFocus()
+    assert [page._cell(row, 1).text for row in range(2)] == ["m2", "m1"]
+    assert "in use" in page._cell(0, 2).text
+    press(qtbot, window, KEY.Key_Space)
+    assert "m2 is marked A" in page.note.text()
+    press(qtbot, window, KEY.Key_Down, KEY.Key_Space)
+    qtbot.waitUntil(lambda: page.comparing.answer is not None and not page.busy, timeout=10_000)
+    # By hand: gold 0 1 2 0 1 2; A (m2) says 0 0 0 0 1 2; B (m1), decoded, says 1 2 2 0 1 2.
+    assert [(words.split(",")[0], count) for _, count, words in page.counts.boxes] == [
+        ("differ", 3),
+        ("both right", 3),
+        ("only A right", 1),
+        ("only B right", 1),
+        ("both wrong", 1),
+    ]
+    rows = [[page.tokens._cell_of(row, column).text for column in range(7)] for row in range(page.tokens.n_rows)]
+    assert rows == [
+        ["0", "to", "O", "O", "0.80", "B-loc", "0.40"],
+        ["0", "New", "B-loc", "O", "0.80", "I-loc", "0.45"],
+        ["0", "York", "I-loc", "O", "0.80", "I-loc", "0.70"],
+    ]
+    qtbot.mouseClick(page.counts.viewport(), LEFT, pos=page.counts.box_of("only_b").center())
+    assert page.tokens.n_rows == 1
+    page.tokens.focus_list()
+    assert (window.session.sentence, window.session.cursor) == (0, 2)
+    page.table.setFocus()
+    press(qtbot, window, KEY.Key_Tab)
+    assert page.counts.hasFocus()
+    press(qtbot, window, KEY.Key_Left, KEY.Key_Return)
+    assert page.tokens.hasFocus()
+    window.session.reveal(1, 0)
+    press(qtbot, window, KEY.Key_1)
+    assert "Labels have changed since" in page.note.text()
+
+
+def test_enter_takes_a_model_into_use(qtbot, open_window, two_models):
+    window = open_window(two_models)
+    assert window.session.model.id == "m2"
+    press(qtbot, window, KEY.Key_3, modifier=CONTROL)
+    page = window.made_pages["models"]
+    press(qtbot, window, KEY.Key_End, KEY.Key_Return)
+    assert window.session.model.id == "m1"
+    assert "in use" in page._cell(1, 2).text
+    assert page._cell(0, 2).text == "BiLSTM 3"
+    press(qtbot, window, KEY.Key_2, modifier=CONTROL)
+    evaluation = window.made_pages["evaluation"]
+    assert "held back" in evaluation.empty.text()
+
+
+def test_a_model_without_a_partner_or_a_file_is_said_in_words(qtbot, open_window, spans, tmp_path):
+    copy = Path(shutil.copytree(spans, tmp_path / "copy.maskscope"))
+    window = open_window(copy)
+    press(qtbot, window, KEY.Key_3, modifier=CONTROL)
+    page = window.made_pages["models"]
+    assert "With a second model" in page.note.text()
+    assert not page.tokens.isVisible()
+
+
+# Picture
+
+
+GRAPH = ModelGraph(
+    "model.keras",
+    (
+        GraphNode("embeddings", "InputLayer", "(B, T, 4)", 0, "input", "none", "none yet"),
+        GraphNode("probabilities", "Dense", "(B, T, 3)", 15, "output", "none", "none"),
+    ),
+    (GraphEdge("embeddings", "probabilities", "none", True, "no mask"),),
+)
+
+
+def test_the_picture_is_asked_of_the_worker_shown_and_saved(qtbot, open_window, two_models, client, tmp_path):
+    window = open_window(two_models)
+    page = window.made_pages["picture"] = PicturePage(window.session, client, window.settings, window.look)
+    window.page_stack.addWidget(page)
+    press(qtbot, window, KEY.Key_4, modifier=CONTROL)
+    model = window.session.model
+    assert client.requests == [("model_graph", {"model": str(model.keras_file)})]
+    assert page.busy
+    assert not page.save.isEnabled()
+    client.done.emit(1, {"graph": GRAPH.to_json()})
+    assert page.picture.graph == GRAPH
+    assert "m2" in page.head._title.text()
+    for name in ("model.svg", "model.png"):
+        page.write(tmp_path / name)
+        assert name in window.status_line.message.text()
+    tree = ElementTree.parse(tmp_path / "model.svg")
+    assert "probabilities" in " ".join(tree.getroot().itertext())
+    assert QImage(str(tmp_path / "model.png")).width() > 100
+    # Another model is traced anew; an answer about the earlier one would come too late.
+    window.session.use_model("m1")
+    assert len(client.requests) == 2
+    client.done.emit(1, {"graph": GRAPH.to_json()})
+    assert page.picture.graph is None
+    client.failed.emit(2, "The file is damaged.")
+    assert "The file is damaged" in page.picture._words.text()
+    press(qtbot, window, KEY.Key_Escape)
+    assert window.page == "sentence"

@@ -1,0 +1,36 @@
+"""Tokens that can't be seen get a name; all others stay as they are."""
+
+import pytest
+
+from maskscope_gui.widgets.token_text import reads_right_to_left, shown
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ("", "empty"),
+        (" ", "␣"),
+        ("\t", "⇥"),
+        ("\n", "⏎"),
+        ("\ufe0f", "U+FE0F"),
+        ("\u200d", "U+200D"),
+        ("\u0301", "U+0301"),
+    ],
+)
+def test_what_cannot_be_seen_is_named(token, words):
+    assert shown(token) == (words, True)
+
+
+@pytest.mark.parametrize("token", ["Lisbon", "東京", "مرحبا", "☕", "👩‍🚀", "é", "e\u0301", "."])
+def test_what_can_be_seen_stays(token):
+    assert shown(token) == (token, False)
+
+
+def test_a_line_break_inside_a_token_is_shown():
+    assert shown("a\nb") == ("a⏎b", False)
+
+
+def test_the_direction_is_that_of_most_letters():
+    assert reads_right_to_left(("مرحبا", "بالعالم", "ok"))
+    assert not reads_right_to_left(("Layla", "مرحبا", "said", "hello"))
+    assert not reads_right_to_left(("1", ".", "☕"))
