@@ -94,6 +94,7 @@ class SeenMask(layers.Layer):
         self.mask: object = None
 
     def call(self, inputs: object, mask: object = None) -> object:
+        """Return the input unchanged."""
         self.mask = mask
         return inputs
 

@@ -1,5 +1,4 @@
-"""Exporters: one module a format behind one registry. A file is written beside its place, read back, compared,
-and only then put in its place."""
+"""Exporters, one module a format: each file is read back and compared before it replaces the old one."""
 
 from maskscope.exporters.base import ExportFormat, LabelledSentence
 from maskscope.exporters.registry import export, formats

@@ -41,9 +41,9 @@ CREATE TABLE score (model TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, at REAL N
 
 
 def file_uri(file: PurePath) -> str:
-    """An absolute path as a URI for SQLite (https://sqlite.org/uri.html).
+    r"""An absolute path as a URI for SQLite (https://sqlite.org/uri.html).
 
-    Unlike `Path.as_uri`, a Windows server's name (``\\\\server\\share``) stays in the path: SQLite takes no authority.
+    Unlike `Path.as_uri`, a Windows server's name (``\\server\share``) stays in the path: SQLite takes no authority.
     """
     path = quote_from_bytes(os.fsencode(file.as_posix()), safe="/:")
     return f"file://{path}" if path.startswith("/") else f"file:///{path}"

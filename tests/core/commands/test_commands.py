@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import maskscope
 from maskscope import cli
 from maskscope.errors import ProjectError
 from maskscope.project import Project, ProjectWriter
@@ -103,7 +104,7 @@ class TestUsage:
         assert f"  maskscope {command}" in result.out
 
     def test_version(self, run) -> None:
-        assert run("--version").out == "maskscope 0.1.0\n"
+        assert run("--version").out == f"maskscope {maskscope.__version__}\n"
 
     def test_a_misspelt_command(self, run) -> None:
         assert "did you mean maskscope import?" in run("improt").refused()
