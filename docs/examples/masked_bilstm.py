@@ -97,7 +97,7 @@ def draw(keras_file: Path, picture: Path) -> None:
     """The model's layers, with the mask on every edge."""
     from maskscope_gui.app import make_application
     from maskscope_gui.pages.picture.model_picture import write_picture
-    from maskscope_gui.theme.theme import LIGHT
+    from maskscope_resources.colours import LIGHT
 
     make_application()
     write_picture(model_graph(keras_file), picture, LIGHT)

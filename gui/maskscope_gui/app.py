@@ -13,7 +13,7 @@ from maskscope_gui.settings import Settings
 from maskscope_gui.shell.commands import Commands
 from maskscope_gui.shell.desk import Desk
 from maskscope_gui.shell.main_window import MainWindow
-from maskscope_gui.theme.theme import Theme
+from maskscope_resources.colours import Theme
 
 _WORKER_AFTER_MS = 1200
 

@@ -53,8 +53,8 @@ def screenshot(
 
     from maskscope_gui.app import make_application, make_window
     from maskscope_gui.background.worker_client import WorkerClient
-    from maskscope_gui.theme.theme import DARK, LIGHT
     from maskscope_gui.widgets.pages import PAGES
+    from maskscope_resources.colours import DARK, LIGHT
 
     make_application()
     window, commands = make_window({"light": LIGHT, "dark": DARK}.get(theme or ""))

@@ -1,1 +1,1 @@
-"""Maskscope's data files: icons and the demo."""
+"""Maskscope's data: icons, the demo, and the colours of the themes."""

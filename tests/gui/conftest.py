@@ -23,7 +23,8 @@ from maskscope.runs import RunInfo, TrainSettings
 from maskscope.types import Sentence
 from maskscope.workflows.demo import write_demo
 from maskscope_gui.session.session import Session
-from maskscope_gui.theme.theme import LIGHT, Style
+from maskscope_gui.theme.theme import Style
+from maskscope_resources.colours import LIGHT
 
 SENTENCES = (
     ("Maya took the night train from Lisbon", "name none none none none none name"),

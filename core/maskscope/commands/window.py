@@ -39,7 +39,7 @@ def model_svg(graph: "ModelGraph") -> str:
     try:
         _start_offscreen()
         from maskscope_gui.pages.picture.model_picture import svg_picture
-        from maskscope_gui.theme.theme import LIGHT
+        from maskscope_resources.colours import LIGHT
     except ImportError as error:
         raise explain(error) from error
     return svg_picture(graph, LIGHT)
@@ -49,7 +49,7 @@ def model_picture(graph: "ModelGraph", file: Path, theme: str) -> None:
     """Write a model's picture as .svg or .png, in the "light" or "dark" theme, without a display."""
     _start_offscreen()
     from maskscope_gui.pages.picture.model_picture import write_picture
-    from maskscope_gui.theme.theme import DARK, LIGHT
+    from maskscope_resources.colours import DARK, LIGHT
 
     write_picture(graph, file, {"light": LIGHT, "dark": DARK}[theme])
 

@@ -46,9 +46,10 @@ from maskscope_gui.shell.start_page import StartPage
 from maskscope_gui.shell.status import StatusLine
 from maskscope_gui.shell.toolbar import Toolbar
 from maskscope_gui.theme.stylesheet import icon_folder, sheet
-from maskscope_gui.theme.theme import DARK, LIGHT, Style, Theme, system_theme
+from maskscope_gui.theme.theme import Style, system_theme
 from maskscope_gui.widgets.base import KeyHint, Panel, line
 from maskscope_gui.widgets.pages import PAGES, Page, PageName, PageTabs
+from maskscope_resources.colours import DARK, LIGHT, Theme
 
 FOLD_BATCH_BELOW = 1280
 FOLD_SIDE_BELOW = 1080

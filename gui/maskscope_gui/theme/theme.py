@@ -1,10 +1,9 @@
-"""Colours, measures and fonts, in one table for light and one for dark.
+"""What the window paints with: colours computed from a theme, sizes, fonts and brushes.
 
-The probability ramp and the label colours are those of the design; text on a tint takes whichever of two
-colours has the better contrast (WCAG 2.2, relative luminance).
+Text on a tinted background takes the theme's text colour, or else black or white, whichever has the better contrast
+(WCAG 2.2, relative luminance). The themes themselves are in maskscope_resources.colours.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,114 +12,10 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QFontInfo, QGuiApplication, QPainter, QPen, QPixmap
 
 from maskscope.types import TagScheme, hues
+from maskscope_resources.colours import DARK, LIGHT, Theme
 
 HATCH = 6
 RAMP_STEPS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Theme:
-    """Every colour that the window uses, as "#RRGGBB"."""
-
-    name: str
-    window: str
-    panel: str
-    line: str
-    text: str
-    second: str
-    accent: str
-    accent_ground: str
-    ramp_low: str
-    ramp_high: str
-    pad_ground: str
-    pad_stroke: str
-    mask: str
-    holds: str
-    holds_ground: str
-    fails: str
-    fails_ground: str
-    collision: str
-    norm: str
-    hover: str
-    control: str
-    labels: tuple[str, ...]
-
-
-LIGHT = Theme(
-    name="light",
-    window="#F5F6F8",
-    panel="#FFFFFF",
-    line="#DDE1E6",
-    text="#1B1F24",
-    second="#5A6470",
-    accent="#2463D1",
-    accent_ground="#E8F0FE",
-    ramp_low="#F4F2FA",
-    ramp_high="#4C2C92",
-    pad_ground="#EEF0F3",
-    pad_stroke="#AEB6C0",
-    mask="#3B4652",
-    holds="#17744A",
-    holds_ground="#E2F4EA",
-    fails="#B3261E",
-    fails_ground="#FCE9E7",
-    collision="#A86400",
-    norm="#8E99A5",
-    hover="#F1F3F6",
-    control="#8B949E",
-    labels=(
-        "#0072B2",
-        "#00805E",
-        "#C24E00",
-        "#B0578D",
-        "#6A5ACD",
-        "#7A6A00",
-        "#00798C",
-        "#A3333D",
-        "#4F6D2F",
-        "#8A5A2B",
-        "#5B6C8F",
-        "#94308F",
-    ),
-)
-
-DARK = Theme(
-    name="dark",
-    window="#14171B",
-    panel="#1B1F24",
-    line="#2E343B",
-    text="#E7EAEE",
-    second="#98A2AD",
-    accent="#7AA7FF",
-    accent_ground="#22314D",
-    ramp_low="#262334",
-    ramp_high="#BDA6FF",
-    pad_ground="#20252B",
-    pad_stroke="#4A535E",
-    mask="#AEB9C5",
-    holds="#5CC98E",
-    holds_ground="#16301F",
-    fails="#FF8A80",
-    fails_ground="#3A1D1B",
-    collision="#E3A33B",
-    norm="#66717D",
-    hover="#22272E",
-    control="#6B7682",
-    labels=(
-        "#56B4E9",
-        "#34C79B",
-        "#F0883E",
-        "#E59BC6",
-        "#A79BF5",
-        "#D6C04A",
-        "#4CC5D6",
-        "#F28B93",
-        "#A3C47B",
-        "#D3A06D",
-        "#A9B7D6",
-        "#D98BD5",
-    ),
-)
 
 
 @lru_cache(maxsize=512)

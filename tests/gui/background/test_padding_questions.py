@@ -18,7 +18,7 @@ from maskscope.workflows.padding_answer import PaddingAnswer
 from maskscope_gui.app import make_window
 from maskscope_gui.background.padding_questions import ASKING, COARSE
 from maskscope_gui.shell.main_window import MainWindow
-from maskscope_gui.theme.theme import LIGHT
+from maskscope_resources.colours import LIGHT
 
 KEY = Qt.Key
 

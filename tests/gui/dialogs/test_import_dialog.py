@@ -13,7 +13,8 @@ from pytestqt.qtbot import QtBot
 from maskscope.project import Project
 from maskscope_gui.dialogs.import_dialog import ImportDialog
 from maskscope_gui.dialogs.source_preview import companions, suggested_project
-from maskscope_gui.theme.theme import DARK, Style
+from maskscope_gui.theme.theme import Style
+from maskscope_resources.colours import DARK
 
 TEXT = "Maya\tname\nsings\tO\n\nin\tO\nBadajoz\tname\n.\tO\n\n"
 

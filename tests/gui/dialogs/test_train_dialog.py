@@ -22,7 +22,8 @@ from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.dialogs.train_dialog import SETTINGS, ChoiceRow, TrainDialog
 from maskscope_gui.session.session import Session
 from maskscope_gui.shell.desk import Desk
-from maskscope_gui.theme.theme import DARK, Style
+from maskscope_gui.theme.theme import Style
+from maskscope_resources.colours import DARK
 
 
 def opened(qtbot: QtBot, style: Style, session: Session, client) -> TrainDialog:

@@ -20,7 +20,8 @@ from maskscope_gui.pages.audit.audit_page import AuditPage
 from maskscope_gui.pages.audit.findings import decades_above, share_of_scale, tolerance_share
 from maskscope_gui.shell.desk import Desk
 from maskscope_gui.shell.main_window import MainWindow
-from maskscope_gui.theme.theme import DARK, LIGHT, Style
+from maskscope_gui.theme.theme import Style
+from maskscope_resources.colours import DARK, LIGHT
 
 KEY = Qt.Key
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier

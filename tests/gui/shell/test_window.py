@@ -16,8 +16,8 @@ from maskscope.types import NO_EDIT, Sentence
 from maskscope.workflows.demo import write_demo
 from maskscope_gui.app import make_window
 from maskscope_gui.shell.main_window import MainWindow
-from maskscope_gui.theme.theme import DARK, LIGHT
 from maskscope_gui.widgets.base import KeyHint
+from maskscope_resources.colours import DARK, LIGHT
 
 Open = Callable[[Path], MainWindow]
 KEY = Qt.Key

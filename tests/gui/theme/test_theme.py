@@ -6,7 +6,8 @@ import pytest
 
 from maskscope.types import TagScheme
 from maskscope_gui.pages.sentence.reading import underlined
-from maskscope_gui.theme.theme import DARK, LIGHT, contrast, label_colour, ramp, text_on, tint
+from maskscope_gui.theme.theme import contrast, label_colour, ramp, text_on, tint
+from maskscope_resources.colours import DARK, LIGHT
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 
@@ -31,6 +32,8 @@ def test_words_and_labels_stand_out_from_the_panel(theme):
     for role in ("text", "second", "holds", "fails", "collision", "accent"):
         assert contrast(getattr(theme, role), theme.panel) >= 4.5, role
     assert min(contrast(label, theme.panel) for label in theme.labels) >= 3
+    grounds = (theme.panel, theme.window, theme.holds_ground, theme.fails_ground)
+    assert min(contrast(ink, ground) for ink in (theme.text, theme.second) for ground in grounds) >= 4.5
 
 
 @THEMES

@@ -1,42 +1,8 @@
 """How the report looks: the window's colours, in light, in dark, and on paper."""
 
-LIGHT = {
-    "window": "#F5F6F8",
-    "panel": "#FFFFFF",
-    "line": "#DDE1E6",
-    "text": "#1B1F24",
-    "second": "#5A6470",
-    "accent": "#2463D1",
-    "ramp_high": "#4C2C92",
-    "pad_ground": "#EEF0F3",
-    "pad_stroke": "#AEB6C0",
-    "mask": "#3B4652",
-    "holds": "#17744A",
-    "holds_ground": "#E2F4EA",
-    "fails": "#B3261E",
-    "fails_ground": "#FCE9E7",
-    "collision": "#A86400",
-    "control": "#8B949E",
-}
-DARK = {
-    "window": "#14171B",
-    "panel": "#1B1F24",
-    "line": "#2E343B",
-    "text": "#E7EAEE",
-    "second": "#98A2AD",
-    "accent": "#7AA7FF",
-    "ramp_high": "#BDA6FF",
-    "pad_ground": "#20252B",
-    "pad_stroke": "#4A535E",
-    "mask": "#AEB9C5",
-    "holds": "#5CC98E",
-    "holds_ground": "#16301F",
-    "fails": "#FF8A80",
-    "fails_ground": "#3A1D1B",
-    "collision": "#E3A33B",
-    "control": "#6B7682",
-}
-"""Each the window's theme, by the same names."""
+from dataclasses import asdict
+
+from maskscope_resources.colours import DARK, LIGHT, Theme
 
 _SHEET = """\
 *{box-sizing:border-box}
@@ -153,8 +119,8 @@ footer{border-top:1px solid var(--line);margin-top:1.5rem;padding-top:.75rem;fon
 """
 
 
-def _variables(colours: dict[str, str]) -> str:
-    return ";".join(f"--{name}:{code}" for name, code in colours.items())
+def _variables(theme: Theme) -> str:
+    return ";".join(f"--{name}:{code}" for name, code in asdict(theme).items() if str(code).startswith("#"))
 
 
 def _picture_in_dark() -> str:
@@ -162,7 +128,7 @@ def _picture_in_dark() -> str:
     rules = []
     for name in ("window", "panel", "line", "text", "second", "mask", "fails", "fails_ground", "control"):
         for property_ in ("fill", "stroke"):
-            code = LIGHT[name].lower()
+            code = getattr(LIGHT, name).lower()
             rules.append(f'.model [{property_}="{code}" i]{{{property_}:var(--{name})}}')
     return "\n".join(rules)
 

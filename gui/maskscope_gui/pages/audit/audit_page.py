@@ -29,9 +29,10 @@ from maskscope_gui.pages.audit.findings import FindingsTable, how_far
 from maskscope_gui.pages.picture.model_picture import ModelPicture, nodes_of, svg_picture
 from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
-from maskscope_gui.theme.theme import LIGHT, Style
+from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import KeyHint, Panel, Words, line
 from maskscope_gui.widgets.pages import Page
+from maskscope_resources.colours import LIGHT
 
 Form: TypeAlias = Literal["wide", "narrow", "tall"]
 

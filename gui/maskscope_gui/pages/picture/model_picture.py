@@ -17,8 +17,9 @@ from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QStackedLayout, QTool
 from maskscope.errors import MaskscopeError
 from maskscope.files import write_durably
 from maskscope.keras_io.model_graph import GraphEdge, GraphNode, ModelGraph
-from maskscope_gui.theme.theme import Style, Theme
+from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import elided, plain_tip, text_width
+from maskscope_resources.colours import Theme
 
 _MARGIN, _GAP, _ASIDE = 20, 58, 28
 _NARROWEST, _LINE, _PAD, _BETWEEN = 176, 19, 12, 16
