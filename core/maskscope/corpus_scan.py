@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from maskscope import masks
 from maskscope.jobs import Job, NullJob
-from maskscope.types import Mask, Offsets
+from maskscope.types import Indices, Mask, Offsets
 
 MOST_LISTED = 1000
 CANDIDATES = (-5.0, -10.0, -1.0, -999.0, -1e9)
@@ -31,8 +31,7 @@ _BITS: dict[int, tuple[type[np.signedinteger[Any]], type[np.unsignedinteger[Any]
     8: (np.int64, np.uint64),
 }
 
-Rows: TypeAlias = npt.NDArray[Any]
-Lengths: TypeAlias = npt.NDArray[np.int64]
+Numbers: TypeAlias = npt.NDArray[Any]
 ProblemKind: TypeAlias = Literal["integers", "cut", "not-finite", "behind", "front"]
 
 
@@ -129,7 +128,7 @@ class Block:
         behind: (b,) True = a row behind the sentence's end is not all zeros.
     """
 
-    lengths: Lengths
+    lengths: Indices
     masked: Mask
     broken: Mask
     behind: Mask
@@ -169,7 +168,7 @@ class Scanner:
             tuple(self._free),
         )
 
-    def ragged(self, rows: Rows, lengths: Lengths) -> tuple[Mask, Mask]:
+    def ragged(self, rows: Numbers, lengths: Indices) -> tuple[Mask, Mask]:
         """Take in whole sentences, rows (n, D), which `lengths` (b,) cut.
 
         Returns which rows a Masking layer takes for padding (n,), and which hold NaN, infinity or what the compute
@@ -184,7 +183,7 @@ class Scanner:
         self._sentences += len(lengths)
         return masked, broken
 
-    def padded(self, x_btd: Rows, lengths: Lengths | None) -> Block:
+    def padded(self, x_btd: Numbers, lengths: Indices | None) -> Block:
         """Take in whole sentences, x (b, T, D); `lengths` (b,) None stands for what trailing zero rows leave."""
         self._refuse_integers(x_btd.dtype)
         n, n_positions, dim = x_btd.shape
@@ -219,8 +218,8 @@ class Scanner:
             if (held if real is None else held & real).any():
                 self._free.remove(value)
 
-    def _place(self, masked: Mask, broken: Mask, ends: Lengths, lengths: Lengths) -> None:
-        def where(rows: npt.NDArray[np.int64]) -> tuple[Lengths, Lengths]:
+    def _place(self, masked: Mask, broken: Mask, ends: Indices, lengths: Indices) -> None:
+        def where(rows: Indices) -> tuple[Indices, Indices]:
             sentences = np.searchsorted(ends, rows, side="right").astype(np.int64)
             return sentences, rows - (ends - lengths)[sentences]
 
@@ -230,7 +229,7 @@ class Scanner:
             sentences, positions = where(np.flatnonzero(broken)[:1])
             self._fail("not-finite", self._words_not_finite("token's embedding"), int(sentences[0]), int(positions[0]))
 
-    def _collide(self, sentences: Lengths, positions: Lengths) -> None:
+    def _collide(self, sentences: Indices, positions: Indices) -> None:
         self._count += len(sentences)
         self._with += len(np.unique(sentences))
         room = MOST_LISTED - len(self._listed)
@@ -256,7 +255,7 @@ class Scanner:
         return f"A {what} holds NaN or infinity{too_large}, which spreads to its whole sentence; mend the source."
 
     def _judge(
-        self, x_btd: Rows, lengths: Lengths, zero_bt: Mask, real_bt: Mask, broken: Mask, facts: "_Facts"
+        self, x_btd: Numbers, lengths: Indices, zero_bt: Mask, real_bt: Mask, broken: Mask, facts: "_Facts"
     ) -> None:
         """Keep the first problem of this block, and what its padding is."""
         n_positions = real_bt.shape[1]
@@ -290,7 +289,7 @@ class Scanner:
             sentence, position, kind, words = min(found, key=lambda each: each[:2])
             self._fail(kind, words, sentence, None if position < 0 else position)
 
-    def _taken_for_tokens(self, lengths: Lengths, facts: "_Facts") -> list[tuple[int, int, ProblemKind, str]]:
+    def _taken_for_tokens(self, lengths: Indices, facts: "_Facts") -> list[tuple[int, int, ProblemKind, str]]:
         """Sentences that fill the array and end in rows of a number that one pads with."""
         n, n_positions = len(lengths), len(facts.rows) // max(1, len(lengths))
         if self._problem is not None or n_positions < 2 or facts.rows.shape[1] < 2:
@@ -310,7 +309,7 @@ class Scanner:
         return []
 
     def _odd_padding(
-        self, x_btd: Rows, padding_bt: Mask, zero_bt: Mask, broken: Mask, facts: "_Facts"
+        self, x_btd: Numbers, padding_bt: Mask, zero_bt: Mask, broken: Mask, facts: "_Facts"
     ) -> tuple[int, int] | None:
         """The first padded position that is unlike the padding so far, if any."""
         # What is no number has its own verdict.
@@ -336,7 +335,7 @@ class Scanner:
         self._one_padding = False
         return int(odd[0][0]), int(odd[1][0])
 
-    def _words_behind(self, rows: Rows, length: int) -> tuple[ProblemKind, str]:
+    def _words_behind(self, rows: Numbers, length: int) -> tuple[ProblemKind, str]:
         kept = rows[: len(rows) - length]
         front = len(kept) > 0 and bool((kept == kept[:1, :1]).all()) and not (rows[-1] == kept[0, 0]).all()
         where = "in front of the tokens, as pad_sequences does without padding='post'" if front else "elsewhere"
@@ -345,7 +344,7 @@ class Scanner:
 
 
 def scan_ragged(
-    embeddings: Rows,
+    embeddings: Numbers,
     offsets: Offsets,
     mask_value: float | None,
     compute_dtype: str = "float32",
@@ -371,8 +370,8 @@ def scan_ragged(
 
 
 def scan_padded(
-    x: Rows,
-    lengths: Lengths | None,
+    x: Numbers,
+    lengths: Indices | None,
     mask_value: float | None,
     compute_dtype: str = "float32",
     job: Job | None = None,
@@ -414,14 +413,14 @@ class _Facts:
         broken: (n,) True = holds NaN, infinity, or what the compute type can't hold.
     """
 
-    rows: Rows
+    rows: Numbers
     compute: str
-    top: npt.NDArray[np.int64]
+    top: Indices
     low: npt.NDArray[np.uint64]
     broken: Mask
 
     @classmethod
-    def of(cls, rows: Rows, compute: str) -> "_Facts":
+    def of(cls, rows: Numbers, compute: str) -> "_Facts":
         if rows.dtype.kind != "f" or rows.dtype.itemsize not in _BITS:
             rows = rows.astype(np.float64)
         rows = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("="))
@@ -463,7 +462,7 @@ class _Facts:
         held[places] = self._smallest(places) == bits
         return np.asarray(held)
 
-    def _settled(self, held: Mask, places: npt.NDArray[np.int64], value: float) -> Mask:
+    def _settled(self, held: Mask, places: Indices, value: float) -> Mask:
         """Keep in `held` only those of `places` whose rows are equal to `value` in the compute type."""
         if not len(places):
             return held
@@ -473,7 +472,7 @@ class _Facts:
         _settle(held, places[~same], self.rows, lambda block: masks.equal_rows(block, value, self.compute))
         return held
 
-    def _smallest(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    def _smallest(self, places: Indices) -> npt.NDArray[np.uint64]:
         """Of each of those rows the smallest of its bits as unsigned integers: a row of one number has no others."""
         smallest = np.zeros(len(self.low), dtype=self.low.dtype)
         unsigned = _BITS[self.rows.dtype.itemsize][1]
@@ -503,7 +502,7 @@ class _Facts:
         return np.asarray((self.top < 0) & (self.low >= sign + least) & (self.low <= sign + most))
 
 
-def _settle(answers: Rows, places: npt.NDArray[np.int64], rows: Rows, rule: Callable[[Rows], Rows]) -> None:
+def _settle(answers: Numbers, places: Indices, rows: Numbers, rule: Callable[[Numbers], Numbers]) -> None:
     """Put at `places` of `answers` (n,) what the rule says of those rows, with a bounded copy of them."""
     step = max(1, _CACHED_BYTES // max(1, rows.shape[1] * rows.dtype.itemsize))
     for begin in range(0, len(places), step):

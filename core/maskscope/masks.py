@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from maskscope.types import Embeddings, Floats, Mask, Offsets, PaddedBatch
+from maskscope.types import Embeddings, Floats, Indices, Mask, Offsets, PaddedBatch
 
 ComputeType: TypeAlias = Literal["float32", "float16", "bfloat16", "float64"]
 COMPUTE_TYPES: tuple[str, ...] = get_args(ComputeType)
@@ -100,14 +100,12 @@ def masking_layer(x: npt.NDArray[Any], mask_value: float | None, compute_dtype: 
     return np.asarray(~equal_rows(rows, mask_value, compute_dtype).reshape(x.shape[:-1]))
 
 
-def collisions(
-    embeddings: Embeddings, mask_value: float | None = 0.0, compute_dtype: str = "float32"
-) -> npt.NDArray[np.int64]:
+def collisions(embeddings: Embeddings, mask_value: float | None = 0.0, compute_dtype: str = "float32") -> Indices:
     """Rows (k,) of real tokens `embeddings` (n, D) that a Masking layer takes for padding, in order."""
     return np.flatnonzero(~masking_layer(embeddings, mask_value, compute_dtype)).astype(np.int64)
 
 
-def trailing_lengths(x_btd: Embeddings) -> npt.NDArray[np.int64]:
+def trailing_lengths(x_btd: Embeddings) -> Indices:
     """Lengths (B,) inferred from trailing zero rows of a right-padded array (B, T, D).
 
     A sentence that ends in tokens whose embedding is all zeros comes out too short: nothing in the array

@@ -19,6 +19,8 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Labels: TypeAlias = npt.NDArray[np.int16]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Offsets: TypeAlias = npt.NDArray[np.int64]
+Indices: TypeAlias = npt.NDArray[np.int64]
+"""Whole numbers that count or point: rows, positions, sentence ids, lengths."""
 
 NO_LABEL = -1
 """In a `Labels` array: the token has no label."""
@@ -62,7 +64,7 @@ class PaddedBatch:
 
     x_btd: Floats
     mask_bt: Mask
-    lengths: npt.NDArray[np.int64]
+    lengths: Indices
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from maskscope.audit.report import AuditReport
 from maskscope.audit.runner import audit_subject, subject_of
 from maskscope.jobs import Job
-from maskscope.types import Floats
+from maskscope.types import Floats, Indices
 
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
@@ -27,7 +27,7 @@ POSITIONS = 7
 UNITS = 3
 
 Kind: TypeAlias = Literal["sound", "mutant"]
-Arrays: TypeAlias = tuple[npt.NDArray[np.generic], npt.NDArray[np.int64]]
+Arrays: TypeAlias = tuple[npt.NDArray[np.generic], Indices]
 
 
 def arrays() -> Arrays:

@@ -19,7 +19,6 @@ from maskscope.engine.keras_file import read_keras_file
 from maskscope.engine.pointwise import Pointwise, Product, sigmoid
 from maskscope.engine.recurrence import (
     LayerWeights,
-    Places,
     PreparedLayer,
     Scratch,
     inputs_of,
@@ -32,7 +31,7 @@ from maskscope.engine.recurrence import (
 from maskscope.engine.weights import Head, StackWeights, check, read_npz, write_npz
 from maskscope.errors import ModelError
 from maskscope.jobs import Job, NullJob
-from maskscope.types import Embeddings, Floats, Mask, Offsets
+from maskscope.types import Embeddings, Floats, Indices, Mask, Offsets
 
 MaskRule: TypeAlias = Literal["model", "lengths"]
 """Where a mask comes from: "model" is what the Masking layer sees, "lengths" says that every row is a token."""
@@ -270,7 +269,7 @@ class PackedTagger:
         """Whether the lowest LSTM reads the embeddings themselves: no Dense or LayerNormalization stands below it."""
         return not self._below
 
-    def features_above(self, layer: int, hidden: Floats, mirror: Places | None = None) -> Floats:
+    def features_above(self, layer: int, hidden: Floats, mirror: Indices | None = None) -> Floats:
         """What the kernel next above LSTM `layer` is multiplied with, (W, N), of hidden = 2 h (directions, units, N).
 
         `mirror` is the schedule's; None when both directions stand in the same order. It puts the directions

@@ -15,12 +15,11 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from maskscope import masks
 from maskscope.engine.packed import PackedTagger, Projector
 from maskscope.engine.recurrence import PreparedLayer, run_masked
-from maskscope.types import Embeddings, Floats, Mask
+from maskscope.types import Embeddings, Floats, Indices, Mask
 
 Fill: TypeAlias = Literal["zeros", "noise", "previous"]
 MaskFrom: TypeAlias = Literal["model", "lengths", "none"]
@@ -269,7 +268,7 @@ def _spread(embeddings: Embeddings) -> np.float32:
     return np.float32(np.sqrt(np.mean(own * own, dtype=np.float64))) if own.size else np.float32(1)
 
 
-def _over_and_over(rows: Floats) -> npt.NDArray[np.int64]:
+def _over_and_over(rows: Floats) -> Indices:
     """Which of the rows (n, D) stands at each of the padded positions, (MAX_PADDING,)."""
     return np.arange(MAX_PADDING) % len(rows)
 

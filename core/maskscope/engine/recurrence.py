@@ -21,11 +21,9 @@ from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from maskscope.types import Floats, Mask
+from maskscope.types import Floats, Indices, Mask
 
-Places = npt.NDArray[np.int64]
 Merge: TypeAlias = Literal["concat", "sum", "mul", "ave"]
 """How a bidirectional layer puts the outputs of its directions together."""
 
@@ -107,9 +105,9 @@ class Schedule:
         starts: first slot of each step, and N at the end.
     """
 
-    tokens: Places
-    mirror: Places
-    places: Places
+    tokens: Indices
+    mirror: Indices
+    places: Indices
     starts: tuple[int, ...]
 
 
@@ -145,7 +143,7 @@ def prepare(weights: LayerWeights, times: int = 1) -> PreparedLayer:
     )
 
 
-def schedule(firsts: Places, lengths: Places) -> Schedule:
+def schedule(firsts: Indices, lengths: Indices) -> Schedule:
     """The schedule of B sentences, each `lengths[b]` tokens from token `firsts[b]` on; they may overlap.
 
     `places` is in the order of the sentences given. Sentences of length 0 have no slot.
@@ -197,7 +195,7 @@ def inputs_of(projected: Floats, plan: Schedule, layer: PreparedLayer, scratch: 
     return inputs
 
 
-def merged(hidden: Floats, mirror: Places | None, layer: PreparedLayer) -> Floats:
+def merged(hidden: Floats, mirror: Indices | None, layer: PreparedLayer) -> Floats:
     """What a layer gives upward, `layer.times` over: features (W, N), at the slots of the forward direction.
 
     Args:

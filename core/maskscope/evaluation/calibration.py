@@ -9,11 +9,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from maskscope.types import Floats, Mask
+from maskscope.types import Floats, Indices, Mask
 
 N_BINS = 10
-
-Bins = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +58,8 @@ class BinSums:
         probability: (10,) float64, sum.
     """
 
-    count: Bins
-    right: Bins
+    count: Indices
+    right: Indices
     probability: npt.NDArray[np.float64]
 
     def __add__(self, other: "BinSums") -> "BinSums":
@@ -83,18 +81,18 @@ class BinSums:
         return Calibration(of, gap / total if total else 0.0, tuple(bins))
 
 
-def bin_of(confidence: Floats) -> Bins:
+def bin_of(confidence: Floats) -> Indices:
     """The bin (n,) int64, 0 to 9, of each probability (n,)."""
     edges = np.linspace(0.0, 1.0, N_BINS + 1)[1:-1]
     return np.searchsorted(edges, confidence.astype(np.float64)).astype(np.int64)
 
 
-def bin_sums(confidence: Floats, right: Mask, weights: Bins | None = None) -> BinSums:
+def bin_sums(confidence: Floats, right: Mask, weights: Indices | None = None) -> BinSums:
     """Sums over probabilities (n,) and whether they came true (n,), each counted `weights` times (None: once)."""
     places = bin_of(confidence)
     counts = np.ones(len(places), dtype=np.int64) if weights is None else weights
 
-    def summed(values: npt.NDArray[np.float64] | Bins) -> npt.NDArray[np.float64]:
+    def summed(values: npt.NDArray[np.float64] | Indices) -> npt.NDArray[np.float64]:
         return np.bincount(places, weights=values, minlength=N_BINS).astype(np.float64)
 
     # whole numbers stay exact in float64 up to 2^53

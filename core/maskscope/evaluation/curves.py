@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from maskscope.evaluation.scores import ratio
-from maskscope.types import Floats, Mask
+from maskscope.types import Floats, Indices, Mask
 
 MOST_POINTS = 201
-
-Weights = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class PrecisionRecallCurve:
     recall: tuple[float, ...]
 
 
-def precision_recall(scores: Floats, positive: Mask, weights: Weights | None = None) -> PrecisionRecallCurve | None:
+def precision_recall(scores: Floats, positive: Mask, weights: Indices | None = None) -> PrecisionRecallCurve | None:
     """The curve of probabilities (n,) against what is so (n,) bool; None where nothing is.
 
     Args:

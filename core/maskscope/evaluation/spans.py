@@ -15,13 +15,11 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from maskscope.evaluation.scores import ClassScores, from_counts, macro, weighted
-from maskscope.types import Labels, Mask, Offsets, TagScheme, span_parts
+from maskscope.types import Indices, Labels, Mask, Offsets, TagScheme, span_parts
 
 Reading: TypeAlias = Literal["default", "strict"]
-Rows: TypeAlias = npt.NDArray[np.int64]
 
 Entity = tuple[int, int, str]
 """First token, one past the last token, type."""
@@ -41,9 +39,9 @@ class Spans:
         kinds: names of all types of the scheme, sorted.
     """
 
-    first: Rows
-    last: Rows
-    kind: Rows
+    first: Indices
+    last: Indices
+    kind: Indices
     kinds: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -102,8 +100,8 @@ class EntityScores:
 class _Names:
     """Prefix and type of each class, and of a token without a label at the end."""
 
-    prefix: Rows
-    kind: Rows
+    prefix: Indices
+    kind: Indices
     kinds: tuple[str, ...]
 
 
@@ -157,7 +155,7 @@ def entities(labels: Labels, scheme: TagScheme, offsets: Offsets, reading: Readi
     return [(first, last, found.kinds[kind]) for first, last, kind in rows]
 
 
-def score(gold: Spans, predicted: Spans, more: Rows | None = None) -> SpanScores:
+def score(gold: Spans, predicted: Spans, more: Indices | None = None) -> SpanScores:
     """Scores of predicted entities against gold ones.
 
     Args:

@@ -9,7 +9,6 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from maskscope.evaluation import spans
 from maskscope.evaluation.calibration import N_BINS, BinSums, Calibration, bin_sums
@@ -18,11 +17,9 @@ from maskscope.evaluation.decoding import Decoding, predict, violations
 from maskscope.evaluation.scores import ClassScores, from_counts, macro, ratio
 from maskscope.evaluation.spans import EntityScores
 from maskscope.jobs import Job, NullJob
-from maskscope.types import NO_LABEL, Floats, Labels, Mask, Offsets, TagScheme
+from maskscope.types import NO_LABEL, Floats, Indices, Labels, Mask, Offsets, TagScheme
 
 _BLOCK = 1 << 18
-
-Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +215,7 @@ class _Figures:
 class _Tally:
     """What the figures of tokens are made of; those of parts of a corpus add up."""
 
-    confusion: Counts
+    confusion: Indices
     loss: float
     bins: BinSums
 
@@ -253,7 +250,7 @@ class _Tally:
 
 
 def _tally(
-    labels: Labels, probs_nc: Floats, predicted: Labels, scheme: TagScheme, weights: Counts | None = None
+    labels: Labels, probs_nc: Floats, predicted: Labels, scheme: TagScheme, weights: Indices | None = None
 ) -> _Tally:
     """Sums over tokens (n,), all labelled, each counted `weights` times (None: once)."""
     n_classes = len(scheme.classes)
@@ -329,7 +326,7 @@ def _with_padding(
     before = np.concatenate([[0], np.cumsum(counted)])
     used = before[offsets[1:]] > before[offsets[:-1]]
     longest = int(lengths[used].max(initial=0))
-    pads: Counts = np.where(used, longest - lengths, 0).astype(np.int64)
+    pads: Indices = np.where(used, longest - lengths, 0).astype(np.int64)
     padded = np.flatnonzero(pads)
     # one row for all of them, or one a sentence; none where nothing is padded
     rows = padding[None][: len(padded)] if padding.ndim == 1 else padding[padded]
@@ -363,7 +360,7 @@ def _with_padding(
 
 
 def _padded_entities(
-    gold: Labels, guesses: Labels, scheme: TagScheme, offsets: Offsets, pads: Counts, printed: Labels
+    gold: Labels, guesses: Labels, scheme: TagScheme, offsets: Offsets, pads: Indices, printed: Labels
 ) -> EntityScores:
     """Entity scores as if sentence i went on for pads[i] positions that are labelled outside and predicted printed[i].
 

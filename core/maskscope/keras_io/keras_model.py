@@ -25,13 +25,12 @@ from maskscope.jobs import Job, NullJob
 from maskscope.keras_io.safety import inspect_keras_file
 from maskscope.training.parameters import Parameters
 from maskscope.training.spec import TaggerSpec
-from maskscope.types import Embeddings, Floats, Mask, Offsets
+from maskscope.types import Embeddings, Floats, Indices, Mask, Offsets
 
 KERAS_VERSION: str = keras.__version__
 TENSORFLOW_VERSION: str = tf.__version__
 
 KerasModel: TypeAlias = keras.Model
-Places = npt.NDArray[np.int64]
 
 _SCORE_TOKENS = 4096
 
@@ -64,7 +63,7 @@ def built_with(parameters: Parameters) -> KerasModel:
     return model
 
 
-def batches_of_like_length(lengths: Places, ids: Places, batch_tokens: int) -> list[Places]:
+def batches_of_like_length(lengths: Indices, ids: Indices, batch_tokens: int) -> list[Indices]:
     """Cut sentences `ids` into batches, shortest first, of at most `batch_tokens` positions, padding included.
 
     Each batch holds at least one sentence; lengths (n_sentences,) are in tokens.
@@ -127,7 +126,7 @@ def _score(
     model: KerasModel,
     embeddings: Embeddings,
     offsets: Offsets,
-    batches: list[Places],
+    batches: list[Indices],
     padding_sc: Floats | None,
     job: Job | None,
 ) -> Floats:
@@ -158,10 +157,10 @@ def _score(
     return probs_nc
 
 
-def _batches_of_equal_length(lengths: Places) -> list[Places]:
+def _batches_of_equal_length(lengths: Indices) -> list[Indices]:
     ids = np.flatnonzero(lengths)
     ordered = ids[np.argsort(lengths[ids], kind="stable")]
-    batches: list[Places] = []
+    batches: list[Indices] = []
     for same in np.split(ordered, np.flatnonzero(np.diff(lengths[ordered])) + 1):
         if len(same):
             at_once = max(1, _SCORE_TOKENS // int(lengths[same[0]]))
@@ -284,7 +283,7 @@ def stack_weights(model: KerasModel) -> StackWeights:
     return StackWeights(value, tuple(layers), dense[0], dense[1], head)
 
 
-def _padded(embeddings: Embeddings, offsets: Offsets, ids: Places, fill: float) -> Floats:
+def _padded(embeddings: Embeddings, offsets: Offsets, ids: Indices, fill: float) -> Floats:
     """Sentences `ids`, padded right with `fill`, (B, T, D) float32."""
     lengths = offsets[ids + 1] - offsets[ids]
     x_btd: Floats = np.full((len(ids), int(lengths.max()), embeddings.shape[1]), fill, dtype=np.float32)

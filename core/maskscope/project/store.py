@@ -23,7 +23,7 @@ from maskscope.project.lock import WriterLock
 from maskscope.project.rows import Counts, ModelRecord, SentenceRow
 from maskscope.project.writer import plain_text, scheme_from_json
 from maskscope.runs import RunInfo
-from maskscope.types import NO_EDIT, NO_LABEL, Embeddings, Floats, Labels, Offsets
+from maskscope.types import NO_EDIT, NO_LABEL, Embeddings, Floats, Indices, Labels, Offsets
 
 CHECKPOINT = "checkpoint.npy"
 """In a folder that is trained into: the weights that would be kept if training ended now."""
@@ -219,12 +219,12 @@ class Project:
             states[sentence] = state
         return states
 
-    def edited_sentences(self) -> npt.NDArray[np.int64]:
+    def edited_sentences(self) -> Indices:
         """Ids of the sentences on which an edit stands, ascending."""
         rows = self._db.execute("SELECT id FROM sentence WHERE edits IS NOT NULL ORDER BY id").fetchall()
         return np.array([row[0] for row in rows], dtype=np.int64)
 
-    def collisions(self) -> npt.NDArray[np.int64]:
+    def collisions(self) -> Indices:
         """Real tokens whose embedding is all zeros: (k, 2) of sentence and position, found at import."""
         rows = self._db.execute("SELECT sentence, position FROM collision").fetchall()
         return np.array(rows, dtype=np.int64).reshape(-1, 2)
@@ -603,7 +603,7 @@ class Project:
         doubts[self._masked_rows(model.mask_value)] = 0
         return _largest(doubts, self.offsets)
 
-    def _masked_rows(self, mask_value: float | None) -> npt.NDArray[np.int64]:
+    def _masked_rows(self, mask_value: float | None) -> Indices:
         if mask_value == 0:
             places = self.collisions()
             return np.asarray(self.offsets[places[:, 0]] + places[:, 1])

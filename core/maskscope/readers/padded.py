@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,7 @@ from maskscope.readers.base import (
     stored_dtype,
     unreadable,
 )
-from maskscope.types import Embeddings, Mask, Sentence
-
-Lengths: TypeAlias = npt.NDArray[np.int64]
+from maskscope.types import Embeddings, Indices, Mask, Sentence
 
 
 class PaddedSource:
@@ -213,7 +211,7 @@ class PaddedSource:
 
     def _block_lengths(
         self, first: int, n: int, length_rows: "_LengthRows | None", mask_rows: ArrayRows | None
-    ) -> Lengths | None:
+    ) -> Indices | None:
         """The lengths of the next `n` sentences, None where only their zeros can tell."""
         n_positions = self._x.shape[1]
         lengths = None if length_rows is None else length_rows.take(n)
@@ -242,7 +240,7 @@ class PaddedSource:
             return from_mask
         return lengths
 
-    def _mask_lengths(self, first: int, stored: np.ndarray) -> Lengths:
+    def _mask_lengths(self, first: int, stored: np.ndarray) -> Indices:
         other = (stored != 0) & (stored != 1)
         if other.any():
             b, position = (int(k) for k in np.argwhere(other)[0])
@@ -254,7 +252,7 @@ class PaddedSource:
                 received=str(stored[b, position]),
             )
         mask_bt = stored.astype(np.bool_)
-        lengths: Lengths = mask_bt.sum(axis=1, dtype=np.int64)
+        lengths: Indices = mask_bt.sum(axis=1, dtype=np.int64)
         ragged = (mask_bt != masks.mask_from_lengths(lengths, mask_bt.shape[1])).any(axis=1)
         if ragged.any():
             b = int(np.argmax(ragged))
@@ -431,7 +429,7 @@ class _LabelColumn:
 
 
 class _LengthRows(Protocol):
-    def take(self, n: int) -> Lengths: ...
+    def take(self, n: int) -> Indices: ...
 
     def finish(self) -> None: ...
 
@@ -440,7 +438,7 @@ class _ArrayLengths:
     def __init__(self, rows: ArrayRows) -> None:
         self._rows = rows
 
-    def take(self, n: int) -> Lengths:
+    def take(self, n: int) -> Indices:
         # Unsigned values beyond int64 turn negative here, and are then refused as lengths.
         return self._rows.take(n).astype(np.int64)
 
@@ -469,7 +467,7 @@ class _TextLengths:
     ) -> None:
         self._stream.close()
 
-    def take(self, n: int) -> Lengths:
+    def take(self, n: int) -> Indices:
         lengths = np.empty(n, dtype=np.int64)
         for k in range(n):
             text = self._next()

@@ -17,9 +17,7 @@ import numpy.typing as npt
 
 from maskscope.training.parameters import LayerParameters, Parameters
 from maskscope.training.spec import TaggerSpec
-from maskscope.types import Floats
-
-Places = npt.NDArray[np.int64]
+from maskscope.types import Floats, Indices
 
 _BLOCK_DIAGONAL_UNITS = 24
 
@@ -96,7 +94,7 @@ class _Blocks:
         ranks: (n,) the place of each token's sentence among the others, longest first.
     """
 
-    def __init__(self, lengths: Places, units: int) -> None:
+    def __init__(self, lengths: Indices, units: int) -> None:
         n = int(lengths.sum())
         order = np.argsort(-lengths, kind="stable")
         rank_of = np.empty(len(order), dtype=np.int64)
@@ -104,15 +102,15 @@ class _Blocks:
         counts = np.searchsorted(-lengths[order], -np.arange(int(lengths.max(initial=0))), side="left")
         starts = np.cumsum(counts) - counts
         self.steps = [(count, 2 * units * start) for count, start in zip(counts.tolist(), starts.tolist(), strict=True)]
-        self.ranks: Places = np.repeat(rank_of, lengths)
+        self.ranks: Indices = np.repeat(rank_of, lengths)
         step = np.arange(n) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         steps = np.stack([step, np.repeat(lengths, lengths) - 1 - step])
         count, start = counts[steps], starts[steps]
         across = np.arange(2)[:, None] * count + self.ranks
         down = 2 * count[..., None] * np.arange(units)
-        self.places: Places = (2 * units * start + across)[..., None] + down
+        self.places: Indices = (2 * units * start + across)[..., None] + down
         by_gate = np.arange(4)[:, None] * (2 * units * count)[:, None]
-        self.gate_places: Places = (8 * units * start + across)[:, None, :, None] + by_gate[..., None] + down[:, None]
+        self.gate_places: Indices = (8 * units * start + across)[:, None, :, None] + by_gate[..., None] + down[:, None]
 
     def rows(self, flat: Floats) -> Floats:
         """States in blocks (2 units n) -> (n, 2 units), both directions of a token side by side."""
@@ -154,7 +152,7 @@ class Batch:
         dropouts: what is dropped; `Dropouts.none` for inference.
     """
 
-    def __init__(self, parameters: Parameters, x_nd: Floats, lengths: Places, dropouts: Dropouts) -> None:
+    def __init__(self, parameters: Parameters, x_nd: Floats, lengths: Indices, dropouts: Dropouts) -> None:
         self._parameters = parameters
         self._dropouts = dropouts
         self._lengths = lengths

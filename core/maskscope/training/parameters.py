@@ -7,12 +7,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from maskscope.training.spec import TaggerSpec
-from maskscope.types import Floats
-
-Places = npt.NDArray[np.int64]
+from maskscope.types import Floats, Indices
 
 _FROM_KERAS = (3, 0, 1, 2)
 """Keras's gates i, f, c, o in the order o, i, f, c."""
@@ -100,5 +97,5 @@ class Parameters:
         return [*arrays, self.dense.copy(), self.dense_bias.copy()]
 
 
-def _order(units: int) -> Places:
+def _order(units: int) -> Indices:
     return np.concatenate([np.arange(gate * units, (gate + 1) * units) for gate in _FROM_KERAS])

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from maskscope import masks
 from maskscope.errors import Cancelled, ModelError
@@ -18,9 +17,7 @@ from maskscope.training.backprop import Batch, Dropouts
 from maskscope.training.optimizer import Adam
 from maskscope.training.parameters import Parameters
 from maskscope.training.spec import TaggerSpec
-from maskscope.types import Embeddings, Floats, Labels, Mask, Offsets
-
-Places = npt.NDArray[np.int64]
+from maskscope.types import Embeddings, Floats, Indices, Labels, Mask, Offsets
 
 _STEPS = 10_000
 _SCORE_TOKENS = 8192
@@ -138,7 +135,7 @@ def train(
     return reached
 
 
-def split(usable: Places, share: float, rng: np.random.Generator) -> tuple[Places, Places]:
+def split(usable: Indices, share: float, rng: np.random.Generator) -> tuple[Indices, Indices]:
     """Sentence ids for training and for validation, both rising; at least one stays for training.
 
     A share above 0 gives at least one validation sentence as soon as there are two sentences.
@@ -151,7 +148,9 @@ def split(usable: Places, share: float, rng: np.random.Generator) -> tuple[Place
     return np.delete(usable, chosen), usable[chosen]
 
 
-def batches_of_tokens(lengths: Places, ids: Places, batch_tokens: int, rng: np.random.Generator | None) -> list[Places]:
+def batches_of_tokens(
+    lengths: Indices, ids: Indices, batch_tokens: int, rng: np.random.Generator | None
+) -> list[Indices]:
     """Cut sentences `ids` into batches of at most `batch_tokens` tokens; one sentence at least.
 
     With `rng` they are shuffled, and those of like length among some thousands come into one batch, since a batch takes
@@ -183,8 +182,8 @@ def dropped_input(x_nd: Floats, spec: TaggerSpec, rng: np.random.Generator) -> F
 
 
 def score(
-    parameters: Parameters, embeddings: Embeddings, offsets: Offsets, ids: Places
-) -> tuple[Floats, Places, Offsets]:
+    parameters: Parameters, embeddings: Embeddings, offsets: Offsets, ids: Indices
+) -> tuple[Floats, Indices, Offsets]:
     """Probabilities of some sentences: (n, C), the token rows they belong to (n,), their own offsets (B + 1,).
 
     A token that the Masking layer masks gets what Keras prints there: the head's bias.
@@ -207,14 +206,14 @@ def score(
 
 
 def validate(
-    parameters: Parameters, embeddings: Embeddings, offsets: Offsets, labels: Labels, ids: Places
+    parameters: Parameters, embeddings: Embeddings, offsets: Offsets, labels: Labels, ids: Indices
 ) -> token_scores.Evaluation:
     """Scores over the real, labelled tokens of some sentences; real is what the offsets say."""
     probs_nc, rows, own = score(parameters, embeddings, offsets, ids)
     return token_scores.evaluate(labels[rows], probs_nc, parameters.spec.scheme, None, own)
 
 
-def rows_of(offsets: Offsets, ids: Places) -> Places:
+def rows_of(offsets: Offsets, ids: Indices) -> Indices:
     """Token rows of sentences, one sentence after another."""
     if not len(ids):
         return np.zeros(0, dtype=np.int64)
@@ -232,13 +231,13 @@ class _Corpus:
                 expected=f"ids below {len(spec.scheme.classes)}",
                 received=str(int(labels.max())),
             )
-        self.lengths: Places = np.diff(offsets).astype(np.int64)
+        self.lengths: Indices = np.diff(offsets).astype(np.int64)
         labelled = np.add.reduceat(np.append(labels >= 0, False), offsets[:-1]) * (self.lengths > 0)
-        self.usable: Places = np.flatnonzero(labelled)
+        self.usable: Indices = np.flatnonzero(labelled)
         if not len(self.usable):
             raise ModelError("there is nothing to train on", expected="tokens with labels", received="none")
 
-    def token_weights(self, ids: Places, settings: TrainSettings, reviewed: Mask | None) -> Floats:
+    def token_weights(self, ids: Indices, settings: TrainSettings, reviewed: Mask | None) -> Floats:
         """(n,) float32, 0 where there is no label; about 1 on average over the training sentences."""
         n_classes = len(self.spec.scheme.classes)
         known = self.labels >= 0
@@ -255,7 +254,7 @@ class _Corpus:
             weights *= np.where(np.repeat(reviewed, self.lengths), np.float32(settings.reviewed_weight), np.float32(1))
         return weights
 
-    def batch(self, ids: Places) -> tuple[Places, Floats, Places]:
+    def batch(self, ids: Indices) -> tuple[Indices, Floats, Indices]:
         """Rows (n,), embeddings (n, D) float32 and lengths of the sentences, without the tokens that are masked."""
         parts = [self.embeddings[self.offsets[i] : self.offsets[i + 1]] for i in ids]
         x_nd: Floats = np.concatenate(parts, dtype=np.float32)
@@ -267,7 +266,7 @@ class _Corpus:
         return rows[real], x_nd[real], kept[kept > 0]
 
 
-def _figures(corpus: _Corpus, parameters: Parameters, validation_ids: Places, epoch: int, loss: float) -> EpochFigures:
+def _figures(corpus: _Corpus, parameters: Parameters, validation_ids: Indices, epoch: int, loss: float) -> EpochFigures:
     known = loss if np.isfinite(loss) else None
     if not len(validation_ids):
         return EpochFigures(epoch, known)
@@ -287,7 +286,7 @@ def _value(figures: EpochFigures, settings: TrainSettings, spec: TaggerSpec) -> 
     return (0.0 if f1 is None else f1, loss)
 
 
-def _stops(epoch: int, best_epoch: int, settings: TrainSettings, validation_ids: Places) -> bool:
+def _stops(epoch: int, best_epoch: int, settings: TrainSettings, validation_ids: Indices) -> bool:
     return bool(len(validation_ids)) and 0 < settings.patience <= epoch - best_epoch
 
 

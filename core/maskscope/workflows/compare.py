@@ -7,11 +7,10 @@ import numpy as np
 from maskscope.evaluation.decoding import Decoding, predict
 from maskscope.jobs import Job, NullJob
 from maskscope.project import Project
-from maskscope.types import Floats, Labels, Mask, Offsets, TagScheme
+from maskscope.types import Floats, Indices, Labels, Mask, Offsets, TagScheme
 from maskscope.workflows.evaluate import (
     Against,
     ModelScores,
-    Rows,
     check_fit,
     labels_against,
     model_scores,
@@ -48,7 +47,7 @@ class Comparison:
     unlabelled: int
     scheme: TagScheme
     offsets: Offsets
-    rows: Rows
+    rows: Indices
     labels: Labels
     predicted_a: Labels
     predicted_b: Labels
@@ -56,7 +55,7 @@ class Comparison:
     probability_b: Floats
 
     @property
-    def places(self) -> Rows:
+    def places(self) -> Indices:
         """Sentence and position (k, 2) of the tokens that differ."""
         return places_of(self.rows, self.offsets)
 
@@ -131,7 +130,7 @@ def compare(
     )
 
 
-def _probability(scores: ModelScores, rows: Rows, predicted: Labels) -> Floats:
+def _probability(scores: ModelScores, rows: Indices, predicted: Labels) -> Floats:
     """That a model gives (k,) to labels (k,) of rows (k,)."""
     probs = scores.probs_nc[rows]
     if scores.scheme.kind == "binary":

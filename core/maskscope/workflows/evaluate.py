@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from maskscope.engine import packed
 from maskscope.errors import ModelError
@@ -16,7 +15,7 @@ from maskscope.evaluation.token_scores import Evaluation, evaluate_predictions
 from maskscope.jobs import Job, NullJob
 from maskscope.masks import collisions
 from maskscope.project import ModelRecord, Project
-from maskscope.types import NO_LABEL, Embeddings, Floats, Labels, Offsets, TagScheme
+from maskscope.types import NO_LABEL, Embeddings, Floats, Indices, Labels, Offsets, TagScheme
 
 Against: TypeAlias = Literal["edited", "gold"]
 """What predictions are held against: a person's edits over gold, or gold alone."""
@@ -27,7 +26,6 @@ Subset: TypeAlias = Literal["all", "validation"]
 Outcome: TypeAlias = Literal["right", "missed", "spurious"]
 """Of an entity: found as it is, in the labels but not predicted so, predicted but not in the labels so."""
 
-Rows = npt.NDArray[np.int64]
 
 _BLOCK_NUMBERS = 8 << 20
 
@@ -48,7 +46,7 @@ class ModelScores:
     name: str
     scheme: TagScheme
     probs_nc: Floats
-    masked: Rows
+    masked: Indices
     padding: Floats | None = None
     validation: tuple[int, ...] = ()
 
@@ -69,22 +67,22 @@ class EvaluatedTokens:
 
     scheme: TagScheme
     offsets: Offsets
-    rows: Rows
+    rows: Indices
     labels: Labels
     predicted: Labels
     confidence: Floats
     gold_spans: Spans
     predicted_spans: Spans
 
-    def tokens_of_cell(self, label: int, prediction: int) -> Rows:
+    def tokens_of_cell(self, label: int, prediction: int) -> Indices:
         """Rows (k,) of the tokens behind confusion[label][prediction]."""
         return np.asarray(self.rows[(self.labels == label) & (self.predicted == prediction)])
 
-    def tokens_of_bin(self, place: int) -> Rows:
+    def tokens_of_bin(self, place: int) -> Indices:
         """Rows (k,) of the tokens in one bin of the reliability curve, 0 to 9."""
         return np.asarray(self.rows[bin_of(self.confidence) == place])
 
-    def entities(self, outcome: Outcome, kind: str | None = None) -> Rows:
+    def entities(self, outcome: Outcome, kind: str | None = None) -> Indices:
         """Entities (k, 2), first row and one past the last, of one outcome; of one type, or of all (None).
 
         An entity found with wrong bounds or a wrong type is missed as what it is, and spurious as what was predicted.
@@ -99,7 +97,7 @@ class EvaluatedTokens:
             found = found.chosen(np.asarray(found.kind == place))
         return np.stack([found.first, found.last], axis=1)
 
-    def places(self, rows: Rows) -> Rows:
+    def places(self, rows: Indices) -> Indices:
         """Sentence and position (k, 2) of rows (k,)."""
         return places_of(rows, self.offsets)
 
@@ -158,7 +156,7 @@ def evaluate_project(
     labels = labels_against(project, against)
     offsets = project.offsets
     probs_nc, padding = scores.probs_nc, scores.padding
-    rows: Rows | None = None
+    rows: Indices | None = None
     if subset == "validation":
         # in reading order, as spans must stand
         ids = np.array(sorted({i for i in scores.validation if i < project.n_sentences}), dtype=np.int64)
@@ -251,7 +249,7 @@ def fit_columns(printed: Floats, n_outputs: int) -> Floats:
     return printed[..., 1:] if (printed.shape[-1], n_outputs) == (2, 1) else printed
 
 
-def masked_rows(project: Project, mask_value: float | None) -> Rows:
+def masked_rows(project: Project, mask_value: float | None) -> Indices:
     """Tokens (k,) of a project that Masking(mask_value) takes for padding; none without such a layer."""
     if mask_value is None:
         return np.zeros(0, dtype=np.int64)
@@ -266,14 +264,14 @@ def masked_rows(project: Project, mask_value: float | None) -> Rows:
     return np.concatenate(blocks).astype(np.int64) if blocks else np.zeros(0, dtype=np.int64)
 
 
-def rows_of(ids: Rows, offsets: Offsets) -> tuple[Rows, Offsets]:
+def rows_of(ids: Indices, offsets: Offsets) -> tuple[Indices, Offsets]:
     """The tokens (n,) of some sentences `ids` (k,), one sentence after another, and their own offsets (k + 1,)."""
     lengths = np.diff(offsets)[ids]
     own = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return np.arange(own[-1]) + np.repeat(offsets[ids] - own[:-1], lengths), own
 
 
-def places_of(rows: Rows, offsets: Offsets) -> Rows:
+def places_of(rows: Indices, offsets: Offsets) -> Indices:
     """Sentence and position (k, 2) int64 of rows (k,) of a corpus."""
     sentences = np.searchsorted(offsets, rows, side="right") - 1
     return np.stack([sentences, rows - offsets[sentences]], axis=1).astype(np.int64)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from maskscope.engine.padding_probe import PaddedRun
 from maskscope.errors import WorkerError
-from maskscope.types import Floats
+from maskscope.types import Floats, Indices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,9 +24,9 @@ class PaddingAnswer:
         shown: what stands for one of `ks`; None when it was not asked for.
     """
 
-    ks: npt.NDArray[np.int64]
+    ks: Indices
     changes: Floats
-    at: npt.NDArray[np.int64]
+    at: Indices
     shown: PaddedRun | None = None
 
     def to_text(self) -> str:

@@ -7,8 +7,9 @@ import numpy as np
 from PySide6.QtCore import QObject
 
 from maskscope.jobs import Job
+from maskscope.types import Indices
 from maskscope.workflows.compare import Comparison, compare
-from maskscope_gui.background.evaluation_job import Rows, Sorted
+from maskscope_gui.background.evaluation_job import Sorted
 from maskscope_gui.background.worker_task import Background
 from maskscope_gui.session.session import Session
 
@@ -25,7 +26,7 @@ class Compared:
     found: Comparison
     parts: Sorted
 
-    def places(self, group: Group) -> Rows:
+    def places(self, group: Group) -> Indices:
         """Places (k,) among the differing tokens."""
         if group == "differ":
             return np.arange(len(self.found.rows))

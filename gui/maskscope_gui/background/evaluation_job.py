@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QObject
 
 from maskscope.evaluation.calibration import N_BINS, bin_of
 from maskscope.jobs import Job
-from maskscope.types import Floats
+from maskscope.types import Floats, Indices
 from maskscope.workflows.evaluate import (
     Against,
     ModelScores,
@@ -21,8 +20,6 @@ from maskscope.workflows.evaluate import (
 from maskscope_gui.background.worker_task import Background
 from maskscope_gui.session.session import Session
 
-Rows = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sorted:
@@ -33,17 +30,17 @@ class Sorted:
         starts: (boxes + 1,) where each box begins in `order`.
     """
 
-    order: Rows
-    starts: Rows
+    order: Indices
+    starts: Indices
 
     @classmethod
-    def by(cls, boxes: Rows, n_boxes: int) -> "Sorted":
+    def by(cls, boxes: Indices, n_boxes: int) -> "Sorted":
         """Sorted by the box (n,) of each, 0 to n_boxes - 1; within one, in reading order."""
         order = np.argsort(boxes, kind="stable")
         starts = np.concatenate([[0], np.cumsum(np.bincount(boxes, minlength=n_boxes))])
         return cls(order.astype(np.int64), starts.astype(np.int64))
 
-    def of(self, box: int) -> Rows:
+    def of(self, box: int) -> Indices:
         """Places (k,) among the evaluated tokens of one box."""
         return self.order[self.starts[box] : self.starts[box + 1]]
 

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal
 
 from maskscope.engine.padding_probe import MAX_PADDING, Fill, MaskFrom, PaddedRun, PaddingProbe
-from maskscope.types import Floats
+from maskscope.types import Floats, Indices
 from maskscope_gui.actions import printed_key
 from maskscope_gui.background.padding_questions import COARSE, REST_MS, PaddingQuestions, Place
 from maskscope_gui.background.worker_client import WorkerClient
@@ -46,7 +45,7 @@ class Curves:
 
     chosen: Floats
     unmasked: Floats | None
-    added: npt.NDArray[np.int64] = field(default_factory=lambda: np.arange(MOST + 1, dtype=np.int64))
+    added: Indices = field(default_factory=lambda: np.arange(MOST + 1, dtype=np.int64))
 
 
 class PaddingLab(QObject):

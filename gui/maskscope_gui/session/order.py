@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope.project import STATES
-from maskscope.types import Mask
+from maskscope.types import Indices, Mask
 
 Sort: TypeAlias = Literal["uncertain", "reading", "longest", "disagreement"]
 Filter: TypeAlias = Literal["all", "unreviewed", "accepted", "flagged", "edited", "collision"]
@@ -42,7 +42,7 @@ class Facts:
         disagreement: tokens whose label is not the model's, None until it was asked for.
     """
 
-    lengths: npt.NDArray[np.int64]
+    lengths: Indices
     states: npt.NDArray[np.int8]
     edited: Mask
     collides: Mask
@@ -60,9 +60,7 @@ class Facts:
             return self.collides
         return np.asarray(self.states == STATES.index(wanted))
 
-    def order(
-        self, sort: Sort, wanted: Filter = "all", found: npt.NDArray[np.int64] | None = None
-    ) -> npt.NDArray[np.int64]:
+    def order(self, sort: Sort, wanted: Filter = "all", found: Indices | None = None) -> Indices:
         """Ids in the order of the list; `found` restricts them to the sentences of a search."""
         keep = self.shown(wanted)
         if found is not None:

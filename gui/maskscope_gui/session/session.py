@@ -14,7 +14,7 @@ from maskscope.errors import MaskscopeError
 from maskscope.evaluation.decoding import Decoding, predict, violations
 from maskscope.masks import masking_layer
 from maskscope.project import STATES, Edit, ModelRecord, Project, ReviewState, SentenceRow
-from maskscope.types import NO_EDIT, NO_LABEL, Floats, Labels, Mask, TagScheme
+from maskscope.types import NO_EDIT, NO_LABEL, Floats, Indices, Labels, Mask, TagScheme
 from maskscope_gui.session.order import FILTERS, SORTS, Facts, Filter, Sort
 
 DOUBTFUL = 0.2
@@ -92,9 +92,9 @@ class Session(QObject):
         self.facts: Facts | None = None
         self.sort: Sort = "uncertain"
         self.filter: Filter = "all"
-        self.found: npt.NDArray[np.int64] | None = None
+        self.found: Indices | None = None
         self.search = ""
-        self.order: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self.order: Indices = np.zeros(0, dtype=np.int64)
         self.row = -1
         self.sentence = -1
         self.cursor = 0
@@ -107,7 +107,7 @@ class Session(QObject):
         self.labels_version = 0
         self.shown_class: int | None = None
         self._rows: OrderedDict[int, SentenceRow] = OrderedDict()
-        self._place: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._place: Indices = np.zeros(0, dtype=np.int64)
         self._last_label: int | None = None
 
     # The project
@@ -236,7 +236,7 @@ class Session(QObject):
         self.filter = wanted
         self._reorder()
 
-    def set_found(self, text: str, found: npt.NDArray[np.int64] | None) -> None:
+    def set_found(self, text: str, found: Indices | None) -> None:
         """Restrict the list to the sentences `found` for `text`; None lifts it."""
         self.search, self.found = text, found
         if found is None:

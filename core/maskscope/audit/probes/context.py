@@ -11,7 +11,7 @@ import numpy.typing as npt
 from maskscope import masks
 from maskscope.corpus_scan import Scan, scan_padded, scan_ragged
 from maskscope.jobs import Job
-from maskscope.types import Embeddings, Floats, Mask, Offsets
+from maskscope.types import Embeddings, Floats, Indices, Mask, Offsets
 
 if TYPE_CHECKING:
     from maskscope.audit.probes.diagnosis import Cause
@@ -48,7 +48,7 @@ class Ragged:
         return len(self.offsets) - 1
 
     @property
-    def lengths(self) -> npt.NDArray[np.int64]:
+    def lengths(self) -> Indices:
         """(n_sentences,) tokens of each."""
         return np.diff(self.offsets)
 
@@ -68,7 +68,7 @@ class Padded:
     """
 
     x: Source
-    lengths: npt.NDArray[np.int64]
+    lengths: Indices
     lengths_from: Literal["source", "inferred"]
 
     @property

@@ -15,9 +15,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from maskscope.types import Indices
 from maskscope.workflows.evaluate import ProjectEvaluation
 from maskscope_gui.actions import printed_key
-from maskscope_gui.background.evaluation_job import Evaluating, Rows
+from maskscope_gui.background.evaluation_job import Evaluating
 from maskscope_gui.pages.evaluation.evaluation_curves import PrecisionRecallView, ReliabilityView
 from maskscope_gui.pages.evaluation.matrix import MatrixView
 from maskscope_gui.pages.evaluation.token_table import Listing, Side, TokenTable
@@ -328,7 +329,7 @@ class EvaluationPage(Page):
         self._name_list(f"probability {place / 10:.1f} to {place / 10 + 0.1:.1f}", len(places))
         self._list(places)
 
-    def _list(self, places: Rows) -> None:
+    def _list(self, places: Indices) -> None:
         answer = self.evaluating.answer
         assert answer is not None
         tokens, scores = answer.found.tokens, answer.probs_nc

@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtWidgets import QWidget
 
-from maskscope.types import Offsets
+from maskscope.types import Indices, Offsets
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.table import Cell, Column, Table
@@ -39,7 +38,7 @@ class Listing:
         sides: the columns of labels.
     """
 
-    rows: npt.NDArray[np.int64]
+    rows: Indices
     offsets: Offsets
     sides: tuple[Side, ...]
 
@@ -74,7 +73,7 @@ class TokenTable(Table):
         if self.row >= 0:
             self.go_to(self.row)
 
-    def sentences(self) -> npt.NDArray[np.int64]:
+    def sentences(self) -> Indices:
         """Ids of the sentences that are listed, each once, rising."""
         if self.listing is None:
             return np.zeros(0, dtype=np.int64)

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QLinearGradient, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from maskscope.types import Floats, Mask
+from maskscope.types import Floats, Indices, Mask
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour, ramp
 from maskscope_gui.widgets.base import PaintedView, draw_collision, elided
@@ -29,8 +28,8 @@ class Batch:
         masked: (B, T) True at real tokens that the model masks: collisions.
     """
 
-    ids: npt.NDArray[np.int64]
-    lengths: npt.NDArray[np.int64]
+    ids: Indices
+    lengths: Indices
     values: Floats
     masked: Mask
 
