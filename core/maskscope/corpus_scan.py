@@ -252,7 +252,7 @@ class Scanner:
 
     def _words_not_finite(self, what: str) -> str:
         too_large = {"float16": f", or more than {self._compute} can hold", "bfloat16": ""}.get(self._compute, "")
-        return f"A {what} holds NaN or infinity{too_large}, which spreads to its whole sentence; mend the source."
+        return f"A {what} holds NaN or infinity{too_large}, which spreads to its whole sentence; correct the source."
 
     def _judge(
         self, x_btd: Numbers, lengths: Indices, zero_bt: Mask, real_bt: Mask, broken: Mask, facts: "_Facts"

@@ -415,7 +415,7 @@ def explicit() -> None:
     print(f"{'after Conv1D, Bidirectional(LSTM)(hidden, mask=mask), Dense':<61}{bits(mask_after(x, build))}")
 
 
-def mend() -> None:
+def repair() -> None:
     """Each construct that loses the mask, and its cure: what three more padded positions move."""
     x, real = sentences(4, 2)
 
@@ -478,9 +478,9 @@ def mend() -> None:
             lambda h, i: tag(convolution(zeroed(convolution(h), i)), mask=mask_of(i)),
         ),
     }
-    print(f"{'':<18}as usual  mended")
-    for name, (usual, mended) in pairs.items():
-        print(f"{name:<18}{moved(model(usual), x, real):<10.4f}{moved(model(mended), x, real):.4f}")
+    print(f"{'':<18}as usual  repaired")
+    for name, (usual, repaired) in pairs.items():
+        print(f"{name:<18}{moved(model(usual), x, real):<10.4f}{moved(model(repaired), x, real):.4f}")
 
 
 def pooling() -> None:
@@ -501,8 +501,8 @@ def pooling() -> None:
         )
     inputs = keras.Input((None, DIM))
     real = ops.any(ops.not_equal(inputs, 0.0), axis=-1, keepdims=True)
-    mended = keras.Model(inputs, layers.GlobalMaxPooling1D()(ops.where(real, inputs, -1e9)))
-    print(f"{'with padding at -1e9':<24}", *(f"{each:7.3f}" for each in np.asarray(mended(longer))[0]))
+    repaired = keras.Model(inputs, layers.GlobalMaxPooling1D()(ops.where(real, inputs, -1e9)))
+    print(f"{'with padding at -1e9':<24}", *(f"{each:7.3f}" for each in np.asarray(repaired(longer))[0]))
     bare = layers.GlobalAveragePooling1D()
     nothing = np.asarray(bare(np.ones((1, 3, 1), np.float32), mask=np.zeros((1, 3), bool)))
     print(f"GlobalAveragePooling1D of a sentence without tokens: {nothing[0, 0]}")
@@ -621,7 +621,7 @@ FACTS: dict[str, Callable[[], None]] = {
         label_shape,
         lost,
         explicit,
-        mend,
+        repair,
         pooling,
         time_distributed,
         next_keras,

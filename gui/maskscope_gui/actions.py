@@ -100,8 +100,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("next_model", "Next model", ("Ctrl+M",), "Model", 0, "Show the next of the project's models."),
     Action("audit", "Audit the padding", ("Ctrl+P",), "Model", 0, "Prove, with the checks, that padding is ignored."),
     Action(
-        "mend_model",
-        "Write a mended model…",
+        "repair_model",
+        "Save repaired model…",
         ("Ctrl+Shift+M",),
         "Model",
         0,

@@ -22,7 +22,7 @@ QUOTED = dict(
     re.findall(r"```sh\npython docs/examples/masking_facts\.py ([\w-]+)\n```\n```text\n(.*?)\n```", GUIDE, re.DOTALL)
 )
 NUMBER = re.compile(r"-?\d+\.\d{2,}")
-SLOW = {"mend"}
+SLOW = {"repair"}
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +107,9 @@ def test_the_quoted_numbers_say_what_the_guide_says_of_them() -> None:
     (by_class,) = quoted("class-weight").values()
     assert by_class[0] == by_class[1]
 
-    mended = quoted("mend")
-    assert len(mended) == 8
-    assert all(usual > 0.001 and cured == 0.0 for usual, cured in mended.values())
+    repaired = quoted("repair")
+    assert len(repaired) == 8
+    assert all(usual > 0.001 and cured == 0.0 for usual, cured in repaired.values())
     first, moved = (line[-1] for line in quoted("fresh-weights").values())
     assert (first, moved > 0.001) == (0.0, True)
 

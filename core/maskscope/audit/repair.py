@@ -23,7 +23,7 @@ SENTINEL = -32768.0
 _MOST_LAYERS = 32
 
 
-def mended(model: "KerasModel", repairs: Sequence[str], padding: float = 0.0) -> "KerasModel":
+def repair_model(model: "KerasModel", repairs: Sequence[str], padding: float = 0.0) -> "KerasModel":
     """A model with the repairs made, around the same layers and weights; the given one is not to be used any more.
 
     Args:
@@ -44,7 +44,7 @@ def mended(model: "KerasModel", repairs: Sequence[str], padding: float = 0.0) ->
             "the model can't be rebuilt", expected="layers from one input to one output", received=type(model).__name__
         )
     with warnings.catch_warnings():
-        # Keras warns of masks that get lost, which is what is being mended
+        # Keras warns of masks that get lost, which is what is being repaired
         warnings.simplefilter("ignore")
         try:
             if "plain_dense" in repairs:
@@ -60,19 +60,19 @@ def mended(model: "KerasModel", repairs: Sequence[str], padding: float = 0.0) ->
     return model
 
 
-def mend_file(keras_file: Path, repairs: Sequence[str], out: Path, padding: float | None = None) -> None:
-    """Write a mended model to `out`, a `.keras` file, with the loss and the metrics of the old one where it has any.
+def repair_file(keras_file: Path, repairs: Sequence[str], out: Path, padding: float | None = None) -> None:
+    """Write a repaired model to `out`, a `.keras` file, with the loss and the metrics of the old one where it has any.
 
     `padding` is what stands at padded positions; None for what the model masks.
 
-    Raises ModelError as `mended`, and when the old file can't be loaded or there is something at `out`.
+    Raises ModelError as `repair_model`, and when the old file can't be loaded or there is something at `out`.
     """
     from maskscope.keras_io import compiled, keras_graph, keras_model
 
     if out.exists():
         raise ModelError("there is a file of that name already", file=out, expected="a new name", received=out.name)
     model = keras_model.load(keras_file)
-    model = mended(model, repairs, keras_graph.padding_of(model, padding))
+    model = repair_model(model, repairs, keras_graph.padding_of(model, padding))
     own = compiled.of_file(keras_file)
     if own is not None and own.loss is not None:
         model.compile(loss=own.loss, metrics=own.metrics or None, weighted_metrics=own.weighted_metrics or None)

@@ -87,8 +87,8 @@ class Finding:
         sentence: where it was found, counted from 0.
         position: where in the sentence, counted from 0.
         layer: the layer to blame, when it is known.
-        mend: the smallest change that would mend it, as an order without a full stop; "" where there is none to tell.
-        repair: name of the mechanical repair that makes this change to the model (`mend.REPAIRS`); None for none.
+        advice: the smallest change that would repair the model, as an order without a full stop; "" for none.
+        repair: name of the mechanical repair that makes this change to the model (`repair.REPAIRS`); None for none.
         evidence: what was seen, for a picture; None where there is nothing to draw.
     """
 
@@ -100,7 +100,7 @@ class Finding:
     sentence: int | None = None
     position: int | None = None
     layer: str | None = None
-    mend: str = ""
+    advice: str = ""
     repair: str | None = None
     evidence: Evidence | None = None
 
@@ -172,12 +172,12 @@ class AuditReport:
         return tuple(dict.fromkeys(each.repair for each in self.findings if each.verdict == "failed" and each.repair))
 
     @property
-    def mends(self) -> dict[str, tuple[str, ...]]:
-        """What would mend the model, each change once in the order of the findings, with the failed checks that ask."""
+    def advice(self) -> dict[str, tuple[str, ...]]:
+        """The changes that would repair the model, in the order of the findings, and the failed checks behind each."""
         asked: dict[str, tuple[str, ...]] = {}
         for finding in self.findings:
-            if finding.mend and finding.verdict == "failed":
-                asked[finding.mend] = (*asked.get(finding.mend, ()), finding.check)
+            if finding.advice and finding.verdict == "failed":
+                asked[finding.advice] = (*asked.get(finding.advice, ()), finding.check)
         return asked
 
     def count(self, verdict: Verdict) -> int:

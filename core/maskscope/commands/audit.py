@@ -25,32 +25,32 @@ def audit(values: argparse.Namespace) -> int:
     if values.lengths is not None and values.data is None:
         raise MaskscopeError("--lengths goes with --data; a project knows its lengths")
     if values.gallery is not None:
-        for name in ("model", "mend", "padding"):
+        for name in ("model", "repair", "padding"):
             if getattr(values, name) is not None:
                 raise MaskscopeError(f"--{name} does not go with --gallery, which brings its own models")
         return gallery(values, lambda report: _write(values.report, html_report(report, values)))
-    if values.mend is not None and (values.mend.suffix != ".keras" or values.mend.exists()):
+    if values.repair is not None and (values.repair.suffix != ".keras" or values.repair.exists()):
         raise MaskscopeError(
-            "can't be written", file=values.mend, expected="a new name NAME.keras", received=values.mend.name
+            "can't be written", file=values.repair, expected="a new name NAME.keras", received=values.repair.name
         )
     given = _of_arrays(values) if values.project is None else _of_project(values)
     report = _in_worker("audit", given)
-    mended = None
-    if values.mend is not None and report.repairs:
+    repaired = None
+    if values.repair is not None and report.repairs:
         repairs = ",".join(report.repairs)
-        mended = _in_worker("mend", {**given, "repairs": repairs, "out": str(values.mend.absolute())})
-    elif values.mend is not None:
-        remark("no model was written: what the audit found, if anything, no mechanical change to the model mends")
+        repaired = _in_worker("repair", {**given, "repairs": repairs, "out": str(values.repair.absolute())})
+    elif values.repair is not None:
+        remark("no model was written: the findings name no automatic repair")
     if values.report is not None:
         _write(values.report, html_report(report, values))
     if values.json:
         record = json.loads(report.to_json())
-        record["mended"] = None if mended is None else _mended_record(mended, report, values.mend)
+        record["repaired"] = None if repaired is None else _repaired_record(repaired, report, values.repair)
         say_json(record)
     else:
         _say(report)
-        if mended is not None:
-            _say_mended(mended, report, values.mend)
+        if repaired is not None:
+            _say_repaired(repaired, report, values.repair)
         if values.report is not None:
             say(str(values.report))
     return 1 if report.verdict == "failed" else 0
@@ -86,7 +86,7 @@ def _padding(values: argparse.Namespace) -> Given:
 
 
 def _in_worker(name: str, given: Given) -> "AuditReport":
-    """Audit a file that may be anyone's, or mend it, in a worker with limits."""
+    """Audit a file that may be anyone's, or repair it, in a worker with limits."""
     from maskscope.audit import AuditReport
     from maskscope.keras_io.safety import inspect_keras_file
     from maskscope.worker.client import run_job
@@ -97,25 +97,25 @@ def _in_worker(name: str, given: Given) -> "AuditReport":
     return AuditReport.from_json(str(report))
 
 
-def _mended_record(mended: "AuditReport", report: "AuditReport", file: Path) -> dict[str, object]:
-    record = json.loads(mended.to_json())
+def _repaired_record(repaired: "AuditReport", report: "AuditReport", file: Path) -> dict[str, object]:
+    record = json.loads(repaired.to_json())
     return {
         "path": str(file),
         "repairs": list(report.repairs),
-        "verdict": mended.verdict,
+        "verdict": repaired.verdict,
         "findings": record["findings"],
         "about": record["about"],
     }
 
 
-def _say_mended(mended: "AuditReport", report: "AuditReport", file: Path) -> None:
+def _say_repaired(repaired: "AuditReport", report: "AuditReport", file: Path) -> None:
     from maskscope.audit.repair import REPAIRS
 
     say("")
     say(f"{file}: {'; '.join(REPAIRS[name] for name in report.repairs)}")
-    still = [finding.check for finding in mended.findings if finding.verdict == "failed"]
+    still = [finding.check for finding in repaired.findings if finding.verdict == "failed"]
     after = f"{', '.join(still)} still fail{'s' if len(still) == 1 else ''}" if still else "none"
-    say(f"{report.count('failed')} checks failed before; of the mended model {after}.")
+    say(f"{report.count('failed')} checks failed before; of the repaired model {after}.")
     say("Its weights are the old ones, which were trained with the mistake: train it again.")
 
 
@@ -124,10 +124,10 @@ def _say(report: "AuditReport") -> None:
     say(table([(f.check, f.verdict, _place(f), f.meaning) for f in report.findings]))
     if any("moved biases" in finding.meaning for finding in report.findings):
         say("(each check runs the model with its weights as given, and with every bias moved by N(0, 0.5))")
-    for mend, checks in report.mends.items():
-        say(f"smallest change ({', '.join(checks)}): {mend}")
+    for advice, checks in report.advice.items():
+        say(f"smallest change ({', '.join(checks)}): {advice}")
     if report.repairs:
-        say("Maskscope can make it in a copy of the model: --mend NAME.keras")
+        say("Maskscope can make it in a copy of the model: --repair NAME.keras")
 
 
 def _place(finding: "Finding") -> str:
@@ -173,7 +173,7 @@ def _command(values: argparse.Namespace) -> str:
     if values.gallery is not None:
         words.append("--gallery")
         words += [values.gallery] if values.gallery else []
-    for name in ("data", "lengths", "model", "padding", "mend", "report"):
+    for name in ("data", "lengths", "model", "padding", "repair", "report"):
         given = getattr(values, name)
         if given is not None:
             words += [f"--{name}", str(given)]

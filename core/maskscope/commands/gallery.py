@@ -176,7 +176,7 @@ def _say_one(shown: Shown) -> None:
     say((exhibit.build.__doc__ or "").strip())
     rows = [(finding.check, finding.verdict, finding.meaning) for finding in shown.fresh.findings]
     say(table(rows))
-    for mend in shown.fresh.mends:
-        say(f"smallest change: {mend}")
+    for advice in shown.fresh.advice:
+        say(f"smallest change: {advice}")
     if not shown.as_expected:
         say("This is not what the audit must find.")

@@ -273,7 +273,7 @@ def _add_models(commands: "Commands[_Parser]") -> None:
         "check that a model ignores padding; exit code 1 when a check fails",
         "maskscope audit tweets.maskscope --model m1\n"
         "maskscope audit --data X.npy --lengths L.npy --model tagger.keras --report audit.html\n"
-        "maskscope audit --data X.npy --lengths L.npy --model tagger.keras --mend mended.keras\n"
+        "maskscope audit --data X.npy --lengths L.npy --model tagger.keras --repair repaired.keras\n"
         "maskscope audit --gallery\n"
         "maskscope audit --gallery M3",
     )
@@ -286,7 +286,7 @@ def _add_models(commands: "Commands[_Parser]") -> None:
     )
     parser.add_argument("--report", metavar="FILE.html", type=_path, help="write the findings as a page, too")
     parser.add_argument(
-        "--mend", metavar="NEW.keras", type=_path, help="write the model with mechanical repairs made, and audit that"
+        "--repair", metavar="NEW.keras", type=_path, help="write the model with mechanical repairs made, and audit that"
     )
     parser.add_argument(
         "--gallery",

@@ -115,23 +115,23 @@ def audit(arguments: dict[str, Value], job: Job) -> Values:
     return (("report", _audited(arguments, Path(_text(arguments, "model")), job).to_json()),)
 
 
-def mend(arguments: dict[str, Value], job: Job) -> Values:
-    """As `audit`, and "repairs" (names of `mend.REPAIRS` with commas between), "out" (a `.keras` file to write).
+def repair(arguments: dict[str, Value], job: Job) -> Values:
+    """As `audit`, and "repairs" (names of `repair.REPAIRS` with commas between), "out" (a `.keras` file to write).
 
-    -> "path", "report" of the mended model, which is audited on the same sentences.
+    -> "path", "report" of the repaired model, which is audited on the same sentences.
     """
-    from maskscope.audit.repair import mend_file
+    from maskscope.audit.repair import repair_file
 
     forget()
     out = Path(_text(arguments, "out"))
-    job.progress(0, 0, "mending the model")
+    job.progress(0, 0, "repairing the model")
     padding = _number(arguments, "padding")
     if padding is None:
         from maskscope.audit.runner import padding_of
 
         padding = padding_of(*_arrays(arguments)) if "data" in arguments else 0.0
     repairs = _text(arguments, "repairs", "names of repairs").split(",")
-    mend_file(Path(_text(arguments, "model")), repairs, out, padding)
+    repair_file(Path(_text(arguments, "model")), repairs, out, padding)
     try:
         report = _audited(arguments, out, job)
     except BaseException:
@@ -224,7 +224,7 @@ JOBS: dict[str, JobFunction] = {
     "recover": recover,
     "score": score,
     "audit": audit,
-    "mend": mend,
+    "repair": repair,
     "gallery": gallery,
     "open_model": open_model,
     "model_graph": model_graph,

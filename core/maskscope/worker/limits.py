@@ -23,7 +23,7 @@ CANCEL_SECONDS = 5.0
 """A job that was cancelled has this long to stop by itself."""
 LOOK_SECONDS = 0.2
 
-_JOBS = frozenset({"open_model", "score", "audit", "mend", "model_graph", "padding"})
+_JOBS = frozenset({"open_model", "score", "audit", "repair", "model_graph", "padding"})
 
 
 @dataclass(frozen=True, slots=True)

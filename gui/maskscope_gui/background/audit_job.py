@@ -16,7 +16,7 @@ from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
 
 Role: TypeAlias = Literal["text", "second", "holds", "fails", "collision"]
-Doing: TypeAlias = Literal["", "audit", "mend"]
+Doing: TypeAlias = Literal["", "audit", "repair"]
 Subject: TypeAlias = tuple[Path, str, float]
 """A model: folder of its project, its id, and when it was made, since a folder may be replaced by another."""
 
@@ -30,7 +30,7 @@ _PLACES = ("failed", "could not tell", "passed")
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class RepairedModel:
     """A model that was written with its mechanical repairs made, and audited again.
 
     Attributes:
@@ -52,8 +52,8 @@ class Auditing(QObject):
         share: done and total of the job that runs; the total is 0 when it is not known.
 
     Signals:
-        changed: any of these, or `report`, or `mended`.
-        ended: a job has come to an end of its own: a report, a mended model, or an error.
+        changed: any of these, or `report`, or `repaired`.
+        ended: a job has come to an end of its own: a report, a repaired model, or an error.
         progressed: (words) for the status line; "" when it is over.
     """
 
@@ -72,7 +72,7 @@ class Auditing(QObject):
         self._out = Path()
         self._of: Subject | None = None
         self._reports: OrderedDict[Subject, AuditReport] = OrderedDict()
-        self._mended: dict[Subject, Mended] = {}
+        self._repaired: dict[Subject, RepairedModel] = {}
         client.progressed.connect(self._progressed)
         client.done.connect(self._done)
         client.failed.connect(self._failed)
@@ -93,21 +93,21 @@ class Auditing(QObject):
         return None if subject is None or self.doing == "audit" else self._reports.get(subject)
 
     @property
-    def mended(self) -> Mended | None:
+    def repaired(self) -> RepairedModel | None:
         """What a repair made of the model in use; None before any."""
         subject = self._subject
-        return None if subject is None else self._mended.get(subject)
+        return None if subject is None else self._repaired.get(subject)
 
     def start(self) -> None:
         """Audit the model in use; nothing happens while a job runs or there is no model."""
         project, model = self.session.project, self.session.model
         if self.doing or project is None or model is None:
             return
-        self._mended.pop((project.path, model.id, model.created), None)
+        self._repaired.pop((project.path, model.id, model.created), None)
         job = self.client.request("audit", project=str(project.path), model=str(model.keras_file))
         self._began("audit", job)
 
-    def mend(self, out: Path) -> None:
+    def repair(self, out: Path) -> None:
         """Write the model in use to `out` with the repairs that its report asks for, audited again."""
         project, model, report = self.session.project, self.session.model, self.report
         if self.doing or project is None or model is None or report is None or not report.repairs:
@@ -115,9 +115,9 @@ class Auditing(QObject):
         repairs = ",".join(report.repairs)
         self._out = out
         job = self.client.request(
-            "mend", project=str(project.path), model=str(model.keras_file), repairs=repairs, out=str(out)
+            "repair", project=str(project.path), model=str(model.keras_file), repairs=repairs, out=str(out)
         )
-        self._began("mend", job)
+        self._began("repair", job)
 
     def _began(self, doing: Doing, job: int) -> None:
         self.doing, self._job, self._of = doing, job, self._subject
@@ -133,29 +133,29 @@ class Auditing(QObject):
         self.client.cancel(self._job)
         return True
 
-    def all_mended(self) -> tuple[Mended, ...]:
-        """Every model that was mended here."""
-        return tuple(self._mended.values())
+    def all_repaired(self) -> tuple[RepairedModel, ...]:
+        """Every model that was repaired here."""
+        return tuple(self._repaired.values())
 
-    def adopt(self, mended: Mended) -> None:
-        """The mended model is in the project, and shown: its audit is that of the model in use, if the file is."""
+    def adopt(self, repaired: RepairedModel) -> None:
+        """The repaired model is in the project, and shown: its audit is that of the model in use, if the file is."""
         subject, model = self._subject, self.session.model
-        if subject is None or model is None or not mended.report.about.sha256:
+        if subject is None or model is None or not repaired.report.about.sha256:
             return
         try:
             with model.keras_file.open("rb") as stream:
-                same = hashlib.file_digest(stream, "sha256").hexdigest() == mended.report.about.sha256
+                same = hashlib.file_digest(stream, "sha256").hexdigest() == repaired.report.about.sha256
         except OSError:
             return
         if same:
-            self._keep(subject, mended.report)
+            self._keep(subject, repaired.report)
             self.changed.emit()
 
     def _keep(self, subject: Subject, report: AuditReport) -> None:
         self._reports[subject] = report
         self._reports.move_to_end(subject)
         if len(self._reports) > _REPORTS_KEPT:
-            self._mended.pop(self._reports.popitem(last=False)[0], None)
+            self._repaired.pop(self._reports.popitem(last=False)[0], None)
 
     def _model_changed(self) -> None:
         if self._subject == self._of:
@@ -170,7 +170,7 @@ class Auditing(QObject):
 
     def _tell(self, words: str) -> None:
         self.words = words
-        what = "Audit" if self.doing == "audit" else "Mending the model"
+        what = "Audit" if self.doing == "audit" else "Repairing the model"
         self.progressed.emit(f"{what} · {words} · Esc stops it")
         self.changed.emit()
 
@@ -189,8 +189,8 @@ class Auditing(QObject):
         except MaskscopeError as error:
             self._failed(job, str(error))
             return
-        if self.doing == "mend":
-            self._mended[self._of] = Mended(Path(str(record.get("path") or self._out)), report)
+        if self.doing == "repair":
+            self._repaired[self._of] = RepairedModel(Path(str(record.get("path") or self._out)), report)
         else:
             self._keep(self._of, report)
         self._end("", False)
@@ -206,7 +206,7 @@ class Auditing(QObject):
             self._end("Stopped.", False)
 
     def _late(self, job: int, result: object) -> None:
-        if job == self._job and self.doing == "mend":
+        if job == self._job and self.doing == "repair":
             self.session.said.emit(f"{self._out.name} had been written before it was stopped.", "info")
 
     def _end(self, words: str, trouble: bool) -> None:

@@ -55,7 +55,7 @@ class Desk(QObject):
         self.auditing = Auditing(self.session, self.client, self)
         self.opening = ModelOpening(self.session, self.client, self)
         self.opening.progressed.connect(window.status_line.set_work)
-        self.opening.opened.connect(self._adopt_mended)
+        self.opening.opened.connect(self._adopt_repaired)
         self.auditing.progressed.connect(window.status_line.set_work)
         self.auditing.changed.connect(self._show_verdict)
         commands.stop_work = lambda: self.opening.cancel() or self.auditing.cancel()
@@ -72,7 +72,7 @@ class Desk(QObject):
             "project_info": self.project_info,
             "save_picture": self.save_picture,
             "save_report": self.save_report,
-            "mend_model": self.mend_model,
+            "repair_model": self.repair_model,
         }
         for action_id, work in does.items():
             window.actions_by_id[action_id].triggered.connect(lambda _=False, work=work: work())
@@ -215,14 +215,14 @@ class Desk(QObject):
         """Ask where to write what the audit found."""
         self._on_audit().ask_file()
 
-    def mend_model(self) -> None:
+    def repair_model(self) -> None:
         """Ask where to write the model with its mechanical repairs made."""
-        self._on_audit().ask_mended()
+        self._on_audit().ask_repaired()
 
-    def _adopt_mended(self, model_id: str) -> None:
-        """A model was opened; when it is one that was mended and audited here, its report is known."""
-        for mended in self.auditing.all_mended():
-            self.auditing.adopt(mended)
+    def _adopt_repaired(self, model_id: str) -> None:
+        """A model was opened; when it is one that was repaired and audited here, its report is known."""
+        for repaired in self.auditing.all_repaired():
+            self.auditing.adopt(repaired)
 
     def _show_verdict(self) -> None:
         show_verdict(self.window, self.auditing)

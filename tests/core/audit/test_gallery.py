@@ -78,8 +78,8 @@ def test_every_cell_of_the_table_holds(name: str) -> None:
         for finding in report.findings:
             assert finding.meaning.endswith((".", ")")), finding.meaning
             if finding.verdict == "failed":
-                assert finding.mend, finding.check
-                assert not finding.mend.endswith("."), finding.mend
+                assert finding.advice, finding.check
+                assert not finding.advice.endswith("."), finding.advice
                 assert finding.deviation is None or finding.deviation > (finding.tolerance or 0.0)
         assert AuditReport.from_json(report.to_json()).to_json() == report.to_json()
 

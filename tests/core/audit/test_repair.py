@@ -1,4 +1,4 @@
-"""Mechanical repairs: the mended model passes what the old one failed, and holds the same weights."""
+"""Mechanical repairs: the repaired model passes what the old one failed, and holds the same weights."""
 
 import json
 from pathlib import Path
@@ -37,24 +37,24 @@ def saved(name: str, folder: Path) -> tuple[Path, np.ndarray, np.ndarray]:
         ("X3", {"TRACE", "DTYPE"}),
     ],
 )
-def test_a_mended_model_passes_and_keeps_its_weights(tmp_path: Path, name: str, failing: set[str]) -> None:
+def test_a_repaired_model_passes_and_keeps_its_weights(tmp_path: Path, name: str, failing: set[str]) -> None:
     old, x, lengths = saved(name, tmp_path)
     # the gallery's table has what else they fail
     before = audit_arrays(x, lengths, old, checks=("TRACE", "TIME", "DTYPE"))
     assert {each.check for each in before.findings if each.verdict == "failed"} == failing
     assert before.repairs
     new = tmp_path / "new.keras"
-    repair.mend_file(old, before.repairs, new, before.about.padding)
+    repair.repair_file(old, before.repairs, new, before.about.padding)
     after = audit_arrays(x, lengths, new, checks=CHECKS)
     assert [(each.check, each.verdict) for each in after.findings] == [(check, "passed") for check in CHECKS]
     inspect_keras_file(new)
     weights = [keras.saving.load_model(file, compile=False).get_weights() for file in (old, new)]
     assert sorted(map(str, weights[0])) == sorted(map(str, weights[1]))
     with pytest.raises(ModelError, match="a file of that name already"):
-        repair.mend_file(old, before.repairs, new)
+        repair.repair_file(old, before.repairs, new)
 
 
-def test_a_mend_goes_on_where_the_mask_that_it_begins_gets_lost() -> None:
+def test_a_repair_goes_on_where_the_mask_that_it_begins_gets_lost() -> None:
     inputs = keras.Input((None, 4))
     hidden = keras.layers.Conv1D(3, 3, padding="same", name="conv")(inputs)
     hidden = keras.layers.SimpleRNN(2, return_sequences=True)(hidden)
@@ -62,22 +62,22 @@ def test_a_mend_goes_on_where_the_mask_that_it_begins_gets_lost() -> None:
     x, lengths = gallery.arrays()
     (before,) = audit_model(model, x, lengths, checks=("TRACE",)).findings
     assert (before.verdict, before.repair) == ("failed", "mask_input")
-    after = audit_model(repair.mended(model, ["mask_input"]), x, lengths, checks=("LENGTH", "TRACE"))
+    after = audit_model(repair.repair_model(model, ["mask_input"]), x, lengths, checks=("LENGTH", "TRACE"))
     assert after.verdict == "passed"
 
 
-def test_what_can_not_be_mended_is_refused(tmp_path: Path) -> None:
+def test_what_can_not_be_repaired_is_refused(tmp_path: Path) -> None:
     old, _, _ = saved("M8", tmp_path)
     with pytest.raises(ModelError, match=r"no such repair.*expected mask_input.*received magic"):
-        repair.mend_file(old, ["magic"], tmp_path / "new.keras")
+        repair.repair_file(old, ["magic"], tmp_path / "new.keras")
     inputs = keras.Input((None, 4))
     both = [keras.layers.Dense(1)(inputs), keras.layers.Dense(1)(inputs)]
     with pytest.raises(ModelError, match="can't be rebuilt"):
-        repair.mended(keras.Model(inputs, both), ["mask_input"])
+        repair.repair_model(keras.Model(inputs, both), ["mask_input"])
     assert not (tmp_path / "new.keras").exists()
 
 
-def test_a_mended_model_is_compiled_with_what_the_old_one_was(tmp_path: Path) -> None:
+def test_a_repaired_model_is_compiled_with_what_the_old_one_was(tmp_path: Path) -> None:
     inputs = keras.Input((None, 4))
     hidden = keras.layers.Masking()(keras.layers.Dense(4)(inputs))
     old = keras.Model(
@@ -85,7 +85,7 @@ def test_a_mended_model_is_compiled_with_what_the_old_one_was(tmp_path: Path) ->
     )
     old.compile(loss="mse", metrics=["Precision"], weighted_metrics=[keras.metrics.BinaryAccuracy(threshold=0.25)])
     old.save(tmp_path / "old.keras")
-    repair.mend_file(tmp_path / "old.keras", ["mask_input"], tmp_path / "new.keras")
+    repair.repair_file(tmp_path / "old.keras", ["mask_input"], tmp_path / "new.keras")
     for file in ("old.keras", "new.keras"):
         own = compiled.of_file(tmp_path / file)
         assert own is not None
@@ -112,27 +112,27 @@ def test_code_in_a_files_loss_is_never_looked_up_and_the_audit_says_so(tmp_path:
     loss, metrics = audit_arrays(x, lengths, tmp_path / "own.keras", checks=("LOSS", "METRICS")).findings
     assert (loss.verdict, metrics.verdict) == ("could not tell", "could not tell")
     assert "'mean_of_all', is code" in loss.meaning
-    assert "audit_model" in loss.mend
+    assert "audit_model" in loss.advice
 
 
 @pytest.mark.slow
-def test_the_command_line_mends_a_model_and_reports_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_repairs_a_model_and_reports_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old, x, lengths = saved("M13", tmp_path)
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "n.npy", lengths)
     new = tmp_path / "new.keras"
     command = ["audit", "--data", str(tmp_path / "x.npy"), "--lengths", str(tmp_path / "n.npy"), "--model", str(old)]
-    assert cli.main([*command, "--mend", str(new), "--json", "--report", str(tmp_path / "a.html")]) == 1
+    assert cli.main([*command, "--repair", str(new), "--json", "--report", str(tmp_path / "a.html")]) == 1
     record = json.loads(capsys.readouterr().out)
     assert record["verdict"] == "failed"
     assert record["repairs"] == ["carry_mask"]
-    mended = record["mended"]
-    assert (mended["path"], mended["repairs"]) == (str(new), ["carry_mask"])
-    assert "failed" not in {each["verdict"] for each in mended["findings"]}
+    repaired = record["repaired"]
+    assert (repaired["path"], repaired["repairs"]) == (str(new), ["carry_mask"])
+    assert "failed" not in {each["verdict"] for each in repaired["findings"]}
     assert new.exists()
-    assert "--mend" in (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "--repair" in (tmp_path / "a.html").read_text(encoding="utf-8")
     # what is there is never written over
-    assert cli.main([*command, "--mend", str(new)]) == 2
+    assert cli.main([*command, "--repair", str(new)]) == 2
     assert "expected a new name NAME.keras" in capsys.readouterr().err
 
 

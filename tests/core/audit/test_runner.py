@@ -93,8 +93,8 @@ def test_a_token_that_the_masking_layers_own_type_flushes_to_zero_is_a_collision
     assert (collisions.verdict, collisions.sentence, collisions.position) == ("failed", 2, 3)
     assert (dtype.verdict, dtype.sentence, dtype.position) == ("failed", 2, 3)
     # 0 is exact in float16 already, so another mask_value is no cure
-    assert dtype.mend.endswith("with dtype='float32'")
-    assert "mask_value" not in dtype.mend
+    assert dtype.advice.endswith("with dtype='float32'")
+    assert "mask_value" not in dtype.advice
 
 
 def test_an_array_without_padding_is_padded_with_what_the_model_masks(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_zero_row_in_a_sentence_is_a_collision(p0: Path) -> None:
     found = one(x, LENGTHS, p0, "COLLISIONS")
     assert (found.verdict, found.sentence, found.position) == ("failed", 2, 3)
     assert "1 real token equals the mask value 0" in found.meaning
-    assert "-5 is free in this data" in found.mend
+    assert "-5 is free in this data" in found.advice
     assert one(x, None, p0, "COLLISIONS").verdict == "failed"
     x[2, 4] = 0
     assert "2 real tokens in 1 sentences" in one(x, LENGTHS, p0, "COLLISIONS").meaning

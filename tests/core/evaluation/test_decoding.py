@@ -51,7 +51,7 @@ def test_the_likeliest_allowed_sequence_is_found(scheme: TagScheme, lengths: lis
         assert tuple(predict(scheme, probs[begin:end]).tolist()) == expected
 
 
-def test_argmax_stays_what_it_is_and_decoding_mends_it() -> None:
+def test_argmax_stays_what_it_is_and_decoding_repairs_it() -> None:
     probs = np.array([[0.5, 0.3, 0.1, 0.05, 0.05], [0.1, 0.05, 0.7, 0.1, 0.05]], dtype=np.float32)
     assert [BIO.classes[i] for i in predict(BIO, probs, decoding="argmax")] == ["O", "I-loc"]
     assert [BIO.classes[i] for i in predict(BIO, probs)] == ["B-loc", "I-loc"]

@@ -212,7 +212,7 @@ def test_findings_are_walked_by_key_and_say_how_far_off_they_are(qtbot: QtBot, o
         "": "✗", "check": "LENGTH", "deviation": "0.032", "allowed": "1e-06", "log scale": ""
     }  # fmt: skip
     assert "32,000 times as much" in page.far.text()
-    assert page.mend_words.text().startswith("Smallest change: pass the mask round Conv1D")
+    assert page.advice_label.text().startswith("Smallest change: pass the mask round Conv1D")
     # Longer than allowed by colour and by length: the bar of what fails goes past the mark, what holds stays before it.
     image = page.table.grab().toImage()
     left, width = page.table._places()[-1]
@@ -439,15 +439,15 @@ def test_the_report_is_saved_as_a_page(
     assert "can't be written" in window.notice.words.text()
 
 
-def test_a_mended_model_is_written_compared_and_opened(
+def test_a_repaired_model_is_written_compared_and_opened(
     qtbot: QtBot, open_audit: OpenAudit, client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window, _, page = open_audit()
     page.auditing.start()
     answer(client, report(*PASSED, UNSURE))
-    assert not page.mend_button.isVisible()
+    assert not page.repair_button.isVisible()
     press(qtbot, window, KEY.Key_M, modifier=CONTROL | SHIFT)
-    assert "nothing that the audit could mend" in window.status_line.message.text()
+    assert "No automatic repair is available" in window.status_line.message.text()
     page.compute()
     answer(client, FAILING)
     offered: list[str] = []
@@ -457,20 +457,20 @@ def test_a_mended_model_is_written_compared_and_opened(
         return str(tmp_path / "mine"), ""
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
-    qtbot.mouseClick(page.mend_button, LEFT)
-    assert offered == [str(tmp_path / "demo-m1-mended.keras")]
+    qtbot.mouseClick(page.repair_button, LEFT)
+    assert offered == [str(tmp_path / "demo-m1-repaired.keras")]
     project, model = window.session.project, window.session.model
     assert project is not None
     assert model is not None
     out = str(tmp_path / "mine.keras")
     given = {"project": str(project.path), "model": str(model.keras_file), "repairs": "remask", "out": out}
-    assert client.requests[-1] == ("mend", given)
+    assert client.requests[-1] == ("repair", given)
     client.progressed.emit(3, 0, 0, "LENGTH")
-    assert page.note.text() == "Writing the mended model: LENGTH…"
+    assert page.note.text() == "Saving the repaired model: LENGTH…"
     # What is known of the model stands meanwhile.
     assert page.verdict.text() == "✗ 2 of 5 checks fail"
-    mended = replace(FAILING, findings=PASSED)
-    client.done.emit(3, {"path": out, "report": mended.to_json()})
+    repaired = replace(FAILING, findings=PASSED)
+    client.done.emit(3, {"path": out, "report": repaired.to_json()})
     assert page.note.text() == (
         "mine.keras is written. Before: 2 fail; after: 2 of 2 hold. Its weights were trained with the mistake: "
         "train it again."

@@ -257,7 +257,7 @@ def test_padding_is_ignored_with_the_models_mask_and_not_without(qtbot, open_win
     assert window.lab.run.mask.all()
 
 
-def test_noise_under_the_models_mask_is_not_masked_and_lengths_mend_it(qtbot, open_window, demo):
+def test_noise_under_the_models_mask_is_not_masked_and_lengths_repair_it(qtbot, open_window, demo):
     window = open_window(demo)
     press(qtbot, window, KEY.Key_X)
     assert window.lab.setting.fill == "noise"

@@ -29,7 +29,7 @@ def check(subject: Subject, job: Job) -> Finding:
             tolerance=0.0,
             sentence=scan.collisions[0][0],
             position=scan.collisions[0][1],
-            mend=_mend(subject, scan),
+            advice=_advice(subject, scan),
             evidence=_evidence(subject, *scan.collisions[0]),
         )
     if subject.data.lengths_from == "inferred" and subject.mask_value == 0:
@@ -50,9 +50,9 @@ def _evidence(subject: Subject, sentence: int, position: int) -> Evidence:
     return Evidence.of(sentence, [True] * len(rows), [(label, "mask", seen.astype(float))], position)
 
 
-def _mend(subject: Subject, scan: Scan) -> str:
+def _advice(subject: Subject, scan: Scan) -> str:
     if scan.problem is not None:
-        return "mend what DATA says first: these may be no tokens"
+        return "resolve what DATA reports first: these may be no tokens"
     sentence, position = scan.collisions[0]
     doubt = ""
     if position == int(subject.data.lengths[sentence]) - 1:

@@ -49,12 +49,12 @@ def check(subject: Subject, job: Job) -> Finding:
             tolerance,
         )
     seen = largest.seen
-    mend = ""
+    advice = ""
     change = f"by {seen.size:.2g}" if np.isfinite(seen.size) else "to what is no number"
     so = "so some layer reads what stands at padding, mask or no mask"
     if seen.what == "NaN":
         so = "while random numbers there change nothing: some layer multiplies padding by 0, as attention does"
-        mend = "keep what is no number out of padding; finite numbers there do no harm"
+        advice = "keep what is no number out of padding; finite numbers there do no harm"
     return blamed(
         "CONTENT",
         subject,
@@ -63,5 +63,5 @@ def check(subject: Subject, job: Job) -> Finding:
         f"With {seen.what} at padded positions a real token's {bench.what} changes {change} (weights {seen.weights}), "
         f"{so}.",
         seen.evidence("as padded", f"{seen.what} at padding", sample.mask_bt[sample.sentences.index(seen.sentence)]),
-        mend,
+        advice,
     )

@@ -5,10 +5,10 @@ from maskscope.audit.report import Finding
 from maskscope.corpus_scan import ProblemKind, data_verdict
 from maskscope.jobs import Job
 
-_MENDS: dict[ProblemKind, str] = {
+_ADVICE: dict[ProblemKind, str] = {
     "integers": "pad the embeddings anew with dtype='float32'",
     "cut": "pad to the longest sentence, or leave out what is longer",
-    "not-finite": "mend the source of that embedding",
+    "not-finite": "correct the source of that embedding",
     "behind": "pad anew from the sentences, or give the lengths that belong to this array",
     "front": "pad behind the sentences, with padding='post' and truncating='post'",
 }
@@ -23,8 +23,10 @@ def check(subject: Subject, job: Job) -> Finding:
             "DATA",
             "failed",
             f"Padded positions hold {scan.padding:g}, not the {subject.padding:g} that was said to stand there.",
-            mend=f"give --padding {scan.padding:g}, or pad anew",
+            advice=f"give --padding {scan.padding:g}, or pad anew",
         )
     found = data_verdict(scan, subject.data.lengths_from)
-    mend = "" if scan.problem is None else _MENDS[scan.problem.kind]
-    return Finding("DATA", found.verdict, found.meaning, sentence=found.sentence, position=found.position, mend=mend)
+    advice = "" if scan.problem is None else _ADVICE[scan.problem.kind]
+    return Finding(
+        "DATA", found.verdict, found.meaning, sentence=found.sentence, position=found.position, advice=advice
+    )

@@ -41,9 +41,11 @@ def check(subject: Subject, job: Job) -> Finding:
             else f"takes {count} tokens for padding that float64 tells from {value:g}"
         )
         # a value that the type holds is no better replaced by another: then it is tokens that the cast changes
-        mend, repair = f"build {layer.name} with dtype='float32'", None
+        advice, repair = f"build {layer.name} with dtype='float32'", None
         if found[row, position]:
-            mend = f"give {layer.name} a mask_value that {kind} holds exactly, such as 0 or a power of two, or {mend}"
+            advice = (
+                f"give {layer.name} a mask_value that {kind} holds exactly, such as 0 or a power of two, or {advice}"
+            )
             repair = "mask_input"
         return Finding(
             "DTYPE",
@@ -54,7 +56,7 @@ def check(subject: Subject, job: Job) -> Finding:
             sample.sentences[row],
             position,
             str(layer.name),
-            mend,
+            advice,
             repair,
             evidence=Evidence.of(
                 sample.sentences[row],

@@ -61,7 +61,7 @@ def check(subject: Subject, job: Job) -> Finding:
             tolerance,
             largest.seen.sentence if largest.seen is not None and largest.size > tolerance else None,
             layer=_pooling(subject.model) or subject.cause[0],
-            mend="leave empty sentences out, or divide by at least 1 where a mean over the real tokens is taken",
+            advice="leave empty sentences out, or divide by at least 1 where a mean over the real tokens is taken",
         )
     if largest.seen is None or largest.size <= tolerance:
         return Finding(

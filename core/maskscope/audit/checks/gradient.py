@@ -61,7 +61,7 @@ def check(subject: Subject, job: Job) -> Finding:
             0.0,
             0.0,
         )
-    layer, mend, repair = subject.cause
+    layer, advice, repair = subject.cause
     return Finding(
         "GRADIENT",
         "failed",
@@ -72,7 +72,7 @@ def check(subject: Subject, job: Job) -> Finding:
         sample.sentences[at[0]],
         at[1],
         layer,
-        mend,
+        advice,
         repair,
         evidence,
     )

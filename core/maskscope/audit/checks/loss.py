@@ -53,19 +53,19 @@ def check(subject: Subject, job: Job) -> Finding:
             "counts it, can't be seen from the file.",
             float(worst.size),
             tolerance,
-            mend="audit the compiled model where its code is: maskscope.audit.audit_model(model, X, lengths)",
+            advice="audit the compiled model where its code is: maskscope.audit.audit_model(model, X, lengths)",
         )
     if worst.size <= tolerance:
         return Finding("LOSS", "passed", f"Padding does not enter the loss{remark}.", float(worst.size), tolerance)
     row = int((judged.counted & ~sample.mask_bt).sum(axis=1).argmax())
     sentence = sample.sentences[row]
     reached = bool((judged.counted == sample.mask_bt).all())
-    layer, mend, repair = subject.cause
+    layer, advice, repair = subject.cause
     if worst.penalty:
         layer, repair = _penalised(subject), None
-        mend = "take activity_regularizer away: Keras takes it over padded positions, too, under no mask"
-    if reached and not mend and own_loss(subject):
-        mend = PER_POSITION
+        advice = "take activity_regularizer away: Keras takes it over padded positions, too, under no mask"
+    if reached and not advice and own_loss(subject):
+        advice = PER_POSITION
     label = "the mask that the loss gets" if not judged.counted.all() else "no mask: all positions count"
     return Finding(
         "LOSS",
@@ -75,7 +75,7 @@ def check(subject: Subject, job: Job) -> Finding:
         tolerance,
         sentence,
         layer=layer,
-        mend=mend,
+        advice=advice,
         repair=repair,
         evidence=Evidence.of(sentence, sample.mask_bt[row], [(label, "mask", judged.counted[row].astype(float))]),
     )

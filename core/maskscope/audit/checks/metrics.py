@@ -50,7 +50,7 @@ def check(subject: Subject, job: Job) -> Finding:
             "the figure of the real tokens.",
             worst,
             tolerance,
-            mend="put the metric into weighted_metrics, and give fit and evaluate the 2-D mask as sample_weight",
+            advice="put the metric into weighted_metrics, and give fit and evaluate the 2-D mask as sample_weight",
         )
     if unknown:
         return _unknown(unknown)
@@ -68,7 +68,7 @@ def _unknown(names: tuple[str, ...]) -> Finding:
         "METRICS",
         "could not tell",
         f"The file's own metrics are code that it does not hold ({', '.join(names)}).",
-        mend="audit the compiled model where its code is: maskscope.audit.audit_model(model, X, lengths)",
+        advice="audit the compiled model where its code is: maskscope.audit.audit_model(model, X, lengths)",
     )
 
 

@@ -41,7 +41,7 @@ def check(subject: Subject, job: Job) -> Finding:
             again = keras_graph.load_any(file, subject.model)
         except Exception as error:  # noqa: BLE001 - whatever its layers raise
             words = f"Once the model is saved as {suffix} it can't be loaded any more ({_words(error)})."
-            return Finding("RELOAD", "failed", words, mend=_mend(suffix))
+            return Finding("RELOAD", "failed", words, advice=_advice(suffix))
     job.progress(0, 0, "RELOAD")
     lost = None
     if traced:
@@ -70,11 +70,11 @@ def check(subject: Subject, job: Job) -> Finding:
         size,
         tolerance,
         layer=lost,
-        mend=_mend(suffix),
+        advice=_advice(suffix),
     )
 
 
-def _mend(suffix: str) -> str:
+def _advice(suffix: str) -> str:
     return "save it as .keras" if suffix != ".keras" else "build the model anew and load the weights alone"
 
 

@@ -74,10 +74,10 @@ def _failed(subject: Subject, words: str, worst: float | None, tolerance: float)
         each for each in keras_graph.every_layer(subject.model) if isinstance(each, keras.layers.TimeDistributed)
     ]
     if not suspects:
-        return Finding("TIME", "failed", words, worst, tolerance, mend="build the model with Input((None, D))")
+        return Finding("TIME", "failed", words, worst, tolerance, advice="build the model with Input((None, D))")
     layer = suspects[0]
     dense = isinstance(layer.layer, keras.layers.Dense)
-    mend = (
+    advice = (
         f"use the Dense layer itself in place of {layer.name}: on (B, T, D) it is the same mathematics"
         if dense
         else f"take {layer.name} away: since Keras 3.14 TimeDistributed goes by the batch size of its first call"
@@ -89,7 +89,7 @@ def _failed(subject: Subject, words: str, worst: float | None, tolerance: float)
         worst,
         tolerance,
         layer=str(layer.name),
-        mend=mend,
+        advice=advice,
         repair="plain_dense" if dense else None,
     )
 

@@ -58,7 +58,7 @@ def check(subject: Subject, job: Job) -> Finding:
             worst,
             tolerance,
         )
-    layer, mend, repair = subject.cause
+    layer, advice, repair = subject.cause
     change = f"changes the gradient of {at} by {worst:.2g} of its size"
     if not np.isfinite(worst):
         change = f"makes the gradient of {at} no number"
@@ -70,7 +70,7 @@ def check(subject: Subject, job: Job) -> Finding:
         worst,
         tolerance,
         layer=layer or at.split("/")[0],
-        mend=mend or (PER_POSITION if own_loss(subject) else ""),
+        advice=advice or (PER_POSITION if own_loss(subject) else ""),
         repair=repair,
     )
 

@@ -226,7 +226,7 @@ def _verdict(report: AuditReport, findings: Sequence[Finding]) -> Markup:
         ),
         element("p", *_in_a_sentence(report, findings), class_="lead"),
         element("p", _counts(report), class_="second"),
-        _mends(report),
+        _advice_list(report),
     )
 
 
@@ -268,15 +268,17 @@ def _counts(report: AuditReport) -> str:
     )
 
 
-def _mends(report: AuditReport) -> Markup:
-    """What would mend it, each once, with the checks that ask for it."""
-    if not report.mends:
+def _advice_list(report: AuditReport) -> Markup:
+    """What would repair it, each once, with the checks that ask for it."""
+    if not report.advice:
         return Markup("")
     items = [
-        element("li", _sentence(mend), " ", element("span", "(", _listed(checks), ")", class_="second"))
-        for mend, checks in report.mends.items()
+        element("li", _sentence(advice), " ", element("span", "(", _listed(checks), ")", class_="second"))
+        for advice, checks in report.advice.items()
     ]
-    words = "The smallest change that would mend it" if len(items) == 1 else "The smallest changes that would mend it"
+    words = (
+        "The smallest change that would repair it" if len(items) == 1 else "The smallest changes that would repair it"
+    )
     return element("div", element("h2", words), element("ul", *items), class_="keep")
 
 
@@ -355,8 +357,8 @@ def _check(finding: Finding, key: str) -> Markup:
         element("h3", mark(finding.verdict), finding.check, element("span", finding.verdict, class_=f"word {role}")),
         element("p", known.definition, class_="definition") if known is not None else "",
         element("p", finding.meaning),
-        element("p", element("strong", "Smallest change: "), _sentence(finding.mend), class_="mend")
-        if finding.mend
+        element("p", element("strong", "Smallest change: "), _sentence(finding.advice), class_="advice")
+        if finding.advice
         else "",
         element("p", "Maskscope can make this change in a copy of the model.", class_="second")
         if finding.repair and finding.verdict == "failed"

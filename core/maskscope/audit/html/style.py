@@ -31,7 +31,7 @@ main>section{border-top:1px solid var(--line);padding-top:1.5rem;margin-top:1.5r
 article{padding:1rem 0;border-top:1px solid var(--line)}
 article:first-of-type{border-top:0;padding-top:0}
 .definition{font-size:.9rem;margin:.25rem 0 .5rem}
-.mend{padding-left:.75rem;border-left:3px solid var(--accent)}
+.advice{padding-left:.75rem;border-left:3px solid var(--accent)}
 .measure{display:grid;grid-template-columns:minmax(0,19rem) minmax(0,1fr);gap:.25rem 2rem;margin-top:.6rem}
 .measure figure{margin:0}
 .facts{margin:0;display:grid;grid-template-columns:1fr;gap:.4rem;align-content:start}

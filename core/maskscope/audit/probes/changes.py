@@ -62,9 +62,9 @@ class Seen:
 
 
 def blamed(
-    check: str, subject: "Subject", seen: Seen, tolerance: float, meaning: str, evidence: Evidence, mend: str = ""
+    check: str, subject: "Subject", seen: Seen, tolerance: float, meaning: str, evidence: Evidence, advice: str = ""
 ) -> Finding:
-    """The finding of a check that has seen too large a change, with the layer to blame and what would mend it.
+    """The finding of a check that has seen too large a change, with the layer to blame and what would repair it.
 
     Args:
         check: its name.
@@ -73,7 +73,7 @@ def blamed(
         tolerance: what it may be at most.
         meaning: one sentence: what was seen, and what that means for the user.
         evidence: what was seen, for a picture.
-        mend: what would mend it where no layer is known to be to blame.
+        advice: what would repair it where no layer is known to be to blame.
     """
     cause = subject.cause
     return Finding(
@@ -85,7 +85,7 @@ def blamed(
         seen.sentence,
         seen.position,
         cause.layer,
-        cause.mend or mend,
+        cause.advice or advice,
         cause.repair,
         evidence,
     )

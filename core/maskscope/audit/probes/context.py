@@ -183,7 +183,7 @@ class Subject:
 
     @cached_property
     def cause(self) -> "Cause":
-        """The layer to blame when padding counts, and what would mend it."""
+        """The layer to blame when padding counts, and what would repair it."""
         from maskscope.audit.probes.diagnosis import cause_of
 
         return cause_of(self)

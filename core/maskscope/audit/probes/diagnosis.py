@@ -1,4 +1,4 @@
-"""Which layer is to blame when padding counts, and what would mend it: by the mask, else by what layers give."""
+"""Which layer is to blame when padding counts, and what would repair it: by the mask, else by what layers give."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,12 +17,12 @@ class Cause(NamedTuple):
 
     Attributes:
         layer: to blame; None when it is not known.
-        mend: the smallest change that would mend it; "" when it is not known.
-        repair: the mechanical repair that makes it, of `mend.REPAIRS`; None for none.
+        advice: the smallest change that would repair it; "" when it is not known.
+        repair: the mechanical repair that makes it, of `repair.REPAIRS`; None for none.
     """
 
     layer: str | None = None
-    mend: str = ""
+    advice: str = ""
     repair: str | None = None
 
 
@@ -32,7 +32,7 @@ def cause_of(subject: "Subject") -> Cause:
     if isinstance(found, str):
         return Cause()
     if found.why:
-        return Cause(found.culprit, found.mend, found.repair)
+        return Cause(found.culprit, found.advice, found.repair)
     name = _reader_of_padding(subject)
     if name is None:
         return Cause()

@@ -42,8 +42,8 @@ class Trace:
         graph: the model with it.
         culprit: name of the first layer that loses or alters the mask; None when none does, or when none makes one.
         why: "" when the mask reaches whatever needs it, else what becomes of it, in one sentence.
-        mend: the smallest change that would mend it.
-        repair: name of the mechanical repair that makes it, of `mend.REPAIRS`; None for none.
+        advice: the smallest change that would repair it.
+        repair: name of the mechanical repair that makes it, of `repair.REPAIRS`; None for none.
         unclear: name of a model inside the model that hides what it does with the mask; None when there is none.
         sentence: the sentence that shows it best; None for made-up ones.
         mask_bt: (B, T) the true one.
@@ -53,7 +53,7 @@ class Trace:
     graph: ModelGraph
     culprit: str | None
     why: str
-    mend: str = ""
+    advice: str = ""
     repair: str | None = None
     unclear: str | None = None
     mask_bt: Mask | None = None
@@ -78,7 +78,7 @@ def check(subject: Subject, job: Job) -> Finding:
             found.why,
             sentence=sentence,
             layer=found.culprit,
-            mend=found.mend,
+            advice=found.advice,
             repair=found.repair,
             evidence=evidence,
         )
@@ -88,7 +88,7 @@ def check(subject: Subject, job: Job) -> Finding:
             "could not tell",
             f"{found.unclear} is a model in itself that gives no positions, so its use of the mask can't be seen.",
             layer=found.unclear,
-            mend=f"audit {found.unclear} alone",
+            advice=f"audit {found.unclear} alone",
         )
     loss = ", and the loss" if found.graph.nodes[-1].mask == "same" else ""
     return Finding("TRACE", "passed", f"The mask of the true lengths reaches every layer that needs it{loss}.")
@@ -417,8 +417,8 @@ class _Tracer:
         if not faults:
             return Trace(graph, None, "", unclear=nested, mask_bt=self.true)
         edge = next(edge for source, edge in edges if edge.fault and source == faults[0])
-        culprit, why, mend, repair = self._blame(faults[0], edge)
-        return Trace(graph, culprit, why, mend, repair, nested, self.true, self._carried(faults[0]))
+        culprit, why, advice, repair = self._blame(faults[0], edge)
+        return Trace(graph, culprit, why, advice, repair, nested, self.true, self._carried(faults[0]))
 
     def _carried(self, place: int) -> Mask | None:
         """The mask that a node hands on: the one of the run with moved biases, which shows more."""
@@ -429,7 +429,7 @@ class _Tracer:
         return None
 
     def _blame(self, place: int, edge: GraphEdge) -> tuple[str, str, str, str | None]:
-        """The layer to blame, what it does, what would mend it, and the repair that does."""
+        """The layer to blame, what it does, what would repair it, and the repair that does."""
         visit = self.visits[place]
         title = visit.name if visit.kind == "input" else f"{visit.name} ({visit.class_name})"
         if visit.masking and self.after[place] == "altered":
@@ -468,8 +468,8 @@ class _Tracer:
             )
         verb = "alters" if edge.mask == "altered" else "loses"
         why = f"{title} {verb} the mask, so padding counts in {_followers(edge)}."
-        mend, repair = self._cure(place)
-        return visit.name, why, mend, repair
+        advice, repair = self._cure(place)
+        return visit.name, why, advice, repair
 
     def _joiner(self, place: int) -> "Visit | None":
         """What makes one position of all on the way to a node that takes several tensors, if they have no mask."""

@@ -52,7 +52,7 @@ class AuditPage(Page):
     room, else it takes the place of the details when Space is pressed.
 
     Signals:
-        open_wanted: (file) the mended model is to be opened in this project.
+        open_wanted: (file) the repaired model is to be opened in this project.
     """
 
     open_wanted = Signal(Path)
@@ -91,7 +91,7 @@ class AuditPage(Page):
         column.addWidget(self.rule)
         column.addWidget(self.parts, 1)
         column.addWidget(self.rest, 1)
-        buttons = (self.run_button, self.cancel_button, self.mend_button, self.open_button)
+        buttons = (self.run_button, self.cancel_button, self.repair_button, self.open_button)
         self.stops = [*buttons, self.table, self.strip, self.picture.area]
         for stop in (*buttons, self.picture.area):
             stop.installEventFilter(self)
@@ -117,15 +117,15 @@ class AuditPage(Page):
         self.note = Words(style, "", "second")
         self.run_button = self._button(f"Audit the padding   {printed_key('audit')}", primary=True)
         self.cancel_button = self._button(f"Stop   {printed_key('dismiss')}")
-        self.mend_button = self._button(f"Write a mended model…   {printed_key('mend_model')}")
-        self.open_button = self._button("Open the mended model in this project")
+        self.repair_button = self._button(f"Save repaired model…   {printed_key('repair_model')}")
+        self.open_button = self._button("Open the repaired model in this project")
         column = QVBoxLayout(self.top)
         column.setContentsMargins(px(12), 0, px(12), px(10))
         column.setSpacing(px(4))
         first = QHBoxLayout()
         first.setSpacing(px(12))
         first.addWidget(self.verdict, 1)
-        first.addWidget(self.mend_button, 0, Qt.AlignmentFlag.AlignTop)
+        first.addWidget(self.repair_button, 0, Qt.AlignmentFlag.AlignTop)
         column.addLayout(first)
         for widget in (self.how, self.bar, self.note):
             column.addWidget(widget)
@@ -143,7 +143,7 @@ class AuditPage(Page):
         self.title = Words(style, "", "text", size=15, bold=True)
         self.far = Words(style, "", "second")
         self.meaning = Words(style, "", "text")
-        self.mend_words = Words(style, "", "text", bold=True)
+        self.advice_label = Words(style, "", "text", bold=True)
         self.to_place = KeyHint("", "Enter", style)
         self.to_layer = KeyHint("", "Space", style)
         self.evidence_title = QLabel()
@@ -152,7 +152,7 @@ class AuditPage(Page):
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, px(4), 0, px(8))
         column.setSpacing(px(6))
-        for words in (self.title, self.far, self.meaning, self.mend_words):
+        for words in (self.title, self.far, self.meaning, self.advice_label):
             words.setContentsMargins(px(12), 0, px(12), 0)
             column.addWidget(words)
         self.links = QBoxLayout(QBoxLayout.Direction.LeftToRight)
@@ -211,8 +211,8 @@ class AuditPage(Page):
     def _connect(self) -> None:
         self.run_button.clicked.connect(self.compute)
         self.cancel_button.clicked.connect(self.cancel)
-        self.mend_button.clicked.connect(self.ask_mended)
-        self.open_button.clicked.connect(self._open_mended)
+        self.repair_button.clicked.connect(self.ask_repaired)
+        self.open_button.clicked.connect(self._open_repaired)
         self.table.moved.connect(lambda _: self._show_finding())
         self.table.entered.connect(lambda _: self.show_place())
         self.table.marked.connect(lambda _: self.turn())
@@ -242,7 +242,7 @@ class AuditPage(Page):
 
     @property
     def busy(self) -> bool:
-        """True while the model is audited or mended."""
+        """True while the model is audited or repaired."""
         return bool(self.auditing.doing)
 
     def cancel(self) -> None:
@@ -295,7 +295,7 @@ class AuditPage(Page):
             return
         auditing, model, report = self.auditing, self.session.model, self.auditing.report
         held = next((stop for stop in (*self.stops, self) if stop.hasFocus()), None)
-        mended = None if auditing.doing else auditing.mended
+        repaired = None if auditing.doing else auditing.repaired
         self.head.set_title("Audit" if model is None else f"Audit · {model.id} · {model.name}")
         self._say_verdict(report)
         self._say_note(report)
@@ -306,8 +306,8 @@ class AuditPage(Page):
             self.bar.setValue(min(done, total) * _BAR_STEPS // total)
         self.run_button.setVisible(report is None and not auditing.doing and model is not None)
         self.cancel_button.setVisible(bool(auditing.doing))
-        self.mend_button.setVisible(report is not None and bool(report.repairs) and not auditing.doing)
-        self.open_button.setVisible(mended is not None)
+        self.repair_button.setVisible(report is not None and bool(report.repairs) and not auditing.doing)
+        self.open_button.setVisible(repaired is not None)
         self.again.wanted = self.save.wanted = report is not None and not auditing.doing
         self.head.hold_back([hint for hint in (self.again, self.save) if report is None or auditing.doing])
         if report is not None and self.parts.isHidden():
@@ -345,19 +345,19 @@ class AuditPage(Page):
             self.how.say("The checks run the model with more padding, and hold the mask against the lengths.")
 
     def _say_note(self, report: AuditReport | None) -> None:
-        auditing, mended = self.auditing, self.auditing.mended
+        auditing, repaired = self.auditing, self.auditing.repaired
         if auditing.doing:
-            doing = "" if auditing.doing == "audit" else "Writing the mended model: "
+            doing = "" if auditing.doing == "audit" else "Saving the repaired model: "
             words = f"{doing}{auditing.words}"
             self.note.say(f"{words[:1].upper()}{words[1:]}…")
         elif auditing.words:
             again = "" if report is not None else f" {printed_key('audit')} tries again."
             self.note.say(f"{auditing.words.rstrip('.')}.{again}", "fails" if auditing.trouble else "second")
-        elif report is not None and mended is not None:
-            verdict = mended.report.verdict
+        elif report is not None and repaired is not None:
+            verdict = repaired.report.verdict
             self.note.say(
-                f"{mended.path.name} is written. Before: {short_verdict(report)}; after: "
-                f"{short_verdict(mended.report)}. Its weights were trained with the mistake: train it again.",
+                f"{repaired.path.name} is written. Before: {short_verdict(report)}; after: "
+                f"{short_verdict(repaired.report)}. Its weights were trained with the mistake: train it again.",
                 MARKS[verdict][1],
             )
         else:
@@ -391,8 +391,8 @@ class AuditPage(Page):
         self.title.say(f"{mark} {finding.check} {says}", role)
         self.far.say(how_far(finding))
         self.meaning.say(finding.meaning, "text")
-        self.mend_words.say(f"Smallest change: {finding.mend}." if finding.mend else "", "text")
-        for words in (self.far, self.mend_words):
+        self.advice_label.say(f"Smallest change: {finding.advice}." if finding.advice else "", "text")
+        for words in (self.far, self.advice_label):
             words.setVisible(bool(words.text()))
         self._name_links(finding)
         evidence = finding.evidence
@@ -568,26 +568,26 @@ class AuditPage(Page):
             return ""
         return command_line(["maskscope", "audit", str(project.path), "--model", model.id])
 
-    def ask_mended(self) -> None:
-        """Let the person choose a file, and write the mended model to it."""
+    def ask_repaired(self) -> None:
+        """Let the person choose a file, and write the repaired model to it."""
         model, project, report = self.session.model, self.session.project, self.auditing.report
         if model is None or project is None or report is None or not report.repairs:
-            self.session.said.emit("There is nothing that the audit could mend by itself.", "info")
+            self.session.said.emit("No automatic repair is available for this model.", "info")
             return
         folder = Path(self.settings.text("models") or project.path.parent)
         stem = Path(model.run.source).stem if model.run.source else f"{project.name}-{model.id}"
-        start = folder / f"{_file_stem(stem)}-mended.keras"
-        chosen, _ = QFileDialog.getSaveFileName(self, "Write a mended model", str(start), "Keras models (*.keras)")
+        start = folder / f"{_file_stem(stem)}-repaired.keras"
+        chosen, _ = QFileDialog.getSaveFileName(self, "Save repaired model", str(start), "Keras models (*.keras)")
         if chosen:
             self.settings.remember_text("models", str(Path(chosen).parent))
             # The name must end so, or Keras takes it for another format.
             file = Path(chosen)
-            self.auditing.mend(file if file.suffix == ".keras" else file.with_name(f"{file.name}.keras"))
+            self.auditing.repair(file if file.suffix == ".keras" else file.with_name(f"{file.name}.keras"))
 
-    def _open_mended(self) -> None:
-        mended = self.auditing.mended
-        if mended is not None:
-            self.open_wanted.emit(mended.path)
+    def _open_repaired(self) -> None:
+        repaired = self.auditing.repaired
+        if repaired is not None:
+            self.open_wanted.emit(repaired.path)
 
 
 def _place_words(finding: Finding) -> str:

@@ -244,7 +244,7 @@ def test_a_penalty_on_what_a_layer_gives_counts_padding_and_the_layer_is_named()
 
     found = judged(model(recipe))
     assert (found.verdict, found.layer) == ("failed", "penalised")
-    assert "activity_regularizer" in found.mend
+    assert "activity_regularizer" in found.advice
 
 
 @pytest.mark.filterwarnings("ignore:Layer .*mask:UserWarning")
@@ -283,4 +283,4 @@ def test_a_layer_that_reads_other_positions_under_the_mask_is_named_and_the_loss
     for check in ("LENGTH", "WEIGHTS"):
         found = runner.run(check, subject(of), NullJob())
         assert (found.verdict, found.layer, found.repair) == ("failed", "over_positions", None)
-        assert "in place of over_positions" in found.mend
+        assert "in place of over_positions" in found.advice

@@ -17,7 +17,7 @@ from maskscope.commands.audit import html_report
 from maskscope.keras_io.model_graph import GraphEdge, GraphNode, ModelGraph
 
 HOSTILE = '<script>alert("x")</script>'
-MEND = "put Masking before the Dense layer"
+ADVICE = "put Masking before the Dense layer"
 REAL = [True] * 6 + [False] * 3
 CHANGES = [0.0, 2e-8, 1e-6, 3e-4, 0.02, 0.31, math.nan, math.nan, math.nan]
 
@@ -31,15 +31,15 @@ FINDINGS = (
         1e-6,
         4,
         5,
-        mend=MEND,
+        advice=ADVICE,
         evidence=Evidence.of(4, REAL, [("change", "change", CHANGES), ("printed", "value", [0.25] * 9)], 5),
     ),
-    Finding("BATCH", "failed", "A batch moves a probability.", 3e-5, 1e-6, 9, 0, mend=MEND),
+    Finding("BATCH", "failed", "A batch moves a probability.", 3e-5, 1e-6, 9, 0, advice=ADVICE),
     Finding("GRADIENT", "failed", "A gradient is no number.", math.inf, 0.0, 2, 7),
     Finding("LOSS", "could not tell", "The loss can't be computed."),
     Finding("WEIGHTS", "passed", "Every gradient is the same.", 9e-6, 1e-5),
-    Finding("METRICS", "failed", "Precision counts padding.", 0.5, 1e-6, mend="use weighted_metrics with the mask"),
-    Finding("TRACE", "failed", "conv loses the mask.", layer="conv", mend=MEND),
+    Finding("METRICS", "failed", "Precision counts padding.", 0.5, 1e-6, advice="use weighted_metrics with the mask"),
+    Finding("TRACE", "failed", "conv loses the mask.", layer="conv", advice=ADVICE),
     Finding(
         "COLLISIONS",
         "failed",
@@ -162,7 +162,7 @@ def test_every_finding_is_there_failed_ones_first(root: Element) -> None:
         found = article(root, finding.check)
         assert finding.meaning in found.text
         assert found.one(class_="definition").text == KNOWN[finding.check].definition
-        assert ("Smallest change: " in found.text) == bool(finding.mend)
+        assert ("Smallest change: " in found.text) == bool(finding.advice)
         facts = [float(str(each.attributes["value"])) for each in found.all("data")]
         assert facts == [] if finding.deviation is None else facts[0] == finding.deviation
         assert finding.tolerance in (None, *facts)
@@ -296,7 +296,7 @@ def test_nothing_is_loaded_and_nothing_runs() -> None:
 def test_names_from_files_are_text_and_nothing_else() -> None:
     evidence = Evidence.of(0, [True, False], [(HOSTILE, "change", [1.0, 0.0]), (HOSTILE, "value", [1.0, 0.0])])
     finding = Finding(
-        HOSTILE, "failed", HOSTILE, 1.0, 0.5, 0, 0, HOSTILE, mend=HOSTILE, repair=HOSTILE, evidence=evidence
+        HOSTILE, "failed", HOSTILE, 1.0, 0.5, 0, 0, HOSTILE, advice=HOSTILE, repair=HOSTILE, evidence=evidence
     )
     about = About(HOSTILE, 1, HOSTILE, 0.0, 0.0, HOSTILE, True, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1.0)
     graph = ModelGraph(
@@ -356,7 +356,7 @@ def test_where_qt_cannot_start_the_report_has_no_picture_and_says_so(
         lengths=None,
         model="a b.keras",
         padding=None,
-        mend=None,
+        repair=None,
         report="r.html",
     )
     page = html_report(REPORT, values)
