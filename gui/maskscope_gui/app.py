@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from maskscope_gui.background.padding_lab import PaddingLab
+from maskscope_gui.background.padding_experiment import PaddingExperiment
 from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
 from maskscope_gui.shell.commands import Commands
@@ -34,7 +34,7 @@ def make_application() -> QApplication:
 def make_window(theme: Theme | None = None) -> tuple[MainWindow, Commands]:
     """A window with nothing open, and what its actions do."""
     session = Session()
-    lab = PaddingLab(session)
+    lab = PaddingExperiment(session)
     window = MainWindow(session, lab, Settings(), theme)
     session.setParent(window)
     lab.setParent(window)

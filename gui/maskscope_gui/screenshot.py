@@ -18,11 +18,11 @@ _KERAS_PATIENCE_S = 90.0
 
 def _audit(window: "MainWindow", client: "WorkerClient") -> None:
     """Have the model audited, on a page that shows it."""
-    from maskscope_gui.background.audit_job import Auditing
+    from maskscope_gui.background.audit_job import AuditJob
     from maskscope_gui.pages.audit.audit_page import AuditPage
     from maskscope_gui.shell.desk import show_verdict
 
-    auditing = Auditing(window.session, client, window)
+    auditing = AuditJob(window.session, client, window)
     window.page_makers["audit"] = lambda: AuditPage(window.session, auditing, window.settings, window.look)
     auditing.changed.connect(lambda: show_verdict(window, auditing))
     auditing.start()
@@ -76,7 +76,7 @@ def screenshot(
         while time.monotonic() < until:
             QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
             settled = window.shown_page is None or not window.shown_page.busy
-            if settled and (lab.curves is not None or lab.trouble or not (lab.run or lab.asking)):
+            if settled and (lab.curves is not None or lab.error or not (lab.run or lab.waiting)):
                 break
         QCoreApplication.processEvents()
         if not window.grab().save(str(file)):

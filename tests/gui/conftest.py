@@ -191,7 +191,7 @@ class ScriptedClient(QObject):
     ready = Signal(str, str)
     warned = Signal(str)
     progressed = Signal(int, int, int, str)
-    figured = Signal(int, str, int, float)
+    figure_reported = Signal(int, str, int, float)
     done = Signal(int, object)
     failed = Signal(int, str)
     cancelled = Signal(int)

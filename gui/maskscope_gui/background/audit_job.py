@@ -16,11 +16,11 @@ from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
 
 Role: TypeAlias = Literal["text", "second", "holds", "fails", "collision"]
-Doing: TypeAlias = Literal["", "audit", "repair"]
+Running: TypeAlias = Literal["", "audit", "repair"]
 Subject: TypeAlias = tuple[Path, str, float]
 """A model: folder of its project, its id, and when it was made, since a folder may be replaced by another."""
 
-MARKS: dict[str, tuple[str, Role]] = {
+VERDICT_MARKS: dict[str, tuple[str, Role]] = {
     "passed": ("✓", "holds"),
     "failed": ("✗", "fails"),
     "could not tell": ("?", "collision"),
@@ -42,7 +42,7 @@ class RepairedModel:
     report: AuditReport
 
 
-class Auditing(QObject):
+class AuditJob(QObject):
     """One job at a time, an audit or a repair, of the model in use; another model ends it.
 
     Attributes:
@@ -64,10 +64,10 @@ class Auditing(QObject):
     def __init__(self, session: Session, client: WorkerClient, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.session, self.client = session, client
-        self.doing: Doing = ""
-        self.words = ""
-        self.trouble = False
-        self.share = (0, 0)
+        self.running: Running = ""
+        self.message = ""
+        self.failed = False
+        self.progress = (0, 0)
         self._job: int | None = None
         self._out = Path()
         self._of: Subject | None = None
@@ -90,7 +90,7 @@ class Auditing(QObject):
     def report(self) -> AuditReport | None:
         """The last one of the model in use; None before any, and while it is audited anew."""
         subject = self._subject
-        return None if subject is None or self.doing == "audit" else self._reports.get(subject)
+        return None if subject is None or self.running == "audit" else self._reports.get(subject)
 
     @property
     def repaired(self) -> RepairedModel | None:
@@ -101,7 +101,7 @@ class Auditing(QObject):
     def start(self) -> None:
         """Audit the model in use; nothing happens while a job runs or there is no model."""
         project, model = self.session.project, self.session.model
-        if self.doing or project is None or model is None:
+        if self.running or project is None or model is None:
             return
         self._repaired.pop((project.path, model.id, model.created), None)
         job = self.client.request("audit", project=str(project.path), model=str(model.keras_file))
@@ -110,7 +110,7 @@ class Auditing(QObject):
     def repair(self, out: Path) -> None:
         """Write the model in use to `out` with the repairs that its report asks for, audited again."""
         project, model, report = self.session.project, self.session.model, self.report
-        if self.doing or project is None or model is None or report is None or not report.repairs:
+        if self.running or project is None or model is None or report is None or not report.repairs:
             return
         repairs = ",".join(report.repairs)
         self._out = out
@@ -119,9 +119,9 @@ class Auditing(QObject):
         )
         self._began("repair", job)
 
-    def _began(self, doing: Doing, job: int) -> None:
-        self.doing, self._job, self._of = doing, job, self._subject
-        self.trouble, self.share = False, (0, 0)
+    def _began(self, doing: Running, job: int) -> None:
+        self.running, self._job, self._of = doing, job, self._subject
+        self.failed, self.progress = False, (0, 0)
         waits = {"starting": "starting TensorFlow", "busy": "waiting for the worker"}
         self._tell(waits.get(self.client.state, "starting"))
 
@@ -133,7 +133,7 @@ class Auditing(QObject):
         self.client.cancel(self._job)
         return True
 
-    def all_repaired(self) -> tuple[RepairedModel, ...]:
+    def repaired_models(self) -> tuple[RepairedModel, ...]:
         """Every model that was repaired here."""
         return tuple(self._repaired.values())
 
@@ -164,19 +164,19 @@ class Auditing(QObject):
             # What it would find is not of the model that is in use now.
             self.client.cancel(self._job)
             self.progressed.emit("")
-        self._job, self.doing, self.words, self.trouble = None, "", "", False
+        self._job, self.running, self.message, self.failed = None, "", "", False
         self._of = self._subject
         self.changed.emit()
 
     def _tell(self, words: str) -> None:
-        self.words = words
-        what = "Audit" if self.doing == "audit" else "Repairing the model"
+        self.message = words
+        what = "Audit" if self.running == "audit" else "Repairing the model"
         self.progressed.emit(f"{what} · {words} · Esc stops it")
         self.changed.emit()
 
     def _progressed(self, job: int, done: int, total: int, text: str) -> None:
         if job == self._job:
-            self.share = (done, total)
+            self.progress = (done, total)
             count = f", {done:,} of {total:,}" if total > 1 else ""
             self._tell(f"{text or 'checking'}{count}")
 
@@ -189,7 +189,7 @@ class Auditing(QObject):
         except MaskscopeError as error:
             self._failed(job, str(error))
             return
-        if self.doing == "repair":
+        if self.running == "repair":
             self._repaired[self._of] = RepairedModel(Path(str(record.get("path") or self._out)), report)
         else:
             self._keep(self._of, report)
@@ -206,21 +206,21 @@ class Auditing(QObject):
             self._end("Stopped.", False)
 
     def _late(self, job: int, result: object) -> None:
-        if job == self._job and self.doing == "repair":
+        if job == self._job and self.running == "repair":
             self.session.said.emit(f"{self._out.name} had been written before it was stopped.", "info")
 
     def _end(self, words: str, trouble: bool) -> None:
-        self._job, self.doing, self.words, self.trouble = None, "", words, trouble
+        self._job, self.running, self.message, self.failed = None, "", words, trouble
         self.progressed.emit("")
         self.changed.emit()
 
 
-def in_order(report: AuditReport) -> list[Finding]:
+def failed_first(report: AuditReport) -> list[Finding]:
     """What failed first, then what could not be told, then what holds."""
     return sorted(report.findings, key=lambda finding: _PLACES.index(finding.verdict))
 
 
-def verdict_words(report: AuditReport) -> tuple[str, Role]:
+def verdict_text(report: AuditReport) -> tuple[str, Role]:
     """The verdict in one line, and its colour."""
     total = len(report.findings)
     passed, failed, unsure = (report.count(verdict) for verdict in ("passed", "failed", "could not tell"))
@@ -240,7 +240,7 @@ def short_verdict(report: AuditReport) -> str:
     return f"{hold}, {unsure} could not tell" if unsure else hold
 
 
-def how_words(report: AuditReport, model: ModelRecord | None) -> str:
+def audit_details(report: AuditReport, model: ModelRecord | None) -> str:
     """How the audit was made, in one line."""
     about = report.about
     name = report.model if model is None else f"{model.name} ({model.id})"
@@ -256,7 +256,7 @@ def how_words(report: AuditReport, model: ModelRecord | None) -> str:
     return " · ".join(words)
 
 
-def number(value: float | None) -> str:
+def format_deviation(value: float | None) -> str:
     """A deviation or a tolerance, short."""
     if value is None:
         return "–"

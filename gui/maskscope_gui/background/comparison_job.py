@@ -1,4 +1,4 @@
-"""Two models of the project, held side by side: computed beside the window."""
+"""Compares two models of the project in the background."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -9,86 +9,103 @@ from PySide6.QtCore import QObject
 from maskscope.jobs import Job
 from maskscope.types import Indices
 from maskscope.workflows.compare import Comparison, compare
-from maskscope_gui.background.evaluation_job import Sorted
-from maskscope_gui.background.worker_task import Background
+from maskscope_gui.background.evaluation_job import GroupedTokens
+from maskscope_gui.background.latest_task import LatestTask
 from maskscope_gui.session.session import Session
 
 Group: TypeAlias = Literal["differ", "only_a", "only_b", "both_wrong", "unlabelled"]
 """Of the tokens on which two models differ: all, or those of one outcome."""
 
-_PARTS: tuple[Group, ...] = ("only_a", "only_b", "both_wrong", "unlabelled")
+_OUTCOMES: tuple[Group, ...] = ("only_a", "only_b", "both_wrong", "unlabelled")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Compared:
-    """A comparison, with its differing tokens sorted by outcome."""
+class ComparisonResult:
+    """A comparison, with its differing tokens grouped by outcome."""
 
-    found: Comparison
-    parts: Sorted
+    comparison: Comparison
+    outcomes: GroupedTokens
 
-    def places(self, group: Group) -> Indices:
-        """Places (k,) among the differing tokens."""
+    def indices(self, group: Group) -> Indices:
+        """Indices (k,) into the differing tokens."""
         if group == "differ":
-            return np.arange(len(self.found.rows))
-        return self.parts.of(_PARTS.index(group))
+            return np.arange(len(self.comparison.rows))
+        return self.outcomes.group(_OUTCOMES.index(group))
 
 
-class Comparing(Background):
-    """Holds which two models are compared, what was found, and whether that is still so."""
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What a result was computed from."""
+
+    project: int
+    pair: tuple[str, ...]
+    decoding: str
+    labels_version: int
+
+
+class ComparisonJob(LatestTask):
+    """Holds the two models to compare, the last result, and whether it is out of date.
+
+    Attributes:
+        pair: ids of the two models; empty when none are chosen.
+        result: of the last comparison; None while there is none.
+    """
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.pair: tuple[str, ...] = ()
-        self.answer: Compared | None = None
-        self._key: tuple[object, ...] | None = None
-        session.projectChanged.connect(self._forget)
+        self.result: ComparisonResult | None = None
+        self._inputs: _Inputs | None = None
+        session.projectChanged.connect(self._clear)
         session.decodingChanged.connect(self.changed)
         session.edited.connect(lambda _: self.changed.emit())
 
     @property
     def stale(self) -> str:
-        """What has changed since the answer was computed, in words; "" when nothing has."""
-        if self.answer is None or self._key is None or self._key[:2] != self._now()[:2]:
+        """What has changed since the result was computed, such as "Labels have changed"; "" when nothing has."""
+        then, now = self._inputs, self._current_inputs()
+        if self.result is None or then is None or (then.project, then.pair) != (now.project, now.pair):
             return ""
-        if self._key[2] != self._now()[2]:
+        if then.decoding != now.decoding:
             return "The decoding has changed"
-        return "Labels have changed" if self._key[3] != self._now()[3] else ""
+        return "Labels have changed" if then.labels_version != now.labels_version else ""
 
-    def _now(self) -> tuple[object, ...]:
-        return (id(self.session.project), self.pair, self.session.decoding, self.session.labels_version)
+    def _current_inputs(self) -> _Inputs:
+        session = self.session
+        return _Inputs(id(session.project), self.pair, session.decoding, session.labels_version)
 
-    def ask(self, pair: tuple[str, ...]) -> None:
-        """Compare these two; with fewer, nothing."""
+    def set_pair(self, pair: tuple[str, ...]) -> None:
+        """Compare these two models; an empty tuple clears the result."""
         if pair != self.pair:
             self.pair = pair
             self.compute()
 
     def compute(self) -> None:
-        """Compute, anew if need be."""
+        """Start the comparison, also when there is a result already."""
         project, pair, decoding = self.session.project, self.pair, self.session.decoding
         if project is None or len(pair) < 2:
             self.cancel()
-            self.answer, self.trouble = None, ""
+            self.result, self.error = None, ""
             self.changed.emit()
             return
-        key = self._now()
+        inputs = self._current_inputs()
 
-        def work(job: Job) -> Compared:
+        def work(job: Job) -> ComparisonResult:
             with project.reader() as reader:
-                found = compare(reader, pair[0], pair[1], "edited", decoding, job)
-            outcome = np.where(found.right_a, 0, np.where(found.right_b, 1, 2))
-            outcome[found.labels < 0] = 3
-            return Compared(found, Sorted.by(outcome, len(_PARTS)))
+                comparison = compare(reader, pair[0], pair[1], "edited", decoding, job)
+            outcome = np.where(comparison.right_a, 0, np.where(comparison.right_b, 1, 2))
+            outcome[comparison.labels < 0] = 3
+            return ComparisonResult(comparison, GroupedTokens.by(outcome, len(_OUTCOMES)))
 
-        self.answer = None
-        self.begin(f"Comparing {pair[0]} and {pair[1]}", work, lambda answer: self._take(key, answer))
+        self.result = None
+        self.start(f"Comparing {pair[0]} and {pair[1]}", work, lambda result: self._set_result(inputs, result))
 
-    def _take(self, key: tuple[object, ...], answer: object) -> None:
-        assert isinstance(answer, Compared)
-        self.answer, self._key = answer, key
+    def _set_result(self, inputs: _Inputs, result: object) -> None:
+        assert isinstance(result, ComparisonResult)
+        self.result, self._inputs = result, inputs
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self.close()
-        self.pair, self.answer, self._key, self.trouble = (), None, None, ""
+        self.pair, self.result, self._inputs, self.error = (), None, None, ""
         self.changed.emit()

@@ -8,7 +8,7 @@ from maskscope.evaluation.decoding import Decoding, predict
 from maskscope.jobs import Job
 from maskscope.project import Project
 from maskscope.types import NO_LABEL, Floats
-from maskscope_gui.background.tasks import Task, words_of
+from maskscope_gui.background.tasks import Task, error_message
 from maskscope_gui.session.session import Session
 
 _BLOCK = 4096
@@ -43,7 +43,7 @@ def count_differing(
     return counts
 
 
-class Disagreement(QObject):
+class DisagreementJob(QObject):
     """Counts when the session asks, and hands the counts over; a count that is no longer wanted is dropped.
 
     Signals:
@@ -109,4 +109,4 @@ class Disagreement(QObject):
 
     def _fail(self, error: object) -> None:
         self._end()
-        self._session.said.emit(f"Labels and predictions can't be compared: {words_of(error)}", "error")
+        self._session.said.emit(f"Labels and predictions can't be compared: {error_message(error)}", "error")

@@ -1,4 +1,4 @@
-"""The evaluation of the model in use: computed beside the window when it is asked for, and never on an edit."""
+"""Evaluates the model in use, in the background; an edit alone never starts an evaluation."""
 
 from dataclasses import dataclass
 
@@ -17,55 +17,72 @@ from maskscope.workflows.evaluate import (
     masked_rows,
     padding_of,
 )
-from maskscope_gui.background.worker_task import Background
+from maskscope_gui.background.latest_task import LatestTask
 from maskscope_gui.session.session import Session
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sorted:
-    """Tokens in the order of the box they belong to, so that those of one box are at hand without a search.
+class GroupedTokens:
+    """Tokens sorted by the group that each belongs to, so that those of one group need no search.
 
     Attributes:
-        order: (n,) places among the evaluated tokens.
-        starts: (boxes + 1,) where each box begins in `order`.
+        order: (n,) indices into the evaluated tokens.
+        starts: (n_groups + 1,) where each group begins in `order`.
     """
 
     order: Indices
     starts: Indices
 
     @classmethod
-    def by(cls, boxes: Indices, n_boxes: int) -> "Sorted":
-        """Sorted by the box (n,) of each, 0 to n_boxes - 1; within one, in reading order."""
-        order = np.argsort(boxes, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(np.bincount(boxes, minlength=n_boxes))])
+    def by(cls, groups: Indices, n_groups: int) -> "GroupedTokens":
+        """Sort by the group (n,) of each token, 0 to n_groups - 1; within a group, in reading order."""
+        order = np.argsort(groups, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=n_groups))])
         return cls(order.astype(np.int64), starts.astype(np.int64))
 
-    def of(self, box: int) -> Indices:
-        """Places (k,) among the evaluated tokens of one box."""
-        return self.order[self.starts[box] : self.starts[box + 1]]
+    def group(self, number: int) -> Indices:
+        """Indices (k,) into the evaluated tokens of one group."""
+        return self.order[self.starts[number] : self.starts[number + 1]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """An evaluation, its tokens sorted by confusion cell and by bin.
+class EvaluationResult:
+    """An evaluation, with its tokens grouped by confusion cell and by calibration bin.
 
     Attributes:
-        found: the figures, and the tokens behind them.
-        probs_nc: (n_tokens, C) float32, the probabilities it is of.
+        evaluation: the figures, and the tokens that they were computed from.
+        probs_nc: (n_tokens, C) float32, the probabilities that were evaluated.
         cells: by label * C + prediction.
-        bins: by bin of the reliability curve.
+        bins: by bin of the calibration curve.
     """
 
-    found: ProjectEvaluation
+    evaluation: ProjectEvaluation
     probs_nc: Floats
-    cells: Sorted
-    bins: Sorted
+    cells: GroupedTokens
+    bins: GroupedTokens
 
 
-class Evaluating(Background):
-    """Holds what is asked, what was found, and whether that is still so.
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What a result was computed from."""
 
-    `changed` also tells that the answer is no longer up to date.
+    project: int
+    subset: Subset
+    against: Against
+    model: str | None
+    decoding: str
+    labels_version: int
+
+
+class EvaluationJob(LatestTask):
+    """Holds what is to be evaluated, the last result, and whether it is out of date.
+
+    Attributes:
+        subset: which sentences.
+        against: which labels the predictions are compared with.
+        result: of the last evaluation; None while there is none.
+
+    `changed` is also emitted when the result may have become out of date.
     """
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
@@ -73,81 +90,92 @@ class Evaluating(Background):
         self.session = session
         self.subset: Subset = "validation"
         self.against: Against = "edited"
-        self.answer: Answer | None = None
-        self._key: tuple[object, ...] | None = None
-        session.projectChanged.connect(self._forget)
+        self.result: EvaluationResult | None = None
+        self._inputs: _Inputs | None = None
+        session.projectChanged.connect(self._clear)
         for signal in (session.modelChanged, session.decodingChanged):
             signal.connect(self.changed)
         session.edited.connect(lambda _: self.changed.emit())
 
     @property
     def stale(self) -> str:
-        """What has changed since the answer was computed, in words; "" when nothing has."""
-        if self.answer is None or self._key is None:
+        """What has changed since the result was computed, such as "Labels have changed"; "" when nothing has."""
+        then, now = self._inputs, self._current_inputs()
+        if self.result is None or then is None or (then.subset, then.against) != (now.subset, now.against):
             return ""
-        names = ("The model has changed", "The decoding has changed", "Labels have changed")
-        then, now = self._key, self._now()
-        if then[1:3] != now[1:3]:
-            return ""
-        return next((name for name, a, b in zip(names, then[3:], now[3:], strict=True) if a != b), "")
+        if then.model != now.model:
+            return "The model has changed"
+        if then.decoding != now.decoding:
+            return "The decoding has changed"
+        return "Labels have changed" if then.labels_version != now.labels_version else ""
 
-    def _now(self) -> tuple[object, ...]:
+    def _current_inputs(self) -> _Inputs:
         session = self.session
         model = None if session.model is None else session.model.id
-        labels = session.labels_version if self.against == "edited" else 0
-        return (id(session.project), self.subset, self.against, model, session.decoding, labels)
+        labels_version = session.labels_version if self.against == "edited" else 0
+        return _Inputs(id(session.project), self.subset, self.against, model, session.decoding, labels_version)
 
     @property
-    def lacking(self) -> str:
-        """Why there is nothing to compute, in one or two sentences; "" when there is."""
+    def unavailable_reason(self) -> str:
+        """Why nothing can be evaluated now, in one or two sentences; "" when it can."""
         session = self.session
         if session.project is None or session.model is None:
             return "There is no model to evaluate yet. Train one with Ctrl+T."
         if session.scores is None:
-            return "The model has not scored this project yet; that runs in the background. Its progress stands below."
+            return (
+                "The model has not scored this project yet."
+                " Scoring runs in the background; the status line shows its progress."
+            )
         if self.subset == "validation" and session.model.run.source:
             return (
-                "Which sentences this model was trained on is not known, since it was made elsewhere."
+                "This model was made elsewhere, so it is not known which sentences it was trained on."
                 " Press Ctrl+H to evaluate it on all sentences."
             )
         if self.subset == "validation" and not session.model.run.validation_sentences:
             return (
-                "No sentence was held back from this model's training, so nothing says how it does on unseen ones."
+                "This model was trained on all sentences, so no sentence was held back to validate it on."
                 " Press Ctrl+H to evaluate it on all sentences."
             )
         counts = session.project.counts()
         if sum(counts.labels) == 0:
-            return "No token of this project has a label yet, so there is nothing to hold the predictions against."
+            return "No token of this project has a label yet, so there is nothing to compare the predictions with."
         return ""
 
     def set_subset(self, subset: Subset) -> None:
-        """Ask about other sentences, and compute."""
+        """Evaluate on these sentences."""
         self.subset = subset
         self.compute()
 
     def set_against(self, against: Against) -> None:
-        """Ask against other labels, and compute."""
+        """Compare with these labels."""
         self.against = against
         self.compute()
 
-    def look(self) -> None:
-        """Compute when there is no answer to the question as it stands, but not when labels alone have changed."""
-        if not self.busy and (self.answer is None or self._key is None or self._key[:4] != self._now()[:4]):
+    def ensure_result(self) -> None:
+        """Compute unless there is a result for these settings; changed labels or decoding alone don't start it."""
+        then, now = self._inputs, self._current_inputs()
+        current = (
+            self.result is not None
+            and then is not None
+            and (then.project, then.subset, then.against, then.model)
+            == (now.project, now.subset, now.against, now.model)
+        )
+        if not self.busy and not current:
             self.compute()
 
     def compute(self) -> None:
-        """Compute, anew if need be; what runs for an earlier question is dropped."""
+        """Start the evaluation, also when there is a result already; an evaluation that runs is dropped."""
         session = self.session
         project, model = session.project, session.model
-        if self.lacking or project is None or model is None or session.scores is None:
+        if self.unavailable_reason or project is None or model is None or session.scores is None:
             self.cancel()
-            self.answer, self.trouble = None, ""
+            self.result, self.error = None, ""
             self.changed.emit()
             return
-        key, subset, against, decoding = self._now(), self.subset, self.against, session.decoding
+        inputs, subset, against, decoding = self._current_inputs(), self.subset, self.against, session.decoding
         probs, tagger = session.scores, session.tagger
 
-        def work(job: Job) -> Answer:
+        def work(job: Job) -> EvaluationResult:
             with project.reader() as reader:
                 padding = None if tagger is None else padding_of(tagger, np.asarray(probs), reader.offsets)
                 scores = ModelScores(
@@ -158,25 +186,24 @@ class Evaluating(Background):
                     padding,
                     tuple(model.run.validation_sentences),
                 )
-                found = evaluate_project(reader, scores, against, decoding, job, subset)
-            tokens = found.tokens
+                evaluation = evaluate_project(reader, scores, against, decoding, job, subset)
+            tokens = evaluation.tokens
             n_classes = len(model.scheme.classes)
             pairs = tokens.labels.astype(np.int64) * n_classes + tokens.predicted
-            return Answer(
-                found,
+            return EvaluationResult(
+                evaluation,
                 np.asarray(probs),
-                Sorted.by(pairs, n_classes * n_classes),
-                Sorted.by(bin_of(tokens.confidence), N_BINS),
+                GroupedTokens.by(pairs, n_classes * n_classes),
+                GroupedTokens.by(bin_of(tokens.confidence), N_BINS),
             )
 
-        self.begin("Evaluating", work, lambda answer: self._take(key, answer))
+        self.start("Evaluating", work, lambda result: self._set_result(inputs, result))
 
-    def _take(self, key: tuple[object, ...], answer: object) -> None:
-        assert isinstance(answer, Answer)
-        self.answer, self._key = answer, key
+    def _set_result(self, inputs: _Inputs, result: object) -> None:
+        assert isinstance(result, EvaluationResult)
+        self.result, self._inputs = result, inputs
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self.close()
-        self.answer = self._key = None
-        self.trouble = ""
+        self.result, self._inputs, self.error = None, None, ""
         self.changed.emit()

@@ -9,12 +9,12 @@ from PySide6.QtCore import QObject, Signal
 from maskscope.errors import MaskscopeError
 from maskscope.project import ModelRecord
 from maskscope_gui.actions import printed_key
-from maskscope_gui.background.tasks import words_of
+from maskscope_gui.background.tasks import error_message
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
 
 
-class ModelOpening(QObject):
+class OpenModelJob(QObject):
     """One file at a time. What goes wrong is said by the session, in one sentence, and leaves nothing behind.
 
     Signals:
@@ -96,9 +96,9 @@ class ModelOpening(QObject):
             self.session.use_model(record.id)
         except (MaskscopeError, OSError) as error:
             self._end()
-            self.session.said.emit(words_of(error), "error")
+            self.session.said.emit(error_message(error), "error")
             return
-        self.session.said.emit(f"{record.name} ({record.id}) is shown: {engine_words(record)}.", "info")
+        self.session.said.emit(f"{record.name} ({record.id}) is shown: {engine_text(record)}.", "info")
         self.opened.emit(record.id)
 
     def _failed(self, job: int, words: str) -> None:
@@ -119,7 +119,7 @@ class ModelOpening(QObject):
         self.progressed.emit("")
 
 
-def engine_words(model: ModelRecord) -> str:
+def engine_text(model: ModelRecord) -> str:
     """Which engine runs a model, and why, as part of a sentence."""
     if model.run.engine == "packed":
         return "it runs in this program, on the packed engine"

@@ -11,7 +11,7 @@ from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
 
 
-class Scoring(QObject):
+class ScoreJob(QObject):
     """Watches the session, and scores when its model's scores are missing or stale.
 
     Signals:

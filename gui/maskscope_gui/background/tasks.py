@@ -27,7 +27,7 @@ class Task(QObject):
 
     Signals:
         progressed: (done, total, text) as `Job.progress`; total is 0 when it is not known.
-        figured: (name, step, value) as `Job.figure`.
+        figure_reported: (name, step, value) as `Job.figure`.
         finished: (result) `work` returned.
         failed: (error) `work` raised; an error that no person can act on stands on stderr with its traceback, too.
         cancelled: `work` has stopped and taken away what was half done.
@@ -36,7 +36,7 @@ class Task(QObject):
     """
 
     progressed = Signal(int, int, str)
-    figured = Signal(str, int, float)
+    figure_reported = Signal(str, int, float)
     finished = Signal(object)
     failed = Signal(object)
     cancelled = Signal()
@@ -123,7 +123,7 @@ class Task(QObject):
 
     def _pass_figure(self, name: str, step: int, value: float) -> None:
         if not self._over and not self._job.cancelled:
-            self.figured.emit(name, step, value)
+            self.figure_reported.emit(name, step, value)
 
     def _end(self, end: _End, value: object) -> None:
         if self._over:
@@ -170,7 +170,7 @@ def fitting(done: int, total: int) -> tuple[int, int]:
     return done >> shift, total >> shift
 
 
-def words_of(error: object) -> str:
+def error_message(error: object) -> str:
     """An error of `Task.failed` as one sentence for a person."""
     if isinstance(error, MaskscopeError):
         return str(error)
@@ -182,7 +182,7 @@ def words_of(error: object) -> str:
     return f"This is a fault in Maskscope ({type(error).__name__}: {error}); please report it."
 
 
-def rate_and_left(done: int, total: int, seconds: float, unit: str = "sentences") -> str:
+def rate_and_time_left(done: int, total: int, seconds: float, unit: str = "sentences") -> str:
     """Such as "1,240 sentences/s · 12 s left"; "" while nothing can be said yet.
 
     Args:

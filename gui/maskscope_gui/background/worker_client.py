@@ -56,7 +56,7 @@ class WorkerClient(QObject):
         ready: (version of Keras, version of TensorFlow).
         warned: (one sentence) this Keras loses masks; comes before `ready`, and stays in `warning`.
         progressed: (id, done, total, text); total is 0 when it is not known.
-        figured: (id, name, step, value); value is NaN when it was no finite number.
+        figure_reported: (id, name, step, value); value is NaN when it was no finite number.
         done: (id, dict of results).
         failed: (id, one sentence).
         cancelled: (id) the job has stopped and taken away what was half done.
@@ -70,7 +70,7 @@ class WorkerClient(QObject):
     ready = Signal(str, str)
     warned = Signal(str)
     progressed = Signal(int, int, int, str)
-    figured = Signal(int, str, int, float)
+    figure_reported = Signal(int, str, int, float)
     done = Signal(int, object)
     failed = Signal(int, str)
     cancelled = Signal(int)
@@ -102,7 +102,7 @@ class WorkerClient(QObject):
         self._out = b""
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self.state: State = "off"
-        self.trouble = ""
+        self.error = ""
         self.warning = ""
 
     @property
@@ -118,7 +118,7 @@ class WorkerClient(QObject):
         """Start the worker in the background, unless it runs."""
         if self._process is not None:
             return
-        self._greeted, self._out, self.trouble = False, b"", ""
+        self._greeted, self._out, self.error = False, b"", ""
         self._lines.clear()
         process = QProcess(self)
         process.setProcessEnvironment(_environment())
@@ -260,7 +260,7 @@ class WorkerClient(QObject):
             self._send_waiting()
             return
         if isinstance(event, Failed) and not event.id:
-            self.trouble = event.message
+            self.error = event.message
             return
         pending = self._pending.get(event.id)
         if pending is None:
@@ -275,7 +275,7 @@ class WorkerClient(QObject):
         elif isinstance(event, Figure):
             if not pending.cancelled:
                 value = float("nan") if event.value is None else event.value
-                self.figured.emit(number, event.name, event.step, value)
+                self.figure_reported.emit(number, event.name, event.step, value)
         else:
             del self._pending[event.id]
             self._attend()
@@ -313,8 +313,8 @@ class WorkerClient(QObject):
             return
         self._read()
         self._keep_lines()
-        if self.trouble:
-            self._gone(self.trouble)
+        if self.error:
+            self._gone(self.error)
             return
         if self._stopped is not None:
             self._gone(self._stopped[1])
@@ -344,7 +344,7 @@ class WorkerClient(QObject):
         for pending in self._pending.values():
             pending.sent = False
         self._attend()
-        self.trouble = why
+        self.error = why
         self._set_state("failed")
         for pending in lost:
             number = int(pending.request.id)

@@ -17,7 +17,7 @@ from maskscope.evaluation.decoding import decoder
 from maskscope.exporters import ExportFormat, formats
 from maskscope.jobs import Job
 from maskscope.workflows.export import LabelSource, export_project
-from maskscope_gui.background.tasks import Task, words_of
+from maskscope_gui.background.tasks import Task, error_message
 from maskscope_gui.dialogs.form import Dialog, Form, ProgressPage
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
@@ -265,7 +265,7 @@ class ExportDialog(Dialog):
 
     def _failed(self, error: object) -> None:
         self._show_form(True)
-        self.file_field.fail(words_of(error))
+        self.file_field.fail(error_message(error))
         self.file.setFocus()
         self.fit()
 

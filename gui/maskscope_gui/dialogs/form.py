@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from maskscope_gui.background.tasks import rate_and_left
+from maskscope_gui.background.tasks import rate_and_time_left
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import Role, Words
 
@@ -209,7 +209,7 @@ class ProgressPage(QWidget):
         else:
             self.bar.setRange(0, 0)
             self.count.say(f"{done:,} {unit}")
-        self.rate.say(rate_and_left(done, total, time.monotonic() - self._began, unit))
+        self.rate.say(rate_and_time_left(done, total, time.monotonic() - self._began, unit))
 
 
 def plain_table(style: Style, name: str, headers: Sequence[str]) -> QTableWidget:

@@ -21,7 +21,7 @@ from maskscope.project import Project, project_path
 from maskscope.project.writer import refuse_taken
 from maskscope.readers import ReadOptions, formats
 from maskscope.workflows.import_ import ImportReport, import_project
-from maskscope_gui.background.tasks import Task, words_of
+from maskscope_gui.background.tasks import Task, error_message
 from maskscope_gui.dialogs.form import Dialog, Field, Form, ProgressPage, plain_table
 from maskscope_gui.dialogs.source_preview import (
     Found,
@@ -338,7 +338,7 @@ class ImportDialog(Dialog):
 
     def _refuse(self, error: object) -> None:
         """Put an error beside the field it is about."""
-        words = sentence_of(error) if isinstance(error, MaskscopeError) else words_of(error)
+        words = sentence_of(error) if isinstance(error, MaskscopeError) else error_message(error)
         file = error.file if isinstance(error, MaskscopeError) else None
         for edit, field in (
             (self.embeddings, self.embeddings_field),
@@ -387,7 +387,7 @@ class ImportDialog(Dialog):
             self.name_field.fail(str(error))
             return None
         except OSError as error:
-            self.folder_field.fail(words_of(error))
+            self.folder_field.fail(error_message(error))
             return None
         return target
 

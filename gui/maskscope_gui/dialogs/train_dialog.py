@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
 from maskscope.errors import MaskscopeError
 from maskscope.project import CHECKPOINT, ModelRecord, Project, set_aside
 from maskscope.runs import MAX_LAYERS, MAX_UNITS, TrainSettings
-from maskscope_gui.background.tasks import rate_and_left, words_of
+from maskscope_gui.background.tasks import error_message, rate_and_time_left
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.dialogs.form import Dialog, Form
 from maskscope_gui.session.session import Session
@@ -140,7 +140,7 @@ class TrainDialog(Dialog):
         self.controls: dict[str, Control] = {}
         self._build()
         client.progressed.connect(self._progressed)
-        client.figured.connect(self._figured)
+        client.figure_reported.connect(self._figured)
         client.done.connect(self._done)
         client.failed.connect(self._failed)
         client.cancelled.connect(self._cancelled)
@@ -334,7 +334,7 @@ class TrainDialog(Dialog):
             self.bar.setRange(0, _BAR_STEPS)
             self.bar.setValue(done * _BAR_STEPS // total)
         if text.startswith("epoch "):
-            self._tell(f"{text} of {self._epochs:,}", rate_and_left(done, total, now - self._began, ""))
+            self._tell(f"{text} of {self._epochs:,}", rate_and_time_left(done, total, now - self._began, ""))
         else:
             self._tell(text)
 
@@ -369,7 +369,9 @@ class TrainDialog(Dialog):
         try:
             self.session.use_model(record.id)
         except (MaskscopeError, OSError) as error:
-            self._finish(_sentence(record, f"It is in the project, but can't be shown: {words_of(error)}"), "fails")
+            self._finish(
+                _sentence(record, f"It is in the project, but can't be shown: {error_message(error)}"), "fails"
+            )
             return
         self._finish(why + _sentence(record, "It is the model in use now."), "holds")
         self.trained.emit(record.id)
@@ -529,8 +531,8 @@ def _not_adopted(folder: Path, error: object) -> str:
     # Hours of training may be in it: it stays, and the person learns where.
     kept = set_aside(folder)
     if kept is None:
-        return f"The model was trained, but is not there any more: {words_of(error)}"
-    why = words_of(error).rstrip(".")
+        return f"The model was trained, but is not there any more: {error_message(error)}"
+    why = error_message(error).rstrip(".")
     return f"The model was trained, but could not be put into its project: {why}. It is kept in {kept}."
 
 

@@ -31,7 +31,7 @@ class Search(QObject):
         self._arrived.connect(self._take)
         session.searchLifted.connect(self._forget)
 
-    def look_for(self, text: str) -> None:
+    def set_text(self, text: str) -> None:
         """Search once the hand rests; an empty text shows the whole list again."""
         self._text = text.strip()
         self._request += 1

@@ -10,9 +10,9 @@ from PySide6.QtGui import QActionGroup, QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QMenu
 
 from maskscope.errors import MaskscopeError
-from maskscope_gui.background.disagreement_job import Disagreement
-from maskscope_gui.background.padding_lab import FILLS, SOURCES
-from maskscope_gui.background.score_job import Scoring
+from maskscope_gui.background.disagreement_job import DisagreementJob
+from maskscope_gui.background.padding_experiment import FILLS, MASK_SOURCES
+from maskscope_gui.background.score_job import ScoreJob
 from maskscope_gui.pages.sentence.palette import keys_of
 from maskscope_gui.session.search import Search
 from maskscope_gui.session.session import next_filter, next_sort
@@ -34,9 +34,9 @@ class Commands(QObject):
         self.search = Search(self.session, self)
         self.dropped: list[Path] = []
         self.stop_work: Callable[[], bool] = lambda: False
-        self.scoring = Scoring(self.session, self)
+        self.scoring = ScoreJob(self.session, self)
         self.scoring.progressed.connect(window.status_line.set_work)
-        self.disagreement = Disagreement(self.session, self)
+        self.disagreement = DisagreementJob(self.session, self)
         self.disagreement.progressed.connect(window.status_line.set_work)
         self._label_keys: list[QShortcut] = []
         window.page_makers = {"evaluation": self._make_evaluation, "models": self._make_models}
@@ -46,7 +46,7 @@ class Commands(QObject):
         window.dropped.connect(self.take_dropped)
         window.start_page.chosen.connect(self.open)
         window.closing.connect(self.close)
-        window.toolbar.search.textEdited.connect(self.search.look_for)
+        window.toolbar.search.textEdited.connect(self.search.set_text)
         window.toolbar.search.textChanged.connect(self._search_cleared)
         self.session.projectChanged.connect(self._new_project)
         self.session.orderChanged.connect(self._show_search)
@@ -207,7 +207,7 @@ class Commands(QObject):
             self.settings.remember_place(self.session.project.path, self.session.sentence, self.session.cursor)
 
     def _new_project(self) -> None:
-        self.search.look_for("")
+        self.search.set_text("")
         for shortcut in self._label_keys:
             shortcut.setEnabled(False)
             shortcut.deleteLater()
@@ -368,7 +368,7 @@ class Commands(QObject):
 
     def _search_cleared(self, text: str) -> None:
         if not text and self.session.search:
-            self.search.look_for("")
+            self.search.set_text("")
 
     def _show_search(self) -> None:
         field = self.window.toolbar.search
@@ -382,7 +382,7 @@ class Commands(QObject):
         self.lab.set_fill(fills[(fills.index(self.lab.setting.fill) + 1) % len(fills)])
 
     def _next_source(self) -> None:
-        sources = list(SOURCES)
+        sources = list(MASK_SOURCES)
         self.lab.set_mask_from(sources[(sources.index(self.lab.setting.mask_from) + 1) % len(sources)])
 
     def close(self) -> None:

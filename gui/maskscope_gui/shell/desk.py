@@ -8,8 +8,8 @@ from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtWidgets import QDialog, QFileDialog
 
 from maskscope_gui.actions import printed_key
-from maskscope_gui.background.audit_job import Auditing, verdict_words
-from maskscope_gui.background.open_model_job import ModelOpening
+from maskscope_gui.background.audit_job import AuditJob, verdict_text
+from maskscope_gui.background.open_model_job import OpenModelJob
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.shell.commands import Commands
 from maskscope_gui.shell.main_window import MainWindow
@@ -31,7 +31,7 @@ _WORKER_WORDS = {
 }
 
 
-def show_verdict(window: MainWindow, auditing: Auditing) -> None:
+def show_verdict(window: MainWindow, auditing: AuditJob) -> None:
     """What the toolbar and the PADDING panel say of the last audit of the model in use."""
     report = auditing.report
     failed = [] if report is None else [each.check for each in report.findings if each.verdict == "failed"]
@@ -39,7 +39,7 @@ def show_verdict(window: MainWindow, auditing: Auditing) -> None:
     if report is None:
         window.toolbar.set_verdict(f"Audit the padding   {printed_key('audit')}", "")
         return
-    words, role = verdict_words(report)
+    words, role = verdict_text(report)
     window.toolbar.set_verdict(words, role if role in ("holds", "fails") else "")
 
 
@@ -52,8 +52,8 @@ class Desk(QObject):
         self.client = client or WorkerClient(self)
         self._train: TrainDialog | None = None
         self._warned = ""
-        self.auditing = Auditing(self.session, self.client, self)
-        self.opening = ModelOpening(self.session, self.client, self)
+        self.auditing = AuditJob(self.session, self.client, self)
+        self.opening = OpenModelJob(self.session, self.client, self)
         self.opening.progressed.connect(window.status_line.set_work)
         self.opening.opened.connect(self._adopt_repaired)
         self.auditing.progressed.connect(window.status_line.set_work)
@@ -91,7 +91,7 @@ class Desk(QObject):
         runs = state in ("ready", "busy")
         words = _WORKER_WORDS.get(state, state)
         line.set_worker(f"{words}; this Keras is unfit" if runs and self.client.warning else words)
-        tip = self.client.trouble or (self.client.warning if runs else "")
+        tip = self.client.error or (self.client.warning if runs else "")
         line.worker.setToolTip(plain_tip(tip) if tip else "")
 
     def _tell_warning(self, words: str) -> None:
@@ -221,7 +221,7 @@ class Desk(QObject):
 
     def _adopt_repaired(self, model_id: str) -> None:
         """A model was opened; when it is one that was repaired and audited here, its report is known."""
-        for repaired in self.auditing.all_repaired():
+        for repaired in self.auditing.repaired_models():
             self.auditing.adopt(repaired)
 
     def _show_verdict(self) -> None:

@@ -31,7 +31,7 @@ from PySide6.QtWidgets import (
 )
 
 from maskscope_gui.actions import fill_menus, make_actions, printed_key
-from maskscope_gui.background.padding_lab import PaddingLab
+from maskscope_gui.background.padding_experiment import PaddingExperiment
 from maskscope_gui.pages.sentence.batch import BatchView
 from maskscope_gui.pages.sentence.list_panel import ListPanel
 from maskscope_gui.pages.sentence.padding_panel import PaddingPanel
@@ -75,7 +75,9 @@ class MainWindow(QMainWindow):
     dropped = Signal(list)
     closing = Signal()
 
-    def __init__(self, session: Session, lab: PaddingLab, settings: Settings, theme: Theme | None = None) -> None:
+    def __init__(
+        self, session: Session, lab: PaddingExperiment, settings: Settings, theme: Theme | None = None
+    ) -> None:
         super().__init__()
         self.session, self.lab, self.settings = session, lab, settings
         self._forced = theme

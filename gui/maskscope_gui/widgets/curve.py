@@ -11,7 +11,13 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QWidget
 
-from maskscope_gui.background.padding_lab import MOST, TOLERANCE, Curves, PaddingLab, why_own_mask
+from maskscope_gui.background.padding_experiment import (
+    MAX_ADDED,
+    TOLERANCE,
+    PaddingCurves,
+    PaddingExperiment,
+    own_mask_reason,
+)
 from maskscope_gui.theme.theme import Style
 
 pg.setConfigOptions(antialias=True)
@@ -37,17 +43,17 @@ class PaddingCurve(QWidget):
     For a model that only Keras runs: with its own mask, at a few numbers of positions, each a point.
     """
 
-    def __init__(self, lab: PaddingLab, style: Style, parent: QWidget | None = None) -> None:
+    def __init__(self, lab: PaddingExperiment, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.lab = lab
         self.look = style
-        self._shown: Curves | None = None
+        self._shown: PaddingCurves | None = None
         self.setAccessibleName("Largest change at a real token, over 0 to 200 added positions")
         self.plot = plain_plot(style)
         self.plot.setParent(self)
         self.plot.hideAxis("left")
         self.plot.hideAxis("bottom")
-        self.plot.setXRange(0, MOST, padding=0.01)
+        self.plot.setXRange(0, MAX_ADDED, padding=0.01)
         self._base = self.plot.plot()
         self._unmasked = self.plot.plot()
         self._chosen = self.plot.plot()
@@ -92,7 +98,7 @@ class PaddingCurve(QWidget):
     def refresh(self) -> None:
         """Draw what the lab has."""
         curves = self._shown = self.lab.curves
-        self.setToolTip(why_own_mask() if curves is not None and curves.unmasked is None else "")
+        self.setToolTip(own_mask_reason() if curves is not None and curves.unmasked is None else "")
         self._here.setPos(self.lab.setting.added)
         self._chosen.setOpacity(1.0)
         if curves is None:
@@ -103,12 +109,12 @@ class PaddingCurve(QWidget):
             drawn = [curves.chosen] if curves.unmasked is None else [curves.chosen, curves.unmasked]
             highest = max(*(float(curve.max()) for curve in drawn), TOLERANCE)
             self.plot.setYRange(-0.04 * highest, 1.08 * highest, padding=0)
-            self._base.setData([0, MOST], [0, 0])
+            self._base.setData([0, MAX_ADDED], [0, 0])
             self._unmasked.setData(*(([], []) if curves.unmasked is None else (x, curves.unmasked)))
             holds = float(curves.chosen.max()) <= TOLERANCE
             colour = self.look.theme.holds if holds else self.look.theme.fails
             self._chosen.setPen(pg.mkPen(colour, width=2))
-            few = len(x) <= MOST
+            few = len(x) <= MAX_ADDED
             self._chosen.setData(x, curves.chosen, symbol="o" if few else None, symbolSize=self.look.px(5))
             self._chosen.setSymbolBrush(colour)
             self._chosen.setSymbolPen(None)
@@ -124,7 +130,7 @@ class PaddingCurve(QWidget):
         low = QRectF(0, self.height() - px(16), self.width(), px(16))
         painter.setPen(look.c("second"))
         painter.drawText(low, Qt.AlignmentFlag.AlignLeft, "0")
-        painter.drawText(low, Qt.AlignmentFlag.AlignRight, f"{MOST} added positions")
+        painter.drawText(low, Qt.AlignmentFlag.AlignRight, f"{MAX_ADDED} added positions")
         if curves is None:
             return
         if curves.unmasked is None:

@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from maskscope.errors import ReadError
 from maskscope.jobs import Job
-from maskscope_gui.background.tasks import Task, duration, rate_and_left, words_of
+from maskscope_gui.background.tasks import Task, duration, error_message, rate_and_time_left
 
 
 class Ends:
@@ -76,7 +76,7 @@ def test_figures_are_all_told(qtbot: QtBot) -> None:
 
     task = Task(work)
     figures: list[tuple[str, int, float]] = []
-    task.figured.connect(lambda *figure: figures.append(figure))
+    task.figure_reported.connect(lambda *figure: figures.append(figure))
     until_ended(qtbot, task)
     assert figures == [("loss", epoch, 1 / epoch) for epoch in range(1, 51)]
 
@@ -97,7 +97,7 @@ def test_an_error_is_told_and_can_be_said(
 
     ends = until_ended(qtbot, Task(work))
     assert ends.seen == [("failed", error)]
-    assert words_of(error).startswith(words)
+    assert error_message(error).startswith(words)
     assert capsys.readouterr().err == ""
 
 
@@ -108,7 +108,7 @@ def test_a_fault_of_ours_is_told_with_its_traceback(qtbot: QtBot, capsys: pytest
     ends = until_ended(qtbot, Task(work))
     assert [end for end, _ in ends.seen] == ["failed"]
     assert "in work" in capsys.readouterr().err
-    assert "ZeroDivisionError: oh" in words_of(ends.seen[0][1])
+    assert "ZeroDivisionError: oh" in error_message(ends.seen[0][1])
 
 
 def test_cancelling_stops_at_the_next_report(qtbot: QtBot) -> None:
@@ -174,11 +174,11 @@ def test_a_dropped_task_says_nothing_and_leaves_no_thread(qtbot: QtBot) -> None:
 
 
 def test_rate_and_time_left_in_words() -> None:
-    assert rate_and_left(2480, 17360, 2.0) == "1,240 sentences/s · 12 s left"
-    assert rate_and_left(3, 0, 2.0) == "1.5 sentences/s"
-    assert rate_and_left(100, 1000, 10.0, "") == "1 min 30 s left"
-    assert rate_and_left(0, 10, 5.0) == ""
-    assert rate_and_left(5, 10, 0.01) == ""
+    assert rate_and_time_left(2480, 17360, 2.0) == "1,240 sentences/s · 12 s left"
+    assert rate_and_time_left(3, 0, 2.0) == "1.5 sentences/s"
+    assert rate_and_time_left(100, 1000, 10.0, "") == "1 min 30 s left"
+    assert rate_and_time_left(0, 10, 5.0) == ""
+    assert rate_and_time_left(5, 10, 0.01) == ""
     assert [duration(s) for s in (0, 59.4, 60, 600, 3600, 3900)] == [
         "0 s",
         "59 s",

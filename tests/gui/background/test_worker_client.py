@@ -64,7 +64,7 @@ class Heard:
         self.states: list[str] = []
         self.events: list[tuple[object, ...]] = []
         client.stateChanged.connect(self.states.append)
-        for name in ("ready", "warned", "progressed", "figured", "done", "failed", "cancelled", "late"):
+        for name in ("ready", "warned", "progressed", "figure_reported", "done", "failed", "cancelled", "late"):
             getattr(client, name).connect(lambda *said, name=name: self.events.append((name, *said)))
 
     def ends(self, request_id: int) -> list[tuple[object, ...]]:
@@ -102,7 +102,7 @@ def test_a_job_asked_for_while_starting_waits_and_is_answered(qtbot: QtBot, fake
         assert heard.states == ["starting", "ready", "busy", "ready"]
         assert heard.events[0] == ("ready", "3.15.1", "2.21.0")
         assert ("progressed", first, 1, 2, "steps") in heard.events
-        figures = [event[2:] for event in heard.events if event[0] == "figured"]
+        figures = [event[2:] for event in heard.events if event[0] == "figure_reported"]
         assert figures[0] == ("loss", 1, 0.5)
         assert str(figures[1][2]) == "nan"
         # The progress of an unknown id, and the second end, were dropped.

@@ -83,10 +83,10 @@ def test_figures_and_progress_are_live(qtbot: QtBot, dialog: TrainDialog, client
     dialog.progress_text.connect(said.append)
     dialog.train()
     client.progressed.emit(1, 100, 1000, "epoch 2")
-    client.figured.emit(1, "loss", 1, 0.5)
-    client.figured.emit(1, "val_loss", 1, float("nan"))
-    client.figured.emit(1, "f1", 1, 0.912)
-    client.figured.emit(7, "loss", 3, 9.0)
+    client.figure_reported.emit(1, "loss", 1, 0.5)
+    client.figure_reported.emit(1, "val_loss", 1, float("nan"))
+    client.figure_reported.emit(1, "f1", 1, 0.912)
+    client.figure_reported.emit(7, "loss", 3, 9.0)
     assert dialog.figures["epoch"].text() == "1"
     assert dialog.figures["loss"].text() == "0.5000"
     assert dialog.figures["val_loss"].text() == "–"
@@ -280,12 +280,12 @@ def test_a_read_only_project_takes_no_model(
 
 def test_the_look_changes_with_the_curve(qtbot: QtBot, dialog: TrainDialog, client) -> None:
     dialog.train()
-    client.figured.emit(1, "loss", 1, 0.5)
+    client.figure_reported.emit(1, "loss", 1, 0.5)
     old = dialog.curve
     dialog.set_look(Style(DARK, dialog.font()))
     assert dialog.curve is not old
     assert dialog.curve.isVisible()
-    client.figured.emit(1, "loss", 2, 0.25)
+    client.figure_reported.emit(1, "loss", 2, 0.25)
     client.cancelled.emit(1)
 
 

@@ -15,7 +15,7 @@ from maskscope.audit.report import About, AuditReport, Evidence, Finding
 from maskscope.keras_io.model_graph import GraphEdge, GraphNode, MaskState, ModelGraph, NodeKind
 from maskscope.workflows.demo import write_demo
 from maskscope_gui.app import make_window
-from maskscope_gui.background.audit_job import Auditing
+from maskscope_gui.background.audit_job import AuditJob
 from maskscope_gui.pages.audit.audit_page import AuditPage
 from maskscope_gui.pages.audit.findings import decades_above, share_of_scale, tolerance_share
 from maskscope_gui.shell.desk import Desk
@@ -408,7 +408,7 @@ def test_each_model_keeps_its_report(qtbot: QtBot, open_audit: OpenAudit, client
 def test_without_a_model_the_page_says_how_to_get_one(qtbot: QtBot, session, style, client) -> None:
     from maskscope_gui.settings import Settings
 
-    page = AuditPage(session, Auditing(session, client), Settings(), style)
+    page = AuditPage(session, AuditJob(session, client), Settings(), style)
     qtbot.addWidget(page)
     with qtbot.waitExposed(page):
         page.show()

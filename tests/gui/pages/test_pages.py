@@ -59,7 +59,7 @@ def evaluated(qtbot, window, *, whole=True):
     page = window.made_pages["evaluation"]
     if whole:
         press(qtbot, window, KEY.Key_H, modifier=CONTROL)
-    qtbot.waitUntil(lambda: page.evaluating.answer is not None and not page.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: page.evaluating.result is not None and not page.busy, timeout=10_000)
     return page
 
 
@@ -147,7 +147,7 @@ def test_a_label_key_still_labels_on_a_page_and_enter_accepts_nothing(qtbot, ope
 def test_the_figures_are_those_of_the_labels_and_an_edit_only_makes_the_page_say_so(qtbot, open_window, spans):
     window = open_window(spans)
     page = evaluated(qtbot, window)
-    found = page.evaluating.answer.found
+    found = page.evaluating.result.evaluation
     # Decoded by hand: "to New York" is B-loc I-loc I-loc, 0.40 x 0.45 x 0.70; O B-loc I-loc is 0.50 x 0.25 x 0.70.
     said = [1, 2, 2, 0, 1, 2]
     gold = [0, 1, 2, 0, 1, 2]
@@ -159,20 +159,20 @@ def test_the_figures_are_those_of_the_labels_and_an_edit_only_makes_the_page_say
     assert page.verdict.value == 0.5
     assert "6 tokens of 2 sentences" in page.verdict.lines[0]
     assert {row.name for row in page.entities.rows} == {"loc", "all, default", "all, strict"}
-    answer = page.evaluating.answer
+    answer = page.evaluating.result
     window.session.reveal(0, 0)
     press(qtbot, window, KEY.Key_1)
     assert not page.busy
-    assert page.evaluating.answer is answer
+    assert page.evaluating.result is answer
     assert "Labels have changed since" in page.note.text()
     assert page.note.isVisible()
     press(qtbot, window, KEY.Key_R, modifier=CONTROL)
-    qtbot.waitUntil(lambda: page.evaluating.answer is not answer and not page.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: page.evaluating.result is not answer and not page.busy, timeout=10_000)
     assert not page.note.isVisible()
-    assert page.evaluating.answer.found.evaluation.confusion[1][1] == 2
+    assert page.evaluating.result.evaluation.evaluation.confusion[1][1] == 2
     press(qtbot, window, KEY.Key_G, modifier=CONTROL)
-    qtbot.waitUntil(lambda: page.evaluating.answer.found.against == "gold", timeout=10_000)
-    assert np.array_equal(page.evaluating.answer.found.evaluation.confusion, counts)
+    qtbot.waitUntil(lambda: page.evaluating.result.evaluation.against == "gold", timeout=10_000)
+    assert np.array_equal(page.evaluating.result.evaluation.evaluation.confusion, counts)
 
 
 def test_a_cell_lists_its_tokens_and_the_list_moves_the_one_cursor(qtbot, open_window, spans):
@@ -208,7 +208,7 @@ def test_what_padding_would_say_stands_hatched_beside_each_figure(qtbot, open_wi
     demo = write_demo(tmp_path / "demo.maskscope")
     window = open_window(demo)
     page = evaluated(qtbot, window, whole=False)
-    evaluation = page.evaluating.answer.found.evaluation
+    evaluation = page.evaluating.result.evaluation.evaluation
     padded = evaluation.if_padding_counted
     # The demo's model prints more than 0.5 at padding: what it says there would ruin its precision.
     assert page.verdict.value == evaluation.micro.f1 > page.verdict.padded == padded.micro.f1
@@ -294,7 +294,7 @@ def test_two_models_are_compared_token_by_token(qtbot, open_window, two_models):
     press(qtbot, window, KEY.Key_Space)
     assert "m2 is marked A" in page.note.text()
     press(qtbot, window, KEY.Key_Down, KEY.Key_Space)
-    qtbot.waitUntil(lambda: page.comparing.answer is not None and not page.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: page.comparing.result is not None and not page.busy, timeout=10_000)
     # By hand: gold 0 1 2 0 1 2; A (m2) says 0 0 0 0 1 2; B (m1), decoded, says 1 2 2 0 1 2.
     assert [(words.split(",")[0], count) for _, count, words in page.counts.boxes] == [
         ("differ", 3),

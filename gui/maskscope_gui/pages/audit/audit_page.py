@@ -23,7 +23,14 @@ from maskscope.audit.report import AuditReport, Finding
 from maskscope.errors import MaskscopeError
 from maskscope.files import write_durably
 from maskscope_gui.actions import printed_key
-from maskscope_gui.background.audit_job import MARKS, Auditing, how_words, in_order, short_verdict, verdict_words
+from maskscope_gui.background.audit_job import (
+    VERDICT_MARKS,
+    AuditJob,
+    audit_details,
+    failed_first,
+    short_verdict,
+    verdict_text,
+)
 from maskscope_gui.pages.audit.evidence import EvidenceStrip
 from maskscope_gui.pages.audit.findings import FindingsTable, how_far
 from maskscope_gui.pages.picture.model_picture import ModelPicture, nodes_of, svg_picture
@@ -60,7 +67,7 @@ class AuditPage(Page):
     def __init__(
         self,
         session: Session,
-        auditing: Auditing,
+        auditing: AuditJob,
         settings: Settings,
         style: Style,
         parent: QWidget | None = None,
@@ -243,7 +250,7 @@ class AuditPage(Page):
     @property
     def busy(self) -> bool:
         """True while the model is audited or repaired."""
-        return bool(self.auditing.doing)
+        return bool(self.auditing.running)
 
     def cancel(self) -> None:
         """Stop what runs."""
@@ -295,21 +302,21 @@ class AuditPage(Page):
             return
         auditing, model, report = self.auditing, self.session.model, self.auditing.report
         held = next((stop for stop in (*self.stops, self) if stop.hasFocus()), None)
-        repaired = None if auditing.doing else auditing.repaired
+        repaired = None if auditing.running else auditing.repaired
         self.head.set_title("Audit" if model is None else f"Audit · {model.id} · {model.name}")
         self._say_verdict(report)
         self._say_note(report)
-        self.bar.setVisible(bool(auditing.doing))
-        done, total = auditing.share
+        self.bar.setVisible(bool(auditing.running))
+        done, total = auditing.progress
         self.bar.setRange(0, _BAR_STEPS if total > 0 else 0)
         if total > 0:
             self.bar.setValue(min(done, total) * _BAR_STEPS // total)
-        self.run_button.setVisible(report is None and not auditing.doing and model is not None)
-        self.cancel_button.setVisible(bool(auditing.doing))
-        self.repair_button.setVisible(report is not None and bool(report.repairs) and not auditing.doing)
+        self.run_button.setVisible(report is None and not auditing.running and model is not None)
+        self.cancel_button.setVisible(bool(auditing.running))
+        self.repair_button.setVisible(report is not None and bool(report.repairs) and not auditing.running)
         self.open_button.setVisible(repaired is not None)
-        self.again.wanted = self.save.wanted = report is not None and not auditing.doing
-        self.head.hold_back([hint for hint in (self.again, self.save) if report is None or auditing.doing])
+        self.again.wanted = self.save.wanted = report is not None and not auditing.running
+        self.head.hold_back([hint for hint in (self.again, self.save) if report is None or auditing.running])
         if report is not None and self.parts.isHidden():
             self.parts.setVisible(True)
             # Qt's style sheets forget the fonts of what was never shown.
@@ -328,12 +335,12 @@ class AuditPage(Page):
 
     def _say_verdict(self, report: AuditReport | None) -> None:
         model, auditing = self.session.model, self.auditing
-        if auditing.doing == "audit" and model is not None:
+        if auditing.running == "audit" and model is not None:
             self.verdict.say(f"Auditing {model.name}", "text")
             self.how.say("The checks run the model with more padding, and hold the mask against the lengths.")
         elif report is not None:
-            self.verdict.say(*verdict_words(report))
-            self.how.say(how_words(report, model))
+            self.verdict.say(*verdict_text(report))
+            self.how.say(audit_details(report, model))
         elif self.session.project is None:
             self.verdict.say("There is no project open", "text")
             self.how.say(f"Open one first ({printed_key('open')}).")
@@ -346,26 +353,26 @@ class AuditPage(Page):
 
     def _say_note(self, report: AuditReport | None) -> None:
         auditing, repaired = self.auditing, self.auditing.repaired
-        if auditing.doing:
-            doing = "" if auditing.doing == "audit" else "Saving the repaired model: "
-            words = f"{doing}{auditing.words}"
+        if auditing.running:
+            doing = "" if auditing.running == "audit" else "Saving the repaired model: "
+            words = f"{doing}{auditing.message}"
             self.note.say(f"{words[:1].upper()}{words[1:]}…")
-        elif auditing.words:
+        elif auditing.message:
             again = "" if report is not None else f" {printed_key('audit')} tries again."
-            self.note.say(f"{auditing.words.rstrip('.')}.{again}", "fails" if auditing.trouble else "second")
+            self.note.say(f"{auditing.message.rstrip('.')}.{again}", "fails" if auditing.failed else "second")
         elif report is not None and repaired is not None:
             verdict = repaired.report.verdict
             self.note.say(
                 f"{repaired.path.name} is written. Before: {short_verdict(report)}; after: "
                 f"{short_verdict(repaired.report)}. Its weights were trained with the mistake: train it again.",
-                MARKS[verdict][1],
+                VERDICT_MARKS[verdict][1],
             )
         else:
             self.note.say("")
         self.note.setVisible(bool(self.note.text()))
 
     def _show_report(self, report: AuditReport) -> None:
-        self.findings = in_order(report)
+        self.findings = failed_first(report)
         if report.graph is None:
             unclear = (each for each in report.findings if each.check == "TRACE" and each.verdict == "could not tell")
             why = next((finding.meaning for finding in unclear), "")
@@ -386,7 +393,7 @@ class AuditPage(Page):
         finding = self.chosen
         if finding is None:
             return
-        mark, role = MARKS[finding.verdict]
+        mark, role = VERDICT_MARKS[finding.verdict]
         says = {"passed": "holds", "failed": "fails"}.get(finding.verdict, finding.verdict)
         self.title.say(f"{mark} {finding.check} {says}", role)
         self.far.say(how_far(finding))

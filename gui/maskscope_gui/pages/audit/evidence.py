@@ -7,7 +7,7 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, Q
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from maskscope.audit.report import Evidence, EvidenceRow
-from maskscope_gui.background.audit_job import number
+from maskscope_gui.background.audit_job import format_deviation
 from maskscope_gui.pages.audit.findings import decades_above, share_of_scale, tolerance_share
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour
@@ -332,7 +332,7 @@ class EvidenceStrip(KeyedView):
             elif value is None:
                 lines.append(f"{row.label}: no number")
             elif row.kind == "change":
-                allowed = "" if self.tolerance is None else f", allowed {number(self.tolerance)}"
+                allowed = "" if self.tolerance is None else f", allowed {format_deviation(self.tolerance)}"
                 lines.append(f"{row.label}: {value:.3g}{allowed}")
             else:
                 lines.append(f"{row.label}: {value:.6g}" + ("" if real else ", not a prediction"))

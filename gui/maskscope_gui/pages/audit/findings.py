@@ -8,7 +8,7 @@ from PySide6.QtGui import QPainter, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from maskscope.audit.report import Finding
-from maskscope_gui.background.audit_job import MARKS, number
+from maskscope_gui.background.audit_job import VERDICT_MARKS, format_deviation
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.table import Cell, Column, Table
@@ -49,10 +49,12 @@ def tolerance_share(decades: int) -> float:
 def how_far(finding: Finding) -> str:
     """The deviation against its tolerance in words; "" where the check measures none."""
     if finding.tolerance is None:
-        return "" if finding.deviation is None else f"deviation {number(finding.deviation)}"
+        return "" if finding.deviation is None else f"deviation {format_deviation(finding.deviation)}"
     if finding.deviation is None:
-        return f"no number came out, allowed {number(finding.tolerance)}" if finding.verdict == "failed" else ""
-    words = f"deviation {number(finding.deviation)}, allowed {number(finding.tolerance)}"
+        return (
+            f"no number came out, allowed {format_deviation(finding.tolerance)}" if finding.verdict == "failed" else ""
+        )
+    words = f"deviation {format_deviation(finding.deviation)}, allowed {format_deviation(finding.tolerance)}"
     if finding.tolerance and math.isfinite(finding.deviation) and finding.deviation > finding.tolerance:
         times = finding.deviation / finding.tolerance
         # of a number with two digits that mean something, no more are said
@@ -97,7 +99,7 @@ class FindingsTable(Table):
 
     def _cell_of(self, row: int, column: int) -> Cell:
         finding = self.findings[row]
-        mark, role = MARKS[finding.verdict]
+        mark, role = VERDICT_MARKS[finding.verdict]
         failed = finding.verdict == "failed"
         tip = f"{finding.check} {_VERDICTS[finding.verdict]}. {finding.meaning}"
         title = self.columns[column].title
@@ -105,9 +107,9 @@ class FindingsTable(Table):
             return Cell(finding.check, "text", bold=failed, tip=tip)
         if title == "deviation":
             none = failed and finding.deviation is None and finding.tolerance is not None
-            return Cell("NaN" if none else number(finding.deviation), role if failed else "second", tip=tip)
+            return Cell("NaN" if none else format_deviation(finding.deviation), role if failed else "second", tip=tip)
         if title == "allowed":
-            return Cell(number(finding.tolerance), "second", tip=tip)
+            return Cell(format_deviation(finding.tolerance), "second", tip=tip)
         if title == _BAR_TITLE:
             return Cell("", tip=how_far(finding) or "This check measures no deviation.")
         return Cell(mark, role, bold=True, tip=tip)
@@ -130,7 +132,7 @@ class FindingsTable(Table):
         painter.fillRect(QRectF(room.x(), middle - 0.5, room.width(), 1), look.c("line"))
         share = share_of_scale(deviation, tolerance, self._decades)
         over = deviation > tolerance
-        role = MARKS[finding.verdict][1] if over else "holds"
+        role = VERDICT_MARKS[finding.verdict][1] if over else "holds"
         wide = room.width() * share
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(look.c(role))

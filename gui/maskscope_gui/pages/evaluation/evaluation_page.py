@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 from maskscope.types import Indices
 from maskscope.workflows.evaluate import ProjectEvaluation
 from maskscope_gui.actions import printed_key
-from maskscope_gui.background.evaluation_job import Evaluating
+from maskscope_gui.background.evaluation_job import EvaluationJob
 from maskscope_gui.pages.evaluation.evaluation_curves import PrecisionRecallView, ReliabilityView
 from maskscope_gui.pages.evaluation.matrix import MatrixView
 from maskscope_gui.pages.evaluation.token_table import Listing, Side, TokenTable
@@ -39,7 +39,7 @@ class EvaluationPage(Page):
     def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(style, parent)
         self.session = session
-        self.evaluating = Evaluating(session, self)
+        self.evaluating = EvaluationJob(session, self)
         self.head = Panel("Evaluation", style)
         self.subset = self._choice("eval_subset", "Which sentences are evaluated")
         self.against = self._choice("eval_against", "Which labels the predictions are held against")
@@ -212,8 +212,8 @@ class EvaluationPage(Page):
         self.evaluating.close()
 
     def enter(self) -> None:
-        """Compute when there is no answer yet, and take the focus."""
-        self.evaluating.look()
+        """Compute when there is no result yet, and take the focus."""
+        self.evaluating.ensure_result()
         self.refresh()
         self._take_focus()
 
@@ -247,17 +247,17 @@ class EvaluationPage(Page):
     # What is shown
 
     def refresh(self) -> None:
-        """Show the answer there is, or why there is none."""
+        """Show the result there is, or why there is none."""
         if not self.isVisible():
             # An edit changes nothing that is in sight; the page looks again when it is shown.
             return
-        state, answer = self.evaluating, self.evaluating.answer
+        state, result = self.evaluating, self.evaluating.result
         self._name_choices()
-        empty = state.trouble or state.lacking
-        if answer is None and not empty:
+        empty = state.error or state.unavailable_reason
+        if result is None and not empty:
             empty = "Evaluating…" if state.busy else f"Press {printed_key('recompute')} to evaluate."
         self.empty.setText(empty)
-        shown = answer is not None and not state.lacking
+        shown = result is not None and not state.unavailable_reason
         self.empty.setVisible(not shown)
         if shown and self.parts.isHidden():
             self.parts.setVisible(True)
@@ -267,9 +267,9 @@ class EvaluationPage(Page):
         if self.hasFocus():
             self._take_focus()
         self._say_note("")
-        if answer is not None and answer is not self._shown:
-            self._show(answer.found)
-        self._shown = answer
+        if result is not None and result is not self._shown:
+            self._show(result.evaluation)
+        self._shown = result
 
     def _name_choices(self) -> None:
         """What is asked, in as many words as there is room for."""
@@ -313,26 +313,26 @@ class EvaluationPage(Page):
         self.tokens.show_listing(None, "Click a cell of the matrix, or press Enter on it, and its tokens stand here.")
 
     def _list_cell(self, label: int, prediction: int) -> None:
-        answer = self.evaluating.answer
-        if answer is None:
+        result = self.evaluating.result
+        if result is None:
             return
-        scheme = answer.found.tokens.scheme
-        places = answer.cells.of(label * len(scheme.classes) + prediction)
+        scheme = result.evaluation.tokens.scheme
+        places = result.cells.group(label * len(scheme.classes) + prediction)
         self._name_list(f"{scheme.classes[label]} predicted {scheme.classes[prediction]}", len(places))
         self._list(places)
 
     def _list_bin(self, place: int) -> None:
-        answer = self.evaluating.answer
-        if answer is None:
+        result = self.evaluating.result
+        if result is None:
             return
-        places = answer.bins.of(place)
+        places = result.bins.group(place)
         self._name_list(f"probability {place / 10:.1f} to {place / 10 + 0.1:.1f}", len(places))
         self._list(places)
 
     def _list(self, places: Indices) -> None:
-        answer = self.evaluating.answer
-        assert answer is not None
-        tokens, scores = answer.found.tokens, answer.probs_nc
+        result = self.evaluating.result
+        assert result is not None
+        tokens, scores = result.evaluation.tokens, result.probs_nc
         rows = tokens.rows[places]
         binary = tokens.scheme.kind == "binary"
 
@@ -373,8 +373,8 @@ class EvaluationPage(Page):
 
     def _model_changed(self) -> None:
         """Evaluate what could not be before, such as a model that has just been scored; else only say what changed."""
-        if self.isVisible() and self.evaluating.answer is None and not self.evaluating.lacking:
-            self.evaluating.look()
+        if self.isVisible() and self.evaluating.result is None and not self.evaluating.unavailable_reason:
+            self.evaluating.ensure_result()
 
 
 def _empty(layout: QLayout) -> None:

@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from maskscope.project import ModelRecord
 from maskscope_gui.actions import printed_key
-from maskscope_gui.background.comparison_job import Compared, Comparing, Group
-from maskscope_gui.background.open_model_job import engine_words
+from maskscope_gui.background.comparison_job import ComparisonJob, ComparisonResult, Group
+from maskscope_gui.background.open_model_job import engine_text
 from maskscope_gui.pages.evaluation.token_table import Listing, Side, TokenTable
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
@@ -90,12 +90,12 @@ class CountsView(KeyedView):
         self.setFixedHeight(self.sizeHint().height())
         self.viewport().update()
 
-    def show_counts(self, compared: Compared | None) -> None:
+    def show_counts(self, compared: ComparisonResult | None) -> None:
         """Other counts."""
         self.boxes = []
         self.group = "differ"
         if compared is not None:
-            found = compared.found
+            found = compared.comparison
             self.boxes = [
                 ("differ", len(found.rows), "differ"),
                 (None, found.both_right, "both right"),
@@ -190,7 +190,7 @@ class ModelsPage(Page):
     def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(style, parent)
         self.session = session
-        self.comparing = Comparing(session, self)
+        self.comparing = ComparisonJob(session, self)
         self.models: list[ModelRecord] = []
         self._scored: set[str] = set()
         self.head = Panel("Models", style)
@@ -324,7 +324,7 @@ class ModelsPage(Page):
         if title == "made with":
             return Cell(settings_words(model), "second")
         if title == "runs in":
-            return Cell("Keras" if run.engine == "keras" else "packed", "second", tip=engine_words(model))
+            return Cell("Keras" if run.engine == "keras" else "packed", "second", tip=engine_text(model))
         if title == "epochs":
             tip = "" if run.complete else "Stopped before its last epoch; the best so far was kept."
             return Cell(epochs_words(model), "second", tip=tip)
@@ -353,7 +353,7 @@ class ModelsPage(Page):
         self.table.marks = [each for each in marks if each != row] if row in marks else [*marks, row][-2:]
         self.table.viewport().update()
         pair = tuple(self.models[each].id for each in self.table.marks)
-        self.comparing.ask(pair if len(pair) == 2 else ())
+        self.comparing.set_pair(pair if len(pair) == 2 else ())
         self.refresh()
 
     # Where two differ
@@ -365,12 +365,12 @@ class ModelsPage(Page):
     def _say(self, words: str = "") -> None:
         comparing = self.comparing
         role = "second"
-        if not words and comparing.trouble:
-            words, role = f"{comparing.trouble[0].upper()}{comparing.trouble[1:]}.".replace("..", "."), "fails"
+        if not words and comparing.error:
+            words, role = f"{comparing.error[0].upper()}{comparing.error[1:]}.".replace("..", "."), "fails"
         elif not words and comparing.stale:
             words = f"{comparing.stale} since; press {printed_key('recompute')} to compare again."
             role = "collision"
-        elif not words and comparing.answer is None and self.models:
+        elif not words and comparing.result is None and self.models:
             marks = len(self.table.marks)
             words = "Mark two models with Space, and the tokens on which they differ stand here."
             if len(self.models) < 2:
@@ -385,24 +385,24 @@ class ModelsPage(Page):
         """Show the comparison there is, or how to get one."""
         if not self.isVisible():
             return
-        answer = self.comparing.answer
+        result = self.comparing.result
         for widget in (self.counts, self.list_head, self.tokens):
-            widget.setVisible(answer is not None)
+            widget.setVisible(result is not None)
         layout = self.layout()
         assert isinstance(layout, QVBoxLayout)
-        layout.setStretch(layout.indexOf(self._rest), 0 if answer is not None else 1)
+        layout.setStretch(layout.indexOf(self._rest), 0 if result is not None else 1)
         self._say()
-        if answer is not None and answer is not self._shown:
+        if result is not None and result is not self._shown:
             self.list_head.set_look(self.look)
-            self.counts.show_counts(answer)
+            self.counts.show_counts(result)
             self._list("differ")
-        self._shown = answer
+        self._shown = result
 
     def _list(self, group: Group) -> None:
-        answer = self.comparing.answer
-        if answer is None:
+        result = self.comparing.result
+        if result is None:
             return
-        found, places = answer.found, answer.places(group)
+        found, places = result.comparison, result.indices(group)
         sides = (
             Side(lambda row: int(found.labels[places[row]])),
             Side(lambda row: int(found.predicted_a[places[row]]), lambda row: float(found.probability_a[places[row]])),

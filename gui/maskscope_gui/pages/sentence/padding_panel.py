@@ -18,7 +18,14 @@ from PySide6.QtWidgets import (
 
 from maskscope.project import ModelRecord
 from maskscope_gui.actions import printed_key
-from maskscope_gui.background.padding_lab import FILLS, MOST, SOURCES, TOLERANCE, PaddingLab, why_own_mask
+from maskscope_gui.background.padding_experiment import (
+    FILLS,
+    MASK_SOURCES,
+    MAX_ADDED,
+    TOLERANCE,
+    PaddingExperiment,
+    own_mask_reason,
+)
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import recolour
@@ -33,14 +40,14 @@ class PaddingPanel(QWidget):
 
     audit_wanted = Signal()
 
-    def __init__(self, session: Session, lab: PaddingLab, style: Style, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, lab: PaddingExperiment, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session, self.lab = session, lab
         self.look = style
         px = style.px
         self.setAccessibleName("Padding")
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, MOST)
+        self.slider.setRange(0, MAX_ADDED)
         self.slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.slider.setAccessibleName("Added positions")
         self.slider.setToolTip(
@@ -80,7 +87,7 @@ class PaddingPanel(QWidget):
         self.curve_room = QVBoxLayout()
         self._build(px)
         self.slider.valueChanged.connect(self.lab.set_added)
-        self.sources.idClicked.connect(lambda place: self.lab.set_mask_from(list(SOURCES)[place]))
+        self.sources.idClicked.connect(lambda place: self.lab.set_mask_from(list(MASK_SOURCES)[place]))
         lab.changed.connect(self.refresh)
         lab.curvesChanged.connect(self.refresh)
         session.modelChanged.connect(self.refresh)
@@ -111,7 +118,7 @@ class PaddingPanel(QWidget):
         column.addLayout(line)
         segments = QHBoxLayout()
         segments.setSpacing(0)
-        for place, words in enumerate(SOURCES.values()):
+        for place, words in enumerate(MASK_SOURCES.values()):
             button = QPushButton(words)
             button.setCheckable(True)
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -160,17 +167,17 @@ class PaddingPanel(QWidget):
         self.slider.blockSignals(False)
         self.added.setText(str(setting.added))
         self.fill.setText(f"{FILLS[setting.fill]} ▾")
-        button = self.sources.button(list(SOURCES).index(setting.mask_from))
+        button = self.sources.button(list(MASK_SOURCES).index(setting.mask_from))
         button.setChecked(True)
-        for place, source in enumerate(SOURCES):
+        for place, source in enumerate(MASK_SOURCES):
             offered = source == "model" or not self.lab.in_keras
             self.sources.button(place).setEnabled(offered)
-            self.sources.button(place).setToolTip("" if offered else why_own_mask())
-        if self.lab.asking:
+            self.sources.button(place).setToolTip("" if offered else own_mask_reason())
+        if self.lab.waiting:
             # the last figure, and what was said of it, stay in their place, so that nothing moves
             self.figure.setText(self.figure.text() or "–")
             recolour(self.figure, self.look.c("second").name())
-            self._say(self.verdict, self.lab.asking, "second")
+            self._say(self.verdict, self.lab.waiting, "second")
             if self.session.model is not self._explained:
                 self.lesson.setText("")
             return
@@ -178,9 +185,9 @@ class PaddingPanel(QWidget):
         if run is None:
             self.figure.setText("–")
             recolour(self.figure, self.look.c("second").name())
-            if self.lab.trouble:
+            if self.lab.error:
                 self._say(self.verdict, "Keras gave no answer.", "fails")
-                self.lesson.setText(self.lab.trouble)
+                self.lesson.setText(self.lab.error)
                 return
             model = self.session.model
             if model is not None and self.lab.in_keras:
@@ -197,7 +204,7 @@ class PaddingPanel(QWidget):
             self.lesson.setText("")
             return
         self.figure.setText(f"{run.largest_change:.6f}")
-        recolour(self.figure, self.look.c("holds" if self.lab.holds else "fails").name())
+        recolour(self.figure, self.look.c("holds" if self.lab.within_tolerance else "fails").name())
         words, role = self._verdict()
         self._say(self.verdict, words, role)
         self.lesson.setText(self._lesson())
@@ -209,7 +216,7 @@ class PaddingPanel(QWidget):
     def _verdict(self) -> tuple[str, str]:
         run, setting, curves = self.lab.run, self.lab.setting, self.lab.curves
         assert run is not None
-        if not self.lab.holds:
+        if not self.lab.within_tolerance:
             at = f" at position {run.at}" if run.at is not None else ""
             if setting.masked and setting.mask_from != "none":
                 return f"✗ masking a token by hand moved the others, most{at}", "fails"
@@ -218,11 +225,11 @@ class PaddingPanel(QWidget):
             return "✓ padding is ignored here", "holds"
         tried = len(curves.added)
         if float(curves.chosen.max()) <= TOLERANCE:
-            if tried <= MOST:
-                return f"✓ ignored at all {tried} lengths tried, up to {MOST}", "holds"
-            return f"✓ ignored at every length up to {MOST}", "holds"
+            if tried <= MAX_ADDED:
+                return f"✓ ignored at all {tried} lengths tried, up to {MAX_ADDED}", "holds"
+            return f"✓ ignored at every length up to {MAX_ADDED}", "holds"
         first = int(curves.added[(curves.chosen > TOLERANCE).argmax()])
-        if tried <= MOST:
+        if tried <= MAX_ADDED:
             return f"✗ ignored here, but not with {first} added position{'s' if first != 1 else ''}", "fails"
         return f"✗ ignored here, but not from {first} added positions on", "fails"
 
@@ -237,8 +244,8 @@ class PaddingPanel(QWidget):
             return f"Masked by hand: position {listed}. {printed_key('unmask_all')} takes that back."
         if setting.mask_from == "none":
             return "The same weights without a mask: the LSTM reads the padding before, and beside, the sentence."
-        if self.lab.trouble:
-            return self.lab.trouble
+        if self.lab.error:
+            return self.lab.error
         if setting.fill == "previous" and focus.row.id == 0:
             return "There is no sentence before the first one, so zeros stand in its place."
         if self.lab.in_keras and (words := self._where_the_mask_is_lost(run.mask[focus.length :].tolist())):
@@ -254,8 +261,8 @@ class PaddingPanel(QWidget):
         """Of a model that only Keras runs, by its mask at the added positions; "" when there is nothing to say."""
         if any(mask) and self.session.mask_value is None:
             words = "No Masking layer reads the embeddings in this model, so the mask lane shows 1 at padding"
-            return f"{words}; yet it changes no token here." if self.lab.holds else f"{words}."
-        if mask and not any(mask) and not self.lab.holds:
+            return f"{words}; yet it changes no token here." if self.lab.within_tolerance else f"{words}."
+        if mask and not any(mask) and not self.lab.within_tolerance:
             return (
                 "Its Masking layer masks these positions, but further up the mask is lost or left unused; "
                 f"the audit says where ({printed_key('audit')})."

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QWidget
 
 from maskscope.types import NO_EDIT, NO_LABEL, Floats
 from maskscope_gui.actions import printed_key
-from maskscope_gui.background.padding_lab import PaddingLab
+from maskscope_gui.background.padding_experiment import PaddingExperiment
 from maskscope_gui.session.session import Focus, Session
 from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import PaintedView, draw_collision, draw_key, elided, text_width
@@ -36,7 +36,7 @@ _WIDEST = 132
 class TracksView(PaintedView):
     """See the module. Clicking the mask lane masks a real token by hand and shows what moves."""
 
-    def __init__(self, session: Session, lab: PaddingLab, style: Style, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, lab: PaddingExperiment, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(
             session, style, "Tracks: gold, predicted, edited, probability, mask and norm of each token", parent
         )

@@ -16,7 +16,7 @@ from maskscope.project import Project
 from maskscope.workflows.demo import write_demo
 from maskscope.workflows.padding_answer import PaddingAnswer
 from maskscope_gui.app import make_window
-from maskscope_gui.background.padding_questions import ASKING, COARSE
+from maskscope_gui.background.padding_job import ASKING, COARSE
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_resources.colours import LIGHT
 
@@ -108,7 +108,7 @@ def test_the_worker_is_asked_once_the_hand_rests_and_its_answers_are_kept(
     window.session.show_class(None)
     qtbot.wait(150)
     assert len(client.requests) == 4
-    assert not lab.asking
+    assert not lab.waiting
     assert lab.curves is not None
     assert client.stopped == [1]
 
@@ -124,7 +124,7 @@ def test_a_late_answer_is_dropped_and_what_is_not_wanted_is_cancelled(
     assert "No Masking layer" not in padding.lesson.text()
     figure = padding.figure.text()
     assert len(client.requests) == 2
-    client.figured.emit(2, "change", 0, 0.0)
+    client.figure_reported.emit(2, "change", 0, 0.0)
     qtbot.keyClick(window, KEY.Key_BracketRight)
     assert client.stopped == [2]
     # The last figure stays, grey; rings are painted where the last answer has any.

@@ -8,13 +8,13 @@ from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal
 from maskscope.engine.padding_probe import MAX_PADDING, Fill, MaskFrom, PaddedRun, PaddingProbe
 from maskscope.types import Floats, Indices
 from maskscope_gui.actions import printed_key
-from maskscope_gui.background.padding_questions import COARSE, REST_MS, PaddingQuestions, Place
+from maskscope_gui.background.padding_job import COARSE, REST_MS, PaddingJob, Place
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
 
 FILLS: dict[Fill, str] = {"zeros": "zeros", "noise": "noise", "previous": "the previous sentence"}
-SOURCES: dict[MaskFrom, str] = {"model": "the model", "lengths": "lengths", "none": "no mask"}
-MOST = MAX_PADDING
+MASK_SOURCES: dict[MaskFrom, str] = {"model": "the model", "lengths": "lengths", "none": "no mask"}
+MAX_ADDED = MAX_PADDING
 TOLERANCE = 1e-6
 """Of a float32 model; AUDIT.md, the checks."""
 
@@ -34,24 +34,24 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Curves:
+class PaddingCurves:
     """Largest change at a real token over added positions.
 
     Attributes:
         chosen: (n,) with the mask from where the panel says.
         unmasked: (n,) with the same weights and no mask; None for a model that only Keras runs.
-        added: (n,) how many added positions each: 0 to 200, or `padding_questions.COARSE`.
+        added: (n,) how many added positions each: 0 to 200, or `padding_job.COARSE`.
     """
 
     chosen: Floats
     unmasked: Floats | None
-    added: Indices = field(default_factory=lambda: np.arange(MOST + 1, dtype=np.int64))
+    added: Indices = field(default_factory=lambda: np.arange(MAX_ADDED + 1, dtype=np.int64))
 
 
-class PaddingLab(QObject):
+class PaddingExperiment(QObject):
     """Answers at once for the slider's place, and for the whole curve when the hand rests.
 
-    For a model that only Keras runs the worker is asked when the hand rests. Until its answer comes, `asking` is not
+    For a model that only Keras runs the worker is asked when the hand rests. Until its answer comes, `waiting` is not
     empty and `run` is the last answer about the same sentence, or None.
 
     Signals:
@@ -68,10 +68,10 @@ class PaddingLab(QObject):
         self.session = session
         self.setting = Setting()
         self.run: PaddedRun | None = None
-        self.curves: Curves | None = None
+        self.curves: PaddingCurves | None = None
         self._probe: PaddingProbe | None = None
         self._request = 0
-        self._questions = PaddingQuestions(self)
+        self._questions = PaddingJob(self)
         self._questions.answered.connect(self._hear)
         self._place: Place | None = None
         self._pool = QThreadPool(self)
@@ -95,18 +95,18 @@ class PaddingLab(QObject):
         return model is not None and model.run.engine == "keras"
 
     @property
-    def asking(self) -> str:
+    def waiting(self) -> str:
         """What is waited for, in words; "" when `run` is the answer, or none will come."""
         return self._questions.waiting
 
     @property
-    def trouble(self) -> str:
+    def error(self) -> str:
         """Why the worker gave no answer, in one sentence; "" when nothing went wrong."""
-        return self._questions.trouble
+        return self._questions.error
 
     def set_added(self, added: int) -> None:
         """So many added positions, 0 to 200."""
-        self._set(replace(self.setting, added=min(max(added, 0), MOST)), keep_curves=True)
+        self._set(replace(self.setting, added=min(max(added, 0), MAX_ADDED)), keep_curves=True)
 
     def set_fill(self, fill: Fill) -> None:
         """Fill padding otherwise."""
@@ -115,14 +115,14 @@ class PaddingLab(QObject):
     def set_mask_from(self, mask_from: MaskFrom) -> None:
         """Take the mask from elsewhere. Refused, in a sentence, for a model that only Keras runs."""
         if self.in_keras and mask_from != "model":
-            self.session.said.emit(why_own_mask(), "info")
+            self.session.said.emit(own_mask_reason(), "info")
             return
         self._set(replace(self.setting, mask_from=mask_from))
 
     def toggle_masked(self, position: int) -> None:
         """Mask a real token by hand, or no longer. Refused, in a sentence, for a model that only Keras runs."""
         if self.in_keras:
-            self.session.said.emit(why_own_mask(), "info")
+            self.session.said.emit(own_mask_reason(), "info")
         elif self.session.focus is not None and 0 <= position < self.session.focus.length:
             self._set(replace(self.setting, masked=self.setting.masked ^ {position}))
 
@@ -131,7 +131,7 @@ class PaddingLab(QObject):
         self._set(replace(self.setting, masked=frozenset()))
 
     @property
-    def holds(self) -> bool:
+    def within_tolerance(self) -> bool:
         """True when the change at real tokens is within the tolerance."""
         return self.run is not None and self.run.largest_change <= TOLERANCE
 
@@ -212,17 +212,17 @@ class PaddingLab(QObject):
     def _hear(self) -> None:
         if self._place is None:
             return
-        self.run = self._questions.run or (None if self.trouble else self.run)
+        self.run = self._questions.run or (None if self.error else self.run)
         self._take_coarse()
         self.changed.emit()
 
     def _take_coarse(self) -> None:
         coarse = self._questions.curve
-        if coarse is None and not self.trouble:
+        if coarse is None and not self.error:
             return
         if coarse is not None and self.curves is not None:
             return
-        self.curves = None if coarse is None else Curves(coarse, None, np.asarray(COARSE, dtype=np.int64))
+        self.curves = None if coarse is None else PaddingCurves(coarse, None, np.asarray(COARSE, dtype=np.int64))
         self.curvesChanged.emit()
 
     def _ask_curves(self) -> None:
@@ -231,14 +231,14 @@ class PaddingLab(QObject):
         task = _CurveTask(self._request, self._probe, self.setting, self._arrived)
         self._pool.start(task)
 
-    def _take_curves(self, request: int, curves: Curves) -> None:
+    def _take_curves(self, request: int, curves: PaddingCurves) -> None:
         # An answer for an earlier sentence or setting came too late.
         if request == self._request:
             self.curves = curves
             self.curvesChanged.emit()
 
 
-def why_own_mask() -> str:
+def own_mask_reason() -> str:
     """Why a model that only Keras runs is asked under its own mask alone."""
     return (
         "This model runs in Keras, under the mask that it makes itself: another one needs its layers taken apart, "
@@ -253,8 +253,8 @@ class _CurveTask(QRunnable):
 
     def run(self) -> None:
         """Compute both curves, off the window's thread."""
-        chosen = self._probe.curve(self._setting.mask_from, MOST, self._setting.masked)
+        chosen = self._probe.curve(self._setting.mask_from, MAX_ADDED, self._setting.masked)
         unmasked = (
-            chosen if self._setting.mask_from == "none" else self._probe.curve("none", MOST, self._setting.masked)
+            chosen if self._setting.mask_from == "none" else self._probe.curve("none", MAX_ADDED, self._setting.masked)
         )
-        self._arrived.emit(self._request, Curves(chosen, unmasked))  # type: ignore[attr-defined]
+        self._arrived.emit(self._request, PaddingCurves(chosen, unmasked))  # type: ignore[attr-defined]

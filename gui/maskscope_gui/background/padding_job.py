@@ -38,7 +38,7 @@ class _Question:
     shown: int
 
 
-class PaddingQuestions(QObject):
+class PaddingJob(QObject):
     """Knows what is wanted now, and asks for what of it is not known yet: the slider's place first, then the curve.
 
     Signals:
@@ -49,7 +49,7 @@ class PaddingQuestions(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.trouble = ""
+        self.error = ""
         self._words = ASKING
         self._client: WorkerClient | None = None
         self._wanted: tuple[Place, Fill, int] | None = None
@@ -66,7 +66,7 @@ class PaddingQuestions(QObject):
         """Ask this one."""
         self._client = client
         client.progressed.connect(self._progressed)
-        client.figured.connect(self._figured)
+        client.figure_reported.connect(self._figured)
         client.done.connect(self._done)
         client.failed.connect(self._failed)
         client.cancelled.connect(self._cancelled)
@@ -81,7 +81,7 @@ class PaddingQuestions(QObject):
         if self._wanted is None or place != self._wanted[0]:
             self._runs.clear()
             self._changes.clear()
-        self._wanted, self.trouble, self._words = wanted, "", ASKING
+        self._wanted, self.error, self._words = wanted, "", ASKING
         missing = self._missing()
         if self._question is not None and (
             missing is None or (missing.place, missing.fill, missing.shown) != self._same(self._question)
@@ -94,7 +94,7 @@ class PaddingQuestions(QObject):
         """Nothing is wanted any more."""
         self._rest.stop()
         self._cancel()
-        self._wanted, self.trouble = None, ""
+        self._wanted, self.error = None, ""
         self._runs.clear()
         self._changes.clear()
 
@@ -115,7 +115,7 @@ class PaddingQuestions(QObject):
     @property
     def waiting(self) -> str:
         """What is waited for, in words; "" when the slider's place is answered, or can't be."""
-        return self._words if self._client is not None and self._wanted and not self.run and not self.trouble else ""
+        return self._words if self._client is not None and self._wanted and not self.run and not self.error else ""
 
     @staticmethod
     def _same(question: _Question) -> tuple[Place, Fill, int]:
@@ -123,7 +123,7 @@ class PaddingQuestions(QObject):
         return question.place, question.fill, question.shown
 
     def _missing(self) -> _Question | None:
-        if self._wanted is None or self.trouble:
+        if self._wanted is None or self.error:
             return None
         place, fill, added = self._wanted
         if (fill, added) not in self._runs:
@@ -202,5 +202,5 @@ class PaddingQuestions(QObject):
 
     def _fail(self, words: str) -> None:
         self._job = self._question = None
-        self.trouble = words
+        self.error = words
         self.answered.emit()
