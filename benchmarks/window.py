@@ -40,14 +40,14 @@ def make_project(folder: Path, n_sentences: int) -> Path:
             writer.add(Sentence(tokens, rng.normal(0, 1, (length, DIM)).astype(np.float16), labels))
         scheme = writer.finish({"source": "made", "lengths_from": "source", "notes": "[]"})
     with Project.open(path) as project:
-        model = project.new_model_folder()
+        model = project.models.new_folder()
         keras_model.save(keras_model.build(TaggerSpec(scheme, DIM)), model / "model.keras")
         tagger = packed.load(model / "model.keras")
         tagger.save_npz(model / "weights.npz")
         run = RunInfo("BiLSTM 10", time.time(), TrainSettings(), scheme, DIM)
         (model / "run.json").write_text(run.to_json(), encoding="utf-8")
         np.save(model / "scores.npy", tagger.score(project.embeddings, project.offsets))
-        project.adopt_model(model)
+        project.models.adopt(model)
     return path
 
 

@@ -40,9 +40,9 @@ def replayed(project: Project) -> dict[int, tuple[str, list[int]]]:
     """Review state and edits of each sentence by the log alone; each change must find what it says it replaced."""
     states = [0] * project.n_sentences
     edits = [[NO_EDIT] * int(length) for length in np.diff(project.offsets)]
-    last = project.last_edit()
+    last = project.edits.last()
     for edit_id in range(1, (last.id if last else 0) + 1):
-        for change in project.edit(edit_id).changes:
+        for change in project.edits.get(edit_id).changes:
             if change.field == "state":
                 assert states[change.sentence] == change.old[0]
                 states[change.sentence] = int(change.new[0])
@@ -94,7 +94,7 @@ def test_killed_in_a_burst_of_keys_it_loses_no_saved_edit(person, tmp_path):
         assert in_the_midst, "the burst was over before the kill"
         with Project.open(demo) as project:
             assert not project.read_only, "the lock is still held"
-            last = project.last_edit()
+            last = project.edits.last()
             assert last is not None
             assert last.id >= saved
             check_whole(project)

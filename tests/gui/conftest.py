@@ -146,7 +146,7 @@ def adopt() -> Callable[..., str]:
     """Adds a small random model to an open project, with scores that the test gives; returns the model's id."""
 
     def add(project: Project, probs_nc: np.ndarray, held_back: tuple[int, ...] = ()) -> str:
-        rng = np.random.default_rng(len(project.models()))
+        rng = np.random.default_rng(len(project.models.all()))
 
         def draw(*shape: int) -> np.ndarray:
             return rng.normal(size=shape).astype(np.float32)
@@ -154,7 +154,7 @@ def adopt() -> Callable[..., str]:
         layer = LayerWeights(draw(2, project.dim, 12), draw(2, 3, 12), draw(2, 12))
         n_outputs = project.scheme.n_outputs
         head = "sigmoid" if n_outputs == 1 else "softmax"
-        folder = project.new_model_folder()
+        folder = project.models.new_folder()
         weights = StackWeights(0.0, (layer,), draw(6, n_outputs), draw(n_outputs), head)
         PackedTagger(weights).save_npz(folder / "weights.npz")
         (folder / "model.keras").write_bytes(b"not read here")
@@ -162,8 +162,8 @@ def adopt() -> Callable[..., str]:
             "BiLSTM 3", 1.5, TrainSettings(units=3), project.scheme, project.dim, validation_sentences=held_back
         )
         (folder / "run.json").write_text(run.to_json(), encoding="utf-8")
-        model = project.adopt_model(folder).id
-        project.write_scores(model, np.asarray(probs_nc, dtype=np.float32))
+        model = project.models.adopt(folder).id
+        project.models.write_scores(model, np.asarray(probs_nc, dtype=np.float32))
         return model
 
     return add

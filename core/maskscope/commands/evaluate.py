@@ -151,7 +151,7 @@ def _scores(project: "Project", chosen: ChosenModel, job: TerminalJob) -> "tuple
     from maskscope.workflows.evaluate import ModelScores, measured_padding, model_scores
 
     record = chosen.record
-    if record is not None and (record.run.engine == "packed" or project.scores(record.id) is not None):
+    if record is not None and (record.run.engine == "packed" or project.models.scores(record.id) is not None):
         return model_scores(project, record.id, job), Ran(record.run.engine, record.run.engine_reason)
     scored = run_model(project, chosen, None, job, padding=True)
     masked = np.flatnonzero(~scored.mask)

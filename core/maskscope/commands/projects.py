@@ -104,7 +104,7 @@ def describe(project: "Project") -> dict[str, object]:
         "labels": dict(zip(project.scheme.classes, counts.labels, strict=True)),
         "unlabelled": counts.unlabelled,
         "scheme": _scheme(project.scheme),
-        "edits": project.n_edits(),
+        "edits": project.edits.count(),
         "edited_tokens": counts.edited,
         "reviewed": counts.accepted,
         "flagged": counts.flagged,
@@ -118,10 +118,10 @@ def describe(project: "Project") -> dict[str, object]:
                 "created": model.created,
                 "complete": model.run.complete,
                 "mask_value": model.mask_value,
-                "scored": project.scores(model.id) is not None,
+                "scored": project.models.scores(model.id) is not None,
                 "file": str(model.keras_file),
             }
-            for model in project.models()
+            for model in project.models.all()
         ],
         "fingerprint": project.fingerprint,
         "source": project.source,
@@ -139,7 +139,7 @@ def export(values: argparse.Namespace) -> int:
     with Project.open(values.project, read_only=True) as project, TerminalJob() as job:
         model = None
         if values.labels == "predicted" or values.model is not None:
-            model = project.model(values.model).id
+            model = project.models.get(values.model).id
         written = export_project(
             project,
             values.file,
@@ -258,13 +258,13 @@ def _say_info(project: "Project") -> None:
         labels.append(f"without a label {counts.unlabelled:,}")
     say(f"labels: {', '.join(labels)} ({_kind(project.scheme)})")
     say(
-        f"edits: {project.n_edits():,} ({_count(counts.edited, 'token')});"
+        f"edits: {project.edits.count():,} ({_count(counts.edited, 'token')});"
         f" reviewed: {counts.accepted:,}; flagged: {counts.flagged:,}"
     )
-    models = project.models()
+    models = project.models.all()
     for model in models:
         f1 = model.run.headline or "no F1"
-        stale = "" if project.scores(model.id) is not None else ", not scored"
+        stale = "" if project.models.scores(model.id) is not None else ", not scored"
         say(f"model {model.id}: {model.name}, {f1}{stale}")
     if not models:
         say("models: none yet")

@@ -53,7 +53,7 @@ def choose_model(project: "Project", given: str | None) -> ChosenModel:
         if not file.is_file():
             raise ModelError("there is no such file", file=file)
         return ChosenModel(given, file, None)
-    record = project.model(given)
+    record = project.models.get(given)
     return ChosenModel(record.id, record.weights_file, record)
 
 
@@ -91,7 +91,7 @@ def score(values: argparse.Namespace) -> int:
         seconds = time.perf_counter() - began
         stored = chosen.record is not None and not project.read_only
         if stored:
-            project.write_scores(chosen.name, scored.probs_nc)
+            project.models.write_scores(chosen.name, scored.probs_nc)
         elif chosen.record is not None:
             remark("maskscope: the project is open in another program, so the scores are not kept in it")
         if values.out is not None:

@@ -39,7 +39,7 @@ def train(values: argparse.Namespace) -> int:
         with _StoppableJob() as job, _polite_stop(job):
             job.progress(0, 0, "starting TensorFlow")
             start_tensorflow(job)
-            for folder in project.unfinished_trainings():
+            for folder in project.models.unfinished_trainings():
                 try:
                     record = _adopt(project, recover_training(project, folder))
                 except ModelError as error:
@@ -61,7 +61,7 @@ def _adopt(project: "Project", folder: "Path") -> "ModelRecord":
     from maskscope.project import set_aside
 
     try:
-        return project.adopt_model(folder)
+        return project.models.adopt(folder)
     except MaskscopeError:
         # Hours of training may be in it.
         kept = set_aside(folder)

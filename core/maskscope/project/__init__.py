@@ -1,9 +1,12 @@
 """The project folder: embeddings.npy, project.sqlite, models/, scores/; edits and their history."""
 
+from maskscope.project.corpus import Corpus
+from maskscope.project.edit_log import EditLog
 from maskscope.project.edits import STATES, Change, Edit, History, ReviewState
 from maskscope.project.lock import WriterLock
+from maskscope.project.model_store import CHECKPOINT, TRAINING_LOCK, ModelStore, set_aside
 from maskscope.project.rows import Counts, ModelRecord, SentenceRow
-from maskscope.project.store import CHECKPOINT, TRAINING_LOCK, Project, set_aside
+from maskscope.project.store import Project
 from maskscope.project.writer import ProjectWriter, project_path
 
 __all__ = [
@@ -11,10 +14,13 @@ __all__ = [
     "STATES",
     "TRAINING_LOCK",
     "Change",
+    "Corpus",
     "Counts",
     "Edit",
+    "EditLog",
     "History",
     "ModelRecord",
+    "ModelStore",
     "Project",
     "ProjectWriter",
     "ReviewState",

@@ -1,9 +1,12 @@
-"""The tables of ``project.sqlite``."""
+"""The tables of ``project.sqlite``, and how values are stored in their columns."""
 
-import os
-import sqlite3
-from pathlib import Path, PurePath
-from urllib.parse import quote_from_bytes
+import json
+
+import numpy as np
+
+from maskscope.project.edits import STATES
+from maskscope.project.rows import SentenceRow
+from maskscope.types import NO_EDIT, NO_LABEL, Labels, TagScheme
 
 VERSION = 1
 """`PRAGMA user_version` of the projects that this program writes."""
@@ -39,42 +42,55 @@ CREATE TABLE model (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL U
 CREATE TABLE score (model TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 """
 
-
-def file_uri(file: PurePath) -> str:
-    r"""An absolute path as a URI for SQLite (https://sqlite.org/uri.html).
-
-    Unlike `Path.as_uri`, a Windows server's name (``\\server\share``) stays in the path: SQLite takes no authority.
-    """
-    path = quote_from_bytes(os.fsencode(file.as_posix()), safe="/:")
-    return f"file://{path}" if path.startswith("/") else f"file:///{path}"
+SENTENCE_COLUMNS = "id, name, tokens, gold, edits, state, comments"
 
 
-def connect(file: Path, *, read_only: bool) -> sqlite3.Connection:
-    """Open ``project.sqlite``; a commit is on the disk when it returns (WAL, synchronous FULL).
+def sentence_row(columns: tuple[int, str, str, bytes | None, bytes | None, int, str | None]) -> SentenceRow:
+    """The sentence that a row of `SENTENCE_COLUMNS` holds."""
+    key, name, tokens_text, gold, edits, state, comments = columns
+    tokens = tuple(json.loads(tokens_text))
+    return SentenceRow(
+        key,
+        name,
+        tokens,
+        np.full(len(tokens), NO_LABEL, dtype=np.int16) if gold is None else labels_from_blob(gold),
+        np.full(len(tokens), NO_EDIT, dtype=np.int16) if edits is None else labels_from_blob(edits),
+        STATES[state],
+        tuple(json.loads(comments)) if comments else (),
+    )
 
-    Raises sqlite3.Error when the file is no database.
-    """
-    if not read_only:
-        connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            # On macOS a plain fsync leaves the data in the disk's own cache.
-            connection.execute("PRAGMA fullfsync = ON")
-            connection.execute("PRAGMA foreign_keys = ON")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-    uri = file_uri(file.absolute())
-    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+
+def labels_blob(labels: Labels) -> bytes:
+    """Labels (n,) int16 as stored: little-endian."""
+    return labels.astype("<i2").tobytes()
+
+
+def labels_from_blob(blob: bytes) -> Labels:
+    """The labels (n,) int16 that `labels_blob` stored, read-only."""
+    return np.frombuffer(blob, dtype="<i2")
+
+
+def json_text(value: object) -> str:
+    """`value` as the JSON that the project stores; readable text wherever UTF-8 can hold it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
-        connection.execute("SELECT 1 FROM meta").fetchone()
-    except sqlite3.OperationalError:
-        # A folder that can't be written can't hold the -shm file that WAL needs to be read.
-        connection.close()
-        connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None, check_same_thread=False)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"))
+    return text
+
+
+def plain_text(text: str) -> str:
+    """`text` for a column that is only shown: what UTF-8 can't hold (a lone surrogate) is written as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def scheme_json(scheme: TagScheme) -> str:
+    """A scheme as JSON, read back by `scheme_from_json`."""
+    return json_text({"kind": scheme.kind, "classes": scheme.classes, "outside": scheme.outside})
+
+
+def scheme_from_json(text: str) -> TagScheme:
+    """The scheme that `scheme_json` wrote."""
+    data = json.loads(text)
+    return TagScheme(data["kind"], tuple(data["classes"]), int(data["outside"]))

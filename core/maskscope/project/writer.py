@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import sqlite3
@@ -19,6 +18,7 @@ from maskscope.errors import ProjectError, ReadError
 from maskscope.files import sync_folder
 from maskscope.masks import collisions
 from maskscope.project import schema
+from maskscope.project.schema import json_text, labels_blob, labels_from_blob, plain_text, scheme_json
 from maskscope.types import NO_LABEL, OUTSIDE_NAMES, Embeddings, Labels, Sentence, TagScheme
 
 SUFFIX = ".maskscope"
@@ -145,7 +145,7 @@ class ProjectWriter:
                 self.n_sentences,
                 plain_text(sentence.name),
                 json_text(sentence.tokens),
-                None if gold is None else gold.tobytes(),
+                None if gold is None else labels_blob(gold),
                 comments,
             )
         )
@@ -281,35 +281,9 @@ class ProjectWriter:
             ).fetchall()
             self._db.executemany(
                 "UPDATE sentence SET gold = ? WHERE id = ?",
-                [(place[np.frombuffer(gold, dtype=np.int16)].tobytes(), key) for gold, key in rows],
+                [(labels_blob(place[labels_from_blob(gold)]), key) for gold, key in rows],
             )
         self._counts = {int(place[code]): count for code, count in self._counts.items()}
-
-
-def json_text(value: object) -> str:
-    """`value` as the JSON that the project stores; readable text wherever UTF-8 can hold it."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":"))
-    return text
-
-
-def plain_text(text: str) -> str:
-    """`text` for a column that is only shown: what UTF-8 can't hold (a lone surrogate) is written as an escape."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def scheme_json(scheme: TagScheme) -> str:
-    """A scheme as JSON, read back by `scheme_from_json`."""
-    return json_text({"kind": scheme.kind, "classes": scheme.classes, "outside": scheme.outside})
-
-
-def scheme_from_json(text: str) -> TagScheme:
-    """The scheme that `scheme_json` wrote."""
-    data = json.loads(text)
-    return TagScheme(data["kind"], tuple(data["classes"]), int(data["outside"]))
 
 
 def _npy_header(shape: tuple[int, int], dtype: np.dtype[np.float16] | np.dtype[np.float32]) -> bytes:

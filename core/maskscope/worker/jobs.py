@@ -29,7 +29,7 @@ _SETTINGS = tuple(field.name for field in fields(TrainSettings))
 
 
 def train(arguments: dict[str, Value], job: Job) -> Values:
-    """ "project" (its folder) and any of the fields of `TrainSettings` -> "folder", for `Project.adopt_model`.
+    """ "project" (its folder) and any of the fields of `TrainSettings` -> "folder", for `ModelStore.adopt`.
 
     Cancelled after the first epoch it answers so, too: the best epoch so far is in the folder.
     """
@@ -40,7 +40,7 @@ def train(arguments: dict[str, Value], job: Job) -> Values:
 
 
 def recover(arguments: dict[str, Value], job: Job) -> Values:
-    """ "project", "unfinished" (one of its folders of unfinished trainings) -> "folder", for `Project.adopt_model`."""
+    """ "project", "unfinished" (one of its folders of unfinished trainings) -> "folder", for `ModelStore.adopt`."""
     job.progress(0, 0, "writing the model")
     with Project.open(_text(arguments, "project"), read_only=True) as project:
         folder = recover_training(project, Path(_text(arguments, "unfinished")))
@@ -96,7 +96,7 @@ def _save(out: Path, array: Floats) -> None:
 
 
 def open_model(arguments: dict[str, Value], job: Job) -> Values:
-    """ "project", "model" (anyone's file), "folder" (to be made) -> "folder", for `Project.adopt_model`."""
+    """ "project", "model" (anyone's file), "folder" (to be made) -> "folder", for `ModelStore.adopt`."""
     from maskscope.workflows.open_model import open_model as opened
 
     forget()

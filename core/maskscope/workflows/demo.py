@@ -70,10 +70,10 @@ def _binary(sentence: Sentence) -> Sentence:
 
 def _add_model(target: Path, source: Path) -> None:
     with Project.open(target) as project:
-        folder = project.new_model_folder()
+        folder = project.models.new_folder()
         for name in _MODEL_FILES:
             shutil.copyfile(source / name, folder / name)
         run = RunInfo.from_json((folder / "run.json").read_text(encoding="utf-8"), folder / "run.json")
         run = replace(run, fingerprint=project.fingerprint)
         (folder / "run.json").write_text(run.to_json(), encoding="utf-8", newline="\n")
-        project.adopt_model(folder)
+        project.models.adopt(folder)

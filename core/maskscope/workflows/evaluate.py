@@ -204,9 +204,9 @@ def model_scores(project: Project, model_id: str | None = None, job: Job | None 
 
     Raises ProjectError when there is no such model, ModelError when it has none and only Keras can run it, Cancelled.
     """
-    record = project.model(model_id)
+    record = project.models.get(model_id)
     tagger = packed.load(record.weights_file) if record.run.engine == "packed" else None
-    probs_nc = project.scores(record.id)
+    probs_nc = project.models.scores(record.id)
     if probs_nc is None:
         if tagger is None:
             raise ModelError(
@@ -223,7 +223,7 @@ def model_scores(project: Project, model_id: str | None = None, job: Job | None 
 
 def measured_padding(project: Project, record: ModelRecord) -> Floats | None:
     """What a model that runs in Keras was seen to print behind each sentence, (n_sentences, C); None when unknown."""
-    return project.padding_scores(record.id)
+    return project.models.padding_scores(record.id)
 
 
 def padding_of(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Offsets) -> Floats | None:

@@ -76,12 +76,12 @@ def export_project(
 
 
 def _scores(project: Project, model_id: str | None, needed: bool) -> tuple[ModelRecord | None, Floats | None]:
-    if model_id is None and not project.models():
+    if model_id is None and not project.models.all():
         if needed:
             raise ProjectError("has no model yet, so there are no predictions; train one first", file=project.path)
         return None, None
-    model = project.model(model_id)
-    scores = project.scores(model.id)
+    model = project.models.get(model_id)
+    scores = project.models.scores(model.id)
     if scores is None and needed:
         raise ProjectError(
             f"has no scores of model {model.id} that fit its embeddings; score it first", file=project.path

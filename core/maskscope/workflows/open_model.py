@@ -1,4 +1,4 @@
-"""Open a model that was made elsewhere, into a folder of its own, ready for `Project.adopt_model`.
+"""Open a model that was made elsewhere, into a folder of its own, ready for `ModelStore.adopt`.
 
 The file is copied first, and the copy is looked through, loaded and scored: nothing can change it in between.
 """
@@ -68,7 +68,7 @@ def open_model(project: Project, file: Path, folder: Path, job: Job | None = Non
     Args:
         project: its embeddings and its scheme; it may be open read-only, nothing of it is changed.
         file: the model.
-        folder: to be made, and given to `Project.adopt_model` afterwards; it must not exist yet.
+        folder: to be made, and given to `ModelStore.adopt` afterwards; it must not exist yet.
         job: is told how many tokens are done.
 
     Returns:

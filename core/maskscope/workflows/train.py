@@ -1,4 +1,4 @@
-"""Train a project's next model into a folder of its own, ready for `Project.adopt_model`.
+"""Train a project's next model into a folder of its own, ready for `ModelStore.adopt`.
 
 After each epoch the folder holds what would be kept if training ended now: cancelling keeps it, and where the process
 dies, `recover_training` makes a model of it.
@@ -30,7 +30,7 @@ def train_project(project: Project, settings: TrainSettings | None = None, job: 
     """Train on a project's labels as edited, and score the whole project with the result.
 
     Imports TensorFlow, to write the model. The project may be open read-only: nothing of it is changed but a new
-    folder beside its models, which the caller gives to `Project.adopt_model`.
+    folder beside its models, which the caller gives to `ModelStore.adopt`.
 
     Args:
         project: its labels, its embeddings, its scheme, and which sentences are accepted.
@@ -52,7 +52,7 @@ def train_project(project: Project, settings: TrainSettings | None = None, job: 
     spec = TaggerSpec.from_settings(project.scheme, project.dim, settings)
     labels = project.labels("edited")
     reviewed = project.states() == 1 if settings.reviewed_weight != 1 else None
-    folder = project.new_model_folder()
+    folder = project.models.new_folder()
     lock = WriterLock(folder / TRAINING_LOCK)
     lock.acquire()
 
@@ -88,8 +88,8 @@ def train_project(project: Project, settings: TrainSettings | None = None, job: 
 def recover_training(project: Project, folder: Path) -> Path:
     """Make a model of what a training had reached when its process died: the best of its finished epochs.
 
-    Imports TensorFlow. `folder` is one of `Project.unfinished_trainings()`; it is returned, ready for
-    `Project.adopt_model`. Raises ModelError when what is left in it can't be read.
+    Imports TensorFlow. `folder` is one of `ModelStore.unfinished_trainings()`; it is returned, ready for
+    `ModelStore.adopt`. Raises ModelError when what is left in it can't be read.
     """
     file = folder / "run.json"
     if (folder / "model.keras").is_file() and not (folder / CHECKPOINT).is_file():

@@ -91,7 +91,7 @@ class OpenModelJob(QObject):
             self._end()
             return
         try:
-            record = project.adopt_model(self._folder)
+            record = project.models.adopt(self._folder)
             self._end()
             self.session.use_model(record.id)
         except (MaskscopeError, OSError) as error:

@@ -153,7 +153,7 @@ class ExportDialog(Dialog):
         model = self.session.model
         if model is None:
             return "There is no model yet: train one first."
-        if self.project.scores(model.id) is not None:
+        if self.project.models.scores(model.id) is not None:
             return ""
         if self.session.scores is not None and not self.session.writable:
             return "This project is open read-only, so it could not keep what the model says."

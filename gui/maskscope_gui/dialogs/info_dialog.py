@@ -117,7 +117,7 @@ def _project_facts(project: Project) -> list[tuple[str, str, Role]]:
         ("lengths", lengths_from, "collision" if inferred else "text"),
         ("collisions", found if len(collisions) else "none", "collision" if len(collisions) else "text"),
         ("reviewed", f"{counts.accepted:,} accepted, {counts.flagged:,} flagged", "text"),
-        ("models", ", ".join(f"{model.id} {model.name}" for model in project.models()) or "none yet", "text"),
+        ("models", ", ".join(f"{model.id} {model.name}" for model in project.models.all()) or "none yet", "text"),
     ]
     if project.read_only:
         facts.append(("open", "read-only: another program has it open, or the disk is write-protected", "collision"))

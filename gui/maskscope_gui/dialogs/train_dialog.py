@@ -381,7 +381,7 @@ class TrainDialog(Dialog):
         project = self.session.project
         if self.training or project is None or project.read_only:
             return
-        folders = project.unfinished_trainings()
+        folders = project.models.unfinished_trainings()
         if folders:
             self._project = project.path
             self._recover(folders[0], "A training was cut off before its end. What it had reached is kept: ")
@@ -400,10 +400,10 @@ class TrainDialog(Dialog):
         """Put the model into its project, which may have been closed meanwhile; True when it is open here."""
         project = self.session.project
         if project is not None and project.path == self._project:
-            return project.adopt_model(folder), True
+            return project.models.adopt(folder), True
         assert self._project is not None
         with Project.open(self._project) as closed:
-            return closed.adopt_model(folder), False
+            return closed.models.adopt(folder), False
 
     def _failed(self, job: int, words: str) -> None:
         if job != self.job:

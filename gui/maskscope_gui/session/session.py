@@ -128,7 +128,7 @@ class Session(QObject):
         edited = np.zeros(project.n_sentences, dtype=np.bool_)
         edited[project.edited_sentences()] = True
         self.facts = Facts(np.diff(project.offsets), project.states(), edited, collides, len(collisions))
-        last = project.last_edit()
+        last = project.edits.last()
         self.saved_at = last.at if last else None
         self.filter, self.found, self.search = "all", None, ""
         self._pick_model(None)
@@ -181,14 +181,14 @@ class Session(QObject):
             return
         try:
             if self.writable:
-                self.project.write_scores(model_id, probs_nc)
+                self.project.models.write_scores(model_id, probs_nc)
                 self.use_model(model_id)
                 return
         except MaskscopeError as error:
             self.said.emit(str(error), "error")
         assert self.facts is not None
         self.scores = probs_nc
-        self.facts.doubt = self.project.largest_doubts(self.model, probs_nc)
+        self.facts.doubt = self.project.models.largest_uncertainties(self.model, probs_nc)
         self._refresh_focus()
         self._reorder()
         self.modelChanged.emit()
@@ -200,11 +200,11 @@ class Session(QObject):
         self.model = self.tagger = self.scores = None
         self.facts.doubt = self.facts.disagreement = None
         try:
-            models = self.project.models()
+            models = self.project.models.all()
             self.n_models = len(models)
             if not models:
                 return
-            model = self.project.model(model_id)
+            model = self.project.models.get(model_id)
             if model.scheme != self.project.scheme or model.run.dim != self.project.dim:
                 self.said.emit(
                     f"{model.name} ({model.id}) has other labels than this project; train a new one.", "error"
@@ -213,9 +213,9 @@ class Session(QObject):
             # A model that Keras runs, in the worker, has no tagger here: its stored scores are what is shown.
             self.tagger = packed.load(model.weights_file) if model.run.engine == "packed" else None
             self.model = model
-            self.scores = self.project.scores(model.id)
+            self.scores = self.project.models.scores(model.id)
             if self.scores is not None:
-                self.facts.doubt = self.project.doubts(model.id)
+                self.facts.doubt = self.project.models.uncertainties(model.id)
         except MaskscopeError as error:
             self.said.emit(str(error), "error")
 
@@ -568,7 +568,7 @@ class Session(QObject):
 
     def show_last_edit(self) -> None:
         """Go to what was changed last."""
-        edit = self.project.last_edit() if self.project else None
+        edit = self.project.edits.last() if self.project else None
         if edit is None:
             self.said.emit("Nothing has been edited yet.", "info")
         else:
@@ -589,7 +589,7 @@ class Session(QObject):
     def _relabel(self, first: int, new: Labels | Sequence[int], title: str, state: ReviewState | None = None) -> bool:
         assert self.project is not None
         try:
-            edit = self.project.relabel(self.sentence, first, new, title, state)
+            edit = self.project.edits.relabel(self.sentence, first, new, title, state)
         except MaskscopeError as error:
             self.said.emit(str(error), "error")
             return False
@@ -601,7 +601,7 @@ class Session(QObject):
         if self.project is None:
             return
         try:
-            edit = self.project.undo() if op == "undo" else self.project.redo()
+            edit = self.project.edits.undo() if op == "undo" else self.project.edits.redo()
         except MaskscopeError as error:
             self.said.emit(str(error), "error")
             return

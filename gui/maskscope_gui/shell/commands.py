@@ -242,7 +242,7 @@ class Commands(QObject):
 
     def _name_undo(self, sentence: int = -1) -> None:
         project = self.session.project
-        titles = project.next_titles() if project is not None else (None, None)
+        titles = project.edits.next_titles() if project is not None else (None, None)
         for action_id, title in zip(("undo", "redo"), titles, strict=True):
             action = self.window.actions_by_id[action_id]
             words = action_id.capitalize()
@@ -266,7 +266,7 @@ class Commands(QObject):
 
     def _next_model(self) -> None:
         assert self.session.project is not None
-        ids = [model.id for model in self.session.project.models()]
+        ids = [model.id for model in self.session.project.models.all()]
         if ids:
             here = -1 if self.session.model is None else ids.index(self.session.model.id)
             self.session.use_model(ids[(here + 1) % len(ids)])

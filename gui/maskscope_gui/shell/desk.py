@@ -191,7 +191,7 @@ class Desk(QObject):
     def _keep_unfinished(self) -> None:
         """Keep what a training had reached that was cut off when the program, or the machine, ended."""
         project = self.session.project
-        if project is not None and not project.read_only and project.unfinished_trainings():
+        if project is not None and not project.read_only and project.models.unfinished_trainings():
             self._trainer().recover_unfinished()
 
     def _make_audit(self) -> Page:

@@ -107,7 +107,7 @@ class StatusLine(QWidget):
             when = "" if at is None else time.strftime(" %H:%M:%S", time.localtime(at))
             self.saved.setText(f"✓ saved{when}")
             recolour(self.saved, self.look.c("holds").name())
-        n_edits = project.n_edits()
+        n_edits = project.edits.count()
         self.edits.setText(f"{n_edits:,} edit{'s' if n_edits != 1 else ''}")
         flagged = f", {counts.flagged:,} flagged" if counts.flagged else ""
         self.reviewed.setText(f"{counts.accepted:,} of {project.n_sentences:,} reviewed{flagged}")
@@ -117,6 +117,6 @@ class StatusLine(QWidget):
             self.collisions.setText(f"▲ {n_collisions:,} collision{many}   {printed_key('next_collision')}")
             recolour(self.collisions, self.look.c("collision").name())
             self.collisions.setVisible(True)
-        undo, _ = project.next_titles()
+        undo, _ = project.edits.next_titles()
         self.undo.setText(f"Undo “{undo}”" if undo else "Nothing to undo")
         self.undo_key.setVisible(undo is not None)

@@ -109,7 +109,7 @@ class Toolbar(QWidget):
         self.models.clear()
         if self.session.project is None:
             return
-        for model in reversed(self.session.project.models()):
+        for model in reversed(self.session.project.models.all()):
             f1 = f" · {model.run.headline}" if model.run.headline else ""
             engine = " · in Keras" if model.run.engine == "keras" else ""
             action = self.models.addAction(f"{model.id} · {model.name}{f1}{engine}")

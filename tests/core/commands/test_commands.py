@@ -10,7 +10,7 @@ import pytest
 import maskscope
 from maskscope import cli
 from maskscope.errors import ProjectError
-from maskscope.project import Project, ProjectWriter
+from maskscope.project import ModelStore, Project, ProjectWriter
 from maskscope.types import Sentence
 from maskscope.workflows.export import LabelSource, export_project
 
@@ -82,12 +82,12 @@ def add_model(path: Path, n_classes: int = 3) -> None:
     layer = LayerWeights(draw(2, 4, 12), draw(2, 3, 12), draw(2, 12))
     tagger = PackedTagger(StackWeights(0.0, (layer,), draw(6, n_classes), draw(n_classes), "softmax"))
     with Project.open(path) as project:
-        folder = project.new_model_folder()
+        folder = project.models.new_folder()
         tagger.save_npz(folder / "weights.npz")
         (folder / "model.keras").write_bytes(b"not read here")
         run = RunInfo("BiLSTM 3", 1.5, TrainSettings(units=3), project.scheme, 4, validation_sentences=(1,))
         (folder / "run.json").write_text(run.to_json(), encoding="utf-8")
-        project.adopt_model(folder)
+        project.models.adopt(folder)
 
 
 class TestUsage:
@@ -164,8 +164,8 @@ class TestUsage:
 class TestInfo:
     def test_json(self, run, with_model: Path) -> None:
         with Project.open(with_model) as opened:
-            opened.relabel(0, 1, [2], "went → PER", state="accepted")
-            opened.review(1, "flagged", "flag")
+            opened.edits.relabel(0, 1, [2], "went → PER", state="accepted")
+            opened.edits.relabel(1, 0, [], "flag", "flagged")
         record = run("info", with_model, "--json").json()
         fingerprint = record.pop("fingerprint")
         assert len(fingerprint) == 32
@@ -282,7 +282,7 @@ class TestExport:
         assert "0 reviewed of 2 sentences" in refusal
         assert not out.exists()
         with Project.open(project) as opened:
-            opened.relabel(0, 1, [1], "went → LOC", state="accepted")
+            opened.edits.relabel(0, 1, [1], "went → LOC", state="accepted")
         record = run("export", project, out, "--format", "conll", "--only", "reviewed", "--json").json()
         expected = {"path": str(out), "format": "conll", "labels": "edited", "only": "reviewed", "decoding": "viterbi"}
         assert record == {**expected, "model": None, "sentences": 1}
@@ -291,7 +291,7 @@ class TestExport:
 
     def test_gold_leaves_edits_out(self, run, project: Path, tmp_path: Path) -> None:
         with Project.open(project) as opened:
-            opened.relabel(0, 1, [1], "went → LOC")
+            opened.edits.relabel(0, 1, [1], "went → LOC")
         run("export", project, tmp_path / "o.jsonl", "--format", "jsonl", "--labels", "gold")
         first, second = map(json.loads, (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines())
         assert (first["labels"], first["edited"]) == (["PER", "O"], [False, True])
@@ -310,7 +310,7 @@ class TestExport:
             [[0.1, 0.2, 0.7], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6], [0.5, 0.3, 0.2]], dtype=np.float32
         )
         with Project.open(with_model) as opened:
-            opened.write_scores("m1", probs)
+            opened.models.write_scores("m1", probs)
         result = run("export", with_model, out, "--format", "jsonl", "--labels", "predicted", "--model", "m1")
         assert result.code == 0
         assert result.out.strip().endswith("predicted labels of model m1")
@@ -323,7 +323,7 @@ class TestExport:
     @pytest.mark.parametrize("labels", ["edited", "gold"])
     def test_labels_need_no_scores(self, with_model: Path, tmp_path: Path, labels: LabelSource) -> None:
         with Project.open(with_model, read_only=True) as opened:
-            assert opened.scores("m1") is None
+            assert opened.models.scores("m1") is None
             assert export_project(opened, tmp_path / "o.jsonl", "jsonl", labels, model_id="m1") == 2
         first, _ = map(json.loads, (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines())
         assert (first["labels"], first["predicted"]) == (["PER", "O"], None)
@@ -362,7 +362,7 @@ class TestScore:
             assert arrays["classes"].tolist() == ["O", "LOC", "PER"]
             np.testing.assert_allclose(arrays["probabilities"].sum(axis=1), 1, rtol=1e-5)
             with Project.open(with_model) as opened:
-                np.testing.assert_array_equal(opened.scores("m1"), arrays["probabilities"])
+                np.testing.assert_array_equal(opened.models.scores("m1"), arrays["probabilities"])
         assert run("info", with_model, "--json").json()["models"][0]["scored"] is True
         assert [file.name for file in tmp_path.iterdir() if "partial" in file.name] == []
 
@@ -395,8 +395,8 @@ class TestEvaluate:
     def test_against_gold_and_edited(self, run, with_model: Path) -> None:
         probs = np.eye(3, dtype=np.float32)[[2, 0, 0, 0, 1]]
         with Project.open(with_model) as opened:
-            opened.write_scores("m1", probs)
-            opened.relabel(0, 0, [0], "Ann → O")
+            opened.models.write_scores("m1", probs)
+            opened.edits.relabel(0, 0, [0], "Ann → O")
         gold = run("evaluate", with_model, "--against", "gold", "--json").json()
         assert (gold["model"], gold["against"], gold["masked_by_model"]) == ("m1", "gold", 1)
         assert (gold["tokens"], gold["unlabelled"], gold["accuracy"]) == (4, 1, 1.0)
@@ -408,8 +408,8 @@ class TestEvaluate:
 
     def test_a_masked_token_with_a_label_counts(self, run, with_model: Path) -> None:
         with Project.open(with_model) as opened:
-            opened.write_scores("m1", np.eye(3, dtype=np.float32)[[2, 0, 0, 0, 1]])
-            opened.relabel(1, 1, [1], "\ufe0f → LOC")
+            opened.models.write_scores("m1", np.eye(3, dtype=np.float32)[[2, 0, 0, 0, 1]])
+            opened.edits.relabel(1, 1, [1], "\ufe0f → LOC")
         record = run("evaluate", with_model, "--json").json()
         assert (record["tokens"], record["masked"], record["masked_by_model"]) == (5, 0, 1)
         assert record["accuracy"] == 0.8
@@ -441,12 +441,12 @@ class TestDemo:
         with Project.open(target) as opened:
             lengths = np.diff(opened.offsets)
             assert (lengths.min(), lengths.max()) == (1, 60)
-            stored = np.array(opened.scores("m1"))
+            stored = np.array(opened.models.scores("m1"))
         assert [file.name for file in tmp_path.iterdir()] == ["d"]
         # The scores that come along are those of the model that comes along.
         assert run("score", target).code == 0
         with Project.open(target) as opened:
-            np.testing.assert_allclose(opened.scores("m1"), stored, atol=2e-6)
+            np.testing.assert_allclose(opened.models.scores("m1"), stored, atol=2e-6)
 
     def test_an_empty_folder_is_used_and_a_full_one_refused(self, run, tmp_path: Path, project: Path) -> None:
         (tmp_path / "empty").mkdir()
@@ -514,7 +514,7 @@ class TestWithKeras:
         out = tmp_path / "file.npz"
         assert run("score", demo, "--model", file, "--out", out).code == 0
         with np.load(out) as arrays, Project.open(demo) as opened:
-            np.testing.assert_array_equal(arrays["probabilities"], opened.scores(model))
+            np.testing.assert_array_equal(arrays["probabilities"], opened.models.scores(model))
 
     def test_a_trained_model_that_cannot_be_added_is_kept(
         self, run, demo: Path, monkeypatch: pytest.MonkeyPatch
@@ -523,7 +523,7 @@ class TestWithKeras:
             raise ProjectError("the change could not be saved")
 
         before = run("info", demo, "--json").json()["models"]
-        monkeypatch.setattr(Project, "adopt_model", full)
+        monkeypatch.setattr(ModelStore, "adopt", full)
         result = run("train", demo, "--epochs", 1, "--units", 2)
         assert result.code != 0
         (kept,) = (demo / "models").glob("kept-*")
@@ -544,7 +544,7 @@ class TestWithKeras:
         assert "://" not in page, "a report needs nothing from elsewhere"
         assert f"maskscope audit {demo} --model m1 --report {tmp_path / 'r.html'}" in page
         with Project.open(demo, read_only=True) as opened:
-            keras_file = opened.model("m1").keras_file
+            keras_file = opened.models.get("m1").keras_file
             x = np.array(opened.embeddings[: 3 * opened.offsets[1]], dtype=np.float32)
         n_tokens = len(x) // 3
         x_btd = np.zeros((3, n_tokens + 2, x.shape[1]), dtype=np.float32)

@@ -58,13 +58,13 @@ class ProjectMachine(RuleBasedStateMachine):
         row[first : first + len(labels)] = labels
         edits[place] = tuple(row)
         states[place] = state or states[place]
-        self.follow(self.opened().relabel(place, first, labels, "act", state), (tuple(edits), tuple(states)))
+        self.follow(self.opened().edits.relabel(place, first, labels, "act", state), (tuple(edits), tuple(states)))
 
     @rule(place=st.integers(0, 3), state=st.sampled_from(STATES))
     def review(self, place: int, state: str) -> None:
         states = list(self.now[1])
         states[place] = state
-        self.follow(self.opened().review(place, state, "act"), (self.now[0], tuple(states)))
+        self.follow(self.opened().edits.relabel(place, 0, [], "act", state), (self.now[0], tuple(states)))
 
     def follow(self, edit: object, new: Snapshot) -> None:
         assert (edit is None) == (new == self.now)
@@ -76,7 +76,7 @@ class ProjectMachine(RuleBasedStateMachine):
     @rule(times=st.integers(1, 4))
     def undo(self, times: int) -> None:
         for _ in range(times):
-            edit = self.opened().undo()
+            edit = self.opened().edits.undo()
             assert (edit is None) == (not self.past)
             if self.past:
                 self.future.append(self.now)
@@ -85,7 +85,7 @@ class ProjectMachine(RuleBasedStateMachine):
     @rule(times=st.integers(1, 4))
     def redo(self, times: int) -> None:
         for _ in range(times):
-            edit = self.opened().redo()
+            edit = self.opened().edits.redo()
             assert (edit is None) == (not self.future)
             if self.future:
                 self.past.append(self.now)
@@ -114,7 +114,7 @@ class ProjectMachine(RuleBasedStateMachine):
         assert counts.unlabelled == flat.count(NO_LABEL)
         assert counts.edited == sum(edit != NO_EDIT for edits in self.now[0] for edit in edits)
         assert (counts.accepted, counts.flagged) == (self.now[1].count("accepted"), self.now[1].count("flagged"))
-        assert self.project.n_edits() == len(self.past)
+        assert self.project.edits.count() == len(self.past)
 
     def teardown(self) -> None:
         if self.project is not None:

@@ -30,14 +30,14 @@ with Project.open(path) as project:
         act = draw.random()
         place = draw.randrange(6)
         if act < 0.15:
-            project.undo()
+            project.edits.undo()
         elif act < 0.25:
-            project.redo()
+            project.edits.redo()
         else:
             first = draw.randrange(8)
             labels = [draw.randrange(-2, 3) for _ in range(draw.randrange(1, 9 - first))]
-            project.relabel(place, first, labels, "act", draw.choice([None, *STATES]))
-        last = project.last_edit()
+            project.edits.relabel(place, first, labels, "act", draw.choice([None, *STATES]))
+        last = project.edits.last()
         if last is not None:
             for i in range(6):
                 row = project.sentence(i)
@@ -75,9 +75,9 @@ def rolled_back(project: Project, to: int) -> dict[int, list[int]]:
     sentences = {
         row.id: [["unreviewed", "accepted", "flagged"].index(row.state), *row.edits] for row in project.sentences()
     }
-    last = project.last_edit()
+    last = project.edits.last()
     for edit_id in range(last.id if last else 0, to, -1):
-        for change in reversed(project.edit(edit_id).changes):
+        for change in reversed(project.edits.get(edit_id).changes):
             place = 0 if change.field == "state" else 1 + change.first
             values = sentences[change.sentence]
             assert values[place : place + len(change.new)] == change.new.tolist()
@@ -115,7 +115,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
         with Project.open(target) as project:
             assert not project.read_only
             consistent(project)
-            last = project.last_edit()
+            last = project.edits.last()
             if saved:
                 assert last is not None
                 # The kill may fall between the commit and its report, so one act more may be there.
@@ -124,7 +124,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
                 total = last.id
     assert total > KILLS, "the children did hardly anything"
     with Project.open(target) as project:
-        while project.undo() is not None:
+        while project.edits.undo() is not None:
             pass
         consistent(project)
         assert project.counts().edited == 0

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from maskscope.errors import ModelError, ProjectError, ReadError, ReadOnlyError
-from maskscope.project import Project, ProjectWriter, schema, set_aside
+from maskscope.project import Project, ProjectWriter, set_aside
+from maskscope.project.database import Database, file_uri
 from maskscope.runs import RunInfo, TrainSettings
 from maskscope.types import NO_EDIT, NO_LABEL, Labels, Sentence, TagScheme
 
@@ -98,9 +99,9 @@ class TestRoundTrip:
     def test_a_token_that_utf8_cannot_hold_can_be_edited(self, tmp_path: Path) -> None:
         target = write(tmp_path / "odd", [sentence(["\ud800"], ["O"])])
         with Project.open(target) as project:
-            edit = project.relabel(0, 0, [1], "\ud800 → label")
+            edit = project.edits.relabel(0, 0, [1], "\ud800 → label")
             assert edit is not None
-            assert edit.title == project.next_titles()[0] == "\\ud800 → label"
+            assert edit.title == project.edits.next_titles()[0] == "\\ud800 → label"
 
     def test_names_comments_and_labels_come_back(self, tmp_path: Path) -> None:
         rows = np.ones((2, 3), dtype=np.float32)
@@ -167,20 +168,20 @@ class TestRoundTrip:
 class TestEditing:
     def test_counts_follow_each_edit(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            project.relabel(2, 0, [PER, PER], "to Rome → PER")
+            project.edits.relabel(2, 0, [PER, PER], "to Rome → PER")
             assert kept(project) == ([1, 0, 3], 1, 2, 0, 0) == recount(project)
-            project.relabel(2, 2, [NO_LABEL], "? has no label", state="accepted")
+            project.edits.relabel(2, 2, [NO_LABEL], "? has no label", state="accepted")
             assert kept(project) == ([1, 0, 3], 1, 3, 1, 0) == recount(project)
-            project.relabel(2, 0, [NO_EDIT, NO_EDIT, NO_EDIT], "back to gold")
+            project.edits.relabel(2, 0, [NO_EDIT, NO_EDIT, NO_EDIT], "back to gold")
             assert kept(project) == ([2, 1, 1], 1, 0, 1, 0) == recount(project)
-            project.review(0, "flagged", "flag")
-            project.review(2, "unreviewed", "unflag")
+            project.edits.relabel(0, 0, [], "flag", "flagged")
+            project.edits.relabel(2, 0, [], "unflag", "unreviewed")
             assert kept(project) == ([2, 1, 1], 1, 0, 0, 1) == recount(project)
             assert project.states().tolist() == [2, 0, 0]
 
     def test_an_edit_leaves_the_gold_label_alone(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            project.relabel(0, 1, [LOC], "went → LOC")
+            project.edits.relabel(0, 1, [LOC], "went → LOC")
             row = project.sentence(0)
             assert row.gold.tolist() == [PER, OUT]
             assert row.labels.tolist() == [PER, LOC]
@@ -191,11 +192,11 @@ class TestEditing:
 
     def test_nothing_to_change_is_no_edit(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            assert project.relabel(0, 0, [NO_EDIT], "nothing") is None
-            assert project.review(0, "unreviewed", "nothing") is None
-            assert project.undo() is None
-            assert project.redo() is None
-            assert project.last_edit() is None
+            assert project.edits.relabel(0, 0, [NO_EDIT], "nothing") is None
+            assert project.edits.relabel(0, 0, [], "nothing", "unreviewed") is None
+            assert project.edits.undo() is None
+            assert project.edits.redo() is None
+            assert project.edits.last() is None
 
     @pytest.mark.parametrize(
         ("place", "first", "labels"),
@@ -204,9 +205,9 @@ class TestEditing:
     def test_what_does_not_fit_is_refused(self, folder: Path, place: int, first: int, labels: list[int]) -> None:
         with Project.open(folder) as project:
             with pytest.raises(ProjectError):
-                project.relabel(place, first, labels, "wrong")
+                project.edits.relabel(place, first, labels, "wrong")
             assert kept(project) == recount(project) == ([2, 1, 1], 1, 0, 0, 0)
-            assert project.history.undo == []
+            assert project.edits.count() == 0
 
     def test_undo_goes_back_through_sentences_and_a_restart(self, folder: Path) -> None:
         acts: list[tuple[int, int, int]] = [(0, 0, OUT), (2, 1, PER), (0, 1, LOC), (2, 0, LOC), (0, 0, LOC)]
@@ -214,89 +215,89 @@ class TestEditing:
         for place, first, label in acts:
             with Project.open(folder) as project:
                 snapshots.append(project.labels("edited").tolist())
-                project.relabel(place, first, [label], f"{place}.{first} → {label}")
+                project.edits.relabel(place, first, [label], f"{place}.{first} → {label}")
         with Project.open(folder) as project:
             last = project.labels("edited").tolist()
         for place, first, _ in reversed(acts):
             with Project.open(folder) as project:
-                undone = project.undo()
+                undone = project.edits.undo()
                 assert undone is not None
                 assert (undone.changes[0].sentence, undone.changes[0].first) == (place, first)
                 assert project.labels("edited").tolist() == snapshots.pop()
         with Project.open(folder) as project:
-            assert project.undo() is None
+            assert project.edits.undo() is None
             for place, _, _ in acts:
-                redone = project.redo()
+                redone = project.edits.redo()
                 assert redone is not None
                 assert redone.changes[0].sentence == place
-            assert project.redo() is None
+            assert project.edits.redo() is None
             assert project.labels("edited").tolist() == last
 
     def test_undo_has_no_limit(self, folder: Path) -> None:
         with Project.open(folder) as project:
             for i in range(300):
-                project.relabel(0, 0, [i % 2], "flip")
+                project.edits.relabel(0, 0, [i % 2], "flip")
         with Project.open(folder) as project:
             steps = 0
-            while project.undo() is not None:
+            while project.edits.undo() is not None:
                 steps += 1
             assert steps == 300
             assert project.labels("edited").tolist() == [PER, OUT, OUT, LOC, NO_LABEL]
 
     def test_a_new_edit_ends_redo(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            project.relabel(0, 0, [OUT], "first")
-            project.undo()
-            assert project.next_titles() == (None, "first")
-            project.relabel(0, 1, [LOC], "second")
-            assert project.next_titles() == ("second", None)
-            assert project.redo() is None
+            project.edits.relabel(0, 0, [OUT], "first")
+            project.edits.undo()
+            assert project.edits.next_titles() == (None, "first")
+            project.edits.relabel(0, 1, [LOC], "second")
+            assert project.edits.next_titles() == ("second", None)
+            assert project.edits.redo() is None
         with Project.open(folder) as project:
-            assert project.next_titles() == ("second", None)
+            assert project.edits.next_titles() == ("second", None)
 
     def test_labels_and_state_of_one_act_are_undone_together(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            project.relabel(0, 0, [OUT], "accept", state="accepted")
-            project.undo()
+            project.edits.relabel(0, 0, [OUT], "accept", state="accepted")
+            project.edits.undo()
             row = project.sentence(0)
             assert (row.edits.tolist(), row.state) == ([NO_EDIT, NO_EDIT], "unreviewed")
 
     def test_a_sentence_has_one_review_state(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            project.review(0, "accepted", "accept")
-            project.review(0, "flagged", "flag")
+            project.edits.relabel(0, 0, [], "accept", "accepted")
+            project.edits.relabel(0, 0, [], "flag", "flagged")
             assert project.sentence(0).state == "flagged"
             assert kept(project)[3:] == (0, 1)
 
     def test_when_a_token_was_changed_last(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            assert project.edited_at(0, 1) is None
-            first = project.relabel(0, 1, [OUT], "the second token")
+            assert project.edits.edited_at(0, 1) is None
+            first = project.edits.relabel(0, 1, [OUT], "the second token")
             assert first is not None
-            assert project.edited_at(0, 1) == first.at
-            assert project.edited_at(0, 0) is None
-            project.review(0, "accepted", "a state is no label")
+            assert project.edits.edited_at(0, 1) == first.at
+            assert project.edits.edited_at(0, 0) is None
+            project.edits.relabel(0, 0, [], "a state is no label", "accepted")
             row = project.sentence(0)
             whole = row.edits.copy()
             whole[0] = OUT
-            later = project.relabel(0, 0, whole, "an edit over the whole sentence that changes the first token")
+            later = project.edits.relabel(0, 0, whole, "an edit over the whole sentence that changes the first token")
             assert later is not None
-            assert project.edited_at(0, 0) == later.at
-            assert project.edited_at(0, 1) == first.at
+            assert project.edits.edited_at(0, 0) == later.at
+            assert project.edits.edited_at(0, 1) == first.at
 
     def test_the_log_only_grows(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            project.relabel(0, 0, [OUT], "a")
-            project.undo()
-            project.redo()
-            log = [project.edit(entry) for entry in (1, 2, 3)]
-            assert project.last_edit().id == 3  # type: ignore[union-attr]
+            project.edits.relabel(0, 0, [OUT], "a")
+            project.edits.undo()
+            project.edits.redo()
+            log = [project.edits.get(entry) for entry in (1, 2, 3)]
+            assert project.edits.last().id == 3  # type: ignore[union-attr]
             assert [(edit.op, edit.target, edit.title) for edit in log] == [
                 ("do", None, "a"),
                 ("undo", 1, "a"),
                 ("redo", 1, "a"),
             ]
-            assert project.n_edits() == 1
+            assert project.edits.count() == 1
 
 
 class TestOneWriter:
@@ -304,12 +305,10 @@ class TestOneWriter:
         with Project.open(folder) as first, Project.open(folder) as second:
             assert (first.read_only, second.read_only) == (False, True)
             with pytest.raises(ReadOnlyError, match="read-only"):
-                second.relabel(0, 0, [OUT], "no")
+                second.edits.relabel(0, 0, [OUT], "no")
             with pytest.raises(ReadOnlyError):
-                second.write_scores("m1", np.zeros((5, 3), dtype=np.float32)) if second.models() else second.review(
-                    0, "flagged", "no"
-                )
-            first.relabel(0, 0, [OUT], "yes")
+                second.edits.relabel(0, 0, [], "no", "flagged")
+            first.edits.relabel(0, 0, [OUT], "yes")
             assert second.sentence(0).labels.tolist() == [OUT, OUT]
         with Project.open(folder) as third:
             assert not third.read_only
@@ -322,7 +321,7 @@ class TestOneWriter:
     def test_the_lock_goes_with_a_killed_process(self, folder: Path) -> None:
         code = (
             "import sys; from maskscope.project import Project\n"
-            "p = Project.open(sys.argv[1]); p.relabel(0, 0, [0], 'saved'); print(p.read_only, flush=True)\n"
+            "p = Project.open(sys.argv[1]); p.edits.relabel(0, 0, [0], 'saved'); print(p.read_only, flush=True)\n"
             "sys.stdin.read()"
         )
         with subprocess.Popen(
@@ -415,7 +414,7 @@ class TestDamage:
 class TestDatabase:
     def test_a_commit_is_on_the_disk_when_it_returns(self, folder: Path) -> None:
         with Project.open(folder):
-            db = schema.connect(folder / "project.sqlite", read_only=False)
+            db = Database(folder / "project.sqlite", read_only=False)
             try:
                 told = {
                     name: db.execute(f"PRAGMA {name}").fetchone()[0]
@@ -436,7 +435,7 @@ class TestDatabase:
         ],
     )
     def test_a_path_as_a_uri_that_sqlite_takes(self, path: PurePath, uri: str) -> None:
-        assert schema.file_uri(path) == uri
+        assert file_uri(path) == uri
 
     @pytest.mark.parametrize("name", ["a b", "p#1", "x%41", "é人"] + ([] if os.name == "nt" else ["why?mode=rw&x"]))
     def test_any_name_opens_read_only(self, tmp_path: Path, name: str) -> None:
@@ -451,7 +450,7 @@ class TestDatabase:
         with Project.open(folder.name) as project:
             monkeypatch.chdir(tmp_path.parent)
             assert project.path == folder.resolve()
-            assert project.new_model_folder().is_absolute()
+            assert project.models.new_folder().is_absolute()
 
 
 class TestWriter:
@@ -517,39 +516,39 @@ class TestFullDisk:
 
     def test_an_edit_that_cannot_be_saved_changes_nothing(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            project.relabel(0, 0, [OUT], "first")
+            project.edits.relabel(0, 0, [OUT], "first")
             self.fill(project)
             done, message = 0, ""
             while not message:
-                before = (project.labels("edited").tolist(), kept(project), list(project.history.undo))
+                before = (project.labels("edited").tolist(), kept(project), project.edits.count())
                 try:
-                    project.relabel(2, 0, [done % 3, 2 - done % 3, done % 2], "x" * 500)
+                    project.edits.relabel(2, 0, [done % 3, 2 - done % 3, done % 2], "x" * 500)
                     done += 1
                 except ProjectError as error:
                     message = str(error)
             assert "could not be saved" in message
             assert "disk full" in message
-            assert (project.labels("edited").tolist(), kept(project), project.history.undo) == before
+            assert (project.labels("edited").tolist(), kept(project), project.edits.count()) == before
             assert kept(project) == recount(project)
             project._db.execute("PRAGMA max_page_count = 1000000")
-            assert project.relabel(0, 1, [PER], "room again") is not None
+            assert project.edits.relabel(0, 1, [PER], "room again") is not None
             after = project.labels("edited").tolist()
         with Project.open(folder) as project:
             assert project.labels("edited").tolist() == after
-            assert project.n_edits() == done + 2
-            while project.undo() is not None:
+            assert project.edits.count() == done + 2
+            while project.edits.undo() is not None:
                 pass
             assert project.labels("edited").tolist() == [PER, OUT, OUT, LOC, NO_LABEL]
 
     def test_an_undo_that_cannot_be_saved_can_be_tried_again(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            project.relabel(0, 0, [OUT], "y" * 50_000)
+            project.edits.relabel(0, 0, [OUT], "y" * 50_000)
             self.fill(project)
             with pytest.raises(ProjectError, match="could not be saved"):
-                project.undo()
+                project.edits.undo()
             assert project.sentence(0).labels[0] == OUT
             project._db.execute("PRAGMA max_page_count = 1000000")
-            assert project.undo() is not None
+            assert project.edits.undo() is not None
             assert project.sentence(0).labels[0] == PER
 
     def test_a_model_that_cannot_be_recorded_is_given_back(self, folder: Path) -> None:
@@ -557,15 +556,15 @@ class TestFullDisk:
             made = model_folder(project, name="z" * 50_000)
             self.fill(project)
             with pytest.raises(ProjectError, match="could not be saved"):
-                project.adopt_model(made)
-            assert project.models() == []
+                project.models.adopt(made)
+            assert project.models.all() == []
             assert (made / "model.keras").is_file()
             project._db.execute("PRAGMA max_page_count = 1000000")
-            assert project.adopt_model(made).id == "m1"
+            assert project.models.adopt(made).id == "m1"
 
 
 def model_folder(project: Project, name: str = "BiLSTM 10", scores: np.ndarray | None = None) -> Path:
-    made = project.new_model_folder()
+    made = project.models.new_folder()
     (made / "model.keras").write_bytes(b"keras")
     (made / "weights.npz").write_bytes(b"npz")
     run = RunInfo(name, 12.5, TrainSettings(), project.scheme, project.dim, fingerprint=project.fingerprint)
@@ -585,18 +584,18 @@ class TestModels:
         scores[3] = (0.1, 0.8, 0.1)
         with Project.open(folder) as project:
             with pytest.raises(ProjectError, match="no model yet"):
-                project.model()
-            assert project.adopt_model(model_folder(project)).id == "m1"
-            assert project.adopt_model(model_folder(project, "second", scores)).id == "m2"
+                project.models.get()
+            assert project.models.adopt(model_folder(project)).id == "m1"
+            assert project.models.adopt(model_folder(project, "second", scores)).id == "m2"
         with Project.open(folder) as project:
-            assert [model.id for model in project.models()] == ["m1", "m2"]
-            assert project.model().name == "second"
-            assert project.model("m1").keras_file.read_bytes() == b"keras"
-            assert project.scores("m1") is None
-            np.testing.assert_array_equal(project.scores("m2"), scores)
-            np.testing.assert_allclose(project.doubts("m2"), [2 / 3, 0, 2 / 3], rtol=1e-6)
+            assert [model.id for model in project.models.all()] == ["m1", "m2"]
+            assert project.models.get().name == "second"
+            assert project.models.get("m1").keras_file.read_bytes() == b"keras"
+            assert project.models.scores("m1") is None
+            np.testing.assert_array_equal(project.models.scores("m2"), scores)
+            np.testing.assert_allclose(project.models.uncertainties("m2"), [2 / 3, 0, 2 / 3], rtol=1e-6)
             with pytest.raises(ProjectError, match="expected m1 or m2; received m9"):
-                project.model("m9")
+                project.models.get("m9")
             assert [file.name for file in (folder / "models").iterdir() if file.name.startswith(".")] == []
 
     def test_a_model_without_all_its_files_is_refused(self, folder: Path) -> None:
@@ -604,15 +603,15 @@ class TestModels:
             made = model_folder(project)
             (made / "weights.npz").unlink()
             with pytest.raises(ModelError, match=r"lacks weights\.npz"):
-                project.adopt_model(made)
+                project.models.adopt(made)
 
     def test_a_full_disk_refuses_scores_in_words(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with Project.open(folder) as project:
-            project.adopt_model(model_folder(project))
+            project.models.adopt(model_folder(project))
             monkeypatch.setattr(np, "save", no_room)
             with pytest.raises(ProjectError, match="No space left"):
-                project.write_scores("m1", np.zeros((5, 3), dtype=np.float32))
-            assert project.scores("m1") is None
+                project.models.write_scores("m1", np.zeros((5, 3), dtype=np.float32))
+            assert project.models.scores("m1") is None
             assert list((folder / "scores").iterdir()) == []
 
     def test_scores_that_cannot_be_kept_do_not_cost_the_model(
@@ -621,17 +620,17 @@ class TestModels:
         with Project.open(folder) as project:
             made = model_folder(project, scores=np.zeros((5, 3), dtype=np.float32))
             monkeypatch.setattr(np, "save", no_room)
-            assert project.adopt_model(made).id == "m1"
-            assert project.scores("m1") is None
+            assert project.models.adopt(made).id == "m1"
+            assert project.models.scores("m1") is None
             monkeypatch.undo()
             wrong = model_folder(project, scores=np.zeros((4, 3), dtype=np.float32))
-            assert project.adopt_model(wrong).id == "m2"
+            assert project.models.adopt(wrong).id == "m2"
             cut = model_folder(project)
             (cut / "scores.npy").write_bytes(b"")
-            assert project.adopt_model(cut).id == "m3"
+            assert project.models.adopt(cut).id == "m3"
             # They can be computed, and kept, at any time.
-            project.write_scores("m1", np.zeros((5, 3), dtype=np.float32))
-            assert project.scores("m1") is not None
+            project.models.write_scores("m1", np.zeros((5, 3), dtype=np.float32))
+            assert project.models.scores("m1") is not None
         assert list((folder / "models").glob("*/scores.npy")) == []
 
     def test_a_model_that_cannot_be_moved_is_given_back(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -639,11 +638,11 @@ class TestModels:
             made = model_folder(project)
             monkeypatch.setattr(Path, "rename", no_room)
             with pytest.raises(ProjectError, match="No space left"):
-                project.adopt_model(made)
-            assert project.models() == []
+                project.models.adopt(made)
+            assert project.models.all() == []
             assert (made / "model.keras").is_file()
             monkeypatch.undo()
-            assert project.adopt_model(made).id == "m1"
+            assert project.models.adopt(made).id == "m1"
 
     def test_a_model_set_aside_is_never_swept_away(self, folder: Path) -> None:
         with Project.open(folder) as project:
@@ -651,31 +650,31 @@ class TestModels:
             kept = set_aside(made)
             assert kept is not None
             assert not made.exists()
-            assert set_aside(project.new_model_folder()) is None, "nothing was finished there"
+            assert set_aside(project.models.new_folder()) is None, "nothing was finished there"
             assert set_aside(folder / "nowhere") is None
         day_before = time.time() - 90_000
         os.utime(kept, (day_before, day_before))
         with Project.open(folder) as project:
             assert (kept / "model.keras").read_bytes() == b"keras"
-            assert project.adopt_model(kept).id == "m1"
+            assert project.models.adopt(kept).id == "m1"
 
     def test_scores_of_the_wrong_shape_are_refused(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            project.adopt_model(model_folder(project))
+            project.models.adopt(model_folder(project))
             with pytest.raises(ModelError, match=r"expected \(5, 3\); received \(5, 1\)"):
-                project.write_scores("m1", np.zeros((5, 1), dtype=np.float32))
+                project.models.write_scores("m1", np.zeros((5, 1), dtype=np.float32))
 
     def test_scores_of_another_fingerprint_are_stale(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            project.adopt_model(model_folder(project, scores=np.zeros((5, 3), dtype=np.float32)))
+            project.models.adopt(model_folder(project, scores=np.zeros((5, 3), dtype=np.float32)))
             project._db.execute("UPDATE score SET fingerprint = 'other'")
-            assert project.scores("m1") is None
+            assert project.models.scores("m1") is None
 
     def test_a_model_and_its_scores_set_no_review_state(self, folder: Path) -> None:
         with Project.open(folder) as project:
-            project.adopt_model(model_folder(project, scores=np.ones((5, 3), dtype=np.float32)))
+            project.models.adopt(model_folder(project, scores=np.ones((5, 3), dtype=np.float32)))
             assert project.states().tolist() == [0, 0, 0]
-            assert project.last_edit() is None
+            assert project.edits.last() is None
 
 
 class TestFinding:
@@ -722,7 +721,7 @@ def test_opening_takes_away_what_a_killed_training_left(tmp_path: Path) -> None:
         writer.add(Sentence(("a",), np.ones((1, 2), dtype=np.float32)))
         writer.finish({})
     with Project.open(target) as project:
-        left = project.new_model_folder()
+        left = project.models.new_folder()
         (left / "model.keras").write_bytes(b"half")
     with Project.open(target):
         assert left.exists(), "a worker may still be at it"

@@ -115,7 +115,7 @@ def test_it_trains_scores_and_audits_while_the_window_holds_the_lock(peer: Peer,
             (name, epoch) for epoch in (1, 2) for name in ("loss", "val_loss", "f1")
         ]
         assert any(isinstance(event, Progress) and event.text == "epoch 2" for event in before)
-        record = opened.adopt_model(Path(str(dict(done.result)["folder"])))
+        record = opened.models.adopt(Path(str(dict(done.result)["folder"])))
         out = project.parent / "scores.npy"
         asked = (("project", str(project)), ("model", str(record.keras_file)))
         peer.send(Request("2", "score", (*asked, ("engine", "keras"), ("out", str(out)))).encode())
@@ -142,7 +142,7 @@ def test_a_cancelled_training_hands_over_what_it_has_and_one_that_waited_leaves_
     assert isinstance(done, Done)
     assert isinstance(peer.answer("5")[0], CancelledReply)
     with Project.open(project) as opened:
-        record = opened.adopt_model(Path(str(dict(done.result)["folder"])))
+        record = opened.models.adopt(Path(str(dict(done.result)["folder"])))
         assert not record.run.complete
     assert list((project / "models").glob(".partial*")) == []
     peer.send(Request("6", "ping").encode())
@@ -174,7 +174,7 @@ def test_it_ends_with_the_program_that_started_it(project: Path) -> None:
     assert peer.close() == 0
     # nobody was there to take the model, but what it had reached is not lost
     with Project.open(project) as opened:
-        (folder,) = opened.unfinished_trainings()
-        record = opened.adopt_model(recover_training(opened, folder))
+        (folder,) = opened.models.unfinished_trainings()
+        record = opened.models.adopt(recover_training(opened, folder))
         assert record.run.history
-        assert opened.unfinished_trainings() == []
+        assert opened.models.unfinished_trainings() == []

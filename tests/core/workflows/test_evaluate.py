@@ -41,7 +41,7 @@ def make(path: Path, first_label: str = "B-PER") -> Path:
         writer.finish({"source": "x.conll", "lengths_from": "source", "notes": "[]"})
     with Project.open(path) as project:
         for seed in (1, 2):
-            folder = project.new_model_folder()
+            folder = project.models.new_folder()
             draw = np.random.default_rng(seed).normal
             layer = LayerWeights(*(draw(size=shape).astype(np.float32) for shape in ((2, 4, 8), (2, 2, 8), (2, 8))))
             dense, bias = draw(size=(4, 4)).astype(np.float32), draw(size=4).astype(np.float32)
@@ -49,7 +49,7 @@ def make(path: Path, first_label: str = "B-PER") -> Path:
             (folder / "model.keras").write_bytes(b"not read here")
             run = RunInfo("BiLSTM 2", 1.5, TrainSettings(units=2), project.scheme, 4, validation_sentences=(2, 0))
             (folder / "run.json").write_text(run.to_json(), encoding="utf-8")
-            project.adopt_model(folder)
+            project.models.adopt(folder)
     return path
 
 
@@ -66,7 +66,7 @@ def say(*names: str) -> Floats:
 
 
 def test_every_figure_has_its_tokens(project: Project) -> None:
-    project.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "B-PER", "B-PER", "O", "O"))
+    project.models.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "B-PER", "B-PER", "O", "O"))
     found = evaluate_project(project, "m1")
     evaluation, tokens = found.evaluation, found.tokens
     assert (evaluation.tokens, evaluation.unlabelled, found.sentences, found.masked_by_model) == (8, 1, 3, 1)
@@ -88,7 +88,7 @@ def test_every_figure_has_its_tokens(project: Project) -> None:
 
 
 def test_held_back_sentences_alone_keep_their_rows(project: Project) -> None:
-    project.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "O", "B-PER", "O", "O"))
+    project.models.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "O", "B-PER", "O", "O"))
     found = evaluate_project(project, "m1", subset="validation")
     assert (found.sentences, found.masked_by_model, found.evaluation.tokens) == (2, 0, 6)
     tokens = found.tokens
@@ -132,7 +132,7 @@ def test_an_ignored_token_never_counts(tmp_path: Path, against: str) -> None:
         path = make(tmp_path / f"{number}.maskscope", beneath)
         with Project.open(path) as project:
             scheme = project.scheme
-            project.relabel(0, 0, [NO_LABEL], "ignore")
+            project.edits.relabel(0, 0, [NO_LABEL], "ignore")
             probs = np.full((9, len(scheme.classes)), 1 / len(scheme.classes), dtype=np.float32)
             scores = ModelScores("x", scheme, probs, np.zeros(0, dtype=np.int64), probs[0])
             evaluation = evaluate_project(project, scores, against).evaluation  # type: ignore[arg-type]
@@ -145,7 +145,7 @@ def test_decoding_is_chosen_and_argmax_stays_in_sight(project: Project) -> None:
     # "New York" as O, I-LOC: no sequence that the scheme allows
     probs = say("B-PER", "O", "O", "I-LOC", "O", "O", "B-LOC", "O", "O")
     probs[2] = (0.5, 0.4, 0.05, 0.05)
-    project.write_scores("m1", probs)
+    project.models.write_scores("m1", probs)
     decoded = evaluate_project(project, "m1").evaluation
     raw = evaluate_project(project, "m1", decoding="argmax").evaluation
     assert (decoded.decoding, decoded.accuracy, decoded.entities.micro.f1) == ("viterbi", 1.0, 1.0)
@@ -161,9 +161,9 @@ def test_decoding_is_chosen_and_argmax_stays_in_sight(project: Project) -> None:
 
 
 def test_two_models_token_by_token(project: Project) -> None:
-    project.relabel(1, 0, [2], "to → B-PER")
-    project.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "B-PER", "B-LOC", "O", "O"))
-    project.write_scores("m2", say("B-PER", "B-LOC", "B-LOC", "I-LOC", "O", "B-LOC", "B-LOC", "B-PER", "O"))
+    project.edits.relabel(1, 0, [2], "to → B-PER")
+    project.models.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "B-PER", "B-LOC", "O", "O"))
+    project.models.write_scores("m2", say("B-PER", "B-LOC", "B-LOC", "I-LOC", "O", "B-LOC", "B-LOC", "B-PER", "O"))
     found = compare(project, "m1", "m2")
     assert (found.a, found.b, found.tokens) == ("m1", "m2", 8)
     assert (found.both_right, found.only_a, found.only_b, found.both_wrong) == (4, 1, 1, 2)
@@ -202,8 +202,8 @@ class TestCommands:
         """Two models with scores; the first breaks the scheme at "York" and misses "Rome"."""
         path = make(tmp_path / "p.maskscope")
         with Project.open(path) as project:
-            project.write_scores("m1", say("B-PER", "O", "O", "I-LOC", "O", "O", "O", "O", "O"))
-            project.write_scores("m2", say("O", "O", "B-LOC", "I-LOC", "O", "O", "B-LOC", "B-PER", "O"))
+            project.models.write_scores("m1", say("B-PER", "O", "O", "I-LOC", "O", "O", "O", "O", "O"))
+            project.models.write_scores("m2", say("O", "O", "B-LOC", "I-LOC", "O", "O", "B-LOC", "B-PER", "O"))
         return path
 
     def json(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:

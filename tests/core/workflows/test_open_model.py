@@ -77,13 +77,15 @@ def oracle(file: Path, project: Project, behind: int = 0) -> list[np.ndarray]:
 
 def test_an_unknown_stack_runs_in_keras_on_each_sentence_without_padding(project: Project, tmp_path: Path) -> None:
     file = made(tmp_path / "neighbours.keras", conv)
-    record = project.adopt_model(opened(project, file))
+    record = project.models.adopt(opened(project, file))
     run = record.run
     assert (record.name, run.source, run.engine, run.settings) == ("neighbours", "neighbours.keras", "keras", None)
     assert "Conv1D" in run.engine_reason
     assert (run.mask_value, run.keras) == (None, keras.__version__)
-    np.testing.assert_allclose(project.scores(record.id), np.concatenate(oracle(file, project)), rtol=0, atol=1e-6)
-    padding = project.padding_scores(record.id)
+    np.testing.assert_allclose(
+        project.models.scores(record.id), np.concatenate(oracle(file, project)), rtol=0, atol=1e-6
+    )
+    padding = project.models.padding_scores(record.id)
     for sentence, printed in enumerate(oracle(file, project, behind=1)):
         np.testing.assert_allclose(padding[sentence], printed[-1], rtol=0, atol=1e-6)
     assert sorted(path.name for path in record.folder.iterdir()) == ["model.keras", "run.json"]
@@ -95,13 +97,13 @@ def test_a_known_stack_runs_on_the_packed_engine_with_two_classes_as_one(project
         return layers.Bidirectional(layers.LSTM(3, return_sequences=True))(layers.Masking()(x))
 
     file = made(tmp_path / "known.keras", known, 2, "softmax")
-    record = project.adopt_model(opened(project, file))
+    record = project.models.adopt(opened(project, file))
     assert (record.run.engine, record.run.engine_reason, record.run.mask_value) == ("packed", "", 0.0)
     expected = np.concatenate(oracle(file, project))[:, 1:]
-    np.testing.assert_allclose(project.scores(record.id), expected, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(project.models.scores(record.id), expected, rtol=0, atol=2e-6)
     live = packed.load(record.weights_file).score(project.embeddings, project.offsets)
     np.testing.assert_allclose(live, expected, rtol=0, atol=2e-6)
-    assert project.padding_scores(record.id) is None
+    assert project.models.padding_scores(record.id) is None
 
 
 @pytest.mark.parametrize(

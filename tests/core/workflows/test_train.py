@@ -154,9 +154,9 @@ def check_the_folder(folder: Path) -> None:
 
 def adopt_and_compare(opened: Project, folder: Path) -> None:
     run = RunInfo.from_json((folder / "run.json").read_text(encoding="utf-8"))
-    record = opened.adopt_model(folder)
+    record = opened.models.adopt(folder)
     assert run.fingerprint == opened.fingerprint
-    scores = opened.scores(record.id)
+    scores = opened.models.scores(record.id)
     assert scores is not None
     for file in (record.keras_file, record.weights_file):
         own = packed.load(file).score(opened.embeddings, opened.offsets)
@@ -184,14 +184,14 @@ def test_training_cancelled_before_an_epoch_ended_leaves_nothing(project: Path, 
 def test_training_cancelled_later_keeps_the_best_epoch_so_far(project: Path) -> None:
     settings = TrainSettings(units=3, epochs=500, batch_tokens=40, validation=0.25)
     with Project.open(project) as opened:
-        record = opened.adopt_model(train_project(opened, settings, Watch(stop_at=20)))
+        record = opened.models.adopt(train_project(opened, settings, Watch(stop_at=20)))
         run = record.run
         assert not run.complete
         assert 1 <= len(run.history) < 10
         assert min(epoch.val_loss for epoch in run.history) == run.history[run.best_epoch - 1].val_loss
         assert run.metrics is not None
         assert run.metrics.loss == pytest.approx(run.history[run.best_epoch - 1].val_loss)
-        assert opened.scores(record.id) is None, "whoever cancels is not kept waiting for scores"
+        assert opened.models.scores(record.id) is None, "whoever cancels is not kept waiting for scores"
         assert packed.load(record.keras_file).dim == DIM
 
 
@@ -219,9 +219,9 @@ def test_training_whose_process_is_killed_keeps_what_its_epochs_had_reached(proj
     losses = [float(line.split()[2]) for line in killed.stdout.splitlines() if line.startswith("val_loss")]
     assert len(losses) == 3, killed.stderr
     with Project.open(project) as opened:
-        (folder,) = opened.unfinished_trainings()
-        record = opened.adopt_model(recover_training(opened, folder))
-        assert opened.unfinished_trainings() == []
+        (folder,) = opened.models.unfinished_trainings()
+        record = opened.models.adopt(recover_training(opened, folder))
+        assert opened.models.unfinished_trainings() == []
         assert len(record.run.history) == 3
         assert record.run.metrics is not None
         assert record.run.metrics.loss == pytest.approx(min(losses))
@@ -234,7 +234,7 @@ def test_a_training_that_still_runs_is_not_recovered(project: Path) -> None:
     class Looks(NullJob):
         def figure(self, name: str, step: int, value: float) -> None:
             with Project.open(project, read_only=True) as other:
-                seen.append(len(other.unfinished_trainings()))
+                seen.append(len(other.models.unfinished_trainings()))
 
     with Project.open(project, read_only=True) as opened:
         folder = train_project(opened, QUICK, Looks())

@@ -204,7 +204,7 @@ def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
     np.testing.assert_allclose(session.scores, shown, rtol=0, atol=1e-6)
     assert list((path / "scores").glob("*.partial")) == []
     with Project.open(shutil.copytree(path, tmp_path / "again.maskscope")) as project:
-        assert project.padding_scores("m2").shape == (project.n_sentences, 1)
+        assert project.models.padding_scores("m2").shape == (project.n_sentences, 1)
 
 
 def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(

@@ -29,13 +29,13 @@ def demo(tmp_path: Path) -> Path:
     folder = write_demo(tmp_path / "demo.maskscope")
     with Project.open(folder) as project:
         made = project.path / "models" / ".partial-test"
-        shutil.copytree(project.model("m1").folder, made)
-        np.save(made / "scores.npy", project.scores("m1"))
+        shutil.copytree(project.models.get("m1").folder, made)
+        np.save(made / "scores.npy", project.models.scores("m1"))
         (made / "weights.npz").unlink()
         run = json.loads((made / "run.json").read_text(encoding="utf-8"))
         run |= {"engine": "keras", "engine_reason": "holds layer 'conv1d'"}
         (made / "run.json").write_text(json.dumps(run), encoding="utf-8", newline="\n")
-        project.adopt_model(made)
+        project.models.adopt(made)
     return folder
 
 
@@ -63,7 +63,7 @@ def answers(demo: Path) -> Callable[[dict[str, object]], dict[str, object]]:
 
     def answer(given: dict[str, object], rule: str = "model") -> dict[str, object]:
         with Project.open(demo, read_only=True) as project:
-            tagger = packed.load(project.model("m1").weights_file)
+            tagger = packed.load(project.models.get("m1").weights_file)
             sentence = int(str(given["sentence"]))
             probe = PaddingProbe(tagger, project.rows(sentence), str(given["fill"]), project.rows(sentence - 1))
         ks = [int(k) for k in str(given["ks"]).split(",")]

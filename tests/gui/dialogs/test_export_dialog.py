@@ -113,7 +113,7 @@ def test_predictions_need_a_model_that_scored_and_say_so(
 def test_scores_that_are_in_memory_only_stop_no_export(qtbot: QtBot, style: Style, tmp_path: Path) -> None:
     demo = write_demo(tmp_path / "demo.maskscope")
     with Project.open(demo) as holder:
-        scores = np.array(holder.scores("m1"))
+        scores = np.array(holder.models.scores("m1"))
         for file in (demo / "scores").iterdir():
             file.unlink()
         session = Session()

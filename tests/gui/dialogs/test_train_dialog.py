@@ -41,7 +41,7 @@ def dialog(qtbot: QtBot, style: Style, demo_session: Session, client) -> TrainDi
 
 def trained_folder(project: Project) -> Path:
     """What the worker would hand back: the demo's own model, in a new folder."""
-    folder = project.new_model_folder()
+    folder = project.models.new_folder()
     for name in ("model.keras", "weights.npz", "run.json"):
         shutil.copyfile(project.path / "models" / "m1" / name, folder / name)
     shutil.copyfile(project.path / "scores" / "m1.npy", folder / "scores.npy")
@@ -150,7 +150,7 @@ def test_a_model_for_a_project_that_was_closed_waits_in_it(qtbot: QtBot, dialog:
     client.done.emit(1, {"folder": str(folder)})
     assert "It waits in its project" in dialog.outcome.text()
     with Project.open(path) as project:
-        assert [model.id for model in project.models()] == ["m1", "m2"]
+        assert [model.id for model in project.models.all()] == ["m1", "m2"]
 
 
 def test_a_project_opened_again_by_another_name_takes_its_model(
@@ -184,7 +184,7 @@ def test_a_model_that_its_project_cannot_take_is_kept(qtbot: QtBot, dialog: Trai
     # Open in another program by now, which has the lock.
     with Project.open(path) as holder:
         client.done.emit(1, {"folder": str(folder)})
-        assert [model.id for model in holder.models()] == ["m1"]
+        assert [model.id for model in holder.models.all()] == ["m1"]
     words = dialog.outcome.text()
     (kept,) = (path / "models").glob("kept-*")
     assert "read-only" in words
@@ -207,7 +207,7 @@ def test_a_model_that_cannot_be_shown_is_in_its_project_all_the_same(
     client.done.emit(1, {"folder": str(trained_folder(session.project))})
     assert "(m2)" in dialog.outcome.text()
     assert "can't be read" in dialog.outcome.text()
-    assert [model.id for model in session.project.models()] == ["m1", "m2"]
+    assert [model.id for model in session.project.models.all()] == ["m1", "m2"]
     assert not dialog.training
 
 
@@ -232,7 +232,7 @@ def test_a_training_that_is_stopped_at_once_leaves_nothing(qtbot: QtBot, dialog:
     qtbot.mouseClick(dialog.cancel_button, Qt.MouseButton.LeftButton)
     client.cancelled.emit(1)
     assert dialog.outcome.text() == "Stopped before the first epoch had ended, so there is nothing to keep."
-    assert len(dialog.session.project.models()) == 1
+    assert len(dialog.session.project.models.all()) == 1
 
 
 def test_a_failure_is_one_sentence_and_another_try_is_possible(qtbot: QtBot, dialog: TrainDialog, client) -> None:

@@ -138,7 +138,7 @@ def test_a_label_key_still_labels_on_a_page_and_enter_accepts_nothing(qtbot, ope
     press(qtbot, window, KEY.Key_Return, KEY.Key_Tab, KEY.Key_Return)
     with Project.open(spans, read_only=True) as project:
         assert project.sentence(0).state == "unreviewed"
-        assert project.n_edits() == 1
+        assert project.edits.count() == 1
 
 
 # Evaluation

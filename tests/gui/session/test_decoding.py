@@ -22,7 +22,7 @@ KEY = Qt.Key
 def probs(spans):
     """(2, 3, C) as the model of `spans` has them."""
     with Project.open(spans, read_only=True) as project:
-        return np.array(project.scores("m1")).reshape(2, 3, 3)
+        return np.array(project.models.scores("m1")).reshape(2, 3, 3)
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_an_ignored_token_is_hatched_and_no_padding(qtbot, window):
 @pytest.mark.parametrize("format_name", [row.name for row in formats()])
 def test_an_ignored_token_is_exported_without_a_label(spans, tmp_path, format_name):
     with Project.open(spans) as project:
-        project.relabel(1, 1, [NO_LABEL], "ignored")
+        project.edits.relabel(1, 1, [NO_LABEL], "ignored")
         file = tmp_path / f"out.{format_name}"
         export_project(project, file, format_name)
         rows = np.asarray(project.embeddings)

@@ -320,7 +320,7 @@ def test_letters_typed_into_the_search_field_label_nothing(qtbot, open_window, d
     window = open_window(demo)
     press(qtbot, window, KEY.Key_F, control=True)
     qtbot.keyClicks(window.toolbar.search, "f1a2")
-    assert window.session.project.n_edits() == 0
+    assert window.session.project.edits.count() == 0
     qtbot.waitUntil(lambda: window.session.search == "f1a2", timeout=5000)
     assert window.list_panel.empty.isVisible()
 
@@ -360,7 +360,7 @@ def test_a_second_window_is_read_only_and_says_so(qtbot, open_window, demo):
     assert "read-only" in second.notice.words.text()
     qtbot.mouseClick(second.notice.away, Qt.MouseButton.LeftButton)
     assert not second.notice.isVisible()
-    assert first.session.project.n_edits() == 0
+    assert first.session.project.edits.count() == 0
 
 
 def test_light_and_dark_can_be_chosen_and_are_remembered(qtbot, open_window, demo):
@@ -450,7 +450,7 @@ def test_a_sentence_without_tokens_is_shown_and_no_verdict_is_made_up(qtbot, ope
     window = open_window(target)
     assert "no tokens" in window.reading._note.text()
     press(qtbot, window, KEY.Key_1, KEY.Key_Space, KEY.Key_Right, KEY.Key_End, KEY.Key_A, KEY.Key_Tab, KEY.Key_K)
-    assert window.session.project.n_edits() == 0
+    assert window.session.project.edits.count() == 0
     assert "Train a model" in window.padding.verdict.text()
     press(qtbot, window, KEY.Key_Down, KEY.Key_1)
     assert window.session.focus.row.labels.tolist() == [1, 1]
@@ -539,10 +539,10 @@ def test_the_first_sentence_has_none_before_it_and_the_panel_says_so(qtbot, open
 
 def test_a_damaged_newest_model_leaves_the_others_in_reach(qtbot, open_window, demo):
     with Project.open(demo) as project:
-        folder = project.new_model_folder()
+        folder = project.models.new_folder()
         for name in ("model.keras", "weights.npz", "run.json"):
             shutil.copy(demo / "models" / "m1" / name, folder / name)
-        newest = project.adopt_model(folder)
+        newest = project.models.adopt(folder)
     newest.weights_file.write_bytes(b"broken")
     window = open_window(demo)
     assert window.notice.isVisible()

@@ -302,8 +302,8 @@ class ModelsPage(Page):
         project = self.session.project
         here = self.models[self.table.row].id if 0 <= self.table.row < len(self.models) else None
         marked = [self.models[row].id for row in self.table.marks if row < len(self.models)]
-        self.models = [] if project is None else list(reversed(project.models()))
-        self._scored = {model.id for model in self.models if project is not None and project.is_scored(model.id)}
+        self.models = [] if project is None else list(reversed(project.models.all()))
+        self._scored = {model.id for model in self.models if project is not None and project.models.is_scored(model.id)}
         ids = [model.id for model in self.models]
         in_use = None if self.session.model is None else self.session.model.id
         wanted = here if here in ids else in_use

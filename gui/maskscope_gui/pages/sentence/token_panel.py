@@ -105,7 +105,7 @@ class TokenView(PaintedView):
         project = self.session.project
         if project is None:
             return ""
-        at = project.edited_at(self.session.sentence, position)
+        at = project.edits.edited_at(self.session.sentence, position)
         return "" if at is None else f", {ago(time.time() - at)}"
 
     def _label(self, label: int, none: str) -> tuple[str, QColor]:
