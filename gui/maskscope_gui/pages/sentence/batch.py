@@ -18,7 +18,7 @@ BatchOrder: TypeAlias = Literal["longest first", "as listed"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class BatchMap:
     """The sentences that stand around the one on screen in the list.
 
     Attributes:
@@ -39,7 +39,7 @@ class Batch:
         return 1 - float(self.lengths.sum()) / max(1, self.values.size)
 
 
-def batch_around(session: Session, order: BatchOrder) -> Batch | None:
+def batch_around(session: Session, order: BatchOrder) -> BatchMap | None:
     """The batch of the sentence on screen: a fixed block of the list, so that it stays while one moves in it."""
     project = session.project
     if project is None or session.sentence < 0:
@@ -63,7 +63,7 @@ def batch_around(session: Session, order: BatchOrder) -> Batch | None:
         mask = session.mask_of(sentence)
         if mask is not None:
             masked[row, :length] = ~mask
-    return Batch(ids, lengths, values, masked)
+    return BatchMap(ids, lengths, values, masked)
 
 
 class BatchView(PaintedView):
@@ -75,7 +75,7 @@ class BatchView(PaintedView):
         )
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.order: BatchOrder = "longest first"
-        self.batch: Batch | None = None
+        self.batch: BatchMap | None = None
         self._key: tuple[int, ...] = ()
         self._picture: QPixmap | None = None
         session.sentenceChanged.connect(self.refresh)
@@ -146,7 +146,7 @@ class BatchView(PaintedView):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_selection(painter, batch)
 
-    def _paint_map(self, batch: Batch) -> QPixmap:
+    def _paint_map(self, batch: BatchMap) -> QPixmap:
         ratio = self.devicePixelRatioF()
         picture = QPixmap(self.viewport().size() * ratio)
         picture.setDevicePixelRatio(ratio)
@@ -177,7 +177,7 @@ class BatchView(PaintedView):
         painter.end()
         return picture
 
-    def _paint_legend(self, painter: QPainter, batch: Batch) -> None:
+    def _paint_legend(self, painter: QPainter, batch: BatchMap) -> None:
         px = self.look.px
         left = self.viewport().width() - self._legend + px(4)
         room = self._legend - px(16)
@@ -225,7 +225,7 @@ class BatchView(PaintedView):
         painter.setPen(self.look.c("second"))
         painter.drawText(QRect(left + px(26), top, self._legend - px(40), px(16)), Qt.AlignmentFlag.AlignVCenter, words)
 
-    def _paint_selection(self, painter: QPainter, batch: Batch) -> None:
+    def _paint_selection(self, painter: QPainter, batch: BatchMap) -> None:
         here = np.flatnonzero(batch.ids == self.session.sentence)
         if len(here) == 0:
             return
