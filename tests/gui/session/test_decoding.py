@@ -67,7 +67,7 @@ def test_predictions_obey_the_scheme_and_the_argmax_stays_in_sight(qtbot, window
     assert lines["argmax"] == "I-loc · not allowed here"
     assert lines["predicted"] == session.scheme.classes[expected[1]]
     tip = window.tracks.tip_at(window.tracks.column_box(1, "predicted").center())
-    assert "likeliest I-loc" in tip
+    assert "I-loc (argmax)" in tip
     assert "does not allow" in tip
     # The mark is painted, in its own colour, and not where the two agree.
     amber = QColor(window.look.theme.collision)
