@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from maskscope.project import ModelRecord, Project
     from maskscope.runs import Engine
-    from maskscope.types import Embeddings, Floats, Mask, TagScheme
+    from maskscope.types import Floats, Mask, TagScheme
 
 _ASKED_FOR = "--engine keras asks for it"
 
@@ -200,7 +200,7 @@ def run_model(
         return _score_in_keras(project, chosen, scheme, Ran("keras", choice.reason or _ASKED_FOR), padding, job)
     check_outputs(choice.tagger.n_outputs, scheme, chosen.file)
     probs_nc = fit_columns(choice.tagger.score(project.embeddings, project.offsets, "model", job), scheme)
-    return Scored(probs_nc, _mask(project.embeddings, choice.tagger.mask_value), scheme, Ran("packed"))
+    return Scored(probs_nc, _mask(project, choice.tagger.mask_value), scheme, Ran("packed"))
 
 
 def _score_in_keras(
@@ -220,21 +220,19 @@ def _score_in_keras(
         value = told.get("mask_value")
         return Scored(
             np.load(out, allow_pickle=False),
-            _mask(project.embeddings, None if value is None else float(value)),
+            _mask(project, None if value is None else float(value)),
             scheme,
             ran,
             np.load(behind, allow_pickle=False) if padding else None,
         )
 
 
-def _mask(embeddings: "Embeddings", mask_value: float | None) -> "Mask":
+def _mask(project: "Project", mask_value: float | None) -> "Mask":
     import numpy as np
 
-    from maskscope.masks import masking_layer
-
-    block = max(1, (8 << 20) // max(1, embeddings.shape[1]))
-    parts = [masking_layer(embeddings[i : i + block], mask_value) for i in range(0, len(embeddings), block)]
-    return np.concatenate(parts) if parts else np.ones(0, dtype=np.bool_)
+    mask: Mask = np.ones(project.n_tokens, dtype=np.bool_)
+    mask[project.masked_tokens(mask_value)] = False
+    return mask
 
 
 def _write_npz(file: Path, arrays: "dict[str, np.ndarray]") -> None:

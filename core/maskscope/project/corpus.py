@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope.errors import ProjectError
+from maskscope.masks import collisions, masking_layer
 from maskscope.project.database import Database
 from maskscope.project.rows import Counts, SentenceRow
 from maskscope.project.schema import SENTENCE_COLUMNS, labels_from_blob, scheme_from_json, sentence_row
-from maskscope.types import NO_EDIT, NO_LABEL, Embeddings, Indices, Labels, Offsets
+from maskscope.types import NO_EDIT, NO_LABEL, Embeddings, Indices, Labels, Mask, Offsets
 
 _READ_BLOCK = 2048
+_BLOCK_NUMBERS = 8 << 20
 
 
 class Corpus:
@@ -140,6 +142,32 @@ class Corpus:
         """Real tokens whose embedding is all zeros: (k, 2) of sentence and position, found at import."""
         rows = self._db.execute("SELECT sentence, position FROM collision").fetchall()
         return np.array(rows, dtype=np.int64).reshape(-1, 2)
+
+    def masked_tokens(self, mask_value: float | None) -> Indices:
+        """Rows (k,) int64, ascending, of the real tokens that a model's Masking layer takes for padding.
+
+        Args:
+            mask_value: of the layer; None for a model without one, which masks no token.
+        """
+        if mask_value is None:
+            return np.zeros(0, dtype=np.int64)
+        if mask_value == 0:
+            # Found at import: the embeddings of a large corpus need not be read again.
+            places = self.collisions()
+            return np.sort(self.offsets[places[:, 0]] + places[:, 1])
+        step = max(1, _BLOCK_NUMBERS // max(1, self.dim))
+        starts = range(0, self.n_tokens, step)
+        blocks = [start + collisions(self.embeddings[start : start + step], mask_value) for start in starts]
+        return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int64)
+
+    def mask(self, sentence: int, mask_value: float | None) -> Mask:
+        """Mask (T,) of a sentence under a model's `mask_value`, True = real token; as `masked_tokens` decides."""
+        if mask_value != 0:
+            return masking_layer(self.rows(sentence), mask_value)
+        mask: Mask = np.ones(int(self.offsets[sentence + 1] - self.offsets[sentence]), dtype=np.bool_)
+        for (position,) in self._db.execute("SELECT position FROM collision WHERE sentence = ?", (int(sentence),)):
+            mask[position] = False
+        return mask
 
     def counts(self) -> Counts:
         """How many labels, edits and reviewed sentences there are now."""

@@ -10,13 +10,12 @@ import numpy as np
 
 from maskscope.errors import MaskscopeError, ModelError, ProjectError
 from maskscope.files import replace_durably, sync_folder
-from maskscope.masks import collisions
 from maskscope.project.corpus import Corpus
 from maskscope.project.database import Database
 from maskscope.project.lock import WriterLock
 from maskscope.project.rows import ModelRecord
 from maskscope.runs import RunInfo
-from maskscope.types import Floats, Indices, Offsets
+from maskscope.types import Floats, Offsets
 
 CHECKPOINT = "checkpoint.npy"
 """In a folder that is trained into: the weights that would be kept if training ended now."""
@@ -24,7 +23,6 @@ TRAINING_LOCK = "training.lock"
 """In the same folder: held by the process that trains."""
 
 _STALE_S = 86_400
-_READ_BLOCK = 2048
 
 
 class ModelStore:
@@ -180,17 +178,8 @@ class ModelStore:
         """Compute each sentence's largest uncertainty (n_sentences,), over the tokens that the model does not mask."""
         uncertainty = model.scheme.doubt(probs_nc)
         # A masked token has no prediction that could be uncertain.
-        uncertainty[self._masked_rows(model.mask_value)] = 0
+        uncertainty[self._corpus.masked_tokens(model.mask_value)] = 0
         return _largest(uncertainty, self._corpus.offsets)
-
-    def _masked_rows(self, mask_value: float | None) -> Indices:
-        corpus = self._corpus
-        if mask_value == 0:
-            places = corpus.collisions()
-            return np.asarray(corpus.offsets[places[:, 0]] + places[:, 1])
-        starts = range(0, corpus.n_tokens, _READ_BLOCK)
-        found = [start + collisions(corpus.embeddings[start : start + _READ_BLOCK], mask_value) for start in starts]
-        return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
     def padding_scores(self, model_id: str) -> Floats | None:
         """The output of a model that runs in Keras at the first padded position after each sentence.

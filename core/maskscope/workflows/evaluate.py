@@ -13,9 +13,8 @@ from maskscope.evaluation.decoding import Decoding
 from maskscope.evaluation.spans import Spans
 from maskscope.evaluation.token_scores import Evaluation, evaluate_predictions
 from maskscope.jobs import Job, NullJob
-from maskscope.masks import collisions
 from maskscope.project import ModelRecord, Project
-from maskscope.types import NO_LABEL, Embeddings, Floats, Indices, Labels, Offsets, TagScheme
+from maskscope.types import NO_LABEL, Floats, Indices, Labels, Offsets, TagScheme
 
 Against: TypeAlias = Literal["edited", "gold"]
 """What predictions are held against: a person's edits over gold, or gold alone."""
@@ -25,9 +24,6 @@ Subset: TypeAlias = Literal["all", "validation"]
 
 Outcome: TypeAlias = Literal["right", "missed", "spurious"]
 """Of an entity: found as it is, in the labels but not predicted so, predicted but not in the labels so."""
-
-
-_BLOCK_NUMBERS = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,7 +212,7 @@ def model_scores(project: Project, model_id: str | None = None, job: Job | None 
         printed = tagger.score(project.embeddings, project.offsets, "model", job)
         probs_nc = fit_columns(printed, record.scheme.n_outputs)
     padding = measured_padding(project, record) if tagger is None else padding_of(tagger, probs_nc, project.offsets)
-    masked = masked_rows(project, record.mask_value)
+    masked = project.masked_tokens(record.mask_value)
     validation = tuple(record.run.validation_sentences)
     return ModelScores(record.id, record.scheme, probs_nc, masked, padding, validation)
 
@@ -247,21 +243,6 @@ def padding_of(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Offsets) 
 def fit_columns(printed: Floats, n_outputs: int) -> Floats:
     """What a softmax over the two classes of a binary scheme prints, (..., 2), as its one column; else unchanged."""
     return printed[..., 1:] if (printed.shape[-1], n_outputs) == (2, 1) else printed
-
-
-def masked_rows(project: Project, mask_value: float | None) -> Indices:
-    """Tokens (k,) of a project that Masking(mask_value) takes for padding; none without such a layer."""
-    if mask_value is None:
-        return np.zeros(0, dtype=np.int64)
-    if mask_value == 0:
-        # found at import
-        found = project.collisions()
-        return np.sort(project.offsets[found[:, 0]] + found[:, 1])
-    embeddings: Embeddings = project.embeddings
-    step = max(1, _BLOCK_NUMBERS // max(1, project.dim))
-    starts = range(0, project.n_tokens, step)
-    blocks = [start + collisions(embeddings[start : start + step], mask_value) for start in starts]
-    return np.concatenate(blocks).astype(np.int64) if blocks else np.zeros(0, dtype=np.int64)
 
 
 def rows_of(ids: Indices, offsets: Offsets) -> tuple[Indices, Offsets]:

@@ -9,7 +9,6 @@ import numpy as np
 from maskscope.errors import ProjectError
 from maskscope.exporters import LabelledSentence, export
 from maskscope.jobs import Job, NullJob
-from maskscope.masks import masking_layer
 from maskscope.project.rows import ModelRecord, SentenceRow
 from maskscope.project.store import Project
 from maskscope.types import Floats, Labels, Mask, TagScheme
@@ -98,7 +97,7 @@ def _labelled(
     decode: Decode,
 ) -> LabelledSentence:
     part = slice(int(project.offsets[row.id]), int(project.offsets[row.id + 1]))
-    mask = masking_layer(project.embeddings[part], 0.0 if model is None else model.mask_value)
+    mask = project.mask(row.id, 0.0 if model is None else model.mask_value)
     gold = _names(row.gold, project.scheme)
     predicted: tuple[str | None, ...] | None = None
     probabilities: Floats | None = None

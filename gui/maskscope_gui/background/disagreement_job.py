@@ -1,4 +1,4 @@
-"""Where labels and predictions differ, counted over the corpus beside the window, for the list's order."""
+"""Counts where labels and predictions differ, over the whole corpus in a background thread, to sort the list by."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Signal
 
 from maskscope.evaluation.decoding import Decoding, predict
 from maskscope.jobs import Job
-from maskscope.project import Project
+from maskscope.project import ModelRecord, Project
 from maskscope.types import NO_LABEL, Floats
 from maskscope_gui.background.tasks import Task, error_message
 from maskscope_gui.session.session import Session
@@ -15,28 +15,31 @@ _BLOCK = 4096
 
 
 def count_differing(
-    project: Project, probs_nc: Floats, decoding: Decoding, threshold: float, job: Job
+    project: Project, model: ModelRecord, probs_nc: Floats, decoding: Decoding, threshold: float, job: Job
 ) -> npt.NDArray[np.int32]:
-    """Tokens of each sentence (n_sentences,) whose label is not the prediction; unlabelled and masked ones never are.
+    """Count the tokens of each sentence (n_sentences,) whose label differs from the prediction.
+
+    Tokens without a label don't count, nor do tokens that the model masks: they have no prediction.
 
     Args:
-        project: a view of its own for this thread.
-        probs_nc: (n_tokens, C) float32, as the model prints them.
+        project: opened for this thread alone.
+        model: the model that predicts.
+        probs_nc: (n_tokens, C) float32, its output.
         decoding, threshold: as for `predict`.
-        job: progress in sentences; it may cancel.
+        job: receives the progress in sentences; it may cancel.
     """
     labels = project.labels("edited")
-    counted = labels != NO_LABEL
-    # A masked token has no prediction that a label could disagree with.
-    masked = project.collisions()
-    counted[project.offsets[masked[:, 0]] + masked[:, 1]] = False
+    real = np.ones(project.n_tokens, dtype=np.bool_)
+    real[project.masked_tokens(model.mask_value)] = False
+    counted = real & (labels != NO_LABEL)
     counts = np.zeros(project.n_sentences, dtype=np.int32)
     for first in range(0, project.n_sentences, _BLOCK):
         job.progress(first, project.n_sentences, "sentences")
         last = min(first + _BLOCK, project.n_sentences)
         begin, end = int(project.offsets[first]), int(project.offsets[last])
         bounds = project.offsets[first : last + 1] - begin
-        predicted = predict(project.scheme, np.asarray(probs_nc[begin:end]), bounds, None, decoding, threshold)
+        probs = np.asarray(probs_nc[begin:end])
+        predicted = predict(project.scheme, probs, bounds, real[begin:end], decoding, threshold)
         differs = counted[begin:end] & (labels[begin:end] != predicted)
         total = np.concatenate([[0], np.cumsum(differs)])
         counts[first:last] = np.diff(total[bounds])
@@ -44,10 +47,10 @@ def count_differing(
 
 
 class DisagreementJob(QObject):
-    """Counts when the session asks, and hands the counts over; a count that is no longer wanted is dropped.
+    """Counts when the session requests it, and passes the counts to the session; an outdated count is dropped.
 
     Signals:
-        progressed: (words) for the status line; "" when it is over.
+        progressed: (text) for the status line; "" when the count has ended.
     """
 
     progressed = Signal(str)
@@ -56,23 +59,23 @@ class DisagreementJob(QObject):
         super().__init__(parent)
         self._session = session
         self._task: Task | None = None
-        self._for: tuple[object, ...] | None = None
-        self._touched: set[int] = set()
-        session.disagreementWanted.connect(self._look)
+        self._inputs: tuple[object, ...] | None = None
+        self._edited: set[int] = set()
+        session.disagreementWanted.connect(self._start)
         session.projectChanged.connect(self.close)
-        session.edited.connect(self._touched.add)
+        session.edited.connect(self._edited.add)
 
     def close(self) -> None:
-        """Stop, and wait for what still runs."""
+        """Stop counting, and wait for the thread."""
         if self._task is not None:
             self._task.drop()
             self._end()
 
     def _end(self) -> None:
-        self._task = self._for = None
+        self._task = self._inputs = None
         self.progressed.emit("")
 
-    def _look(self) -> None:
+    def _start(self) -> None:
         session = self._session
         project, scores, model = session.project, session.scores, session.model
         if project is None or scores is None or model is None:
@@ -80,32 +83,32 @@ class DisagreementJob(QObject):
             return
         decoding, threshold = session.decoding, session.threshold
         wanted = (id(project), model.id, decoding, threshold)
-        if wanted == self._for:
+        if wanted == self._inputs:
             return
         self.close()
-        self._for = wanted
-        self._touched.clear()
+        self._inputs = wanted
+        self._edited.clear()
 
         def work(job: Job) -> object:
             with project.reader() as reader:
-                return count_differing(reader, scores, decoding, threshold, job)
+                return count_differing(reader, model, scores, decoding, threshold, job)
 
         task = Task(work, self)
-        task.progressed.connect(lambda done, total, _: self._tell(done, total))
+        task.progressed.connect(lambda done, total, _: self._show_progress(done, total))
         task.finished.connect(self._finish)
         task.failed.connect(self._fail)
         self._task = task
         self.progressed.emit("Comparing labels and predictions")
         task.start()
 
-    def _tell(self, done: int, total: int) -> None:
+    def _show_progress(self, done: int, total: int) -> None:
         self.progressed.emit(f"Comparing labels and predictions: {100 * done // max(total, 1)} %")
 
     def _finish(self, counts: object) -> None:
         self._end()
         assert isinstance(counts, np.ndarray)
-        # What was edited meanwhile may have been read as it was before.
-        self._session.take_disagreement(counts, frozenset(self._touched))
+        # The sentences edited since the start may have been read before the edit.
+        self._session.take_disagreement(counts, frozenset(self._edited))
 
     def _fail(self, error: object) -> None:
         self._end()

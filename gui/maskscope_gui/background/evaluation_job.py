@@ -14,7 +14,6 @@ from maskscope.workflows.evaluate import (
     ProjectEvaluation,
     Subset,
     evaluate_project,
-    masked_rows,
     padding_of,
 )
 from maskscope_gui.background.latest_task import LatestTask
@@ -182,7 +181,7 @@ class EvaluationJob(LatestTask):
                     model.id,
                     model.scheme,
                     np.asarray(probs),
-                    masked_rows(reader, model.mask_value),
+                    reader.masked_tokens(model.mask_value),
                     padding,
                     tuple(model.run.validation_sentences),
                 )

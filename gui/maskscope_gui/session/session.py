@@ -12,7 +12,6 @@ from PySide6.QtCore import QObject, Signal
 from maskscope.engine import packed
 from maskscope.errors import MaskscopeError
 from maskscope.evaluation.decoding import Decoding, predict, violations
-from maskscope.masks import masking_layer
 from maskscope.project import STATES, Edit, ModelRecord, Project, ReviewState, SentenceRow
 from maskscope.types import NO_EDIT, NO_LABEL, Floats, Indices, Labels, Mask, TagScheme
 from maskscope_gui.session.order import FILTERS, SORTS, Facts, Filter, Sort
@@ -315,10 +314,8 @@ class Session(QObject):
         return self.shown_probability(self.scores[start:end])
 
     def mask_of(self, sentence: int) -> Mask | None:
-        """The model's mask (T,), True = real token, of a sentence with a collision; None for any other."""
-        if self.project is None or self.facts is None or not self.facts.collides[sentence]:
-            return None
-        return masking_layer(self.project.rows(sentence), self.mask_value)
+        """The model's mask (T,) of a sentence, True = real token; None while no project is open."""
+        return None if self.project is None else self.project.mask(sentence, self.mask_value)
 
     def shown_probability(self, probs: Floats) -> Floats:
         """The probability (T,) that the views tint by: of the chosen class, or of any but outside."""
@@ -406,7 +403,7 @@ class Session(QObject):
         # Widened once, for the norms and for what the PADDING panel computes.
         embeddings: Floats = self.project.rows(self.sentence).astype(np.float32)
         norms = np.sqrt(np.einsum("td,td->t", embeddings, embeddings))
-        mask = masking_layer(embeddings, self.mask_value)
+        mask = self.project.mask(self.sentence, self.mask_value)
         probs = inside = doubt = predicted = argmax = refused = None
         if self.scores is not None:
             probs = np.asarray(self.scores[start:end])
@@ -431,7 +428,7 @@ class Session(QObject):
             if self.facts.doubt[here] >= DOUBTFUL:
                 start, end = self.project.offsets[here : here + 2]
                 doubt = self.scheme.doubt(np.asarray(self.scores[start:end]))
-                mask = masking_layer(self.project.rows(here), self.mask_value)
+                mask = self.project.mask(here, self.mask_value)
                 places = np.flatnonzero((doubt >= DOUBTFUL) & mask)
                 if here == sentence:
                     places = places[places > position] if step > 0 else places[places < position]
