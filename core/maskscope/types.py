@@ -1,7 +1,7 @@
 """Values that the whole program shares.
 
 Axes: B sentence of a batch, T position, D embedding, C class. ``n`` counts tokens of a ragged corpus: its
-sentences stand one after another in one (n_tokens, D) array, cut by ``offsets`` (n_sentences + 1).
+sentences follow one another in one (n_tokens, D) array, and ``offsets`` (n_sentences + 1) says where each begins.
 """
 
 import re
@@ -25,12 +25,12 @@ Indices: TypeAlias = npt.NDArray[np.int64]
 NO_LABEL = -1
 """In a `Labels` array: the token has no label."""
 NO_EDIT = -2
-"""In a `Labels` array of edits: no person has touched this token, its gold label stands."""
+"""In a `Labels` array of edits: nobody has edited this token, so its gold label holds."""
 
 _SPAN = re.compile(r"^([BIESLUM])[-_](.+)$", re.DOTALL)
 
 OUTSIDE_NAMES = frozenset({"O", "o", "none", "None", "NONE", "0", "_", "-", "no", "false", "False", "no name"})
-"""Label names that say "nothing here"."""
+"""Names of the outside label in common sources."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class Sentence:
         embeddings: (T, D) float16 or float32, finite.
         labels: T label names, None for a token without one; or None when the source has no labels.
         name: the source's own name for the sentence ("" when it has none).
-        comments: comment lines that stood before it, without their leading "# ".
+        comments: comment lines before it, without their leading "# ".
     """
 
     tokens: tuple[str, ...]
@@ -54,11 +54,11 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PaddedBatch:
-    """Sentences as Keras sees them, padded on the right.
+    """Sentences as Keras takes them, padded on the right.
 
     Attributes:
         x_btd: (B, T, D) float32.
-        mask_bt: (B, T) bool, True = real token, by `lengths`.
+        mask_bt: (B, T) bool, True = real token, from `lengths`.
         lengths: (B,) int64, tokens per sentence.
     """
 
@@ -69,12 +69,12 @@ class PaddedBatch:
 
 @dataclass(frozen=True, slots=True)
 class TagScheme:
-    """The label set, and the head that goes with it.
+    """The label set, and the model head that fits it.
 
     Attributes:
         kind: "binary" (one sigmoid output) or "multiclass" (softmax).
-        classes: label names; a label is stored as its place here. For "binary": (outside, the label).
-        outside: the place of the class that says "nothing here".
+        classes: label names; a label is stored as its index here, its class id. For "binary": (outside, the label).
+        outside: class id of the outside label, which marks tokens that are part of nothing.
     """
 
     kind: Literal["binary", "multiclass"]
@@ -83,10 +83,10 @@ class TagScheme:
 
     @property
     def spans(self) -> SpanScheme | None:
-        """The span scheme that the class names follow, such as B-loc and I-loc ("_" serves as "-").
+        """The span scheme that the class names follow, such as B-loc and I-loc ("_" is read as "-").
 
-        "BIO": prefixes B and I. "BIOES": also E and S, or L and U, or M for I. None when some class but outside has
-        no prefix, or none begins a span (I-loc alone is a run of tokens).
+        "BIO": prefixes B and I. "BIOES": also E and S, or L and U, or M for I. None when a class other than outside
+        has no prefix, or when no class begins a span (I-loc alone labels a run of tokens).
         """
         prefixes = {span_parts(name)[0] for place, name in enumerate(self.classes) if place != self.outside}
         if not prefixes or "" in prefixes or not prefixes & set("BSU"):
@@ -94,10 +94,10 @@ class TagScheme:
         return "BIO" if prefixes <= set("BI") else "BIOES"
 
     def span(self, label: int, n: int) -> Labels:
-        """Labels (n,) of n neighbouring tokens that are called `label`: where that begins a span, the span it begins.
+        """Labels (n,) for n neighbouring tokens that a person labels at once: one span where `label` begins a span.
 
-        B-loc for three tokens is B-loc I-loc I-loc, or B-loc I-loc E-loc. Any other class, and one whose type lacks
-        the classes for it, is every token's.
+        B-loc for three tokens gives B-loc I-loc I-loc, or B-loc I-loc E-loc. A class that begins no span, or whose
+        type lacks the classes for one, is given to every token.
         """
         labels: Labels = np.full(n, label, dtype=np.int16)
         prefix, kind = span_parts(self.classes[label])
@@ -125,9 +125,9 @@ class TagScheme:
         return self.classes[1:] if self.kind == "binary" else self.classes
 
     def predicted(self, probs_nc: Floats, threshold: float = 0.5) -> Labels:
-        """Labels (n,) that probabilities (n, C) stand for, each token by itself: argmax, or `threshold` for "binary".
+        """Predicted labels (n,) from probabilities (n, C), each token by itself: argmax, or `threshold` for "binary".
 
-        What a span scheme allows is for `tagger.decoding` to say.
+        `maskscope.evaluation.decoding.predict` also keeps the rules of a span scheme.
         """
         if self.kind == "binary":
             labels: Labels = (probs_nc[:, 0] >= threshold).astype(np.int16)
@@ -136,13 +136,13 @@ class TagScheme:
         return best
 
     def inside(self, probs_nc: Floats) -> Floats:
-        """Probability (n,) that a token is anything but outside: P(name) in the window."""
+        """Probability (n,) that a token has any label other than outside: P(name) in the window."""
         if self.kind == "binary":
             return np.ascontiguousarray(probs_nc[:, 0], dtype=np.float32)
         return np.asarray(1.0 - probs_nc[:, self.outside], dtype=np.float32)
 
-    def doubt(self, probs_nc: Floats) -> Floats:
-        """How unsure the model is of each token (n,): one minus its largest class probability."""
+    def uncertainty(self, probs_nc: Floats) -> Floats:
+        """Uncertainty (n,) of each token's prediction: one minus its largest class probability."""
         if self.kind == "binary":
             positive = probs_nc[:, 0]
             return np.asarray(np.minimum(positive, 1.0 - positive), dtype=np.float32)
@@ -150,7 +150,7 @@ class TagScheme:
 
     @classmethod
     def from_labels(cls, names: Iterable[str]) -> "TagScheme":
-        """The scheme for the label names of a source: two or fewer make it binary; outside comes first.
+        """The scheme for the label names of a source: binary for two names or fewer; outside comes first.
 
         The others follow in natural order (2 before 10). A source without labels gets ("O", "label").
         """
@@ -170,7 +170,7 @@ class TagScheme:
 
 @lru_cache(maxsize=16)
 def hues(scheme: TagScheme) -> tuple[int, ...]:
-    """For each class the number of its colour, from 0: B-loc and I-loc of a span scheme share one; outside has -1."""
+    """The number of each class's colour, from 0; B-loc and I-loc of a span scheme share one, and outside has -1."""
     kinds: dict[str, int] = {}
     found = []
     for place, name in enumerate(scheme.classes):
@@ -180,7 +180,7 @@ def hues(scheme: TagScheme) -> tuple[int, ...]:
 
 
 def span_parts(name: str) -> tuple[str, str]:
-    """A class name as prefix and type: "B-loc" -> ("B", "loc"); ("", name) for a name without a prefix."""
+    """Split a class name into prefix and type: "B-loc" -> ("B", "loc"); ("", name) for a name without a prefix."""
     match = _SPAN.match(name)
     return (match.group(1), match.group(2)) if match else ("", name)
 

@@ -176,7 +176,7 @@ class ModelStore:
 
     def largest_uncertainties(self, model: ModelRecord, probs_nc: Floats) -> Floats:
         """Compute each sentence's largest uncertainty (n_sentences,), over the tokens that the model does not mask."""
-        uncertainty = model.scheme.doubt(probs_nc)
+        uncertainty = model.scheme.uncertainty(probs_nc)
         # A masked token has no prediction that could be uncertain.
         uncertainty[self._corpus.masked_tokens(model.mask_value)] = 0
         return _largest(uncertainty, self._corpus.offsets)

@@ -408,7 +408,7 @@ class Session(QObject):
         if self.scores is not None:
             probs = np.asarray(self.scores[start:end])
             inside = self.shown_probability(probs)
-            doubt = np.where(mask, self.scheme.doubt(probs), 0).astype(np.float32)
+            doubt = np.where(mask, self.scheme.uncertainty(probs), 0).astype(np.float32)
             argmax = np.where(mask, self.scheme.predicted(probs, self.threshold), NO_LABEL).astype(np.int16)
             predicted = self._decoded(probs, mask)
             refused = violations(argmax, self.scheme, np.array([0, len(argmax)], dtype=np.int64))
@@ -427,7 +427,7 @@ class Session(QObject):
             here = int(self.order[row])
             if self.facts.doubt[here] >= DOUBTFUL:
                 start, end = self.project.offsets[here : here + 2]
-                doubt = self.scheme.doubt(np.asarray(self.scores[start:end]))
+                doubt = self.scheme.uncertainty(np.asarray(self.scores[start:end]))
                 mask = self.project.mask(here, self.mask_value)
                 places = np.flatnonzero((doubt >= DOUBTFUL) & mask)
                 if here == sentence:
