@@ -17,7 +17,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter
 from PySide6.QtSvg import QSvgRenderer
 from pytestqt.qtbot import QtBot
 
-from maskscope.audit.html.picture import inlined
+from maskscope.audit.html.picture import inline_picture
 from maskscope.audit.html.style import style_sheet
 from maskscope.commands.window import model_svg
 from maskscope.errors import MaskscopeError
@@ -198,7 +198,7 @@ def test_the_widget_shows_a_picture_or_says_why_not(qtbot: QtBot, style: Style) 
 def test_an_audit_s_report_shows_the_picture_and_what_a_layer_is_called(qapp: object) -> None:
     hostile = "<script>alert(1)</script>\x01&'"
     graph = ModelGraph(hostile, (node("in", kind="input"), node(hostile)), (edge("in", hostile, "no mask"),))
-    drawn = inlined(model_svg(graph))
+    drawn = inline_picture(model_svg(graph))
     assert drawn is not None
     assert "<script" not in drawn
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in drawn

@@ -1,0 +1,80 @@
+"""The report's summaries as text: the verdict in a sentence, the counts, and a paragraph to cite."""
+
+from collections.abc import Sequence
+
+from maskscope.audit.html.definitions import definition_of
+from maskscope.audit.html.numbers import plain_number
+from maskscope.audit.report import AuditReport, Finding, Verdict
+
+ORDER: tuple[Verdict, ...] = ("failed", "could not tell", "passed")
+"""The order of the findings in the report: failed ones first."""
+
+
+def verdict_sentence(report: AuditReport) -> str:
+    """What the verdict means, in a sentence."""
+    count = len(report.findings)
+    if not count:
+        return "No check was run, so nothing is known about this model."
+    if report.verdict == "failed":
+        failed = [finding for finding in report.findings if finding.verdict == "failed"]
+        faults = dict.fromkeys(definition_of(finding).fault for finding in failed)
+        return f"This model does not pass: {'; '.join(faults)}."
+    if report.verdict == "could not tell":
+        return (
+            f"No check failed, but {report.count('could not tell')} of {count} could not be run. That is not a pass: "
+            "it is not known whether the model ignores its padding."
+        )
+    return (
+        f"This model ignores its padding, as far as {count_of_checks(count)} can tell: no change at padded positions "
+        "reached a real token."
+    )
+
+
+def counts_sentence(report: AuditReport) -> str:
+    """How many checks came to each verdict, and how many sentences were run."""
+    counts = ", ".join(f"{report.count(verdict)} {verdict}" for verdict in ORDER if report.count(verdict))
+    return (
+        f"{count_of_checks(len(report.findings))}{f': {counts}' if counts else ''}. {len(report.sampled):,} of "
+        f"{report.sentences:,} sentences were run through the model."
+    )
+
+
+def count_of_checks(count: int) -> str:
+    """Such as "1 check" or "14 checks"."""
+    return "1 check" if count == 1 else f"{count} checks"
+
+
+def versions(report: AuditReport) -> list[str]:
+    """The programs that made the audit, with their versions, as far as these are recorded."""
+    about = report.about
+    programs = (("Maskscope", about.maskscope), ("Keras", about.keras), ("TensorFlow", about.tensorflow))
+    return [f"{name} {version}" for name, version in programs if version]
+
+
+def methods_paragraph(report: AuditReport, findings: Sequence[Finding]) -> str:
+    """The audit as a paragraph for the methods section of a paper.
+
+    Args:
+        report: of the audit.
+        findings: its findings in the order of the report.
+    """
+    about = report.about
+    file = f"{report.model} (SHA-256 {about.sha256[:12]})" if about.sha256 else report.model
+    maskscope = f"Maskscope {about.maskscope}" if about.maskscope else "Maskscope"
+    others = ", ".join(program for program in versions(report) if not program.startswith("Maskscope"))
+    by_verdict = []
+    for verdict in ORDER:
+        names = [finding.check for finding in findings if finding.verdict == verdict]
+        if names:
+            by_verdict.append(f"{len(names)} {verdict} ({', '.join(names)})")
+    tolerances = [
+        finding.tolerance
+        for finding in findings
+        if finding.tolerance and finding.check in ("LENGTH", "BATCH", "CONTENT")
+    ]
+    tolerance = f" The tolerance of a probability was {plain_number(max(tolerances))}." if tolerances else ""
+    return (
+        f"We audited {file} for its handling of padding with {maskscope}{f' ({others})' if others else ''}, "
+        f"on {len(report.sampled):,} of {report.sentences:,} sentences. Of {count_of_checks(len(findings))}, "
+        f"{'; '.join(by_verdict) if by_verdict else 'none was run'}.{tolerance}"
+    )
