@@ -18,10 +18,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QApplication,
-    QFrame,
     QMainWindow,
     QMessageBox,
-    QScrollArea,
     QSplitter,
     QStackedWidget,
     QTabBar,
@@ -37,6 +35,7 @@ from maskscope_gui.pages.sentence.list_panel import ListPanel
 from maskscope_gui.pages.sentence.padding_panel import PaddingPanel
 from maskscope_gui.pages.sentence.palette import PaletteView
 from maskscope_gui.pages.sentence.reading import ReadingView
+from maskscope_gui.pages.sentence.side_column import SideColumn
 from maskscope_gui.pages.sentence.token_panel import TokenView
 from maskscope_gui.pages.sentence.tracks import TracksView
 from maskscope_gui.session.session import Session
@@ -47,7 +46,7 @@ from maskscope_gui.shell.status import StatusLine
 from maskscope_gui.shell.toolbar import Toolbar
 from maskscope_gui.theme.stylesheet import icon_folder, sheet
 from maskscope_gui.theme.theme import Style, system_theme
-from maskscope_gui.widgets.base import KeyHint, Panel, line
+from maskscope_gui.widgets.base import KeyHint, Panel
 from maskscope_gui.widgets.pages import PAGES, Page, PageName, PageTabs
 from maskscope_resources.colours import DARK, LIGHT, Theme
 
@@ -183,7 +182,7 @@ class MainWindow(QMainWindow):
             self.middle.setCollapsible(place, False)
         self._reading_height = {"sentence": px(190), "page": px(160)}
         self.middle.setSizes([px(190), px(608)])
-        self.side = self._side()
+        self.side = SideColumn(self.session, self.palette_view, self.token, self.padding, self.look)
         self.left = QWidget()
         self.left_tabs = QTabBar()
         self.left_tabs.addTab("Sentences")
@@ -236,28 +235,6 @@ class MainWindow(QMainWindow):
         column.addWidget(head)
         column.addWidget(view, 1)
         return panel
-
-    def _side(self) -> QScrollArea:
-        inner = QWidget()
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        for title, view in (("Labels", self.palette_view), ("Token", self.token), ("Padding", self.padding)):
-            if title != "Labels":
-                column.addSpacing(self.look.px(6))
-                column.addWidget(line())
-            head = Panel(title, self.look)
-            self.panels.append(head)
-            column.addWidget(head)
-            column.addWidget(view, 1 if title == "Padding" else 0)
-        side = QScrollArea()
-        side.setObjectName("panel")
-        side.setFrameShape(QFrame.Shape.NoFrame)
-        side.setWidgetResizable(True)
-        side.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        side.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        side.setWidget(inner)
-        return side
 
     def add_curve(self) -> None:
         """Put the curve into the PADDING panel: its library is slow to import, so it comes after the first picture."""
@@ -317,6 +294,7 @@ class MainWindow(QMainWindow):
             self.palette_view,
             self.token,
             self.padding,
+            self.side,
             self.status_line,
             self.tabs,
             *self.panels,
@@ -338,7 +316,6 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("Maskscope" if project is None else f"{project.name} – Maskscope")
         if project is None:
             self.start_page.refresh()
-        self._fit_palette()
         self._title_tracks()
         self._title_reading()
         self._title_batch()
@@ -399,12 +376,6 @@ class MainWindow(QMainWindow):
         self.batch_panel.setVisible(shown)
         self.actions_by_id["toggle_batch"].setChecked(shown)
         self._fold_side(room < px(FOLD_SIDE_BELOW))
-        self._fit_palette()
-
-    def _fit_palette(self) -> None:
-        # The curve of the PADDING panel is to be in sight, too; a span scheme takes a line more in the TOKEN panel.
-        rows = 7 if self.height() >= self.look.px(880) else 5
-        self.palette_view.set_most_rows(rows - self.session.decodes_spans)
 
     def _fold_side(self, fold: bool) -> None:
         if fold == self._side_folded:

@@ -148,6 +148,16 @@ class PaddingPanel(QWidget):
         self.verdict.setMinimumHeight(self.verdict.fontMetrics().lineSpacing() * 2 + 2)
         self.refresh()
 
+    def reserved_height(self, width: int) -> int:
+        """Pixels that the panel needs at a width, whatever it shows now: with its curve and three lines under it."""
+        needed = self.heightForWidth(width)
+        inner = width - 2 * self.look.px(12)
+        lesson = self.lesson.heightForWidth(inner) - 3 * self.lesson.fontMetrics().lineSpacing()
+        verdict = self.verdict.heightForWidth(inner) - self.verdict.minimumHeight()
+        audit = self.audit.sizeHint().height() if self.audit.isVisibleTo(self) else 0
+        curve = 0 if self.curve_room.count() else self.look.px(112)
+        return needed - lesson - max(verdict, 0) - audit + curve
+
     def show_audit(self, failed: Sequence[str]) -> None:
         """Say that the last audit of the model failed, by the names of its failed checks; none says nothing.
 
