@@ -102,10 +102,10 @@ def answer_times(path: Path, rounds: int) -> list[tuple[str, list[float], float]
             times.append(1000 * (time.perf_counter() - start))
         rows.append((name, times, bound))
 
-    measure("select the next sentence", lambda turn: window.session.select_row(turn + 1), FRAME_MS)
+    measure("select the next sentence", lambda turn: window.session.cursor.select_row(turn + 1), FRAME_MS)
     measure("move the padding slider one step", lambda turn: window.lab.set_added(turn + 1), FRAME_MS)
     measure("the same, filled with noise, no mask", lambda turn: _noise(window, turn), FRAME_MS)
-    measure("set a label, durable and painted", lambda turn: window.session.set_label(turn % 2), LABEL_MS)
+    measure("set a label, durable and painted", lambda turn: window.session.editing.set_label(turn % 2), LABEL_MS)
     commands.close()
     window.close()
     window.session.close()

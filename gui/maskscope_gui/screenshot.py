@@ -62,7 +62,7 @@ def screenshot(
     try:
         window.session.open(project)
         if sentence is not None:
-            window.session.reveal(sentence)
+            window.session.cursor.reveal(sentence)
         window.add_curve()
         window.resize(*size)
         window.show()

@@ -78,8 +78,8 @@ class AuditJob(QObject):
         client.failed.connect(self._failed)
         client.cancelled.connect(self._cancelled)
         client.late.connect(self._late)
-        session.modelChanged.connect(self._model_changed)
-        session.projectChanged.connect(self._model_changed)
+        session.model_changed.connect(self._model_changed)
+        session.project_changed.connect(self._model_changed)
 
     @property
     def _subject(self) -> Subject | None:
@@ -207,7 +207,7 @@ class AuditJob(QObject):
 
     def _late(self, job: int, result: object) -> None:
         if job == self._job and self.running == "repair":
-            self.session.said.emit(f"{self._out.name} had been written before it was stopped.", "info")
+            self.session.message_requested.emit(f"{self._out.name} had been written before it was stopped.", "info")
 
     def _end(self, words: str, trouble: bool) -> None:
         self._job, self.running, self.message, self.failed = None, "", words, trouble

@@ -57,9 +57,9 @@ class ComparisonJob(LatestTask):
         self.pair: tuple[str, ...] = ()
         self.result: ComparisonResult | None = None
         self._inputs: _Inputs | None = None
-        session.projectChanged.connect(self._clear)
-        session.decodingChanged.connect(self.changed)
-        session.edited.connect(lambda _: self.changed.emit())
+        session.project_changed.connect(self._clear)
+        session.decoding_changed.connect(self.changed)
+        session.editing.edited.connect(lambda _: self.changed.emit())
 
     @property
     def stale(self) -> str:
@@ -73,7 +73,7 @@ class ComparisonJob(LatestTask):
 
     def _current_inputs(self) -> _Inputs:
         session = self.session
-        return _Inputs(id(session.project), self.pair, session.decoding, session.labels_version)
+        return _Inputs(id(session.project), self.pair, session.decoding, session.editing.labels_version)
 
     def set_pair(self, pair: tuple[str, ...]) -> None:
         """Compare these two models; an empty tuple clears the result."""

@@ -61,9 +61,9 @@ class DisagreementJob(QObject):
         self._task: Task | None = None
         self._inputs: tuple[object, ...] | None = None
         self._edited: set[int] = set()
-        session.disagreementWanted.connect(self._start)
-        session.projectChanged.connect(self.close)
-        session.edited.connect(self._edited.add)
+        session.list_order.disagreement_requested.connect(self._start)
+        session.project_changed.connect(self.close)
+        session.editing.edited.connect(self._edited.add)
 
     def close(self) -> None:
         """Stop counting, and wait for the thread."""
@@ -108,8 +108,10 @@ class DisagreementJob(QObject):
         self._end()
         assert isinstance(counts, np.ndarray)
         # The sentences edited since the start may have been read before the edit.
-        self._session.take_disagreement(counts, frozenset(self._edited))
+        self._session.set_disagreement(counts, frozenset(self._edited))
 
     def _fail(self, error: object) -> None:
         self._end()
-        self._session.said.emit(f"Labels and predictions can't be compared: {error_message(error)}", "error")
+        self._session.message_requested.emit(
+            f"Labels and predictions can't be compared: {error_message(error)}", "error"
+        )

@@ -91,10 +91,10 @@ class EvaluationJob(LatestTask):
         self.against: Against = "edited"
         self.result: EvaluationResult | None = None
         self._inputs: _Inputs | None = None
-        session.projectChanged.connect(self._clear)
-        for signal in (session.modelChanged, session.decodingChanged):
+        session.project_changed.connect(self._clear)
+        for signal in (session.model_changed, session.decoding_changed):
             signal.connect(self.changed)
-        session.edited.connect(lambda _: self.changed.emit())
+        session.editing.edited.connect(lambda _: self.changed.emit())
 
     @property
     def stale(self) -> str:
@@ -111,7 +111,7 @@ class EvaluationJob(LatestTask):
     def _current_inputs(self) -> _Inputs:
         session = self.session
         model = None if session.model is None else session.model.id
-        labels_version = session.labels_version if self.against == "edited" else 0
+        labels_version = session.editing.labels_version if self.against == "edited" else 0
         return _Inputs(id(session.project), self.subset, self.against, model, session.decoding, labels_version)
 
     @property

@@ -36,7 +36,7 @@ class OpenModelJob(QObject):
         client.done.connect(self._done)
         client.failed.connect(self._failed)
         client.cancelled.connect(self._cancelled)
-        session.projectChanged.connect(self._project_changed)
+        session.project_changed.connect(self._project_changed)
 
     def open(self, file: Path) -> None:
         """Open a file for the project that is open."""
@@ -69,7 +69,7 @@ class OpenModelJob(QObject):
             self._end()
 
     def _refuse(self, file: Path, why: str) -> None:
-        self.session.said.emit(f"Not opened: {file.name} {why}.", "error")
+        self.session.message_requested.emit(f"Not opened: {file.name} {why}.", "error")
 
     def _tell(self, words: str) -> None:
         self.progressed.emit(f"Opening {self._file.name} · {words} · Esc cancels")
@@ -96,22 +96,24 @@ class OpenModelJob(QObject):
             self.session.use_model(record.id)
         except (MaskscopeError, OSError) as error:
             self._end()
-            self.session.said.emit(error_message(error), "error")
+            self.session.message_requested.emit(error_message(error), "error")
             return
-        self.session.said.emit(f"{record.name} ({record.id}) is shown: {engine_text(record)}.", "info")
+        self.session.message_requested.emit(f"{record.name} ({record.id}) is shown: {engine_text(record)}.", "info")
         self.opened.emit(record.id)
 
     def _failed(self, job: int, words: str) -> None:
         if job == self.job:
             self._end()
-            self.session.said.emit(
+            self.session.message_requested.emit(
                 f"Not opened: {words.rstrip('.')}. Another file: {printed_key('open_model')}.", "error"
             )
 
     def _cancelled(self, job: int) -> None:
         if job == self.job:
             self._end()
-            self.session.said.emit(f"Opening {self._file.name} was cancelled; nothing of it was kept.", "info")
+            self.session.message_requested.emit(
+                f"Opening {self._file.name} was cancelled; nothing of it was kept.", "info"
+            )
 
     def _end(self) -> None:
         self.job = None

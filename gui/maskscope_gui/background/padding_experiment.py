@@ -81,8 +81,8 @@ class PaddingExperiment(QObject):
         self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._ask_curves)
         self._arrived.connect(self._take_curves)
-        session.sentenceChanged.connect(self._new_sentence)
-        session.projectChanged.connect(self._new_sentence)
+        session.cursor.sentence_changed.connect(self._new_sentence)
+        session.project_changed.connect(self._new_sentence)
 
     def use_worker(self, client: WorkerClient) -> None:
         """Let the worker answer for models that only Keras runs."""
@@ -115,14 +115,14 @@ class PaddingExperiment(QObject):
     def set_mask_from(self, mask_from: MaskFrom) -> None:
         """Take the mask from elsewhere. Refused, in a sentence, for a model that only Keras runs."""
         if self.in_keras and mask_from != "model":
-            self.session.said.emit(own_mask_reason(), "info")
+            self.session.message_requested.emit(own_mask_reason(), "info")
             return
         self._set(replace(self.setting, mask_from=mask_from))
 
     def toggle_masked(self, position: int) -> None:
         """Mask a real token by hand, or no longer. Refused, in a sentence, for a model that only Keras runs."""
         if self.in_keras:
-            self.session.said.emit(own_mask_reason(), "info")
+            self.session.message_requested.emit(own_mask_reason(), "info")
         elif self.session.focus is not None and 0 <= position < self.session.focus.length:
             self._set(replace(self.setting, masked=self.setting.masked ^ {position}))
 

@@ -28,8 +28,8 @@ class ScoreJob(QObject):
         self._job: int | None = None
         self._out = Path()
         self._for: tuple[object, str] | None = None
-        session.modelChanged.connect(self._look)
-        session.projectChanged.connect(self._look)
+        session.model_changed.connect(self._look)
+        session.project_changed.connect(self._look)
 
     def use_worker(self, client: WorkerClient) -> None:
         """Let the worker score what the packed engine does not know."""
@@ -80,12 +80,12 @@ class ScoreJob(QObject):
     def _finish(self, model_id: str, probs: object) -> None:
         self._task = self._for = None
         self.progressed.emit("")
-        self._session.take_scores(model_id, probs)  # type: ignore[arg-type]
+        self._session.set_scores(model_id, probs)  # type: ignore[arg-type]
 
     def _fail(self, error: object) -> None:
         self._task = None
         self.progressed.emit("")
-        self._session.said.emit(f"Scoring failed: {error}", "error")
+        self._session.message_requested.emit(f"Scoring failed: {error}", "error")
 
     # In the worker
 
@@ -114,18 +114,18 @@ class ScoreJob(QObject):
         try:
             probs_nc = np.load(self._out, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            self._session.said.emit(f"Scoring failed: {error}", "error")
+            self._session.message_requested.emit(f"Scoring failed: {error}", "error")
             return
         finally:
             self._out.unlink(missing_ok=True)
-        self._session.take_scores(model_id, probs_nc)
+        self._session.set_scores(model_id, probs_nc)
 
     def _job_failed(self, job: int, words: str) -> None:
         if job == self._job:
             # `_for` stays: the same failure is not asked for again and again.
             self._job = None
             self.progressed.emit("")
-            self._session.said.emit(f"Scoring failed: {words}", "error")
+            self._session.message_requested.emit(f"Scoring failed: {words}", "error")
 
     def _job_cancelled(self, job: int) -> None:
         if job == self._job:

@@ -146,7 +146,7 @@ class TrainDialog(Dialog):
         client.cancelled.connect(self._cancelled)
         client.late.connect(self._late)
         client.stateChanged.connect(self._worker_state)
-        for changed in (session.projectChanged, session.modelChanged, session.edited):
+        for changed in (session.project_changed, session.model_changed, session.editing.edited):
             changed.connect(self._refresh)
         self._refresh()
 
@@ -449,7 +449,7 @@ class TrainDialog(Dialog):
             self.train_button.setFocus()
             self.fit()
         else:
-            self.session.said.emit(words, "error" if role == "fails" else "info")
+            self.session.message_requested.emit(words, "error" if role == "fails" else "info")
 
     def showEvent(self, event: object) -> None:
         """Say how things stand now."""

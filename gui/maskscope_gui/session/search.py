@@ -29,7 +29,7 @@ class Search(QObject):
         self._rest.setInterval(_REST_MS)
         self._rest.timeout.connect(self._start)
         self._arrived.connect(self._take)
-        session.searchLifted.connect(self._forget)
+        session.list_order.search_cleared.connect(self._forget)
 
     def set_text(self, text: str) -> None:
         """Search once the hand rests; an empty text shows the whole list again."""
@@ -37,7 +37,7 @@ class Search(QObject):
         self._request += 1
         if not self._text:
             self._rest.stop()
-            self._session.set_found("", None)
+            self._session.list_order.set_found("", None)
             return
         self._rest.start()
 
@@ -68,11 +68,11 @@ class Search(QObject):
         if request != self._request or self._session.project is None:
             return
         if isinstance(found, np.ndarray):
-            self._session.set_found(self._text, found)
+            self._session.list_order.set_found(self._text, found)
             if len(found) == 0:
-                self._session.said.emit(f"No sentence holds “{self._text}”.", "info")
+                self._session.message_requested.emit(f"No sentence holds “{self._text}”.", "info")
         else:
-            self._session.said.emit(str(found), "error")
+            self._session.message_requested.emit(str(found), "error")
 
 
 class _Answer:

@@ -15,7 +15,6 @@ from maskscope_gui.background.padding_experiment import FILLS, MASK_SOURCES
 from maskscope_gui.background.score_job import ScoreJob
 from maskscope_gui.pages.sentence.palette import keys_of
 from maskscope_gui.session.search import Search
-from maskscope_gui.session.session import next_filter, next_sort
 from maskscope_gui.settings import demo_folder
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_gui.widgets.pages import PAGES, Page, PageName
@@ -42,15 +41,15 @@ class Commands(QObject):
         window.page_makers = {"evaluation": self._make_evaluation, "models": self._make_models}
         self._bind()
         window.palette_view.picked.connect(self.set_label)
-        window.palette_view.ignored.connect(self.session.ignore)
+        window.palette_view.ignored.connect(self.session.editing.ignore)
         window.dropped.connect(self.take_dropped)
         window.start_page.chosen.connect(self.open)
         window.closing.connect(self.close)
         window.toolbar.search.textEdited.connect(self.search.set_text)
         window.toolbar.search.textChanged.connect(self._search_cleared)
-        self.session.projectChanged.connect(self._new_project)
-        self.session.orderChanged.connect(self._show_search)
-        self.session.edited.connect(self._name_undo)
+        self.session.project_changed.connect(self._new_project)
+        self.session.list_order.changed.connect(self._show_search)
+        self.session.editing.edited.connect(self._name_undo)
         self._theme_actions()
         self._add_recent_menu()
         self._new_project()
@@ -61,33 +60,33 @@ class Commands(QObject):
             "open": self.ask_project,
             "open_demo": self.open_demo,
             "quit": window.close,
-            "undo": session.undo,
-            "redo": session.redo,
-            "last_edit": session.show_last_edit,
-            "toggle": session.toggle_label,
-            "clear": session.clear_label,
-            "ignore": session.ignore,
+            "undo": session.editing.undo,
+            "redo": session.editing.redo,
+            "last_edit": session.editing.show_last_edit,
+            "toggle": session.editing.toggle_label,
+            "clear": session.editing.clear_label,
+            "ignore": session.editing.ignore,
             "decode": self._turn_decoding,
-            "revert": session.revert_label,
-            "accept_predictions": session.accept_predictions,
-            "grow": lambda: session.move_cursor(session.cursor + 1, extend=True),
-            "shrink": lambda: session.move_cursor(session.cursor - 1, extend=True),
-            "select_all": lambda: session.select_span(0, (session.focus.length if session.focus else 1) - 1),
+            "revert": session.editing.revert_label,
+            "accept_predictions": session.editing.use_predictions,
+            "grow": lambda: session.cursor.move(session.cursor.position + 1, extend=True),
+            "shrink": lambda: session.cursor.move(session.cursor.position - 1, extend=True),
+            "select_all": lambda: session.cursor.select_span(0, (session.focus.length if session.focus else 1) - 1),
             "accept": self._accept,
-            "flag": session.toggle_flag,
-            "next_doubtful": partial(session.step_doubtful, 1),
-            "previous_doubtful": partial(session.step_doubtful, -1),
-            "next_collision": session.step_collision,
-            "left": lambda: session.move_cursor(session.cursor - 1),
-            "right": lambda: session.move_cursor(session.cursor + 1),
-            "up": lambda: session.select_row(session.row - 1),
-            "down": lambda: session.select_row(session.row + 1),
-            "home": lambda: session.move_cursor(0),
+            "flag": session.editing.toggle_flag,
+            "next_doubtful": partial(session.cursor.next_uncertain, 1),
+            "previous_doubtful": partial(session.cursor.next_uncertain, -1),
+            "next_collision": session.cursor.next_collision,
+            "left": lambda: session.cursor.move(session.cursor.position - 1),
+            "right": lambda: session.cursor.move(session.cursor.position + 1),
+            "up": lambda: session.cursor.select_row(session.cursor.row - 1),
+            "down": lambda: session.cursor.select_row(session.cursor.row + 1),
+            "home": lambda: session.cursor.move(0),
             "end": self._end,
-            "page_up": lambda: session.select_row(session.row - window.list_panel.list.rows_a_page()),
-            "page_down": lambda: session.select_row(session.row + window.list_panel.list.rows_a_page()),
-            "first_sentence": lambda: session.select_row(0),
-            "last_sentence": lambda: session.select_row(len(session.order) - 1),
+            "page_up": lambda: session.cursor.select_row(session.cursor.row - window.list_panel.list.rows_a_page()),
+            "page_down": lambda: session.cursor.select_row(session.cursor.row + window.list_panel.list.rows_a_page()),
+            "first_sentence": lambda: session.cursor.select_row(0),
+            "last_sentence": lambda: session.cursor.select_row(len(session.list_order.sentences) - 1),
             "find": self._find,
             "pad_more": lambda: lab.set_added(lab.setting.added + 1),
             "pad_less": lambda: lab.set_added(lab.setting.added - 1),
@@ -95,12 +94,12 @@ class Commands(QObject):
             "pad_less10": lambda: lab.set_added(lab.setting.added - 10),
             "fill": self._next_fill,
             "mask_from": self._next_source,
-            "mask_token": lambda: lab.toggle_masked(session.cursor),
+            "mask_token": lambda: lab.toggle_masked(session.cursor.position),
             "unmask_all": lab.unmask_all,
             "label_by_name": self._label_by_name,
             "next_model": self._next_model,
             "batch_order": window.turn_batch,
-            "shown_class": self._next_class,
+            "shown_class": session.show_next_class,
             "side_tab": window.turn_side_tab,
             "dismiss": self._dismiss,
             **{f"page_{page}": partial(window.show_page, page) for page in PAGES},
@@ -109,8 +108,8 @@ class Commands(QObject):
             "eval_against": lambda: self._on_evaluation(lambda page: page.turn_against()),
             "list_found": self._list_found,
             "toggle_batch": lambda: window.show_batch(not window.batch_shown),
-            "sort": lambda: session.set_sort(next_sort(session.sort)),
-            "filter": lambda: session.set_filter(next_filter(session.filter)),
+            "sort": session.list_order.next_sort,
+            "filter": session.list_order.next_filter,
         }
         for action_id, action in window.actions_by_id.items():
             if action_id in does:
@@ -155,12 +154,12 @@ class Commands(QObject):
         try:
             self.session.open(path)
         except MaskscopeError as error:
-            self.session.said.emit(str(error), "error")
+            self.session.message_requested.emit(str(error), "error")
             return False
         self.settings.remember_project(path)
         place = self.settings.place(path)
         if place is not None and self.session.project is not None and place[0] < self.session.project.n_sentences:
-            self.session.select(*place)
+            self.session.cursor.select(*place)
         return True
 
     def open_demo(self) -> None:
@@ -173,7 +172,7 @@ class Commands(QObject):
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 write_demo(folder)
         except (MaskscopeError, OSError) as error:
-            self.session.said.emit(f"The demo can't be written: {error}", "error")
+            self.session.message_requested.emit(f"The demo can't be written: {error}", "error")
             return
         self.open(folder)
 
@@ -190,7 +189,9 @@ class Commands(QObject):
         path = paths[0]
         models = [each for each in paths if each.suffix == ".keras"]
         if models and self.session.project is None:
-            self.session.said.emit(f"Not opened: {models[0].name} opens onto a project; open one first.", "error")
+            self.session.message_requested.emit(
+                f"Not opened: {models[0].name} opens onto a project; open one first.", "error"
+            )
         elif models:
             self.dropped = models[:1]
             self.window.actions_by_id["open_model"].trigger()
@@ -203,8 +204,10 @@ class Commands(QObject):
             self.window.actions_by_id["import"].trigger()
 
     def _remember_place(self) -> None:
-        if self.session.project is not None and self.session.sentence >= 0:
-            self.settings.remember_place(self.session.project.path, self.session.sentence, self.session.cursor)
+        if self.session.project is not None and self.session.cursor.sentence >= 0:
+            self.settings.remember_place(
+                self.session.project.path, self.session.cursor.sentence, self.session.cursor.position
+            )
 
     def _new_project(self) -> None:
         self.search.set_text("")
@@ -252,7 +255,7 @@ class Commands(QObject):
 
     def set_label(self, label: int) -> None:
         """Label the selected tokens."""
-        self.session.set_label(label)
+        self.session.editing.set_label(label)
 
     def _label_by_name(self) -> None:
         names = list(self.session.scheme.classes)
@@ -262,7 +265,7 @@ class Commands(QObject):
         if chosen and name in names:
             self.set_label(names.index(name))
         elif chosen:
-            self.session.said.emit(f"There is no label “{name}” in this project.", "error")
+            self.session.message_requested.emit(f"There is no label “{name}” in this project.", "error")
 
     def _next_model(self) -> None:
         assert self.session.project is not None
@@ -275,7 +278,7 @@ class Commands(QObject):
         if self.session.decodes_spans:
             self.session.set_decoding("argmax" if self.session.decoding == "viterbi" else "viterbi")
         else:
-            self.session.said.emit(
+            self.session.message_requested.emit(
                 "These labels are no spans, so each token's likeliest label is its prediction.", "info"
             )
         self._check_decoding()
@@ -284,11 +287,6 @@ class Commands(QObject):
         self.window.actions_by_id["decode"].setChecked(
             self.session.decodes_spans and self.session.decoding == "viterbi"
         )
-
-    def _next_class(self) -> None:
-        if self.session.scheme.kind == "multiclass":
-            shown = -1 if self.session.shown_class is None else self.session.shown_class
-            self.session.show_class(shown + 1 if shown + 1 < len(self.session.scheme.classes) else None)
 
     def _dismiss(self) -> None:
         page = self.window.shown_page
@@ -353,11 +351,11 @@ class Commands(QObject):
             # Enter in the search field goes back to the sentences.
             self._focus_back()
             return
-        self.session.accept()
+        self.session.editing.accept()
 
     def _end(self) -> None:
         if self.session.focus is not None:
-            self.session.move_cursor(self.session.focus.length - 1)
+            self.session.cursor.move(self.session.focus.length - 1)
             self.window.tracks.show_padding_edge()
 
     # Search
@@ -367,13 +365,13 @@ class Commands(QObject):
         self.window.toolbar.search.selectAll()
 
     def _search_cleared(self, text: str) -> None:
-        if not text and self.session.search:
+        if not text and self.session.list_order.search_text:
             self.search.set_text("")
 
     def _show_search(self) -> None:
         field = self.window.toolbar.search
-        if not field.hasFocus() and field.text() != self.session.search:
-            field.setText(self.session.search)
+        if not field.hasFocus() and field.text() != self.session.list_order.search_text:
+            field.setText(self.session.list_order.search_text)
 
     # Padding
 

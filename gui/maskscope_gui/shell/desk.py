@@ -83,7 +83,7 @@ class Desk(QObject):
         self.client.warned.connect(self._tell_warning)
         window.closing.connect(self.close)
         window.what_would_end = self._what_would_end
-        self.session.projectChanged.connect(lambda: QTimer.singleShot(_UNFINISHED_AFTER_MS, self._keep_unfinished))
+        self.session.project_changed.connect(lambda: QTimer.singleShot(_UNFINISHED_AFTER_MS, self._keep_unfinished))
         self._show_verdict()
 
     def _tell_state(self, state: str) -> None:
@@ -98,7 +98,7 @@ class Desk(QObject):
         """Once a window: the worker says it at each of its starts."""
         if words != self._warned:
             self._warned = words
-            self.session.said.emit(words, "error")
+            self.session.message_requested.emit(words, "error")
 
     def _what_would_end(self) -> str:
         """What closing the window would throw away, as a question; "" for nothing."""

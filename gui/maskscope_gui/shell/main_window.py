@@ -112,12 +112,12 @@ class MainWindow(QMainWindow):
         self.made_pages: dict[PageName, Page] = {}
         self.page_makers: dict[PageName, Callable[[], Page]] = {}
         self._assemble()
-        session.projectChanged.connect(self._show_project)
-        session.sentenceChanged.connect(self._title_reading)
-        session.orderChanged.connect(self._title_batch)
-        session.sentenceChanged.connect(self._title_batch)
-        session.modelChanged.connect(self._title_tracks)
-        session.decodingChanged.connect(self._title_tracks)
+        session.project_changed.connect(self._show_project)
+        session.cursor.sentence_changed.connect(self._title_reading)
+        session.list_order.changed.connect(self._title_batch)
+        session.cursor.sentence_changed.connect(self._title_batch)
+        session.model_changed.connect(self._title_tracks)
+        session.decoding_changed.connect(self._title_tracks)
         self._style_views()
         self._restore()
         self._show_project()
@@ -321,7 +321,7 @@ class MainWindow(QMainWindow):
         self._title_batch()
 
     def _title_reading(self) -> None:
-        words = "Reading" if self.session.sentence < 0 else f"Reading · sentence {self.session.sentence}"
+        words = "Reading" if self.session.cursor.sentence < 0 else f"Reading · sentence {self.session.cursor.sentence}"
         focus = self.session.focus
         if focus is not None and focus.row.state != "unreviewed":
             words += f" · {focus.row.state}"
@@ -518,8 +518,10 @@ class MainWindow(QMainWindow):
         self.settings.remember_text("page", self.page)
         for kind, height in self._reading_height.items():
             self.settings.remember_text(f"reading_{kind}", str(height))
-        if self.session.project is not None and self.session.sentence >= 0:
-            self.settings.remember_place(self.session.project.path, self.session.sentence, self.session.cursor)
+        if self.session.project is not None and self.session.cursor.sentence >= 0:
+            self.settings.remember_place(
+                self.session.project.path, self.session.cursor.sentence, self.session.cursor.position
+            )
         self.settings.sync()
         self.closing.emit()
         super().closeEvent(event)

@@ -29,8 +29,8 @@ class NoticeBar(QWidget):
         row.setContentsMargins(style.px(12), style.px(6), style.px(12), style.px(6))
         row.addWidget(self.words, 1)
         row.addWidget(self.away, 0, Qt.AlignmentFlag.AlignTop)
-        session.said.connect(self._show)
-        session.edited.connect(self.hide)
+        session.message_requested.connect(self._show)
+        session.editing.edited.connect(self.hide)
         self.hide()
 
     def _show(self, words: str, kind: str) -> None:

@@ -27,7 +27,7 @@ class StatusLine(QWidget):
         self.collisions.setObjectName("flat")
         self.collisions.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.collisions.setToolTip(f"Go to the next collision ({printed_key('next_collision')})")
-        self.collisions.clicked.connect(session.step_collision)
+        self.collisions.clicked.connect(session.cursor.next_collision)
         self.message = QLabel()
         self.undo = QLabel()
         self.undo_key = QLabel(printed_key("undo"))
@@ -55,9 +55,9 @@ class StatusLine(QWidget):
         self._fade = QTimer(self)
         self._fade.setSingleShot(True)
         self._fade.timeout.connect(self.message.clear)
-        session.said.connect(self.say)
-        session.edited.connect(lambda _: self.refresh())
-        session.projectChanged.connect(self._new_project)
+        session.message_requested.connect(self.say)
+        session.editing.edited.connect(lambda _: self.refresh())
+        session.project_changed.connect(self._new_project)
         self.set_look(style)
         self.refresh()
 
@@ -103,7 +103,7 @@ class StatusLine(QWidget):
             self.saved.setText("read-only: open elsewhere, or the folder can't be written")
             recolour(self.saved, self.look.c("collision").name())
         else:
-            at = self.session.saved_at
+            at = self.session.editing.saved_at
             when = "" if at is None else time.strftime(" %H:%M:%S", time.localtime(at))
             self.saved.setText(f"✓ saved{when}")
             recolour(self.saved, self.look.c("holds").name())
@@ -111,7 +111,7 @@ class StatusLine(QWidget):
         self.edits.setText(f"{n_edits:,} edit{'s' if n_edits != 1 else ''}")
         flagged = f", {counts.flagged:,} flagged" if counts.flagged else ""
         self.reviewed.setText(f"{counts.accepted:,} of {project.n_sentences:,} reviewed{flagged}")
-        n_collisions = self.session.facts.n_collisions if self.session.facts is not None else 0
+        n_collisions = self.session.list_order.facts.n_collisions if self.session.list_order.facts is not None else 0
         if n_collisions:
             many = "s" if n_collisions != 1 else ""
             self.collisions.setText(f"▲ {n_collisions:,} collision{many}   {printed_key('next_collision')}")

@@ -56,8 +56,8 @@ class Toolbar(QWidget):
         row.addStretch(1)
         row.addWidget(self.search)
         row.addWidget(self.export)
-        session.projectChanged.connect(self.refresh)
-        session.modelChanged.connect(self.refresh)
+        session.project_changed.connect(self.refresh)
+        session.model_changed.connect(self.refresh)
         self.set_look(style)
         self.refresh()
 

@@ -73,11 +73,13 @@ def test_the_list_masks_the_tokens_that_the_evaluation_masks(
         uncertainties = project.models.uncertainties("m1")
     job = DisagreementJob(session)
     session.open(target)
-    session.set_sort("disagreement")
-    qtbot.waitUntil(lambda: session.facts is not None and session.facts.disagreement is not None, timeout=5000)
-    assert session.facts is not None
-    assert session.facts.disagreement is not None
-    counts = session.facts.disagreement.tolist()
+    session.list_order.set_sort("disagreement")
+    qtbot.waitUntil(
+        lambda: session.list_order.facts is not None and session.list_order.facts.disagreement is not None, timeout=5000
+    )
+    assert session.list_order.facts is not None
+    assert session.list_order.facts.disagreement is not None
+    counts = session.list_order.facts.disagreement.tolist()
 
     assert evaluated.masked_by_model == masked.sum()
     # every prediction is wrong; the evaluation counts masked tokens, too, by the model's output there

@@ -44,7 +44,7 @@ def window(qtbot: QtBot, demo: Path, client) -> Iterator[MainWindow]:
     opened, commands = make_window(LIGHT)
     opened.lab.use_worker(client)
     assert commands.open(demo)
-    opened.session.reveal(41)
+    opened.session.cursor.reveal(41)
     opened.resize(1440, 900)
     opened.add_curve()
     opened.show()
@@ -134,7 +134,7 @@ def test_a_late_answer_is_dropped_and_what_is_not_wanted_is_cancelled(
     qtbot.waitUntil(lambda: len(client.requests) == 3)
     client.done.emit(2, answers(client.requests[1][1]))
     assert lab.curves is None
-    window.session.reveal(42)
+    window.session.cursor.reveal(42)
     assert client.stopped == [2, 3]
     assert lab.run is None
     client.done.emit(3, answers(client.requests[2][1]))

@@ -48,8 +48,8 @@ def until_written(qtbot: QtBot, dialog: ExportDialog) -> None:
 def test_enter_writes_the_edited_labels_and_says_so(
     qtbot: QtBot, style: Style, session: Session, tmp_path: Path
 ) -> None:
-    session.select(3)
-    session.set_label(1)
+    session.cursor.select(3)
+    session.editing.set_label(1)
     dialog = opened(qtbot, style, session, tmp_path / "out.conll")
     qtbot.keyClick(dialog.file, Qt.Key.Key_Return)
     until_written(qtbot, dialog)
@@ -63,8 +63,8 @@ def test_enter_writes_the_edited_labels_and_says_so(
 
 
 def test_gold_labels_know_no_edit(qtbot: QtBot, style: Style, session: Session, tmp_path: Path) -> None:
-    session.select(3)
-    session.set_label(1)
+    session.cursor.select(3)
+    session.editing.set_label(1)
     dialog = opened(qtbot, style, session, tmp_path / "gold.conll")
     click(qtbot, dialog.labels, 1)
     qtbot.mouseClick(dialog.export_button, Qt.MouseButton.LeftButton)
@@ -78,8 +78,8 @@ def test_only_what_a_person_accepted(qtbot: QtBot, style: Style, session: Sessio
     qtbot.addWidget(dialog)
     assert not choice(dialog.which, 1).isEnabled()
     assert "Nobody has accepted" in dialog.which.notes[1].text()
-    session.select(1)
-    session.accept()
+    session.cursor.select(1)
+    session.editing.accept()
     dialog = opened(qtbot, style, session, tmp_path / "reviewed.jsonl")
     assert choice(dialog.which, 1).text().replace("&", "") == "Only the 1 reviewed"
     click(qtbot, dialog.format, 1)
@@ -119,7 +119,7 @@ def test_scores_that_are_in_memory_only_stop_no_export(qtbot: QtBot, style: Styl
         session = Session()
         session.open(demo)
         assert not session.writable
-        session.take_scores("m1", scores)
+        session.set_scores("m1", scores)
         assert session.scores is not None
         dialog = opened(qtbot, style, session, tmp_path / "edited.jsonl")
         assert not choice(dialog.labels, 2).isEnabled()

@@ -134,7 +134,7 @@ def test_closing_hides_it_and_training_goes_on(qtbot: QtBot, dialog: TrainDialog
     assert dialog.bar.isVisible()
     assert dialog.phase.text().startswith("epoch 1")
     dialog.close()
-    with qtbot.waitSignal(session.said) as told:
+    with qtbot.waitSignal(session.message_requested) as told:
         client.done.emit(1, {"folder": str(trained_folder(session.project))})
     assert "(m2)" in told.args[0]
     assert told.args[1] == "info"
@@ -260,7 +260,7 @@ def test_nothing_labelled_nothing_to_learn(qtbot: QtBot, style: Style, tmp_path:
     assert not dialog.train_button.isEnabled()
     qtbot.keyClick(dialog, Qt.Key.Key_Return)
     assert client.requests == []
-    session.set_label(1)
+    session.editing.set_label(1)
     assert dialog.train_button.isEnabled()
     assert "1 labelled token" in dialog.about.text()
     session.close()
@@ -335,7 +335,7 @@ def test_a_training_that_was_cut_off_is_kept_when_its_project_opens(
     commands.open(path)
     qtbot.waitUntil(lambda: bool(client.requests), timeout=5000)
     assert client.requests == [("recover", {"project": str(path), "unfinished": str(folder)})]
-    with qtbot.waitSignal(window.session.said) as told:
+    with qtbot.waitSignal(window.session.message_requested) as told:
         client.done.emit(1, {"folder": str(folder)})
     assert told.args[0].startswith("A training was cut off before its end. What it had reached is kept: BiLSTM 10 (m2)")
     assert window.session.model is not None

@@ -257,7 +257,7 @@ def test_the_evidence_shows_tokens_padding_and_numbers(qtbot: QtBot, demo_sessio
     strip.resize(600, strip.height())
     with qtbot.waitExposed(strip):
         strip.show()
-    tokens = demo_session.row_of(SENTENCE).tokens
+    tokens = demo_session.sentence_row(SENTENCE).tokens
     image = strip.grab().toImage()
     rows = {row.label if row else "": top for top, row in strip._rows()}
 
@@ -300,10 +300,10 @@ def test_a_finding_leads_to_its_token_and_its_layer(qtbot: QtBot, open_audit: Op
     page.auditing.start()
     answer(client, FAILING)
     session = window.session
-    session.reveal(3)
+    session.cursor.reveal(3)
     assert page.to_place.text() == f"Show sentence {SENTENCE}, position 13"
     press(qtbot, window, KEY.Key_Return)
-    assert (session.sentence, session.cursor, window.page) == (SENTENCE, 13, "sentence")
+    assert (session.cursor.sentence, session.cursor.position, window.page) == (SENTENCE, 13, "sentence")
     press(qtbot, window, KEY.Key_5, modifier=CONTROL)
     assert page.table.hasFocus()
     assert page.to_layer.text() == "Show layer conv1d"
@@ -331,7 +331,7 @@ def test_a_finding_leads_to_its_token_and_its_layer(qtbot: QtBot, open_audit: Op
     page.table.go_to(0)
     page.strip.setFocus()
     press(qtbot, window, KEY.Key_End, KEY.Key_Return)
-    assert (session.sentence, session.cursor, window.page) == (SENTENCE, LENGTH - 1, "sentence")
+    assert (session.cursor.sentence, session.cursor.position, window.page) == (SENTENCE, LENGTH - 1, "sentence")
 
 
 @pytest.mark.parametrize("width", [1280, 800])

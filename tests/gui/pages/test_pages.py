@@ -132,7 +132,7 @@ def test_heights_saved_before_there_were_pages_still_hold(qtbot, open_window, sp
 def test_a_label_key_still_labels_on_a_page_and_enter_accepts_nothing(qtbot, open_window, spans):
     window = open_window(spans)
     evaluated(qtbot, window)
-    window.session.reveal(0, 0)
+    window.session.cursor.reveal(0, 0)
     press(qtbot, window, KEY.Key_1)
     assert window.session.focus.row.labels[0] == 1
     press(qtbot, window, KEY.Key_Return, KEY.Key_Tab, KEY.Key_Return)
@@ -160,7 +160,7 @@ def test_the_figures_are_those_of_the_labels_and_an_edit_only_makes_the_page_say
     assert "6 tokens of 2 sentences" in page.verdict.lines[0]
     assert {row.name for row in page.entities.rows} == {"loc", "all, default", "all, strict"}
     answer = page.evaluating.result
-    window.session.reveal(0, 0)
+    window.session.cursor.reveal(0, 0)
     press(qtbot, window, KEY.Key_1)
     assert not page.busy
     assert page.evaluating.result is answer
@@ -182,24 +182,24 @@ def test_a_cell_lists_its_tokens_and_the_list_moves_the_one_cursor(qtbot, open_w
     assert matrix.hasFocus()
     qtbot.mouseClick(matrix.viewport(), LEFT, pos=matrix.box_of(2, 2).center())
     assert "I-loc predicted I-loc · 2" in page.list_head._title.text()
-    assert (session.sentence, session.cursor) == (0, 2)
+    assert (session.cursor.sentence, session.cursor.position) == (0, 2)
     press(qtbot, window, KEY.Key_Down)
-    assert (session.sentence, session.cursor) == (1, 2)
+    assert (session.cursor.sentence, session.cursor.position) == (1, 2)
     press(qtbot, window, KEY.Key_Left, modifier=SHIFT)
-    assert session.span == (1, 2)
-    session.move_cursor(2)
+    assert session.cursor.span == (1, 2)
+    session.cursor.move(2)
     cells = [page.tokens._cell_of(1, column).text for column in range(5)]
     assert cells == ["1", "York", "I-loc", "I-loc", "0.90"]
     press(qtbot, window, KEY.Key_L, modifier=CONTROL | SHIFT)
-    assert session.order.tolist() == [0, 1] or sorted(session.order.tolist()) == [0, 1]
-    assert "predicted" in session.search
+    assert session.list_order.sentences.tolist() == [0, 1] or sorted(session.list_order.sentences.tolist()) == [0, 1]
+    assert "predicted" in session.list_order.search_text
     # By keyboard alone: back to the matrix, to the cell of B-loc predicted I-loc, and its token.
     page.tokens.setFocus()
     press(qtbot, window, KEY.Key_Tab)
     assert matrix.hasFocus()
     press(qtbot, window, KEY.Key_Home, KEY.Key_Up, KEY.Key_Up, KEY.Key_Right, KEY.Key_Return)
     assert "B-loc predicted I-loc · 1" in page.list_head._title.text()
-    assert (session.sentence, session.cursor) == (0, 1)
+    assert (session.cursor.sentence, session.cursor.position) == (0, 1)
     press(qtbot, window, KEY.Key_Return)
     assert window.page == "sentence"
 
@@ -312,13 +312,13 @@ def test_two_models_are_compared_token_by_token(qtbot, open_window, two_models):
     qtbot.mouseClick(page.counts.viewport(), LEFT, pos=page.counts.box_of("only_b").center())
     assert page.tokens.n_rows == 1
     page.tokens.focus_list()
-    assert (window.session.sentence, window.session.cursor) == (0, 2)
+    assert (window.session.cursor.sentence, window.session.cursor.position) == (0, 2)
     page.table.setFocus()
     press(qtbot, window, KEY.Key_Tab)
     assert page.counts.hasFocus()
     press(qtbot, window, KEY.Key_Left, KEY.Key_Return)
     assert page.tokens.hasFocus()
-    window.session.reveal(1, 0)
+    window.session.cursor.reveal(1, 0)
     press(qtbot, window, KEY.Key_1)
     assert "Labels have changed since" in page.note.text()
 

@@ -59,8 +59,8 @@ def test_predictions_obey_the_scheme_and_the_argmax_stays_in_sight(qtbot, window
     assert {name: value for name, value, _ in window.token.lines()}["argmax"] == "O · gives way"
     # The first token more surely outside: then it is the second that can't have its own likeliest label.
     probs[0][0] = (0.6, 0.3, 0.1)
-    session.take_scores("m1", probs.reshape(-1, 3))
-    session.reveal(0, 1)
+    session.set_scores("m1", probs.reshape(-1, 3))
+    session.cursor.reveal(0, 1)
     expected = likeliest_allowed(probs[0], session.scheme)
     assert session.focus.predicted.tolist() == expected != session.focus.argmax.tolist()
     lines = {name: value for name, value, _ in window.token.lines()}
@@ -83,13 +83,13 @@ def test_predictions_obey_the_scheme_and_the_argmax_stays_in_sight(qtbot, window
 
     assert marked(1)
     assert not marked(2)
-    session.reveal(1)
+    session.cursor.reveal(1)
     assert not marked(1)
 
 
 def test_ctrl_d_shows_each_token_by_itself_and_a_takes_what_is_shown(qtbot, window, probs):
     session = window.session
-    session.reveal(0)
+    session.cursor.reveal(0)
     assert window.actions_by_id["decode"].isChecked()
     assert "spans decoded" in window.decoding.text()
     qtbot.keyClick(window, KEY.Key_D, Qt.KeyboardModifier.ControlModifier)
@@ -105,21 +105,24 @@ def test_ctrl_d_shows_each_token_by_itself_and_a_takes_what_is_shown(qtbot, wind
 
 def test_disagreement_is_counted_beside_the_window_and_kept_up_by_edits(qtbot, window, probs):
     session = window.session
-    session.set_sort("disagreement")
-    qtbot.waitUntil(lambda: session.facts.disagreement is not None, timeout=5000)
+    session.list_order.set_sort("disagreement")
+    qtbot.waitUntil(lambda: session.list_order.facts.disagreement is not None, timeout=5000)
     gold = [0, 1, 2]
     decoded = likeliest_allowed(probs[0], session.scheme)
-    assert session.facts.disagreement.tolist() == [sum(a != b for a, b in zip(gold, decoded, strict=True)), 0]
-    session.reveal(1, 1)
+    assert session.list_order.facts.disagreement.tolist() == [
+        sum(a != b for a, b in zip(gold, decoded, strict=True)),
+        0,
+    ]
+    session.cursor.reveal(1, 1)
     qtbot.keyClick(window, KEY.Key_0)
-    assert session.facts.disagreement.tolist()[1] == 1
+    assert session.list_order.facts.disagreement.tolist()[1] == 1
     qtbot.keyClick(window, KEY.Key_Minus)
-    assert session.facts.disagreement.tolist()[1] == 0
+    assert session.list_order.facts.disagreement.tolist()[1] == 0
 
 
 def test_minus_ignores_a_token_in_words_in_the_palette_and_on_the_disk(qtbot, window, spans):
     session = window.session
-    session.reveal(1, 1)
+    session.cursor.reveal(1, 1)
     qtbot.keyClick(window, KEY.Key_Minus)
     with Project.open(spans, read_only=True) as project:
         assert project.sentence(1).edits.tolist() == [NO_EDIT, NO_LABEL, NO_EDIT]
@@ -133,7 +136,7 @@ def test_minus_ignores_a_token_in_words_in_the_palette_and_on_the_disk(qtbot, wi
     qtbot.keyClick(window, KEY.Key_A)
     assert session.focus.row.edits[1] == NO_LABEL
     qtbot.keyClick(window, KEY.Key_Return)
-    session.reveal(1, 1)
+    session.cursor.reveal(1, 1)
     assert session.focus.row.edits[1] == NO_LABEL
     assert session.focus.row.state == "accepted"
     for _ in range(2):
@@ -147,7 +150,7 @@ def test_minus_ignores_a_token_in_words_in_the_palette_and_on_the_disk(qtbot, wi
 
 def test_an_ignored_token_is_hatched_and_no_padding(qtbot, window):
     session = window.session
-    session.reveal(1, 0)
+    session.cursor.reveal(1, 0)
 
     def colours(view, box):
         image = view.viewport().grab().toImage()
@@ -158,9 +161,9 @@ def test_an_ignored_token_is_hatched_and_no_padding(qtbot, window):
         }
 
     plain = colours(window.reading, window.reading.box_of(1))
-    session.move_cursor(1)
+    session.cursor.move(1)
     qtbot.keyClick(window, KEY.Key_Minus)
-    session.move_cursor(0)
+    session.cursor.move(0)
     hatched = colours(window.reading, window.reading.box_of(1))
     assert window.look.theme.panel in hatched
     assert window.look.theme.pad_ground not in hatched

@@ -76,7 +76,7 @@ def on_disk(path: Path, sentence: int) -> list[int]:
 
 def test_a_digit_labels_the_token_and_it_is_on_the_disk_at_once(qtbot, open_window, demo):
     window = open_window(demo)
-    window.session.reveal(41, 11)
+    window.session.cursor.reveal(41, 11)
     assert window.session.focus.row.tokens[11] == "Badajoz"
     before = window.session.project.counts().labels[2]
     press(qtbot, window, KEY.Key_2)
@@ -89,7 +89,7 @@ def test_a_digit_labels_the_token_and_it_is_on_the_disk_at_once(qtbot, open_wind
 
 def test_clear_toggle_and_return_to_gold(qtbot, open_window, demo):
     window = open_window(demo)
-    window.session.reveal(41, 0)
+    window.session.cursor.reveal(41, 0)
     gold = int(window.session.focus.row.gold[0])
     assert window.session.scheme.classes[gold] == "person"
     press(qtbot, window, KEY.Key_Backspace)
@@ -107,9 +107,9 @@ def test_clear_toggle_and_return_to_gold(qtbot, open_window, demo):
 
 def test_shift_and_arrow_select_a_span_and_one_key_labels_it_as_one_undo_step(qtbot, open_window, demo):
     window = open_window(demo)
-    window.session.reveal(41, 2)
+    window.session.cursor.reveal(41, 2)
     press(qtbot, window, KEY.Key_Right, KEY.Key_Right, shift=True)
-    assert window.session.span == (2, 4)
+    assert window.session.cursor.span == (2, 4)
     press(qtbot, window, KEY.Key_4)
     assert window.session.focus.row.labels[2:5].tolist() == [4, 4, 4]
     press(qtbot, window, KEY.Key_Z, control=True)
@@ -118,10 +118,10 @@ def test_shift_and_arrow_select_a_span_and_one_key_labels_it_as_one_undo_step(qt
 
 def test_enter_accepts_the_sentence_and_shows_the_next(qtbot, open_window, demo):
     window = open_window(demo)
-    first, second = (int(i) for i in window.session.order[:2])
-    assert window.session.sentence == first
+    first, second = (int(i) for i in window.session.list_order.sentences[:2])
+    assert window.session.cursor.sentence == first
     press(qtbot, window, KEY.Key_Return)
-    assert window.session.sentence == second
+    assert window.session.cursor.sentence == second
     with Project.open(demo, read_only=True) as project:
         assert project.sentence(first).state == "accepted"
         assert project.sentence(second).state == "unreviewed"
@@ -130,7 +130,7 @@ def test_enter_accepts_the_sentence_and_shows_the_next(qtbot, open_window, demo)
 
 def test_accepting_what_is_right_edits_no_label(qtbot, open_window, demo):
     window = open_window(demo)
-    first = window.session.sentence
+    first = window.session.cursor.sentence
     press(qtbot, window, KEY.Key_Return)
     assert set(on_disk(demo, first)) == {NO_EDIT}
 
@@ -138,7 +138,7 @@ def test_accepting_what_is_right_edits_no_label(qtbot, open_window, demo):
 def test_a_accepts_the_predictions_but_never_at_a_collision(qtbot, open_window, demo):
     window = open_window(demo)
     sentence, position = (int(part) for part in window.session.project.collisions()[0])
-    window.session.reveal(sentence, position)
+    window.session.cursor.reveal(sentence, position)
     press(qtbot, window, KEY.Key_A)
     focus = window.session.focus
     real = focus.mask
@@ -153,11 +153,11 @@ def test_tab_goes_to_the_next_doubtful_token(qtbot, open_window, demo):
     for _ in range(6):
         press(qtbot, window, KEY.Key_Tab)
         focus = window.session.focus
-        assert focus.doubt[window.session.cursor] >= 0.2
-        seen.append((window.session.sentence, window.session.cursor))
+        assert focus.uncertainty[window.session.cursor.position] >= 0.2
+        seen.append((window.session.cursor.sentence, window.session.cursor.position))
     assert len(set(seen)) == 6
     press(qtbot, window, KEY.Key_Backtab, shift=True)
-    assert (window.session.sentence, window.session.cursor) == seen[-2]
+    assert (window.session.cursor.sentence, window.session.cursor.position) == seen[-2]
 
 
 def test_f_flags_and_takes_the_flag_off(qtbot, open_window, demo):
@@ -170,49 +170,49 @@ def test_f_flags_and_takes_the_flag_off(qtbot, open_window, demo):
 
 def test_undo_goes_back_to_the_sentence_it_changes_and_survives_a_restart(qtbot, open_window, demo):
     window = open_window(demo)
-    window.session.reveal(10, 0)
+    window.session.cursor.reveal(10, 0)
     press(qtbot, window, KEY.Key_1)
-    window.session.reveal(20, 0)
+    window.session.cursor.reveal(20, 0)
     press(qtbot, window, KEY.Key_2)
-    window.session.reveal(30, 0)
+    window.session.cursor.reveal(30, 0)
     press(qtbot, window, KEY.Key_Z, control=True)
-    assert window.session.sentence == 20
+    assert window.session.cursor.sentence == 20
     press(qtbot, window, KEY.Key_Z, control=True)
-    assert window.session.sentence == 10
+    assert window.session.cursor.sentence == 10
     window.close()
     window.session.close()
     again = open_window(demo)
     assert again.status_line.undo.text() == "Nothing to undo"
     press(qtbot, again, KEY.Key_Z, control=True, shift=True)
-    assert again.session.sentence == 10
+    assert again.session.cursor.sentence == 10
     assert on_disk(demo, 10)[0] == 1
     press(qtbot, again, KEY.Key_Y, control=True)
-    assert again.session.sentence == 20
+    assert again.session.cursor.sentence == 20
     assert on_disk(demo, 20)[0] == 2
 
 
 def test_a_click_in_any_view_moves_the_one_cursor(qtbot, open_window, demo):
     window = open_window(demo)
     session = window.session
-    session.reveal(41, 0)
+    session.cursor.reveal(41, 0)
     qtbot.mouseClick(window.reading.viewport(), Qt.MouseButton.LeftButton, pos=window.reading.box_of(6).center())
-    assert session.cursor == 6
+    assert session.cursor.position == 6
     qtbot.mouseClick(
         window.tracks.viewport(), Qt.MouseButton.LeftButton, pos=window.tracks.column_box(3, "gold").center()
     )
-    assert session.cursor == 3
+    assert session.cursor.position == 3
     other = int(window.batch.batch.ids[0])
     qtbot.mouseClick(window.batch.viewport(), Qt.MouseButton.LeftButton, pos=window.batch.centre_of(other, 2))
-    assert (session.sentence, session.cursor) == (other, 2)
+    assert (session.cursor.sentence, session.cursor.position) == (other, 2)
     rows = window.list_panel.list
-    row = session.row + 1 if session.row == 0 else session.row - 1
+    row = session.cursor.row + 1 if session.cursor.row == 0 else session.cursor.row - 1
     qtbot.mouseClick(rows.viewport(), Qt.MouseButton.LeftButton, pos=rows.row_box(row).center())
-    assert session.row == row
+    assert session.cursor.row == row
 
 
 def test_a_drag_over_the_reading_strip_takes_whole_tokens(qtbot, open_window, demo):
     window = open_window(demo)
-    window.session.reveal(41, 0)
+    window.session.cursor.reveal(41, 0)
     view = window.reading.viewport()
     start, stop = window.reading.box_of(2), window.reading.box_of(5)
     # From the last pixel of one token to the first of another: both are taken whole.
@@ -228,12 +228,12 @@ def test_a_drag_over_the_reading_strip_takes_whole_tokens(qtbot, open_window, de
     )
     QApplication.sendEvent(view, move)
     qtbot.mouseRelease(view, Qt.MouseButton.LeftButton, pos=place.toPoint())
-    assert window.session.span == (2, 5)
+    assert window.session.cursor.span == (2, 5)
 
 
 def test_a_click_on_the_palette_labels(qtbot, open_window, demo):
     window = open_window(demo)
-    window.session.reveal(41, 3)
+    window.session.cursor.reveal(41, 3)
     qtbot.mouseClick(
         window.palette_view.viewport(), Qt.MouseButton.LeftButton, pos=window.palette_view.row_box(3).center()
     )
@@ -242,7 +242,7 @@ def test_a_click_on_the_palette_labels(qtbot, open_window, demo):
 
 def test_padding_is_ignored_with_the_models_mask_and_not_without(qtbot, open_window, demo):
     window = open_window(demo)
-    window.session.reveal(41)
+    window.session.cursor.reveal(41)
     press(qtbot, window, KEY.Key_BracketRight)
     assert window.lab.setting.added == 13
     assert window.padding.figure.text() == "0.000000"
@@ -277,7 +277,7 @@ def test_the_slider_moves_by_mouse_and_shows_its_number(qtbot, open_window, demo
 
 def test_a_click_in_the_mask_lane_masks_a_real_token_and_shows_what_moves(qtbot, open_window, demo):
     window = open_window(demo)
-    window.session.reveal(41)
+    window.session.cursor.reveal(41)
     qtbot.mouseClick(
         window.tracks.viewport(), Qt.MouseButton.LeftButton, pos=window.tracks.column_box(6, "mask").center()
     )
@@ -293,7 +293,7 @@ def test_a_collision_is_explained_where_it_is_seen(qtbot, open_window, demo):
     window = open_window(demo)
     press(qtbot, window, KEY.Key_Z)
     sentence, position = (int(part) for part in window.session.project.collisions()[0])
-    assert (window.session.sentence, window.session.cursor) == (sentence, position)
+    assert (window.session.cursor.sentence, window.session.cursor.position) == (sentence, position)
     assert "is a collision" in window.reading._note.text()
     assert window.reading._note.isVisible()
     lines = {name: value for name, value, _ in window.token.lines()}
@@ -307,12 +307,12 @@ def test_search_shows_the_sentences_that_hold_a_text_and_a_label(qtbot, open_win
     window = open_window(demo)
     press(qtbot, window, KEY.Key_F, control=True)
     qtbot.keyClicks(window.toolbar.search, "badajoz")
-    qtbot.waitUntil(lambda: window.session.search == "badajoz", timeout=5000)
-    assert 0 < len(window.session.order) < 10
-    assert 41 in window.session.order
+    qtbot.waitUntil(lambda: window.session.list_order.search_text == "badajoz", timeout=5000)
+    assert 0 < len(window.session.list_order.sentences) < 10
+    assert 41 in window.session.list_order.sentences
     assert "badajoz" in window.list_panel.chip.text()
     qtbot.mouseClick(window.list_panel.chip, Qt.MouseButton.LeftButton)
-    assert len(window.session.order) == 200
+    assert len(window.session.list_order.sentences) == 200
     assert window.toolbar.search.text() == ""
 
 
@@ -321,34 +321,34 @@ def test_letters_typed_into_the_search_field_label_nothing(qtbot, open_window, d
     press(qtbot, window, KEY.Key_F, control=True)
     qtbot.keyClicks(window.toolbar.search, "f1a2")
     assert window.session.project.edits.count() == 0
-    qtbot.waitUntil(lambda: window.session.search == "f1a2", timeout=5000)
+    qtbot.waitUntil(lambda: window.session.list_order.search_text == "f1a2", timeout=5000)
     assert window.list_panel.empty.isVisible()
 
 
 def test_filters_are_counted_and_keep_the_place(qtbot, open_window, demo):
     window = open_window(demo)
     press(qtbot, window, KEY.Key_Return, KEY.Key_Return)
-    here = window.session.sentence
-    window.session.set_filter("unreviewed")
+    here = window.session.cursor.sentence
+    window.session.list_order.set_filter("unreviewed")
     assert window.list_panel.count.text() == "198 of 200"
-    assert window.session.sentence == here
+    assert window.session.cursor.sentence == here
     press(qtbot, window, KEY.Key_Return)
     assert window.list_panel.count.text() == "197 of 200"
-    window.session.set_filter("flagged")
+    window.session.list_order.set_filter("flagged")
     assert window.list_panel.empty.isVisible()
 
 
 def test_every_order_of_the_list(qtbot, open_window, demo):
     window = open_window(demo)
-    doubts = window.session.facts.doubt[window.session.order]
+    doubts = window.session.list_order.facts.uncertainty[window.session.list_order.sentences]
     assert (np.diff(doubts) <= 0).all()
     press(qtbot, window, KEY.Key_S)
-    assert window.session.order.tolist() == list(range(200))
+    assert window.session.list_order.sentences.tolist() == list(range(200))
     press(qtbot, window, KEY.Key_S)
-    assert window.session.facts.lengths[window.session.order[0]] == 60
+    assert window.session.list_order.facts.lengths[window.session.list_order.sentences[0]] == 60
     press(qtbot, window, KEY.Key_S)
-    qtbot.waitUntil(lambda: window.session.facts.disagreement is not None, timeout=5000)
-    assert window.session.facts.disagreement[window.session.order[0]] >= 1
+    qtbot.waitUntil(lambda: window.session.list_order.facts.disagreement is not None, timeout=5000)
+    assert window.session.list_order.facts.disagreement[window.session.list_order.sentences[0]] >= 1
 
 
 def test_a_second_window_is_read_only_and_says_so(qtbot, open_window, demo):
@@ -408,27 +408,27 @@ def test_with_no_project_every_way_in_is_shown(qtbot, open_window):
 
 def test_the_place_last_read_comes_back(qtbot, open_window, demo):
     window = open_window(demo)
-    window.session.reveal(77, 3)
+    window.session.cursor.reveal(77, 3)
     window.close()
     window.session.close()
     again = open_window(demo)
-    assert (again.session.sentence, again.session.cursor) == (77, 3)
+    assert (again.session.cursor.sentence, again.session.cursor.position) == (77, 3)
 
 
 def test_end_shows_where_padding_begins_in_a_long_sentence(qtbot, open_window, demo):
     window = open_window(demo)
-    longest = int(window.session.facts.lengths.argmax())
-    window.session.reveal(longest)
+    longest = int(window.session.list_order.facts.lengths.argmax())
+    window.session.cursor.reveal(longest)
     edge = window.session.focus.length
     assert window.tracks.column_box(edge, "mask").left() > window.tracks.viewport().width()
     press(qtbot, window, KEY.Key_End)
-    assert window.session.cursor == edge - 1
+    assert window.session.cursor.position == edge - 1
     assert 0 < window.tracks.column_box(edge, "mask").left() < window.tracks.viewport().width()
 
 
 def test_padding_is_hatched_and_never_tinted(qtbot, open_window, demo):
     window = open_window(demo)
-    window.session.reveal(41)
+    window.session.cursor.reveal(41)
     image = window.tracks.viewport().grab().toImage()
     box = window.tracks.column_box(window.session.focus.length + 2, "gold")
     seen = {
@@ -464,7 +464,7 @@ def test_without_a_model_the_window_labels_and_says_how_to_get_one(qtbot, open_w
     window = open_window(target)
     assert window.toolbar.model.text() == "no model yet"
     press(qtbot, window, KEY.Key_Tab)
-    assert "train one first" in window.status_line.message.text()
+    assert "Train a model first" in window.status_line.message.text()
     press(qtbot, window, KEY.Key_1, KEY.Key_Return)
     with Project.open(target, read_only=True) as project:
         assert project.sentence(0).labels.tolist() == [1, -1]
@@ -481,7 +481,7 @@ def test_recent_projects_are_in_the_menu_and_open_from_it(qtbot, open_window, de
     assert [action.text().split()[0] for action in recent.actions()] == ["demo", "small"]
     recent.actions()[1].trigger()
     assert window.session.project.name == "small"
-    assert len(window.session.order) == 4
+    assert len(window.session.list_order.sentences) == 4
 
 
 def test_a_dropped_project_opens(qtbot, open_window, demo, project_folder):
@@ -513,9 +513,9 @@ def test_a_search_that_was_lifted_does_not_come_back(qtbot, open_window, demo):
     window = open_window(demo)
     press(qtbot, window, KEY.Key_F, control=True)
     qtbot.keyClicks(window.toolbar.search, "the")
-    window.session.set_found("", None)
+    window.session.list_order.set_found("", None)
     qtbot.wait(600)
-    assert len(window.session.order) == 200
+    assert len(window.session.list_order.sentences) == 200
 
 
 def test_a_read_only_window_can_be_opened_again_for_writing(qtbot, open_window, demo):
@@ -530,10 +530,10 @@ def test_a_read_only_window_can_be_opened_again_for_writing(qtbot, open_window, 
 
 def test_the_first_sentence_has_none_before_it_and_the_panel_says_so(qtbot, open_window, demo):
     window = open_window(demo)
-    window.session.reveal(0)
+    window.session.cursor.reveal(0)
     window.lab.set_fill("previous")
     assert "no sentence before" in window.padding.lesson.text()
-    window.session.reveal(1)
+    window.session.cursor.reveal(1)
     assert "Masking only knows" in window.padding.lesson.text()
 
 

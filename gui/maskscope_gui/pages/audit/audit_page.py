@@ -231,8 +231,8 @@ class AuditPage(Page):
         self.picture.clicked.connect(self._choose_layer)
         self.parts.splitterMoved.connect(lambda *_: self._keep_sizes())
         self.auditing.changed.connect(self.refresh)
-        self.session.projectChanged.connect(self.refresh)
-        self.session.modelChanged.connect(self.refresh)
+        self.session.project_changed.connect(self.refresh)
+        self.session.model_changed.connect(self.refresh)
 
     def set_look(self, style: Style) -> None:
         """Fonts and colours of another theme."""
@@ -455,7 +455,7 @@ class AuditPage(Page):
         """Show the sentence of the finding, with the cursor at its position."""
         finding = self.chosen
         if finding is not None and finding.sentence is not None:
-            self.session.reveal(finding.sentence, finding.position or 0)
+            self.session.cursor.reveal(finding.sentence, finding.position or 0)
             self.asked.emit("page_sentence")
 
     def _show_position(self, position: int) -> None:
@@ -463,7 +463,7 @@ class AuditPage(Page):
         if evidence is None or evidence.sentence is None:
             return
         # There is no token at padding; the last one is nearest.
-        self.session.reveal(evidence.sentence, min(position, max(len(self.strip.tokens) - 1, 0)))
+        self.session.cursor.reveal(evidence.sentence, min(position, max(len(self.strip.tokens) - 1, 0)))
         self.asked.emit("page_sentence")
 
     def turn(self) -> None:
@@ -540,7 +540,9 @@ class AuditPage(Page):
         """Let the person choose a file, and write the report to it."""
         model = self.session.model
         if self.auditing.report is None:
-            self.session.said.emit(f"There is no audit to save yet; {printed_key('audit')} makes one.", "info")
+            self.session.message_requested.emit(
+                f"There is no audit to save yet; {printed_key('audit')} makes one.", "info"
+            )
             return
         start = (
             Path(self.settings.text("reports") or Path.home()) / f"audit-{_file_stem(model.name if model else '')}.html"
@@ -562,9 +564,9 @@ class AuditPage(Page):
             picture = None if report.graph is None else svg_picture(report.graph, LIGHT)
             _write(file, html_page(report, picture, self._command()))
         except MaskscopeError as error:
-            self.session.said.emit(str(error), "error")
+            self.session.message_requested.emit(str(error), "error")
         else:
-            self.session.said.emit(f"The report is in {file.name}.", "info")
+            self.session.message_requested.emit(f"The report is in {file.name}.", "info")
 
     def _command(self) -> str:
         """What one types to make the audit again."""
@@ -579,7 +581,7 @@ class AuditPage(Page):
         """Let the person choose a file, and write the repaired model to it."""
         model, project, report = self.session.model, self.session.project, self.auditing.report
         if model is None or project is None or report is None or not report.repairs:
-            self.session.said.emit("No automatic repair is available for this model.", "info")
+            self.session.message_requested.emit("No automatic repair is available for this model.", "info")
             return
         folder = Path(self.settings.text("models") or project.path.parent)
         stem = Path(model.run.source).stem if model.run.source else f"{project.name}-{model.id}"

@@ -66,7 +66,7 @@ class EvidenceStrip(KeyedView):
         project = self.session.project
         sentence = -1 if evidence is None or evidence.sentence is None else evidence.sentence
         if project is not None and 0 <= sentence < project.n_sentences:
-            self.tokens = self.session.row_of(sentence).tokens
+            self.tokens = self.session.sentence_row(sentence).tokens
         n = 0 if evidence is None else len(evidence.real)
         first = 0 if evidence is None else evidence.first
         self.found = found if found is not None and first <= found < first + n else None

@@ -114,7 +114,7 @@ class EvaluationPage(Page):
             stop.installEventFilter(self)
         self.matrix.chosen.connect(self._list_cell)
         self.matrix.walked.connect(self._show_cell)
-        session.modelChanged.connect(self._model_changed)
+        session.model_changed.connect(self._model_changed)
         self.reliability.chosen.connect(self._list_bin)
         self.tokens.entered.connect(lambda _: self.asked.emit("page_sentence"))
         self.evaluating.changed.connect(self.refresh)
@@ -238,7 +238,7 @@ class EvaluationPage(Page):
         """Show the sentences of the listed tokens in the list at the left, and no others."""
         sentences = self.tokens.sentences()
         if len(sentences):
-            self.session.set_found(self.list_words, sentences)
+            self.session.list_order.set_found(self.list_words, sentences)
 
     def _tell(self, words: str) -> None:
         self.progressed.emit(f"{words} · Esc stops it" if words else "")

@@ -87,7 +87,7 @@ class TokenTable(Table):
 
     def _reveal(self, row: int) -> None:
         if self.listing is not None and row < len(self.listing.rows):
-            self.session.reveal(*self.listing.place(row))
+            self.session.cursor.reveal(*self.listing.place(row))
 
     def _cell_of(self, row: int, column: int) -> Cell:
         listing = self.listing
@@ -97,7 +97,7 @@ class TokenTable(Table):
         if column == 0:
             return Cell(str(sentence), "second")
         if column == 1:
-            tokens = self.session.row_of(sentence).tokens
+            tokens = self.session.sentence_row(sentence).tokens
             before = " ".join(shown(token)[0] for token in tokens[max(0, position - _AROUND) : position])
             after = " ".join(shown(token)[0] for token in tokens[position + 1 : position + 1 + _AROUND])
             return Cell(shown(tokens[position])[0], "text", before or " ", after or " ")

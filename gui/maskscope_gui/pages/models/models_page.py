@@ -230,8 +230,8 @@ class ModelsPage(Page):
         self.tokens.entered.connect(lambda _: self.asked.emit("page_sentence"))
         self.comparing.changed.connect(self.refresh)
         self.comparing.progressed.connect(self._tell)
-        session.modelChanged.connect(self._read_models)
-        session.projectChanged.connect(self._read_models)
+        session.model_changed.connect(self._read_models)
+        session.project_changed.connect(self._read_models)
         self._shown: object = None
         self.set_look(style)
 
@@ -272,7 +272,7 @@ class ModelsPage(Page):
         """Show the sentences of the listed tokens in the list at the left, and no others."""
         sentences = self.tokens.sentences()
         if len(sentences):
-            self.session.set_found(f"{' and '.join(self.comparing.pair)} differ", sentences)
+            self.session.list_order.set_found(f"{' and '.join(self.comparing.pair)} differ", sentences)
 
     def showEvent(self, event: object) -> None:
         """Show what has come meanwhile."""

@@ -65,8 +65,8 @@ class PicturePage(Page):
         client.done.connect(self._done)
         client.failed.connect(self._failed)
         client.cancelled.connect(self._cancelled)
-        session.modelChanged.connect(self._look)
-        session.projectChanged.connect(self._look)
+        session.model_changed.connect(self._look)
+        session.project_changed.connect(self._look)
         self.set_look(style)
 
     def set_look(self, style: Style) -> None:
@@ -203,6 +203,6 @@ class PicturePage(Page):
         try:
             write_picture(graph, file if file.suffix else file.with_suffix(".svg"), self.look.theme)
         except MaskscopeError as error:
-            self.session.said.emit(str(error), "error")
+            self.session.message_requested.emit(str(error), "error")
         else:
-            self.session.said.emit(f"The picture is in {file.name}.", "info")
+            self.session.message_requested.emit(f"The picture is in {file.name}.", "info")

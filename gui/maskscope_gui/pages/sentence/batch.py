@@ -42,13 +42,13 @@ class BatchMap:
 def batch_around(session: Session, order: BatchOrder) -> BatchMap | None:
     """The batch of the sentence on screen: a fixed block of the list, so that it stays while one moves in it."""
     project = session.project
-    if project is None or session.sentence < 0:
+    if project is None or session.cursor.sentence < 0:
         return None
-    if session.row >= 0:
-        first = session.row // BATCH * BATCH
-        ids = session.order[first : first + BATCH]
+    if session.cursor.row >= 0:
+        first = session.cursor.row // BATCH * BATCH
+        ids = session.list_order.sentences[first : first + BATCH]
     else:
-        ids = np.array([session.sentence], dtype=np.int64)
+        ids = np.array([session.cursor.sentence], dtype=np.int64)
     lengths = project.offsets[ids + 1] - project.offsets[ids]
     if order == "longest first":
         by_length = np.argsort(-lengths, kind="stable")
@@ -78,11 +78,11 @@ class BatchView(PaintedView):
         self.batch: BatchMap | None = None
         self._key: tuple[int, ...] = ()
         self._picture: QPixmap | None = None
-        session.sentenceChanged.connect(self.refresh)
-        session.orderChanged.connect(self._renew)
-        session.modelChanged.connect(self._renew)
-        session.projectChanged.connect(self._renew)
-        session.cursorChanged.connect(self.viewport().update)
+        session.cursor.sentence_changed.connect(self.refresh)
+        session.list_order.changed.connect(self._renew)
+        session.model_changed.connect(self._renew)
+        session.project_changed.connect(self._renew)
+        session.cursor.moved.connect(self.viewport().update)
 
     def set_order(self, order: BatchOrder) -> None:
         """Sort the rows of the batch."""
@@ -96,7 +96,7 @@ class BatchView(PaintedView):
     def refresh(self) -> None:
         """Take the batch of the sentence on screen; nothing is done while it is the same batch."""
         session = self.session
-        key = (session.row // BATCH, -1 if session.row >= 0 else session.sentence)
+        key = (session.cursor.row // BATCH, -1 if session.cursor.row >= 0 else session.cursor.sentence)
         if key != self._key or self.batch is None:
             self._key = key
             self.batch = batch_around(session, self.order)
@@ -226,7 +226,7 @@ class BatchView(PaintedView):
         painter.drawText(QRect(left + px(26), top, self._legend - px(40), px(16)), Qt.AlignmentFlag.AlignVCenter, words)
 
     def _paint_selection(self, painter: QPainter, batch: BatchMap) -> None:
-        here = np.flatnonzero(batch.ids == self.session.sentence)
+        here = np.flatnonzero(batch.ids == self.session.cursor.sentence)
         if len(here) == 0:
             return
         area = self._area()
@@ -235,9 +235,11 @@ class BatchView(PaintedView):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(self.look.c("accent"), 2))
         painter.drawRect(QRectF(area.x() - 2, area.y() + row * tall - 1.5, batch.values.shape[1] * wide + 3, tall + 2))
-        if self.session.cursor < batch.lengths[row]:
+        if self.session.cursor.position < batch.lengths[row]:
             painter.setPen(QPen(self.look.c("text"), 2))
-            cell = QRectF(area.x() + self.session.cursor * wide - 1, area.y() + row * tall - 0.5, wide + 1, tall)
+            cell = QRectF(
+                area.x() + self.session.cursor.position * wide - 1, area.y() + row * tall - 0.5, wide + 1, tall
+            )
             painter.drawRect(cell)
 
     def place_at(self, point: QPointF) -> tuple[int, int] | None:
@@ -264,7 +266,7 @@ class BatchView(PaintedView):
         """Go to the sentence and token of a cell; at padding, to the sentence's last token."""
         place = self.place_at(event.position())
         if event.button() == Qt.MouseButton.LeftButton and place is not None:
-            self.session.select(*place)
+            self.session.cursor.select(*place)
 
     def tip_at(self, point: QPoint) -> str:
         """What the cell under the mouse holds."""
@@ -275,7 +277,7 @@ class BatchView(PaintedView):
         row = int(np.flatnonzero(self.batch.ids == sentence)[0])
         if position >= self.batch.lengths[row]:
             return f"Sentence {sentence}, position {position}: padding"
-        token = self.session.row_of(sentence).tokens[position]
+        token = self.session.sentence_row(sentence).tokens[position]
         if self.batch.masked[row, position]:
             return f"Sentence {sentence}, “{token}”: a collision, masked as padding"
         value = float(self.batch.values[row, position])

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QStackedL
 
 from maskscope_gui.actions import printed_key
 from maskscope_gui.pages.sentence.sentence_list import SentenceList
-from maskscope_gui.session.order import FILTERS, SORTS
+from maskscope_gui.session.list_order import FILTERS, SORTS
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import Panel
@@ -27,7 +27,7 @@ class ListPanel(QWidget):
         self.sort.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.sort.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.sort.setToolTip(f"The order of the list ({printed_key('sort')})")
-        self.sort.setMenu(self._menu(SORTS, lambda key: session.set_sort(key)))
+        self.sort.setMenu(self._menu(SORTS, lambda key: session.list_order.set_sort(key)))
         self.head.add(self.sort)
         self.chip = QPushButton()
         self.chip.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -38,7 +38,7 @@ class ListPanel(QWidget):
         self.filter.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.filter.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.filter.setToolTip(f"Show only some sentences ({printed_key('filter')} for the next filter)")
-        self.filter.setMenu(self._menu(FILTERS, lambda key: session.set_filter(key)))
+        self.filter.setMenu(self._menu(FILTERS, lambda key: session.list_order.set_filter(key)))
         self.count = QLabel()
         self.count.setObjectName("second")
         chips = QHBoxLayout()
@@ -64,9 +64,9 @@ class ListPanel(QWidget):
         column.addWidget(self.head)
         column.addLayout(chips)
         column.addLayout(self.stack, 1)
-        session.orderChanged.connect(self.refresh)
-        session.projectChanged.connect(self.refresh)
-        session.edited.connect(lambda _: self.refresh())
+        session.list_order.changed.connect(self.refresh)
+        session.project_changed.connect(self.refresh)
+        session.editing.edited.connect(lambda _: self.refresh())
         self.set_look(style)
         self.refresh()
 
@@ -84,13 +84,13 @@ class ListPanel(QWidget):
 
     def _check(self, menu: QMenu) -> None:
         for action in menu.actions():
-            action.setChecked(action.data() in (self.session.sort, self.session.filter))
+            action.setChecked(action.data() in (self.session.list_order.sort, self.session.list_order.filter))
 
     def _lift(self) -> None:
-        if self.session.search:
-            self.session.set_found("", None)
+        if self.session.list_order.search_text:
+            self.session.list_order.set_found("", None)
         else:
-            self.session.set_filter("all")
+            self.session.list_order.set_filter("all")
 
     def set_look(self, style: Style) -> None:
         """Fonts and colours of another theme."""
@@ -103,22 +103,32 @@ class ListPanel(QWidget):
         """Say what is shown."""
         session = self.session
         project = session.project
-        self.sort.setText(f"{SORTS[session.sort]} ▾   {printed_key('sort')}")
-        restricted = session.filter != "all" or bool(session.search)
-        words = f"“{session.search}”" if session.search else FILTERS[session.filter]
+        self.sort.setText(f"{SORTS[session.list_order.sort]} ▾   {printed_key('sort')}")
+        restricted = session.list_order.filter != "all" or bool(session.list_order.search_text)
+        words = (
+            f"“{session.list_order.search_text}”"
+            if session.list_order.search_text
+            else FILTERS[session.list_order.filter]
+        )
         self.chip.setText(f"{words if len(words) < 18 else words[:17] + '…'}  ✕" if restricted else "all")
         self.chip.setToolTip("Show all sentences again" if restricted else "All sentences are shown")
         self.chip.setObjectName("chip" if restricted else "chip_empty")
         self.chip.style().unpolish(self.chip)
         self.chip.style().polish(self.chip)
         total = project.n_sentences if project else 0
-        shown = len(session.order)
-        if session.filter == "unreviewed" and session.facts is not None and not session.search:
-            shown = int((session.facts.states == 0).sum())
+        shown = len(session.list_order.sentences)
+        if (
+            session.list_order.filter == "unreviewed"
+            and session.list_order.facts is not None
+            and not session.list_order.search_text
+        ):
+            shown = int((session.list_order.facts.states == 0).sum())
         self.count.setText(f"{shown:,} of {total:,}" if restricted else f"{total:,}")
         self.empty.setText(
             f"No sentence is {words}. Press {printed_key('filter')} for another filter, or ✕ to see all."
         )
-        if session.search:
+        if session.list_order.search_text:
             self.empty.setText(f"No sentence holds {words}. ✕ shows all again.")
-        self.stack.setCurrentWidget(self.empty if project is not None and len(session.order) == 0 else self.list)
+        self.stack.setCurrentWidget(
+            self.empty if project is not None and len(session.list_order.sentences) == 0 else self.list
+        )

@@ -90,7 +90,7 @@ class PaddingPanel(QWidget):
         self.sources.idClicked.connect(lambda place: self.lab.set_mask_from(list(MASK_SOURCES)[place]))
         lab.changed.connect(self.refresh)
         lab.curvesChanged.connect(self.refresh)
-        session.modelChanged.connect(self.refresh)
+        session.model_changed.connect(self.refresh)
         self.refresh()
 
     def _build(self, px: object) -> None:

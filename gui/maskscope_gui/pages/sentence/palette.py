@@ -82,10 +82,10 @@ class PaletteView(PaintedView):
         self._keys: list[str] = []
         self._counts: tuple[int, ...] = ()
         self._n_ignored = 0
-        session.projectChanged.connect(self.refresh)
-        session.edited.connect(self._recount)
-        session.sentenceChanged.connect(self._show_current)
-        session.cursorChanged.connect(self._show_current)
+        session.project_changed.connect(self.refresh)
+        session.editing.edited.connect(self._recount)
+        session.cursor.sentence_changed.connect(self._show_current)
+        session.cursor.moved.connect(self._show_current)
 
     def refresh(self) -> None:
         """Show the label set of the open project."""
@@ -165,7 +165,7 @@ class PaletteView(PaintedView):
         focus = self.session.focus
         if focus is None or not focus.length:
             return None
-        at = self.session.cursor
+        at = self.session.cursor.position
         label = int(focus.row.labels[at])
         # A token without any label is ignored only when a person said so.
         return label if label != NO_LABEL or focus.row.edits[at] == NO_LABEL else None

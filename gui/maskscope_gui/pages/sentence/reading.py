@@ -31,14 +31,14 @@ class ReadingView(PaintedView):
         self._note = QLabel(self)
         self._note.setObjectName("warn")
         self._note.setTextFormat(Qt.TextFormat.PlainText)
-        session.sentenceChanged.connect(self._show_sentence)
-        session.modelChanged.connect(self.viewport().update)
-        session.decodingChanged.connect(self.viewport().update)
-        session.edited.connect(self._repaint_edited)
-        session.cursorChanged.connect(self._follow_cursor)
+        session.cursor.sentence_changed.connect(self._show_sentence)
+        session.model_changed.connect(self.viewport().update)
+        session.decoding_changed.connect(self.viewport().update)
+        session.editing.edited.connect(self._repaint_edited)
+        session.cursor.moved.connect(self._follow_cursor)
 
     def _repaint_edited(self, sentence: int) -> None:
-        if sentence == self.session.sentence:
+        if sentence == self.session.cursor.sentence:
             self.viewport().update()
 
     def _show_sentence(self) -> None:
@@ -108,8 +108,8 @@ class ReadingView(PaintedView):
         self.arrange()
 
     def _follow_cursor(self) -> None:
-        if self._boxes and self.session.cursor < len(self._boxes):
-            box = self._boxes[self.session.cursor]
+        if self._boxes and self.session.cursor.position < len(self._boxes):
+            box = self._boxes[self.session.cursor.position]
             bar, margin = self.verticalScrollBar(), self.look.px(8)
             low = box.y + box.height + self._label_room() + margin - self.viewport().height()
             if bar.value() > box.y:
@@ -150,7 +150,7 @@ class ReadingView(PaintedView):
         return range(bisect_left(heights, top), bisect_right(heights, bottom))
 
     def _paint_selection(self, painter: QPainter) -> None:
-        first, last = self.session.span
+        first, last = self.session.cursor.span
         if first == last:
             return
         pad = self.look.px(3)
@@ -263,9 +263,9 @@ class ReadingView(PaintedView):
             painter.drawEllipse(QPointF(right - wide if self._rtl else left + wide, top + px(8)), px(3.2), px(3.2))
 
     def _paint_cursor(self, painter: QPainter) -> None:
-        if self.session.cursor >= len(self._boxes):
+        if self.session.cursor.position >= len(self._boxes):
             return
-        box = self._boxes[self.session.cursor]
+        box = self._boxes[self.session.cursor.position]
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(self.look.c("panel"), 2))
         painter.drawRoundedRect(QRectF(box.x + 0.5, box.y + 0.5, box.width - 1, box.height - 1), 4, 4)
@@ -281,13 +281,13 @@ class ReadingView(PaintedView):
         position = self._position_at(event.position())
         if event.button() == Qt.MouseButton.LeftButton and position is not None:
             extend = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-            self.session.move_cursor(position, extend=extend)
+            self.session.cursor.move(position, extend=extend)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Drag a selection over whole tokens."""
         position = self._position_at(event.position())
         if event.buttons() & Qt.MouseButton.LeftButton and position is not None:
-            self.session.move_cursor(position, extend=True)
+            self.session.cursor.move(position, extend=True)
 
     def tip_at(self, point: QPoint) -> str:
         """Label and probability of the token under the mouse."""

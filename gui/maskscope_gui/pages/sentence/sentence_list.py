@@ -37,16 +37,16 @@ class SentenceList(PaintedView):
         self._positions = 18
         self._hover = -1
         self._pictures: OrderedDict[tuple[int, bool, bool], QPixmap] = OrderedDict()
-        session.sentenceChanged.connect(self._follow)
-        session.orderChanged.connect(self._follow)
-        session.projectChanged.connect(self._measure)
-        session.modelChanged.connect(self._forget_pictures)
-        session.orderChanged.connect(self._forget_pictures)
-        session.edited.connect(self._repaint_sentence)
+        session.cursor.sentence_changed.connect(self._follow)
+        session.list_order.changed.connect(self._follow)
+        session.project_changed.connect(self._measure)
+        session.model_changed.connect(self._forget_pictures)
+        session.list_order.changed.connect(self._forget_pictures)
+        session.editing.edited.connect(self._repaint_sentence)
 
     def _measure(self) -> None:
         """How many positions the thumbnails show: as many as nineteen of twenty sentences have."""
-        lengths = self.session.facts.lengths if self.session.facts is not None else np.zeros(0)
+        lengths = self.session.list_order.facts.lengths if self.session.list_order.facts is not None else np.zeros(0)
         self._positions = max(18, int(np.percentile(lengths, 95))) if len(lengths) else 18
         self._pictures.clear()
         self.arrange()
@@ -54,7 +54,7 @@ class SentenceList(PaintedView):
     def arrange(self) -> None:
         """Set the scroll range to the number of rows."""
         bar, tall = self.verticalScrollBar(), self.look.px(_ROW)
-        bar.setRange(0, max(0, tall * len(self.session.order) - self.viewport().height()))
+        bar.setRange(0, max(0, tall * len(self.session.list_order.sentences) - self.viewport().height()))
         bar.setPageStep(self.viewport().height())
         bar.setSingleStep(tall)
         self.viewport().update()
@@ -67,13 +67,13 @@ class SentenceList(PaintedView):
 
     def _follow(self) -> None:
         self.arrange()
-        row, bar, tall = self.session.row, self.verticalScrollBar(), self.look.px(_ROW)
+        row, bar, tall = self.session.cursor.row, self.verticalScrollBar(), self.look.px(_ROW)
         if row >= 0:
             if row * tall < bar.value():
                 bar.setValue(row * tall)
             elif (row + 1) * tall > bar.value() + self.viewport().height():
                 bar.setValue((row + 1) * tall - self.viewport().height())
-            self.setAccessibleDescription(sentence_text(self.session.row_of(self.session.sentence).tokens))
+            self.setAccessibleDescription(sentence_text(self.session.sentence_row(self.session.cursor.sentence).tokens))
 
     def set_look(self, style: Style) -> None:
         """Paint with other colours and fonts."""
@@ -83,8 +83,8 @@ class SentenceList(PaintedView):
     def _repaint_sentence(self, sentence: int) -> None:
         for key in [key for key in self._pictures if key[0] == sentence]:
             del self._pictures[key]
-        if sentence == self.session.sentence and self.session.row >= 0:
-            self.viewport().update(self.row_box(self.session.row))
+        if sentence == self.session.cursor.sentence and self.session.cursor.row >= 0:
+            self.viewport().update(self.row_box(self.session.cursor.row))
         else:
             self.viewport().update()
 
@@ -100,13 +100,13 @@ class SentenceList(PaintedView):
     def row_at(self, y: float) -> int:
         """The row at a height of the viewport; -1 below the last."""
         row = int(y + self.verticalScrollBar().value()) // self.look.px(_ROW)
-        return row if 0 <= row < len(self.session.order) else -1
+        return row if 0 <= row < len(self.session.list_order.sentences) else -1
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Show the sentence that was clicked."""
         row = self.row_at(event.position().y())
         if row >= 0 and event.button() == Qt.MouseButton.LeftButton:
-            self.session.select_row(row)
+            self.session.cursor.select_row(row)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Light up the row under the mouse."""
@@ -126,25 +126,25 @@ class SentenceList(PaintedView):
         row = self.row_at(point.y())
         if row < 0:
             return ""
-        return sentence_text(self.session.row_of(int(self.session.order[row])).tokens)
+        return sentence_text(self.session.sentence_row(int(self.session.list_order.sentences[row])).tokens)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the rows that need it."""
         painter = QPainter(self.viewport())
         painter.fillRect(event.rect(), self.look.c("panel"))
-        if self.session.facts is None:
+        if self.session.list_order.facts is None:
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         tall = self.look.px(_ROW)
         shift = self.verticalScrollBar().value()
         first = (event.rect().top() + shift) // tall
-        last = min((event.rect().bottom() + shift) // tall + 1, len(self.session.order))
+        last = min((event.rect().bottom() + shift) // tall + 1, len(self.session.list_order.sentences))
         for row in range(max(first, 0), last):
             painter.drawPixmap(self.row_box(row).topLeft(), self._picture(row))
 
     def _picture(self, row: int) -> QPixmap:
         """The row as it was painted last, while nothing of it has changed: scrolling paints one new row."""
-        key = (int(self.session.order[row]), row == self.session.row, row == self._hover)
+        key = (int(self.session.list_order.sentences[row]), row == self.session.cursor.row, row == self._hover)
         picture = self._pictures.get(key)
         if picture is None:
             ratio = self.devicePixelRatioF()
@@ -167,10 +167,10 @@ class SentenceList(PaintedView):
 
     def _paint_row(self, painter: QPainter, box: QRect, row_number: int) -> None:
         session, look, px = self.session, self.look, self.look.px
-        assert session.facts is not None
-        sentence = int(session.order[row_number])
-        row = session.row_of(sentence)
-        if row_number == session.row:
+        assert session.list_order.facts is not None
+        sentence = int(session.list_order.sentences[row_number])
+        row = session.sentence_row(sentence)
+        if row_number == session.cursor.row:
             painter.fillRect(box, look.c("accent_ground"))
             painter.fillRect(QRect(box.x(), box.y(), px(3), box.height()), look.c("accent"))
         elif row_number == self._hover:
@@ -181,7 +181,7 @@ class SentenceList(PaintedView):
         painter.setFont(look.small)
         painter.setPen(look.c("second"))
         painter.drawText(top.adjusted(px(12), 0, 0, 0), middle, elided(str(sentence), look.small, px(40)))
-        doubt = session.facts.doubt
+        doubt = session.list_order.facts.uncertainty
         right = px(12)
         if doubt is not None:
             words = f"{doubt[sentence]:.2f}"
@@ -205,7 +205,11 @@ class SentenceList(PaintedView):
             painter.fillRect(QRectF(edge, lane.y(), lane.right() - edge, lane.height()), look.hatch)
         values, mask = self.session.inside_of(sentence), self.session.mask_of(sentence)
         gap = 1.0 if wide >= 4 else 0.0
-        ignored = row.ignored if self.session.facts is not None and self.session.facts.edited[sentence] else None
+        ignored = (
+            row.ignored
+            if self.session.list_order.facts is not None and self.session.list_order.facts.edited[sentence]
+            else None
+        )
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
         for position in range(length):
             cell = QRectF(lane.x() + position * wide, lane.y(), max(wide - gap, 1.0), lane.height())
@@ -227,7 +231,7 @@ class SentenceList(PaintedView):
         painter.drawLine(inner.topLeft(), inner.bottomRight())
 
     def _paint_state(self, painter: QPainter, box: QRect, sentence: int, state: str) -> None:
-        facts, look, px = self.session.facts, self.look, self.look.px
+        facts, look, px = self.session.list_order.facts, self.look, self.look.px
         assert facts is not None
         painter.setFont(look.small)
         right = box.right()

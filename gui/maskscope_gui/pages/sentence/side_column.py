@@ -41,7 +41,7 @@ class SideColumn(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(inner)
-        session.projectChanged.connect(self._share_height)
+        session.project_changed.connect(self._share_height)
 
     def set_look(self, style: Style) -> None:
         """Paint the titles with other colours and fonts; the views in the column are styled by the window."""

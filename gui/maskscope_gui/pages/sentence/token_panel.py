@@ -33,11 +33,11 @@ class TokenView(PaintedView):
         super().__init__(session, style, "The token at the cursor", parent)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        for signal in (session.sentenceChanged, session.cursorChanged, session.projectChanged):
+        for signal in (session.cursor.sentence_changed, session.cursor.moved, session.project_changed):
             signal.connect(self.viewport().update)
-        session.edited.connect(lambda _: self.viewport().update())
-        session.projectChanged.connect(self.arrange)
-        session.decodingChanged.connect(self.viewport().update)
+        session.editing.edited.connect(lambda _: self.viewport().update())
+        session.project_changed.connect(self.arrange)
+        session.decoding_changed.connect(self.viewport().update)
         self.arrange()
 
     def sizeHint(self) -> QSize:
@@ -55,7 +55,7 @@ class TokenView(PaintedView):
         focus, session = self.session.focus, self.session
         if focus is None or focus.length == 0:
             return []
-        at, row = session.cursor, focus.row
+        at, row = session.cursor.position, focus.row
         text, second = self.look.c("text"), self.look.c("second")
         real = bool(focus.mask[at])
         lines = [("position", f"{at} of {focus.length}", text)]
@@ -105,7 +105,7 @@ class TokenView(PaintedView):
         project = self.session.project
         if project is None:
             return ""
-        at = project.edits.edited_at(self.session.sentence, position)
+        at = project.edits.edited_at(self.session.cursor.sentence, position)
         return "" if at is None else f", {ago(time.time() - at)}"
 
     def _label(self, label: int, none: str) -> tuple[str, QColor]:
@@ -123,7 +123,7 @@ class TokenView(PaintedView):
         room = self.viewport().width() - px(24)
         painter.setFont(self.look.token_title)
         painter.setPen(self.look.c("text"))
-        first, last = self.session.span
+        first, last = self.session.cursor.span
         if focus.length == 0:
             title = "(no tokens)"
         elif first == last:

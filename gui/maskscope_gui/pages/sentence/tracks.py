@@ -48,14 +48,14 @@ class TracksView(PaintedView):
         self._layout = lay_out(Columns((0,)), 0, style.px, with_argmax=False)
         self._fades: tuple[QPixmap, QPixmap] | None = None
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
-        session.sentenceChanged.connect(self._show_sentence)
-        session.cursorChanged.connect(self._follow_cursor)
-        session.edited.connect(self._repaint_edited)
-        session.decodingChanged.connect(self.arrange)
+        session.cursor.sentence_changed.connect(self._show_sentence)
+        session.cursor.moved.connect(self._follow_cursor)
+        session.editing.edited.connect(self._repaint_edited)
+        session.decoding_changed.connect(self.arrange)
         lab.changed.connect(self.arrange)
 
     def _repaint_edited(self, sentence: int) -> None:
-        if sentence == self.session.sentence:
+        if sentence == self.session.cursor.sentence:
             self.viewport().update()
 
     def _show_sentence(self) -> None:
@@ -129,9 +129,11 @@ class TracksView(PaintedView):
         self.viewport().update()
 
     def _follow_cursor(self) -> None:
-        if self.session.cursor < len(self._texts):
+        if self.session.cursor.position < len(self._texts):
             bar, columns = self.horizontalScrollBar(), self._layout.columns
-            bar.setValue(scroll_to_column(columns, self.session.cursor, bar.value(), self._room, self.look.px(40)))
+            bar.setValue(
+                scroll_to_column(columns, self.session.cursor.position, bar.value(), self._room, self.look.px(40))
+            )
         self.viewport().update()
 
     def show_padding_edge(self) -> None:
@@ -227,7 +229,7 @@ class TracksView(PaintedView):
         edge = columns.edges[focus.length] * share
         painter.fillRect(QRectF(left, top, edge, height), self.look.c("accent_ground"))
         painter.fillRect(QRectF(left + edge, top, columns.width * share - edge, height), self.look.hatch)
-        cursor = columns.edges[self.session.cursor] * share if focus.length else 0
+        cursor = columns.edges[self.session.cursor.position] * share if focus.length else 0
         painter.fillRect(QRectF(left + cursor, top, px(2), height), self.look.c("accent"))
         scroll = self.horizontalScrollBar().value()
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -247,7 +249,7 @@ class TracksView(PaintedView):
             self._scroll_to_strip(event.position().x())
         elif position is not None and position < focus.length:
             extend = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-            self.session.move_cursor(position, extend=extend)
+            self.session.cursor.move(position, extend=extend)
             if lane == "mask":
                 self.lab.toggle_masked(position)
 
@@ -260,7 +262,7 @@ class TracksView(PaintedView):
         if lane is None:
             self._scroll_to_strip(event.position().x())
         elif position is not None and lane != "mask":
-            self.session.move_cursor(min(position, focus.length - 1), extend=True)
+            self.session.cursor.move(min(position, focus.length - 1), extend=True)
 
     def tip_at(self, point: QPoint) -> str:
         """Explain the position and the lane under the mouse."""

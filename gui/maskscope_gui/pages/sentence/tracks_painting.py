@@ -95,8 +95,8 @@ class TracksPainter:
         if width > edges[length]:
             painter.setBrushOrigin(edges[length], 0)
             painter.fillRect(QRectF(edges[length], 0, width - edges[length], bottom), self.look.hatch)
-        first, last = self.session.span
-        cursor = self.session.cursor
+        first, last = self.session.cursor.span
+        cursor = self.session.cursor.position
         if length:
             painter.fillRect(
                 QRectF(edges[first], 0, edges[last + 1] - edges[first], bottom), self.look.c("accent_ground")
@@ -135,7 +135,7 @@ class TracksPainter:
 
     def _paint_tokens(self) -> None:
         painter, look, px = self.painter, self.look, self.look.px
-        cursor = self.session.cursor
+        cursor = self.session.cursor.position
         styles = (
             (look.small, "second", [p for p in self._real if self.texts[p][1]]),
             (look.body, "text", [p for p in self._real if not self.texts[p][1] and p != cursor]),
