@@ -150,13 +150,15 @@ class PaddingPanel(QWidget):
 
     def reserved_height(self, width: int) -> int:
         """Pixels that the panel needs at a width, whatever it shows now: with its curve and three lines under it."""
-        needed = self.heightForWidth(width)
         inner = width - 2 * self.look.px(12)
-        lesson = self.lesson.heightForWidth(inner) - 3 * self.lesson.fontMetrics().lineSpacing()
-        verdict = self.verdict.heightForWidth(inner) - self.verdict.minimumHeight()
-        audit = self.audit.sizeHint().height() if self.audit.isVisibleTo(self) else 0
+        # A label without text has no height for a width.
+        lesson = max(self.lesson.heightForWidth(inner), self.lesson.sizeHint().height())
+        verdict = max(self.verdict.heightForWidth(inner), self.verdict.minimumHeight())
+        audit = self.audit.sizeHint().height() + self.look.px(4) if self.audit.isVisibleTo(self) else 0
+        shown_now = lesson + verdict + audit
+        reserved = 3 * self.lesson.fontMetrics().lineSpacing() + self.verdict.minimumHeight()
         curve = 0 if self.curve_room.count() else self.look.px(112)
-        return needed - lesson - max(verdict, 0) - audit + curve
+        return self.heightForWidth(width) - shown_now + reserved + curve
 
     def show_audit(self, failed: Sequence[str]) -> None:
         """Say that the last audit of the model failed, by the names of its failed checks; none says nothing.
