@@ -155,10 +155,10 @@ def test_the_figures_are_those_of_the_labels_and_an_edit_only_makes_the_page_say
     np.add.at(counts, (gold, said), 1)
     assert np.array_equal(found.evaluation.confusion, counts)
     # One of two entities has the right bounds, and both models of reading agree.
-    assert page.verdict.name == "entity F1"
-    assert page.verdict.value == 0.5
-    assert "6 tokens of 2 sentences" in page.verdict.lines[0]
-    assert {row.name for row in page.entities.rows} == {"loc", "all, default", "all, strict"}
+    assert page.sheet.verdict.name == "entity F1"
+    assert page.sheet.verdict.value == 0.5
+    assert "6 tokens of 2 sentences" in page.sheet.verdict.lines[0]
+    assert {row.name for row in page.sheet.entities.rows} == {"loc", "all, default", "all, strict"}
     answer = page.evaluating.result
     window.session.cursor.reveal(0, 0)
     press(qtbot, window, KEY.Key_1)
@@ -178,7 +178,7 @@ def test_the_figures_are_those_of_the_labels_and_an_edit_only_makes_the_page_say
 def test_a_cell_lists_its_tokens_and_the_list_moves_the_one_cursor(qtbot, open_window, spans):
     window = open_window(spans)
     page = evaluated(qtbot, window)
-    matrix, session = page.matrix, window.session
+    matrix, session = page.sheet.matrix, window.session
     assert matrix.hasFocus()
     qtbot.mouseClick(matrix.viewport(), LEFT, pos=matrix.box_of(2, 2).center())
     assert "I-loc predicted I-loc · 2" in page.list_head._title.text()
@@ -211,18 +211,18 @@ def test_what_padding_would_say_stands_hatched_beside_each_figure(qtbot, open_wi
     evaluation = page.evaluating.result.evaluation.evaluation
     padded = evaluation.if_padding_counted
     # The demo's model prints more than 0.5 at padding: what it says there would ruin its precision.
-    assert page.verdict.value == evaluation.micro.f1 > page.verdict.padded == padded.micro.f1
-    assert f"{padded.padded_positions:,} padded positions" in page.verdict.lines[-1]
-    assert page.curve.isVisible()
-    assert f"best threshold {evaluation.curve.best_threshold:.2f}" in page.curve.words()
-    assert f"{evaluation.calibration.expected_calibration_error:.3f}" in page.reliability.words()
-    image = page.verdict.grab().toImage()
+    assert page.sheet.verdict.value == evaluation.micro.f1 > page.sheet.verdict.padded == padded.micro.f1
+    assert f"{padded.padded_positions:,} padded positions" in page.sheet.verdict.lines[-1]
+    assert page.sheet.curve.isVisible()
+    assert f"best threshold {evaluation.curve.best_threshold:.2f}" in page.sheet.curve.words()
+    assert f"{evaluation.calibration.expected_calibration_error:.3f}" in page.sheet.calibration.words()
+    image = page.sheet.verdict.grab().toImage()
     colours = {image.pixelColor(x, y).name().upper() for x in range(image.width()) for y in range(window.look.px(40))}
     assert window.look.theme.pad_ground in colours
     press(qtbot, window, KEY.Key_Tab, KEY.Key_Left, KEY.Key_Right, KEY.Key_Return)
     count = evaluation.calibration.bins[9].count
     assert page.list_head._title.text().endswith(f"{count:,}")
-    assert "tokens with a probability" in page.reliability.tip_at(page.reliability.bin_box(9).center())
+    assert "tokens with a probability" in page.sheet.calibration.tip_at(page.sheet.calibration.bin_box(9).center())
 
 
 @pytest.mark.parametrize(
@@ -233,8 +233,8 @@ def test_where_there_is_nothing_to_evaluate_the_page_says_why(qtbot, open_window
     window = open_window(target)
     press(qtbot, window, KEY.Key_2, modifier=CONTROL)
     page = window.made_pages["evaluation"]
-    assert "There is no model" in page.empty.text()
-    assert page.empty.isVisible()
+    assert "There is no model" in page.unavailable.text()
+    assert page.unavailable.isVisible()
     assert not page.parts.isVisible()
     project = window.session.project
     n_outputs = project.scheme.n_outputs
@@ -242,7 +242,7 @@ def test_where_there_is_nothing_to_evaluate_the_page_says_why(qtbot, open_window
     window.session.use_model(None)
     if labels == ". . .":
         press(qtbot, window, KEY.Key_H, modifier=CONTROL)
-    assert words in page.empty.text()
+    assert words in page.unavailable.text()
 
 
 def test_class_names_of_any_length_are_elided_and_many_classes_scroll(qtbot, open_window, tmp_path, adopt):
@@ -256,7 +256,7 @@ def test_class_names_of_any_length_are_elided_and_many_classes_scroll(qtbot, ope
     with Project.open(target) as project:
         adopt(project, np.eye(n, dtype=np.float32)[project.labels("gold")])
     window = open_window(target)
-    matrix = evaluated(qtbot, window).matrix
+    matrix = evaluated(qtbot, window).sheet.matrix
     assert matrix.horizontalScrollBar().maximum() > 0
     press(qtbot, window, KEY.Key_End)
     box = matrix.cell_box(*matrix.cell)
@@ -334,7 +334,7 @@ def test_enter_takes_a_model_into_use(qtbot, open_window, two_models):
     assert page._cell(0, 2).text == "BiLSTM 3"
     press(qtbot, window, KEY.Key_2, modifier=CONTROL)
     evaluation = window.made_pages["evaluation"]
-    assert "held back" in evaluation.empty.text()
+    assert "held back" in evaluation.unavailable.text()
 
 
 def test_a_model_without_a_partner_or_a_file_is_said_in_words(qtbot, open_window, spans, tmp_path):

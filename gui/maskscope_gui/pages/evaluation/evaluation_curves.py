@@ -1,4 +1,4 @@
-"""The two curves of an evaluation, painted: precision against recall, and what a probability is worth."""
+"""The two curves of an evaluation, painted: precision against recall, and calibration."""
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
@@ -129,7 +129,7 @@ class PrecisionRecallView(PaintedView):
         return f"The ring is the {self.words()}, on these sentences. {now}"
 
 
-class ReliabilityView(KeyedView):
+class CalibrationView(KeyedView):
     """Of the tokens given a probability, the share for which it came true; Left, Right and Enter list those of a bin.
 
     Signals:
@@ -140,7 +140,7 @@ class ReliabilityView(KeyedView):
     KEYS = frozenset({Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Return, Qt.Key.Key_Enter})
 
     def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
-        super().__init__(session, style, "Reliability: what a probability is worth", parent)
+        super().__init__(session, style, "Calibration: how often a probability comes true", parent)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.calibration: Calibration | None = None

@@ -1,4 +1,4 @@
-"""Tokens of the corpus in a list, each in its sentence; choosing one moves the one cursor."""
+"""A table of tokens of the corpus, each in its sentence; moving in it moves the window's cursor."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,45 +12,50 @@ from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.table import Cell, Column, Table
 from maskscope_gui.widgets.token_text import shown
 
-_AROUND = 14
+_CONTEXT = 14
+"""Tokens that are read on each side of a listed token; as many as fit are shown."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
-    """Labels of the listed tokens in one column, with a number beside them; asked for the rows in sight only.
+class LabelColumn:
+    """A column of labels, and one of their probabilities; both functions are called for the rows in sight only.
 
     Attributes:
-        label: the class id of a place in the list, negative for none.
-        number: the probability of it; None for no such column.
+        label: the class id of a row of the list, negative for none.
+        probability: the probability of that label; None for no column of probabilities.
     """
 
     label: Callable[[int], int]
-    number: Callable[[int], float] | None = None
+    probability: Callable[[int], float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Listing:
-    """What a list shows.
+class TokenListing:
+    """What a token table shows.
 
     Attributes:
-        rows: (n,) the tokens, counted through the project from 0.
+        tokens: (n,) the listed tokens, by their number in the project, from 0.
         offsets: (n_sentences + 1,) of the project.
-        sides: the columns of labels.
+        labels: the columns of labels.
     """
 
-    rows: Indices
+    tokens: Indices
     offsets: Offsets
-    sides: tuple[Side, ...]
+    labels: tuple[LabelColumn, ...]
 
-    def place(self, row: int) -> tuple[int, int]:
-        """Sentence and position of a token of the list."""
-        token = int(self.rows[row])
+    def position(self, row: int) -> tuple[int, int]:
+        """Sentence, and position in it, of a listed token."""
+        token = int(self.tokens[row])
         sentence = int(np.searchsorted(self.offsets, token, side="right")) - 1
         return sentence, token - int(self.offsets[sentence])
 
 
 class TokenTable(Table):
-    """See the module. Only the sentences in sight are read."""
+    """Lists tokens with their sentence and their labels. Only the sentences in sight are read.
+
+    Args:
+        titles: title and width, in pixels at 100 %, of each column of labels and of probabilities.
+    """
 
     def __init__(
         self,
@@ -62,57 +67,55 @@ class TokenTable(Table):
         columns = [Column("sentence", 72, right=True), Column("token in its sentence")]
         columns += [Column(title, width, right=title.startswith("P")) for title, width in titles]
         super().__init__(session, style, "Tokens", columns, self._cell_of, parent)
-        self.listing: Listing | None = None
+        self.listing: TokenListing | None = None
         self.moved.connect(self._reveal)
 
-    def show_listing(self, listing: Listing | None, empty: str = "") -> None:
-        """List these tokens."""
+    def show_listing(self, listing: TokenListing | None, empty: str = "") -> None:
+        """List these tokens; `empty` is the text without any."""
         self.listing = listing
         self.empty = empty
-        self.set_rows(0 if listing is None else len(listing.rows), 0 if self.hasFocus() else -1)
+        self.set_rows(0 if listing is None else len(listing.tokens), 0 if self.hasFocus() else -1)
         if self.row >= 0:
             self.go_to(self.row)
 
     def sentences(self) -> Indices:
-        """Ids of the sentences that are listed, each once, rising."""
+        """Ids of the sentences of the listed tokens, each once, rising."""
         if self.listing is None:
             return np.zeros(0, dtype=np.int64)
-        return np.unique(np.searchsorted(self.listing.offsets, self.listing.rows, side="right") - 1)
+        return np.unique(np.searchsorted(self.listing.offsets, self.listing.tokens, side="right") - 1)
 
     def focus_list(self) -> None:
-        """Take the focus; the first token is chosen when none was."""
+        """Take the focus, and go to the first token when none is chosen."""
         self.setFocus()
         if self.row < 0:
             self.go_to(0)
 
     def _reveal(self, row: int) -> None:
-        if self.listing is not None and row < len(self.listing.rows):
-            self.session.cursor.reveal(*self.listing.place(row))
+        if self.listing is not None and row < len(self.listing.tokens):
+            self.session.cursor.reveal(*self.listing.position(row))
 
     def _cell_of(self, row: int, column: int) -> Cell:
         listing = self.listing
         if listing is None or self.session.project is None:
             return Cell("")
-        sentence, position = listing.place(row)
+        sentence, position = listing.position(row)
         if column == 0:
             return Cell(str(sentence), "second")
         if column == 1:
             tokens = self.session.sentence_row(sentence).tokens
-            before = " ".join(shown(token)[0] for token in tokens[max(0, position - _AROUND) : position])
-            after = " ".join(shown(token)[0] for token in tokens[position + 1 : position + 1 + _AROUND])
+            before = " ".join(shown(token)[0] for token in tokens[max(0, position - _CONTEXT) : position])
+            after = " ".join(shown(token)[0] for token in tokens[position + 1 : position + 1 + _CONTEXT])
             return Cell(shown(tokens[position])[0], "text", before or " ", after or " ")
-        place = column - 2
-        for side in listing.sides:
-            if place == 0:
-                label = side.label(row)
-                if label < 0:
-                    return Cell("–", "second")
-                scheme = self.session.scheme
-                return Cell(scheme.classes[label], self.look.label(label, scheme))
-            place -= 1
-            if side.number is None:
-                continue
-            if place == 0:
-                return Cell(f"{side.number(row):.2f}", "second")
-            place -= 1
-        return Cell("")
+        return self._label_cells(listing, row)[column - 2]
+
+    def _label_cells(self, listing: TokenListing, row: int) -> list[Cell]:
+        cells = []
+        scheme = self.session.scheme
+        for labels in listing.labels:
+            label = labels.label(row)
+            cells.append(
+                Cell("–", "second") if label < 0 else Cell(scheme.classes[label], self.look.label(label, scheme))
+            )
+            if labels.probability is not None:
+                cells.append(Cell(f"{labels.probability(row):.2f}", "second"))
+        return cells

@@ -10,7 +10,7 @@ from maskscope.project import ModelRecord
 from maskscope_gui.actions import printed_key
 from maskscope_gui.background.comparison_job import ComparisonJob, ComparisonResult, Group
 from maskscope_gui.background.open_model_job import engine_text
-from maskscope_gui.pages.evaluation.token_table import Listing, Side, TokenTable
+from maskscope_gui.pages.evaluation.token_table import LabelColumn, TokenListing, TokenTable
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import KeyHint, Panel, recolour, text_width
@@ -209,7 +209,7 @@ class ModelsPage(Page):
         self.note.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.counts = CountsView(session, style)
         self.list_head = Panel("Tokens", style)
-        self.show_found = KeyHint("Show these sentences in the list", printed_key("list_found"), style)
+        self.show_found = KeyHint("Show in sentence list", printed_key("list_found"), style)
         self.show_found.clicked.connect(self.list_found)
         self.list_head.add(self.show_found)
         titles = (("label", 104), ("A", 104), ("P(A)", 50), ("B", 104), ("P(B)", 50))
@@ -404,9 +404,13 @@ class ModelsPage(Page):
             return
         found, places = result.comparison, result.indices(group)
         sides = (
-            Side(lambda row: int(found.labels[places[row]])),
-            Side(lambda row: int(found.predicted_a[places[row]]), lambda row: float(found.probability_a[places[row]])),
-            Side(lambda row: int(found.predicted_b[places[row]]), lambda row: float(found.probability_b[places[row]])),
+            LabelColumn(lambda row: int(found.labels[places[row]])),
+            LabelColumn(
+                lambda row: int(found.predicted_a[places[row]]), lambda row: float(found.probability_a[places[row]])
+            ),
+            LabelColumn(
+                lambda row: int(found.predicted_b[places[row]]), lambda row: float(found.probability_b[places[row]])
+            ),
         )
         titles: dict[Group, str] = {
             "differ": "on which they differ",
@@ -417,4 +421,4 @@ class ModelsPage(Page):
         }
         self.list_head.set_title(f"Tokens · {titles[group]} · {len(places):,}")
         self.show_found.setEnabled(len(places) > 0)
-        self.tokens.show_listing(Listing(found.rows[places], found.offsets, sides), self.tokens.empty)
+        self.tokens.show_listing(TokenListing(found.rows[places], found.offsets, sides), self.tokens.empty)
