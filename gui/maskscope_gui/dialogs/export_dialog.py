@@ -18,10 +18,10 @@ from maskscope.exporters import ExportFormat, formats
 from maskscope.jobs import Job
 from maskscope.workflows.export import LabelSource, export_project
 from maskscope_gui.background.tasks import Task, error_message
-from maskscope_gui.dialogs.form import Dialog, Form, ProgressPage
+from maskscope_gui.dialogs.form import Dialog, FieldGrid, ProgressPage
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
-from maskscope_gui.widgets.base import Words
+from maskscope_gui.widgets.base import WrappedLabel
 
 _SIZE = (600, 420)
 _LABELS: dict[LabelSource, tuple[str, str]] = {
@@ -38,7 +38,7 @@ class Choices(QWidget):
         super().__init__()
         self.look = style
         self.group = QButtonGroup(self)
-        self.notes: list[Words] = []
+        self.notes: list[WrappedLabel] = []
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(style.px(12))
@@ -50,7 +50,7 @@ class Choices(QWidget):
         button = QRadioButton(text)
         button.setEnabled(enabled)
         button.setAccessibleDescription(note)
-        words = Words(self.look, note, "second", size=12)
+        words = WrappedLabel(self.look, note, "second", size=12)
         place = len(self.notes)
         self.group.addButton(button, place)
         self._grid.addWidget(button, place, 0)
@@ -125,7 +125,7 @@ class ExportDialog(Dialog):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(px(14))
         column.addLayout(grid)
-        form = Form(self.look)
+        form = FieldGrid(self.look)
         self.file = QLineEdit()
         browse = self.button("Choose…")
         browse.setAccessibleName("Choose a file")
@@ -137,7 +137,7 @@ class ExportDialog(Dialog):
         self.format.group.idClicked.connect(lambda _: self._suffix_changed())
         self.progress = ProgressPage(self.look)
         self.progress.hide()
-        self.outcome = Words(self.look, "", "second")
+        self.outcome = WrappedLabel(self.look, "", "second")
         self.export_button = self.button("E&xport", primary=True)
         self.export_button.clicked.connect(self.export)
         self.cancel_button = self.button("Cancel")
@@ -184,15 +184,17 @@ class ExportDialog(Dialog):
     def _say_file(self) -> None:
         path = self.target()
         if path is None:
-            self.file_field.clear()
+            self.file_field.show_help()
         elif path.is_dir():
-            self.file_field.fail("That is a folder; name a file in it.")
+            self.file_field.show_error("That is a folder; name a file in it.")
         elif path.exists():
-            self.file_field.say("A file of this name is there; it is replaced once the new one is whole.", "collision")
+            self.file_field.set_note(
+                "A file of this name is there; it is replaced once the new one is whole.", "collision"
+            )
         elif not path.parent.is_dir():
-            self.file_field.fail("There is no such folder.")
+            self.file_field.show_error("There is no such folder.")
         else:
-            self.file_field.clear()
+            self.file_field.show_help()
         self.fit()
 
     def _browse(self) -> None:
@@ -214,7 +216,7 @@ class ExportDialog(Dialog):
         path = self.target()
         self._say_file()
         if path is None:
-            self.file_field.fail("Name the file to write.")
+            self.file_field.show_error("Name the file to write.")
         if path is None or self.file_field.error:
             self.file.setFocus()
             self.fit()
@@ -237,7 +239,7 @@ class ExportDialog(Dialog):
         task.failed.connect(self._failed)
         task.cancelled.connect(self._cancelled)
         self._task = task
-        self.outcome.say("")
+        self.outcome.set_text("")
         self.progress.begin(f"Writing {path.name}, and reading it back")
         self._show_form(False)
         self.cancel_button.setFocus()
@@ -254,10 +256,10 @@ class ExportDialog(Dialog):
         self.result_path = path
         self._show_form(True)
         self._say_file()
-        self.file_field.clear()
+        self.file_field.show_help()
         count = f"{n_sentences:,}" if isinstance(n_sentences, int) else "0"
         sentences = "sentence" if n_sentences == 1 else "sentences"
-        self.outcome.say(f"✓ exported {count} {sentences} to {path.name}, read back and compared", "holds")
+        self.outcome.set_text(f"✓ exported {count} {sentences} to {path.name}, read back and compared", "holds")
         self.cancel_button.setText("Close")
         self.cancel_button.setDefault(True)
         self.cancel_button.setFocus()
@@ -265,13 +267,13 @@ class ExportDialog(Dialog):
 
     def _failed(self, error: object) -> None:
         self._show_form(True)
-        self.file_field.fail(error_message(error))
+        self.file_field.show_error(error_message(error))
         self.file.setFocus()
         self.fit()
 
     def _cancelled(self) -> None:
         self._show_form(True)
-        self.outcome.say("Cancelled; no file was written or changed.")
+        self.outcome.set_text("Cancelled; no file was written or changed.")
         self.export_button.setFocus()
 
     def reject(self) -> None:

@@ -1,4 +1,4 @@
-"""What the dialogs share: their measures, fields with a line of help that turns into the error, a progress page."""
+"""What the dialogs share: the base class, labelled fields with help or an error below, a progress page, a table."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -22,17 +21,17 @@ from PySide6.QtWidgets import (
 
 from maskscope_gui.background.tasks import rate_and_time_left
 from maskscope_gui.theme.theme import Style
-from maskscope_gui.widgets.base import Role, Words
+from maskscope_gui.widgets.base import Role, WrappedLabel
 
 _LABEL_COLUMN, _CONTROL_COLUMN, _BUTTON_COLUMN = range(3)
 _BAR_STEPS = 1000
 
 
 class Field:
-    """A labelled control with one line under it: what it is for, or what is wrong with it."""
+    """A labelled control with a line under it that holds its help text or an error."""
 
     def __init__(
-        self, label: QLabel, control: QWidget, note: Words, button: QPushButton | None, help_text: str
+        self, label: QLabel, control: QWidget, note: WrappedLabel, button: QPushButton | None, help_text: str
     ) -> None:
         self.label, self.control, self.note, self.button = label, control, note, button
         self._help = help_text
@@ -40,41 +39,41 @@ class Field:
 
     @property
     def error(self) -> str:
-        """What is wrong with it, "" for nothing."""
+        """The error that is shown; "" without one."""
         return self.note.text() if self.note.role == "fails" else ""
 
-    def say(self, text: str, role: Role = "second") -> None:
-        """Say something else in the line under the control."""
-        self.note.say(text, role)
+    def set_note(self, text: str, role: Role = "second") -> None:
+        """Show `text` in the line under the control."""
+        self.note.set_text(text, role)
         self.control.setAccessibleDescription(text)
 
-    def fail(self, text: str) -> None:
-        """Say what is wrong."""
-        self.say(text, "fails")
+    def show_error(self, text: str) -> None:
+        """Show an error in the line under the control."""
+        self.set_note(text, "fails")
 
-    def clear(self) -> None:
-        """Back to what it is for."""
-        self.say(self._help)
+    def show_help(self) -> None:
+        """Show the help text again in the line under the control."""
+        self.set_note(self._help)
 
-    def show(self, shown: bool) -> None:
+    def set_visible(self, visible: bool) -> None:
         """Show or hide the whole field."""
         for part in self._parts:
-            part.setVisible(shown)
+            part.setVisible(visible)
 
-    def enable(self, enabled: bool) -> None:
-        """Let the control be used or not; the line under it stays readable."""
+    def set_enabled(self, enabled: bool) -> None:
+        """Enable or disable the control; the line under it stays readable."""
         for part in (self.label, self.control, self.button):
             if part is not None:
                 part.setEnabled(enabled)
 
     @property
     def shown(self) -> bool:
-        """Whether it is part of the form now."""
+        """Whether the field is not hidden."""
         return not self.control.isHidden()
 
 
-class Form(QGridLayout):
-    """Fields one under another, labels in a column of their own."""
+class FieldGrid(QGridLayout):
+    """A grid of fields one below another, their labels in a column of their own."""
 
     def __init__(self, style: Style) -> None:
         super().__init__()
@@ -84,12 +83,12 @@ class Form(QGridLayout):
         self.setColumnStretch(_CONTROL_COLUMN, 1)
 
     def add(self, label: str, control: QWidget, help_text: str = "", button: QPushButton | None = None) -> Field:
-        """Append a field. `label` holds the mnemonic ("&File") and is also the control's accessible name."""
+        """Append a field. `label` holds the mnemonic ("&File") and is the control's accessible name, too."""
         title = QLabel(label)
         title.setBuddy(control)
         control.setAccessibleName(label.replace("&", ""))
         control.setAccessibleDescription(help_text)
-        note = Words(self.look, help_text, "second", size=12)
+        note = WrappedLabel(self.look, help_text, "second", size=12)
         row = self.rowCount()
         self.addWidget(title, row, _LABEL_COLUMN, Qt.AlignmentFlag.AlignVCenter)
         if button is None:
@@ -162,8 +161,8 @@ class Dialog(QDialog):
     def set_look(self, style: Style) -> None:
         """Fonts and colours of another theme."""
         self.look = style
-        for words in self.findChildren(Words):
-            words.set_look(style)
+        for label in self.findChildren(WrappedLabel):
+            label.set_look(style)
 
 
 class ProgressPage(QWidget):
@@ -173,11 +172,11 @@ class ProgressPage(QWidget):
         super().__init__()
         self._unit = unit
         self._began = 0.0
-        self.title = Words(style, "", "text", bold=True)
+        self.title = WrappedLabel(style, "", "text", bold=True)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.count = Words(style, "", "second")
-        self.rate = Words(style, "", "second")
+        self.count = WrappedLabel(style, "", "second")
+        self.rate = WrappedLabel(style, "", "second")
         self.rate.setAlignment(Qt.AlignmentFlag.AlignRight)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -193,11 +192,11 @@ class ProgressPage(QWidget):
     def begin(self, title: str) -> None:
         """Start at nothing."""
         self._began = time.monotonic()
-        self.title.say(title, "text")
+        self.title.set_text(title, "text")
         self.bar.setRange(0, 0)
         self.bar.setAccessibleName(title)
-        self.count.say("")
-        self.rate.say("")
+        self.count.set_text("")
+        self.rate.set_text("")
 
     def show_progress(self, done: int, total: int, text: str) -> None:
         """What `Task.progressed` tells; without a total the bar only shows that something happens."""
@@ -205,11 +204,11 @@ class ProgressPage(QWidget):
         if total > 0:
             self.bar.setRange(0, _BAR_STEPS)
             self.bar.setValue(min(done, total) * _BAR_STEPS // total)
-            self.count.say(f"{done:,} of {total:,} {unit}")
+            self.count.set_text(f"{done:,} of {total:,} {unit}")
         else:
             self.bar.setRange(0, 0)
-            self.count.say(f"{done:,} {unit}")
-        self.rate.say(rate_and_time_left(done, total, time.monotonic() - self._began, unit))
+            self.count.set_text(f"{done:,} {unit}")
+        self.rate.set_text(rate_and_time_left(done, total, time.monotonic() - self._began, unit))
 
 
 def plain_table(style: Style, name: str, headers: Sequence[str]) -> QTableWidget:
@@ -233,22 +232,3 @@ def plain_table(style: Style, name: str, headers: Sequence[str]) -> QTableWidget
     # Cells under their heads.
     table.setStyleSheet(f"QTableWidget::item {{ padding: 0 {style.px(5)}px; }}")
     return table
-
-
-def line() -> QFrame:
-    """A line between two parts."""
-    made = QFrame()
-    made.setObjectName("line")
-    return made
-
-
-def clear_layout(layout: QLayout) -> None:
-    """Take everything out of a layout."""
-    while (item := layout.takeAt(0)) is not None:
-        widget = item.widget()
-        inner = item.layout()
-        if widget is not None:
-            widget.hide()
-            widget.deleteLater()
-        elif inner is not None:
-            clear_layout(inner)

@@ -22,7 +22,7 @@ from maskscope.project.writer import refuse_taken
 from maskscope.readers import ReadOptions, formats
 from maskscope.workflows.import_ import ImportReport, import_project
 from maskscope_gui.background.tasks import Task, error_message
-from maskscope_gui.dialogs.form import Dialog, Field, Form, ProgressPage, plain_table
+from maskscope_gui.dialogs.form import Dialog, Field, FieldGrid, ProgressPage, plain_table
 from maskscope_gui.dialogs.source_preview import (
     Found,
     Layer,
@@ -33,7 +33,7 @@ from maskscope_gui.dialogs.source_preview import (
     suggested_project,
 )
 from maskscope_gui.theme.theme import Style
-from maskscope_gui.widgets.base import Role, Words
+from maskscope_gui.widgets.base import Role, WrappedLabel
 from maskscope_gui.widgets.token_text import shown
 
 _REST_MS = 200
@@ -93,7 +93,7 @@ class ImportDialog(Dialog):
         self.form_page = QWidget()
         column = QVBoxLayout(self.form_page)
         column.setContentsMargins(0, 0, 0, 0)
-        form = Form(self.look)
+        form = FieldGrid(self.look)
         column.addLayout(form)
         self.source, self.source_field = self._path_field(
             form,
@@ -130,11 +130,11 @@ class ImportDialog(Dialog):
         self.import_button.clicked.connect(self._import)
         cancel = self.button("Cancel")
         cancel.clicked.connect(self.reject)
-        self.trouble = Words(self.look, "", "fails")
+        self.trouble = WrappedLabel(self.look, "", "fails")
         column.addStretch(1)
         column.addLayout(self.button_row(cancel, self.import_button, left=self.trouble))
 
-    def _path_field(self, form: Form, label: str, help_text: str, kind: str) -> tuple[QLineEdit, Field]:
+    def _path_field(self, form: FieldGrid, label: str, help_text: str, kind: str) -> tuple[QLineEdit, Field]:
         edit = QLineEdit()
         edit.setObjectName(kind)
         choose = self.button("Choose…")
@@ -159,11 +159,11 @@ class ImportDialog(Dialog):
         column = QVBoxLayout(self.report_page)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(self.look.px(8))
-        self.summary = Words(self.look, "", "text", size=17, bold=True)
-        self.details = Words(self.look, "", "second")
-        self.notes = Words(self.look, "", "text")
-        self.data = Words(self.look, "", "text")
-        self.collision_words = Words(self.look, "", "collision")
+        self.summary = WrappedLabel(self.look, "", "text", size=17, bold=True)
+        self.details = WrappedLabel(self.look, "", "second")
+        self.notes = WrappedLabel(self.look, "", "text")
+        self.data = WrappedLabel(self.look, "", "text")
+        self.collision_words = WrappedLabel(self.look, "", "collision")
         self.table = plain_table(self.look, "Collisions", ("sentence", "position", "token"))
         for widget in (self.summary, self.details, self.notes, self.data, self.collision_words):
             column.addWidget(widget)
@@ -266,8 +266,8 @@ class ImportDialog(Dialog):
         for task in self._looks:
             task.cancel()
         for field in (self.source_field, self.embeddings_field, self.labels_field, self.lengths_field):
-            field.clear()
-        self.trouble.say("")
+            field.show_help()
+        self.trouble.set_text("")
         if source is None:
             self.found = None
             self._show_fields()
@@ -302,18 +302,18 @@ class ImportDialog(Dialog):
 
     def _take_found(self, found: Found) -> None:
         self.found = found
-        self.source_field.say(found.words, "holds")
+        self.source_field.set_note(found.words, "holds")
         if found.beside:
-            self.embeddings_field.say(found.beside, "holds")
+            self.embeddings_field.set_note(found.beside, "holds")
         self._show_layers(found)
         self._show_fields()
 
     def _show_fields(self) -> None:
         kind = self.found.format_name if self.found else ""
-        self.embeddings_field.show(kind == "conll")
-        self.layers_field.show(kind == "conll" and self.found is not None and self.found.layer_dim > 0)
-        self.labels_field.show(kind == "npy")
-        self.lengths_field.show(kind == "npy")
+        self.embeddings_field.set_visible(kind == "conll")
+        self.layers_field.set_visible(kind == "conll" and self.found is not None and self.found.layer_dim > 0)
+        self.labels_field.set_visible(kind == "npy")
+        self.lengths_field.set_visible(kind == "npy")
         self.fit()
 
     def _show_layers(self, found: Found) -> None:
@@ -329,8 +329,8 @@ class ImportDialog(Dialog):
             self.layers.setCurrentIndex(max(0, place))
         else:
             self.layers.addItem("the only layer", None)
-        self.layers_field.enable(several)
-        self.layers_field.say(
+        self.layers_field.set_enabled(several)
+        self.layers_field.set_note(
             f"Each sentence has {found.n_layers} layers of {found.layer_dim:,} numbers."
             if several
             else "The file has one layer."
@@ -348,16 +348,16 @@ class ImportDialog(Dialog):
         ):
             if file is not None and file == _path(edit):
                 if not field.shown:
-                    field.show(True)
-                field.fail(words)
+                    field.set_visible(True)
+                field.show_error(words)
                 edit.setFocus()
                 self.fit()
                 return
         if isinstance(error, ProjectError):
-            self.name_field.fail(words)
+            self.name_field.show_error(words)
             self.name.setFocus()
         else:
-            self.trouble.say(words, "fails")
+            self.trouble.set_text(words, "fails")
         self.fit()
 
     # The project
@@ -369,34 +369,34 @@ class ImportDialog(Dialog):
         """The project folder that will be made; None, with the reason beside its field, when it can't be."""
         name, folder = self.name.text().strip(), _path(self.folder)
         if not name:
-            self.name_field.fail("The project needs a name.")
+            self.name_field.show_error("The project needs a name.")
             return None
         if any(char in name for char in '/\\:*?"<>|') or name in (".", ".."):
-            self.name_field.fail("A name can't hold / \\ : * ? \" < > or |.")
+            self.name_field.show_error("A name can't hold / \\ : * ? \" < > or |.")
             return None
         if folder is None:
-            self.folder_field.fail("Choose a folder for the project.")
+            self.folder_field.show_error("Choose a folder for the project.")
             return None
         if folder.exists() and not folder.is_dir():
-            self.folder_field.fail("That is a file, not a folder.")
+            self.folder_field.show_error("That is a file, not a folder.")
             return None
         target = project_path(folder / name)
         try:
             refuse_taken(target)
         except ProjectError as error:
-            self.name_field.fail(str(error))
+            self.name_field.show_error(str(error))
             return None
         except OSError as error:
-            self.folder_field.fail(error_message(error))
+            self.folder_field.show_error(error_message(error))
             return None
         return target
 
     def _check_name(self) -> Path | None:
-        self.name_field.clear()
-        self.folder_field.clear()
+        self.name_field.show_help()
+        self.folder_field.show_help()
         target = self.target()
         if target is not None:
-            self.name_field.say(f"The project becomes the folder {target.name}.")
+            self.name_field.set_note(f"The project becomes the folder {target.name}.")
         return target
 
     # Importing
@@ -404,7 +404,7 @@ class ImportDialog(Dialog):
     def _import(self) -> None:
         source = _path(self.source)
         if source is None:
-            self.source_field.fail("Choose a file to import, or drop one here.")
+            self.source_field.show_error("Choose a file to import, or drop one here.")
             self.source.setFocus()
             return
         if self.looking:
@@ -414,7 +414,9 @@ class ImportDialog(Dialog):
                 self._look()
             return
         if self.embeddings_field.shown and _path(self.embeddings) is None:
-            self.embeddings_field.fail("A text needs its embeddings: choose the HDF5 or .npy file that holds them.")
+            self.embeddings_field.show_error(
+                "A text needs its embeddings: choose the HDF5 or .npy file that holds them."
+            )
             self.embeddings.setFocus()
             return
         target = self._check_name()
@@ -448,12 +450,12 @@ class ImportDialog(Dialog):
     def _cancel(self) -> None:
         if self._task is not None:
             self.cancel_button.setEnabled(False)
-            self.progress.title.say("Stopping, and taking away what was half done…", "text")
+            self.progress.title.set_text("Stopping, and taking away what was half done…", "text")
             self._task.cancel()
 
     def _cancelled(self) -> None:
         self._show_page(self.form_page)
-        self.trouble.say("Cancelled; nothing was left behind.", "second")
+        self.trouble.set_text("Cancelled; nothing was left behind.", "second")
         self.import_button.setFocus()
 
     def _failed(self, error: object) -> None:
@@ -464,16 +466,16 @@ class ImportDialog(Dialog):
         report = imported.report
         self.result_path = report.path
         self.setWindowTitle("Imported")
-        self.summary.say(report.summary(), "text")
+        self.summary.set_text(report.summary(), "text")
         classes = report.scheme.classes
         listed = ", ".join(classes[:12]) + (f" and {len(classes) - 12} more" if len(classes) > 12 else "")
         lengths = "are from the source" if report.lengths_from == "source" else "were inferred from trailing zero rows"
-        self.details.say(f"Labels: {listed}. Lengths {lengths}. Project: {report.path}")
+        self.details.set_text(f"Labels: {listed}. Lengths {lengths}. Project: {report.path}")
         # The two checks below say more than their notes do.
         notes = [note.text for note in report.notes if note.kind not in ("interior-zero-rows", "data")]
-        self.notes.say("\n".join(notes), "text")
+        self.notes.set_text("\n".join(notes), "text")
         self.notes.setVisible(bool(notes))
-        self.data.say(report.data.words(), _ROLES[report.data.verdict])
+        self.data.set_text(report.data.words(), _ROLES[report.data.verdict])
         self._show_collisions(imported)
         self._show_page(self.report_page)
         self.open_button.setFocus()
@@ -482,19 +484,19 @@ class ImportDialog(Dialog):
         n = imported.report.n_collisions
         self.table.setVisible(n > 0)
         if n == 0 and imported.report.lengths_from == "inferred":
-            self.collision_words.say(
+            self.collision_words.set_text(
                 "No collision is seen; a token of zeros at a sentence's end would pass for padding.",
                 "collision",
             )
             return
         if n == 0:
-            self.collision_words.say(
+            self.collision_words.set_text(
                 "No real token has an embedding of zeros, so the mask and the lengths agree.", "holds"
             )
             return
         first = f" The first {len(imported.collisions):,} are listed." if n > len(imported.collisions) else ""
         tokens = "1 real token has" if n == 1 else f"{n:,} real tokens have"
-        self.collision_words.say(
+        self.collision_words.set_text(
             f"▲ {tokens} an embedding of zeros: Masking takes it for padding and skips it.{first}", "collision"
         )
         self.table.setRowCount(len(imported.collisions))
@@ -550,7 +552,7 @@ class ImportDialog(Dialog):
             self._guess(source)
         if paths and source is None and not self.source.text() and beside.embeddings is not None:
             # The embeddings came first: say what is missing.
-            self.source_field.fail("These are embeddings; now choose or drop the text that they belong to.")
+            self.source_field.show_error("These are embeddings; now choose or drop the text that they belong to.")
             return
         self._look()
 

@@ -9,7 +9,7 @@ import maskscope
 from maskscope.project import Project
 from maskscope_gui.dialogs.form import Dialog
 from maskscope_gui.theme.theme import Style
-from maskscope_gui.widgets.base import Role, Words
+from maskscope_gui.widgets.base import Role, WrappedLabel
 
 _LICENCES = (
     ("PySide6-Essentials", "Qt for Python", "LGPL-3.0"),
@@ -36,7 +36,7 @@ class _Facts(Dialog):
     ) -> None:
         super().__init__(parent, style, title, size)
         px = style.px
-        self.column.addWidget(Words(style, heading, "text", size=17, bold=True))
+        self.column.addWidget(WrappedLabel(style, heading, "text", size=17, bold=True))
         page = QWidget()
         page.setObjectName("window")
         grid = QGridLayout(page)
@@ -52,7 +52,7 @@ class _Facts(Dialog):
             top.addWidget(label)
             top.addStretch(1)
             grid.addLayout(top, row, 0)
-            words = Words(style, value, role)
+            words = WrappedLabel(style, value, role)
             # Else the page takes the height that the words need in the least width, and scrolls for nothing.
             words.setMinimumWidth(px(size[0] - 170))
             grid.addWidget(words, row, 1)

@@ -29,10 +29,10 @@ from maskscope.project import CHECKPOINT, ModelRecord, Project, set_aside
 from maskscope.runs import MAX_LAYERS, MAX_UNITS, TrainSettings
 from maskscope_gui.background.tasks import error_message, rate_and_time_left
 from maskscope_gui.background.worker_client import WorkerClient
-from maskscope_gui.dialogs.form import Dialog, Form
+from maskscope_gui.dialogs.form import Dialog, FieldGrid
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
-from maskscope_gui.widgets.base import Words
+from maskscope_gui.widgets.base import WrappedLabel
 
 _SIZE = (1060, 600)
 _BAR_STEPS = 1000
@@ -154,13 +154,13 @@ class TrainDialog(Dialog):
 
     def _build(self) -> None:
         px = self.look.px
-        self.about = Words(self.look, "", "text")
+        self.about = WrappedLabel(self.look, "", "text")
         self.column.addWidget(self.about)
         both = QHBoxLayout()
         both.setSpacing(px(24))
         start = TrainSettings()
         for column, title in enumerate(("The model", "The training")):
-            form = Form(self.look)
+            form = FieldGrid(self.look)
             for row in SETTINGS:
                 if row.column != column:
                     continue
@@ -171,7 +171,7 @@ class TrainDialog(Dialog):
                 self.controls[row.name] = control
             part = QVBoxLayout()
             part.setSpacing(px(6))
-            part.addWidget(Words(self.look, title, "text", bold=True))
+            part.addWidget(WrappedLabel(self.look, title, "text", bold=True))
             part.addLayout(form)
             part.addStretch(1)
             both.addLayout(part)
@@ -187,11 +187,11 @@ class TrainDialog(Dialog):
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Progress of the training")
         right.addWidget(self.bar)
-        self.phase = Words(self.look, "", "second")
+        self.phase = WrappedLabel(self.look, "", "second")
         right.addWidget(self.phase)
         both.addLayout(right, 1)
         self.column.addLayout(both, 1)
-        self.outcome = Words(self.look, "", "second")
+        self.outcome = WrappedLabel(self.look, "", "second")
         self.train_button = self.button("&Train", primary=True)
         self.train_button.clicked.connect(self.train)
         self.cancel_button = self.button("S&top training")
@@ -210,13 +210,13 @@ class TrainDialog(Dialog):
         grid = QGridLayout()
         grid.setHorizontalSpacing(self.look.px(24))
         grid.setVerticalSpacing(0)
-        self.figures: dict[str, Words] = {}
-        self._captions: dict[str, Words] = {}
+        self.figures: dict[str, WrappedLabel] = {}
+        self._captions: dict[str, WrappedLabel] = {}
         for place, (name, words) in enumerate(
             (("epoch", "epoch"), ("loss", "loss"), ("val_loss", "validation loss"), ("f1", "F1 of tokens"))
         ):
-            caption = Words(self.look, words, "second", size=12)
-            figure = Words(self.look, "–", "text", size=26 if name == "f1" else 17, bold=True)
+            caption = WrappedLabel(self.look, words, "second", size=12)
+            figure = WrappedLabel(self.look, "–", "text", size=26 if name == "f1" else 17, bold=True)
             for label in (caption, figure):
                 label.setWordWrap(False)
                 label.setMinimumWidth(self.look.px(64))
@@ -257,10 +257,10 @@ class TrainDialog(Dialog):
         why = self.refusal()
         project = self.session.project
         if why or project is None:
-            self.about.say(why, "fails")
+            self.about.set_text(why, "fails")
         else:
             n = sum(project.counts().labels)
-            self.about.say(
+            self.about.set_text(
                 f"A tagger learns from the {n:,} labelled tokens of {project.name} as they are now, "
                 "edits over gold. No label is changed.",
                 "text",
@@ -279,7 +279,7 @@ class TrainDialog(Dialog):
 
     def _tell(self, phase: str, left: str = "") -> None:
         words = f"{phase} · {left}" if left else phase
-        self.phase.say(words)
+        self.phase.set_text(words)
         self.progress_text.emit(f"Training · {words}")
 
     # Training
@@ -293,7 +293,7 @@ class TrainDialog(Dialog):
         try:
             settings = self.settings()
         except MaskscopeError as error:
-            self.outcome.say(str(error), "fails")
+            self.outcome.set_text(str(error), "fails")
             return
         self._project, self._epochs, self._began = project.path, settings.epochs, 0.0
         self._unfinished_before = self._unfinished()
@@ -301,11 +301,11 @@ class TrainDialog(Dialog):
         self.curve.show_series(self._series)
         self._stopped = None
         spans = project.scheme.spans is not None
-        self._captions["f1"].say("F1 of entities" if spans else "F1, held back")
+        self._captions["f1"].set_text("F1 of entities" if spans else "F1, held back")
         self._headline = "entity_f1" if spans else "f1"
         for figure in self.figures.values():
-            figure.say("–", "text")
-        self.outcome.say("You can close this dialog: training goes on.")
+            figure.set_text("–", "text")
+        self.outcome.set_text("You can close this dialog: training goes on.")
         self._show_training(True)
         self.bar.setRange(0, 0)
         self.cancel_button.setFocus()
@@ -341,11 +341,11 @@ class TrainDialog(Dialog):
     def _figured(self, job: int, name: str, step: int, value: float) -> None:
         if job != self.job:
             return
-        self.figures["epoch"].say(f"{step:,}", "text")
+        self.figures["epoch"].set_text(f"{step:,}", "text")
         if name in ("loss", "val_loss"):
-            self.figures[name].say(_figure(name, value), "text")
+            self.figures[name].set_text(_figure(name, value), "text")
         elif name == self._headline:
-            self.figures["f1"].say(_figure("f1", value), "text")
+            self.figures["f1"].set_text(_figure("f1", value), "text")
         series = self._series.get("f1" if name == self._headline else name if name != "f1" else "")
         if series is not None:
             series.extend([math.nan] * (step - len(series)))
@@ -392,7 +392,7 @@ class TrainDialog(Dialog):
         self._show_training(True)
         self.cancel_button.setEnabled(False)
         self.bar.setRange(0, 0)
-        self.outcome.say("")
+        self.outcome.set_text("")
         self.job = self.client.request("recover", project=str(self._project), unfinished=str(folder))
         self._tell("keeping what the training had reached")
 
@@ -441,9 +441,9 @@ class TrainDialog(Dialog):
         self._stopped = None
         self._recovering = ""
         self._show_training(False)
-        self.phase.say("")
+        self.phase.set_text("")
         self.progress_text.emit("")
-        self.outcome.say(words, "fails" if role == "fails" else "holds" if role == "holds" else "second")
+        self.outcome.set_text(words, "fails" if role == "fails" else "holds" if role == "holds" else "second")
         self._refresh()
         if self.isVisible():
             self.train_button.setFocus()

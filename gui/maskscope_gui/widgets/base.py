@@ -234,8 +234,8 @@ class Panel(QWidget):
             hint.set_look(style)
 
 
-class Words(QLabel):
-    """A sentence that wraps, in a colour that says how it is meant.
+class WrappedLabel(QLabel):
+    """A text that wraps, in a colour that shows its role.
 
     Args:
         size: pixels at 100 %.
@@ -256,8 +256,8 @@ class Words(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         self.set_look(style)
 
-    def say(self, text: str, role: Role = "second") -> None:
-        """Show another sentence; nothing happens when it stands there already."""
+    def set_text(self, text: str, role: Role = "second") -> None:
+        """Show `text` in the colour of `role`; does nothing when both are shown already."""
         if (text, role) == (self.text(), self.role):
             return
         self.role = role

@@ -37,7 +37,7 @@ from maskscope_gui.pages.picture.model_picture import ModelPicture, nodes_of, sv
 from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
 from maskscope_gui.theme.theme import Style
-from maskscope_gui.widgets.base import KeyHint, Panel, Words, line
+from maskscope_gui.widgets.base import KeyHint, Panel, WrappedLabel, line
 from maskscope_gui.widgets.pages import Page
 from maskscope_resources.colours import LIGHT
 
@@ -116,12 +116,12 @@ class AuditPage(Page):
         for hint in (self.again, self.save):
             self.head.add(hint)
         self.top = QWidget()
-        self.verdict = Words(style, "", "text", size=22, bold=True)
-        self.how = Words(style, "", "second")
+        self.verdict = WrappedLabel(style, "", "text", size=22, bold=True)
+        self.how = WrappedLabel(style, "", "second")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Progress of the audit")
-        self.note = Words(style, "", "second")
+        self.note = WrappedLabel(style, "", "second")
         self.run_button = self._button(f"Audit the padding   {printed_key('audit')}", primary=True)
         self.cancel_button = self._button(f"Stop   {printed_key('dismiss')}")
         self.repair_button = self._button(f"Save repaired model…   {printed_key('repair_model')}")
@@ -147,15 +147,15 @@ class AuditPage(Page):
         style, px = self.look, self.look.px
         inner = QWidget()
         inner.setObjectName("panel")
-        self.title = Words(style, "", "text", size=15, bold=True)
-        self.far = Words(style, "", "second")
-        self.meaning = Words(style, "", "text")
-        self.advice_label = Words(style, "", "text", bold=True)
+        self.title = WrappedLabel(style, "", "text", size=15, bold=True)
+        self.far = WrappedLabel(style, "", "second")
+        self.meaning = WrappedLabel(style, "", "text")
+        self.advice_label = WrappedLabel(style, "", "text", bold=True)
         self.to_place = KeyHint("", "Enter", style)
         self.to_layer = KeyHint("", "Space", style)
         self.evidence_title = QLabel()
         self.strip = EvidenceStrip(self.session, style)
-        self.readout = Words(style, "", "second", size=12)
+        self.readout = WrappedLabel(style, "", "second", size=12)
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, px(4), 0, px(8))
         column.setSpacing(px(6))
@@ -241,7 +241,7 @@ class AuditPage(Page):
             panel.set_look(style)
         for view in (self.table, self.strip, self.picture, self.to_place, self.to_layer):
             view.set_look(style)
-        for words in self.findChildren(Words):
+        for words in self.findChildren(WrappedLabel):
             words.set_look(style)
         self.evidence_title.setFont(style.caps)
 
@@ -336,39 +336,39 @@ class AuditPage(Page):
     def _say_verdict(self, report: AuditReport | None) -> None:
         model, auditing = self.session.model, self.auditing
         if auditing.running == "audit" and model is not None:
-            self.verdict.say(f"Auditing {model.name}", "text")
-            self.how.say("The checks run the model with more padding, and hold the mask against the lengths.")
+            self.verdict.set_text(f"Auditing {model.name}", "text")
+            self.how.set_text("The checks run the model with more padding, and hold the mask against the lengths.")
         elif report is not None:
-            self.verdict.say(*verdict_text(report))
-            self.how.say(audit_details(report, model))
+            self.verdict.set_text(*verdict_text(report))
+            self.how.set_text(audit_details(report, model))
         elif self.session.project is None:
-            self.verdict.say("There is no project open", "text")
-            self.how.say(f"Open one first ({printed_key('open')}).")
+            self.verdict.set_text("There is no project open", "text")
+            self.how.set_text(f"Open one first ({printed_key('open')}).")
         elif model is None:
-            self.verdict.say("There is no model to audit yet", "text")
-            self.how.say(f"Train one ({printed_key('train')}), or open one ({printed_key('open_model')}).")
+            self.verdict.set_text("There is no model to audit yet", "text")
+            self.how.set_text(f"Train one ({printed_key('train')}), or open one ({printed_key('open_model')}).")
         else:
-            self.verdict.say(f"{model.name} has not been audited yet", "text")
-            self.how.say("The checks run the model with more padding, and hold the mask against the lengths.")
+            self.verdict.set_text(f"{model.name} has not been audited yet", "text")
+            self.how.set_text("The checks run the model with more padding, and hold the mask against the lengths.")
 
     def _say_note(self, report: AuditReport | None) -> None:
         auditing, repaired = self.auditing, self.auditing.repaired
         if auditing.running:
             doing = "" if auditing.running == "audit" else "Saving the repaired model: "
             words = f"{doing}{auditing.message}"
-            self.note.say(f"{words[:1].upper()}{words[1:]}…")
+            self.note.set_text(f"{words[:1].upper()}{words[1:]}…")
         elif auditing.message:
             again = "" if report is not None else f" {printed_key('audit')} tries again."
-            self.note.say(f"{auditing.message.rstrip('.')}.{again}", "fails" if auditing.failed else "second")
+            self.note.set_text(f"{auditing.message.rstrip('.')}.{again}", "fails" if auditing.failed else "second")
         elif report is not None and repaired is not None:
             verdict = repaired.report.verdict
-            self.note.say(
+            self.note.set_text(
                 f"{repaired.path.name} is written. Before: {short_verdict(report)}; after: "
                 f"{short_verdict(repaired.report)}. Its weights were trained with the mistake: train it again.",
                 VERDICT_MARKS[verdict][1],
             )
         else:
-            self.note.say("")
+            self.note.set_text("")
         self.note.setVisible(bool(self.note.text()))
 
     def _show_report(self, report: AuditReport) -> None:
@@ -395,10 +395,10 @@ class AuditPage(Page):
             return
         mark, role = VERDICT_MARKS[finding.verdict]
         says = {"passed": "holds", "failed": "fails"}.get(finding.verdict, finding.verdict)
-        self.title.say(f"{mark} {finding.check} {says}", role)
-        self.far.say(how_far(finding))
-        self.meaning.say(finding.meaning, "text")
-        self.advice_label.say(f"Smallest change: {finding.advice}." if finding.advice else "", "text")
+        self.title.set_text(f"{mark} {finding.check} {says}", role)
+        self.far.set_text(how_far(finding))
+        self.meaning.set_text(finding.meaning, "text")
+        self.advice_label.set_text(f"Smallest change: {finding.advice}." if finding.advice else "", "text")
         for words in (self.far, self.advice_label):
             words.setVisible(bool(words.text()))
         self._name_links(finding)
@@ -432,7 +432,7 @@ class AuditPage(Page):
         self.links.setSpacing(self.look.px(12 if beside else 0))
 
     def _read_out(self, position: int) -> None:
-        self.readout.say(" · ".join(self.strip.lines_at(position)))
+        self.readout.set_text(" · ".join(self.strip.lines_at(position)))
 
     def _mark_layers(self) -> None:
         graph = self.picture.graph
