@@ -96,7 +96,7 @@ def main() -> int:
 def draw(keras_file: Path, picture: Path) -> None:
     """The model's layers, with the mask on every edge."""
     from maskscope_gui.app import make_application
-    from maskscope_gui.pages.picture.model_picture import write_picture
+    from maskscope_gui.pages.picture.picture_file import write_picture
     from maskscope_resources.colours import LIGHT
 
     make_application()

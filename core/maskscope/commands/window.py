@@ -38,7 +38,7 @@ def model_svg(graph: "ModelGraph") -> str:
 
     try:
         _start_offscreen()
-        from maskscope_gui.pages.picture.model_picture import svg_picture
+        from maskscope_gui.pages.picture.picture_file import svg_picture
         from maskscope_resources.colours import LIGHT
     except ImportError as error:
         raise explain(error) from error
@@ -48,7 +48,7 @@ def model_svg(graph: "ModelGraph") -> str:
 def model_picture(graph: "ModelGraph", file: Path, theme: str) -> None:
     """Write a model's picture as .svg or .png, in the "light" or "dark" theme, without a display."""
     _start_offscreen()
-    from maskscope_gui.pages.picture.model_picture import write_picture
+    from maskscope_gui.pages.picture.picture_file import write_picture
     from maskscope_resources.colours import DARK, LIGHT
 
     write_picture(graph, file, {"light": LIGHT, "dark": DARK}[theme])

@@ -2,20 +2,16 @@
 
 import shutil
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QSplitter, QWidget
 
-from maskscope.keras_io.model_graph import GraphEdge, GraphNode, ModelGraph
 from maskscope.project import Project, ProjectWriter
 from maskscope.types import Sentence
 from maskscope.workflows.demo import write_demo
 from maskscope_gui.app import make_window
-from maskscope_gui.pages.picture.picture_page import PicturePage
 from maskscope_gui.settings import Settings
 
 KEY = Qt.Key
@@ -344,45 +340,3 @@ def test_a_model_without_a_partner_or_a_file_is_said_in_words(qtbot, open_window
     page = window.made_pages["models"]
     assert "With a second model" in page.note.text()
     assert not page.tokens.isVisible()
-
-
-# Picture
-
-
-GRAPH = ModelGraph(
-    "model.keras",
-    (
-        GraphNode("embeddings", "InputLayer", "(B, T, 4)", 0, "input", "none", "none yet"),
-        GraphNode("probabilities", "Dense", "(B, T, 3)", 15, "output", "none", "none"),
-    ),
-    (GraphEdge("embeddings", "probabilities", "none", True, "no mask"),),
-)
-
-
-def test_the_picture_is_asked_of_the_worker_shown_and_saved(qtbot, open_window, two_models, client, tmp_path):
-    window = open_window(two_models)
-    page = window.made_pages["picture"] = PicturePage(window.session, client, window.settings, window.look)
-    window.page_stack.addWidget(page)
-    press(qtbot, window, KEY.Key_4, modifier=CONTROL)
-    model = window.session.model
-    assert client.requests == [("model_graph", {"model": str(model.keras_file)})]
-    assert page.busy
-    assert not page.save.isEnabled()
-    client.done.emit(1, {"graph": GRAPH.to_json()})
-    assert page.picture.graph == GRAPH
-    assert "m2" in page.head._title.text()
-    for name in ("model.svg", "model.png"):
-        page.write(tmp_path / name)
-        assert name in window.status_line.message.text()
-    tree = ElementTree.parse(tmp_path / "model.svg")
-    assert "probabilities" in " ".join(tree.getroot().itertext())
-    assert QImage(str(tmp_path / "model.png")).width() > 100
-    # Another model is traced anew; an answer about the earlier one would come too late.
-    window.session.use_model("m1")
-    assert len(client.requests) == 2
-    client.done.emit(1, {"graph": GRAPH.to_json()})
-    assert page.picture.graph is None
-    client.failed.emit(2, "The file is damaged.")
-    assert "The file is damaged" in page.picture._words.text()
-    press(qtbot, window, KEY.Key_Escape)
-    assert window.page == "sentence"

@@ -33,7 +33,8 @@ from maskscope_gui.background.audit_job import (
 )
 from maskscope_gui.pages.audit.evidence import EvidenceStrip
 from maskscope_gui.pages.audit.findings import FindingsTable, how_far
-from maskscope_gui.pages.picture.model_picture import ModelPicture, nodes_of, svg_picture
+from maskscope_gui.pages.picture.model_picture import ModelPicture, nodes_of
+from maskscope_gui.pages.picture.picture_file import svg_picture
 from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
 from maskscope_gui.theme.theme import Style
@@ -376,7 +377,7 @@ class AuditPage(Page):
         if report.graph is None:
             unclear = (each for each in report.findings if each.check == "TRACE" and each.verdict == "could not tell")
             why = next((finding.meaning for finding in unclear), "")
-            self.picture.show_words(f"There is no picture of this model. {why}".strip())
+            self.picture.show_message(f"There is no picture of this model. {why}".strip())
         else:
             self.picture.show_graph(report.graph)
         self._turned = False

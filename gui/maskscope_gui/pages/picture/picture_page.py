@@ -10,27 +10,30 @@ from maskscope.errors import MaskscopeError
 from maskscope.keras_io.model_graph import ModelGraph
 from maskscope_gui.actions import printed_key
 from maskscope_gui.background.worker_client import WorkerClient
-from maskscope_gui.pages.picture.model_picture import ModelPicture, write_picture
+from maskscope_gui.pages.picture.model_picture import ModelPicture
+from maskscope_gui.pages.picture.picture_file import write_picture
 from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import Panel
 from maskscope_gui.widgets.pages import Page
 
-_ROUND = frozenset({Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Tab, Qt.Key.Key_Backtab, Qt.Key.Key_Space})
-_SCROLLS = _ROUND | {
-    Qt.Key.Key_Up,
-    Qt.Key.Key_Down,
-    Qt.Key.Key_Left,
-    Qt.Key.Key_Right,
-    Qt.Key.Key_PageUp,
-    Qt.Key.Key_PageDown,
-}
-_PRESSES = _ROUND
+_BUTTON_KEYS = frozenset({Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Tab, Qt.Key.Key_Backtab, Qt.Key.Key_Space})
+_SCROLL_KEYS = frozenset(
+    {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
+)
 
 
 class PicturePage(Page):
-    """See the module. The model is traced in the worker, once; Keras never enters the window's process."""
+    """The page with the model's picture. The worker traces the model; Keras is never imported in the window's process.
+
+    Args:
+        session: its model in use is shown.
+        client: of the worker.
+        settings: remember the folder of saved pictures.
+        style: fonts and colours.
+        parent: as in Qt.
+    """
 
     def __init__(
         self,
@@ -43,12 +46,12 @@ class PicturePage(Page):
         super().__init__(style, parent)
         self.session, self.client, self.settings = session, client, settings
         self._job: int | None = None
-        self._of: Path | None = None
+        self._keras_file: Path | None = None
         self.head = Panel("Picture", style)
         self.save = QToolButton()
         self.save.setObjectName("flat")
         self.save.setText(f"Save picture…   {printed_key('save_picture')}")
-        self.save.setToolTip("Write the picture to a file, .svg or .png")
+        self.save.setToolTip("Save the picture as an .svg or .png file")
         self.save.clicked.connect(lambda: self.asked.emit("save_picture"))
         self.head.add(self.save)
         self.picture = ModelPicture(style)
@@ -61,16 +64,16 @@ class PicturePage(Page):
         self.stops = [self.area, self.save]
         for stop in self.stops:
             stop.installEventFilter(self)
-        client.progressed.connect(self._tell)
+        client.progressed.connect(self._show_progress)
         client.done.connect(self._done)
         client.failed.connect(self._failed)
         client.cancelled.connect(self._cancelled)
-        session.model_changed.connect(self._look)
-        session.project_changed.connect(self._look)
+        session.model_changed.connect(self._refresh)
+        session.project_changed.connect(self._refresh)
         self.set_look(style)
 
     def set_look(self, style: Style) -> None:
-        """Fonts and colours of another theme."""
+        """Use the fonts and colours of another theme."""
         super().set_look(style)
         self.head.set_look(style)
         self.picture.set_look(style)
@@ -82,25 +85,25 @@ class PicturePage(Page):
         return self._job is not None
 
     def cancel(self) -> None:
-        """Stop tracing."""
+        """Cancel the tracing."""
         if self._job is not None:
             self.client.cancel(self._job)
 
     def close_down(self) -> None:
-        """Wait for nothing more; the worker ends with the window."""
+        """Ignore a running request; the worker ends with the window."""
         self._job = None
 
     def enter(self) -> None:
-        """Trace the model in use when it was not yet, and take the focus."""
-        self._look()
+        """Trace the model in use unless its picture is shown already, and take the focus."""
+        self._refresh()
         if not any(stop.hasFocus() for stop in self.stops):
             (self.area if self.area.isVisibleTo(self) else self).setFocus()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Let the keys that scroll, and those that press the button, be the page's own."""
+        """Keep the keys of the picture and of the button from being shortcuts of the window."""
         if not isinstance(event, QKeyEvent):
             return super().eventFilter(watched, event)
-        taken = _SCROLLS if watched is self.area else _PRESSES
+        taken = _BUTTON_KEYS | _SCROLL_KEYS if watched is self.area else _BUTTON_KEYS
         if event.type() == QEvent.Type.ShortcutOverride and event.key() in taken:
             event.accept()
             return True
@@ -111,40 +114,40 @@ class PicturePage(Page):
         return super().eventFilter(watched, event)
 
     def showEvent(self, event: object) -> None:
-        """Look whether it is still the same model."""
-        self._look()
+        """Trace the model when another one is in use by now."""
+        self._refresh()
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         if not self.isVisible():
             return
         model = self.session.model
         if model is None:
-            self._leave()
-            self._say(f"There is no model yet. Train one with {printed_key('train')}, and its layers stand here.")
-        elif model.keras_file != self._of:
-            self._leave()
-            self._of = model.keras_file
+            self._forget_request()
+            self._show_message(f"There is no model yet. Train one ({printed_key('train')}) to see its layers here.")
+        elif model.keras_file != self._keras_file:
+            self._forget_request()
+            self._keras_file = model.keras_file
             self._job = self.client.request("model_graph", model=str(model.keras_file))
-            self._say(f"{model.name} is traced in the worker…")
+            self._show_message(f"Tracing the layers of {model.name}…")
         self._enable()
 
-    def _leave(self) -> None:
-        """The answer that is still to come is not wanted any more."""
-        job, self._job, self._of = self._job, None, None
+    def _forget_request(self) -> None:
+        """Cancel a request that is still running, whose result is not needed any more."""
+        job, self._job, self._keras_file = self._job, None, None
         if job is not None:
             self.client.cancel(job)
             self.progressed.emit("")
 
-    def _say(self, words: str) -> None:
+    def _show_message(self, text: str) -> None:
         self.head.set_title("Picture")
-        self.picture.show_words(words)
+        self.picture.show_message(text)
 
     def _enable(self) -> None:
         self.save.setEnabled(self.picture.graph is not None)
 
-    def _tell(self, job: int, done: int, total: int, text: str) -> None:
+    def _show_progress(self, job: int, done: int, total: int, text: str) -> None:
         if job == self._job:
-            self.progressed.emit(f"Tracing the model: {text or 'its layers'} · Esc stops it")
+            self.progressed.emit(f"Tracing the model: {text or 'its layers'} · Esc cancels")
 
     def _done(self, job: int, values: dict[str, object]) -> None:
         if job != self._job:
@@ -154,7 +157,7 @@ class PicturePage(Page):
         try:
             graph = ModelGraph.from_json(str(values.get("graph", "")))
         except MaskscopeError as error:
-            self._say(f"The picture can't be shown: {error}")
+            self._show_message(f"The picture can't be shown: {error}")
         else:
             model = self.session.model
             self.head.set_title("Picture" if model is None else f"Picture · {model.id} · {model.name}")
@@ -163,27 +166,27 @@ class PicturePage(Page):
                 self.area.setFocus()
         self._enable()
 
-    def _failed(self, job: int, words: str) -> None:
+    def _failed(self, job: int, error: str) -> None:
         if job == self._job:
             self._job = None
             self.progressed.emit("")
-            self._say(f"The model could not be traced: {words}")
+            self._show_message(f"The model can't be traced: {error}")
             self._enable()
 
     def _cancelled(self, job: int) -> None:
         if job == self._job:
-            self._job = self._of = None
+            self._job = self._keras_file = None
             self.progressed.emit("")
-            self._say(f"Stopped. {printed_key('recompute')} traces the model again.")
+            self._show_message(f"Cancelled. {printed_key('recompute')} traces the model again.")
             self._enable()
 
     def compute(self) -> None:
         """Trace the model again."""
-        self._leave()
-        self._look()
+        self._forget_request()
+        self._refresh()
 
     def ask_file(self) -> None:
-        """Let the person choose a file, and write the picture to it."""
+        """Ask for a file, and save the picture to it."""
         if self.picture.graph is None:
             return
         model = self.session.model
@@ -196,7 +199,7 @@ class PicturePage(Page):
             self.write(Path(chosen))
 
     def write(self, file: Path) -> None:
-        """Write the picture, .svg or .png by the name's end, and say so."""
+        """Save the picture as .svg or .png, by the end of the name, and show a message."""
         graph = self.picture.graph
         if graph is None:
             return
@@ -205,4 +208,4 @@ class PicturePage(Page):
         except MaskscopeError as error:
             self.session.message_requested.emit(str(error), "error")
         else:
-            self.session.message_requested.emit(f"The picture is in {file.name}.", "info")
+            self.session.message_requested.emit(f"Picture saved as {file.name}.", "info")

@@ -308,7 +308,7 @@ def test_a_finding_leads_to_its_token_and_its_layer(qtbot: QtBot, open_audit: Op
     assert page.table.hasFocus()
     assert page.to_layer.text() == "Show layer conv1d"
     assert page.picture._canvas.chosen == {"conv1d"}
-    assert page.picture._canvas.blamed == {"conv1d": "Blamed by LENGTH, GRADIENT"}
+    assert page.picture._canvas.faulty == {"conv1d": "Blamed by LENGTH, GRADIENT"}
     # A click on the layer goes to what blames it, one after the other; on another layer nothing happens.
     canvas = page.picture._canvas
     page.table.go_to(4)

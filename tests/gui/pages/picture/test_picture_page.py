@@ -1,0 +1,59 @@
+"""The Picture page: the worker is asked for the model's graph, and the picture is shown and saved."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
+
+from maskscope.keras_io.model_graph import ModelGraph
+from maskscope.project import Project
+from maskscope_gui.pages.picture.picture_page import PicturePage
+from maskscope_gui.shell.main_window import MainWindow
+
+if TYPE_CHECKING:
+    from tests.gui.conftest import ScriptedClient
+
+
+def test_the_picture_is_asked_of_the_worker_shown_and_saved(
+    open_window: Callable[[Path], MainWindow],
+    press: Callable[..., None],
+    spans: Path,
+    adopt: Callable[..., str],
+    client: "ScriptedClient",
+    tmp_path: Path,
+    autoencoder: ModelGraph,
+) -> None:
+    with Project.open(spans) as project:
+        adopt(project, np.full((6, 3), 1 / 3))
+    window = open_window(spans)
+    page = PicturePage(window.session, client, window.settings, window.look)  # type: ignore[arg-type]
+    window.made_pages["picture"] = page
+    window.page_stack.addWidget(page)
+    press(window, Qt.Key.Key_4, modifier=Qt.KeyboardModifier.ControlModifier)
+    model = window.session.model
+    assert model is not None
+    assert client.requests == [("model_graph", {"model": str(model.keras_file)})]
+    assert page.busy
+    assert not page.save.isEnabled()
+    client.done.emit(1, {"graph": autoencoder.to_json()})
+    assert page.picture.graph == autoencoder
+    assert "m2" in page.head._title.text()
+    for name in ("model.svg", "model.png"):
+        page.write(tmp_path / name)
+        assert name in window.status_line.message.text()
+    tree = ElementTree.parse(tmp_path / "model.svg")
+    assert "RepeatVector" in " ".join(tree.getroot().itertext())
+    assert QImage(str(tmp_path / "model.png")).width() > 100
+    # Another model is traced again; the late result of the earlier request is ignored.
+    window.session.use_model("m1")
+    assert len(client.requests) == 2
+    client.done.emit(1, {"graph": autoencoder.to_json()})
+    assert page.picture.graph is None
+    client.failed.emit(2, "The file is damaged.")
+    assert "The file is damaged" in page.picture.message.text()
+    press(window, Qt.Key.Key_Escape)
+    assert window.page == "sentence"
