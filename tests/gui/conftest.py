@@ -15,9 +15,9 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSettings, Signal
 from PySide6.QtWidgets import QApplication
 
-from maskscope.engine.keras_file import StackWeights
+from maskscope.engine.keras_file import TaggerWeights
 from maskscope.engine.packed import PackedTagger
-from maskscope.engine.recurrence import LayerWeights
+from maskscope.engine.recurrence import LstmWeights
 from maskscope.project import Project, ProjectWriter
 from maskscope.runs import RunInfo, TrainSettings
 from maskscope.types import Sentence
@@ -151,11 +151,11 @@ def adopt() -> Callable[..., str]:
         def draw(*shape: int) -> np.ndarray:
             return rng.normal(size=shape).astype(np.float32)
 
-        layer = LayerWeights(draw(2, project.dim, 12), draw(2, 3, 12), draw(2, 12))
+        layer = LstmWeights(draw(2, project.dim, 12), draw(2, 3, 12), draw(2, 12))
         n_outputs = project.scheme.n_outputs
         head = "sigmoid" if n_outputs == 1 else "softmax"
         folder = project.models.new_folder()
-        weights = StackWeights(0.0, (layer,), draw(6, n_outputs), draw(n_outputs), head)
+        weights = TaggerWeights(0.0, (layer,), draw(6, n_outputs), draw(n_outputs), head)
         PackedTagger(weights).save_npz(folder / "weights.npz")
         (folder / "model.keras").write_bytes(b"not read here")
         run = RunInfo(

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast, get_args
 
 import numpy as np
 
-from maskscope.engine.pointwise import ACTIVATION_NAMES, ActivationName, DenseWeights, NormWeights
-from maskscope.engine.recurrence import LayerWeights, Merge
-from maskscope.engine.weights import AnyLayer, Head, StackWeights
+from maskscope.engine.pointwise import ACTIVATION_NAMES, ActivationName, DenseWeights, HeadActivation, NormWeights
+from maskscope.engine.recurrence import LstmWeights, Merge
+from maskscope.engine.weights import AnyLayerWeights, TaggerWeights
 from maskscope.errors import ModelError
 from maskscope.types import Floats
 
@@ -50,7 +50,7 @@ _GROUPS = {
 _SYNONYMS = {"swish": "silu"}
 
 
-def read_keras_file(path: Path) -> StackWeights:
+def read_keras_file(path: Path) -> TaggerWeights:
     """The weights of a `.keras` file, without importing Keras or running anything the file says.
 
     Raises ModelError naming the file, and the layer when one is to blame.
@@ -175,7 +175,7 @@ class _Stack:
         *between, last = self.steps
         if not isinstance(last, _Dense):
             self.refuse("does not end in a Dense layer", KNOWN, kinds)
-        if last.activation not in get_args(Head):
+        if last.activation not in get_args(HeadActivation):
             words = f"has another activation in its last layer {last.name!r}"
             self.refuse(words, "'sigmoid' or 'softmax'", repr(last.activation))
         for step in between:
@@ -334,10 +334,10 @@ class _Stack:
         epsilon = float(config.get("epsilon", 1e-3))
         return _Norm(name, group, epsilon, bool(config.get("scale", True)), bool(config.get("center", True)))
 
-    def load(self, weights: bytes) -> StackWeights:
+    def load(self, weights: bytes) -> TaggerWeights:
         import h5py
 
-        layers: list[AnyLayer] = []
+        layers: list[AnyLayerWeights] = []
         *between, last = self.steps
         assert isinstance(last, _Dense)
         try:
@@ -360,9 +360,9 @@ class _Stack:
             raise ModelError(
                 "has a damaged model.weights.h5", file=self.path, received=f"{type(error).__name__}: {error}"
             ) from error
-        return StackWeights(self.mask_value, tuple(layers), dense, dense_bias, cast("Head", last.activation))
+        return TaggerWeights(self.mask_value, tuple(layers), dense, dense_bias, cast("HeadActivation", last.activation))
 
-    def _recurrent_weights(self, file: "h5py.File", step: _Recurrent, wide: int | None) -> LayerWeights:
+    def _recurrent_weights(self, file: "h5py.File", step: _Recurrent, wide: int | None) -> LstmWeights:
         units = step.units
         kernels, recurrents, biases = [], [], []
         for cell in step.cells:
@@ -374,7 +374,7 @@ class _Stack:
                 biases.append(self._array(file, f"{place}/2", (4 * units,), step.name))
             else:
                 biases.append(np.zeros(4 * units, dtype=np.float32))
-        return LayerWeights(np.stack(kernels), np.stack(recurrents), np.stack(biases), step.merge)
+        return LstmWeights(np.stack(kernels), np.stack(recurrents), np.stack(biases), step.merge)
 
     def _dense_weights(self, file: "h5py.File", step: _Dense, wide: int | None) -> tuple[Floats, Floats]:
         kernel = self._array(file, f"{step.group}/vars/0", (wide, step.units), step.name)

@@ -17,8 +17,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from maskscope import masks
-from maskscope.engine.packed import PackedTagger, Projector
-from maskscope.engine.recurrence import PreparedLayer, run_masked
+from maskscope.engine.packed import PackedTagger
+from maskscope.engine.recurrence import PreparedLstm, run_masked
 from maskscope.types import Embeddings, Floats, Indices, Mask
 
 Fill: TypeAlias = Literal["zeros", "noise", "previous"]
@@ -102,7 +102,7 @@ class PaddingProbe:
     ) -> None:
         self._tagger = tagger
         self._n_tokens = len(embeddings)
-        lowest = tagger.prepared[0]
+        lowest = tagger.lstms[0]
         width = 4 * lowest.units
         own: Floats = np.asarray(embeddings, dtype=np.float32)
         self._projected: Floats = np.zeros((self._n_tokens + MAX_PADDING, lowest.directions * width), dtype=np.float32)
@@ -115,7 +115,7 @@ class PaddingProbe:
                 np.multiply(_projected_noise(tagger, seed), _spread(own), out=padding)
             else:
                 noise = padding_rows(own, fill, seed=seed)
-                padding[:] = Projector(tagger, noise.dtype).project(noise)
+                padding[:] = tagger.projector(noise.dtype).project(noise)
             padding_seen[:] = True
         elif fill == "previous" and previous is not None and len(previous):
             rows: Floats = np.asarray(previous[:MAX_PADDING], dtype=np.float32)
@@ -125,7 +125,7 @@ class PaddingProbe:
         elif not tagger.starts_recurrent:
             padding[:] = _projected_few(tagger, np.zeros((1, tagger.dim), dtype=np.float32))
         self._seen: Mask = np.concatenate([masks.masking_layer(own, tagger.mask_value), padding_seen])
-        gates = (self._projected + lowest.bias).T.reshape(lowest.directions, width, len(self._projected))
+        gates = (self._projected + lowest.bias.ravel()).T.reshape(lowest.directions, width, len(self._projected))
         self._gates: Floats = np.ascontiguousarray(gates)
         self._alone: dict[MaskFrom, Floats] = {}
 
@@ -225,18 +225,18 @@ class PaddingProbe:
         return largest_change(probs_tc, self._without_padding(mask_from), compared)
 
     def _step_through(self, mask: Mask) -> Floats:
-        layers = self._tagger.prepared
+        layers = self._tagger.lstms
         with np.errstate(over="ignore", invalid="ignore"):
             hidden = run_masked(self._gates[:, :, : len(mask)], mask, layers[0])
             for i, layer in enumerate(layers[1:]):
                 hidden = run_masked(_gates_over(self._tagger.features_above(i, hidden), layer), mask, layer)
-            return self._tagger.read_out(hidden)
+            return self._tagger.probabilities(hidden)
 
 
 def _projected_few(tagger: PackedTagger, rows: Floats) -> Floats:
     """What `Projector.project` makes of the rows (n, D) of a sentence, on one thread."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return _small_product(tagger.features_below(rows, _small_product).T, tagger.prepared[0].kernel)
+        return _small_product(tagger.features_below(rows, _small_product).T, tagger.lstms[0].kernel)
 
 
 def _small_product(rows: Floats, kernel: Floats) -> Floats:
@@ -256,7 +256,7 @@ def _small_product(rows: Floats, kernel: Floats) -> Floats:
 def _projected_noise(tagger: PackedTagger, seed: int) -> Floats:
     """N(0, 1) rows (MAX_PADDING, D) times the lowest kernel: the same for every sentence but for a factor."""
     noise = _noise(tagger.dim, seed)
-    return Projector(tagger, noise.dtype).project(noise)
+    return tagger.projector(noise.dtype).project(noise)
 
 
 def _noise(dim: int, seed: int) -> Floats:
@@ -273,7 +273,7 @@ def _over_and_over(rows: Floats) -> Indices:
     return np.arange(MAX_PADDING) % len(rows)
 
 
-def _gates_over(features: Floats, layer: PreparedLayer) -> Floats:
+def _gates_over(features: Floats, layer: PreparedLstm) -> Floats:
     gates = layer.kernel.T @ features
-    gates += layer.bias[:, None]
+    gates += layer.bias.reshape(-1, 1)
     return gates.reshape(layer.directions, 4 * layer.units, features.shape[1])

@@ -1,10 +1,10 @@
-"""Layers that look at one position at a time: Dense and LayerNormalization, as Keras 3 computes them in float32.
+"""Layers that compute each position by itself: Dense, LayerNormalization and the output layer, as in Keras 3.
 
-Features are unit-major, (W, N) with N positions in any order, as in `recurrence.py`.
+All is float32. Features are unit-major, (W, N) with N positions in any order, as in `recurrence.py`.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -15,6 +15,8 @@ from maskscope.types import Floats
 ActivationName: TypeAlias = Literal[
     "linear", "relu", "tanh", "sigmoid", "gelu", "elu", "selu", "silu", "softplus", "leaky_relu"
 ]
+HeadActivation: TypeAlias = Literal["sigmoid", "softmax"]
+"""Activation of the last Dense layer."""
 Product: TypeAlias = Callable[[Floats, Floats], Floats]
 """Multiplies two matrices."""
 
@@ -51,7 +53,7 @@ class DenseWeights:
     Attributes:
         kernel: (W, units) float32.
         bias: (units,) float32.
-        activation: what is done to its sums.
+        activation: by its name in Keras.
     """
 
     kernel: Floats
@@ -75,26 +77,15 @@ class NormWeights:
 
 
 class Pointwise:
-    """A layer ready to use on features (W, N); makes new features (units, N) and leaves the given ones alone.
+    """A layer ready to use on features (W, N); returns new features (units, N) and does not change its input."""
 
-    Args:
-        weights: of the layer.
-        times: the features it gets are `times` what the layer below gives, a power of two.
-    """
-
-    def __init__(self, weights: DenseWeights | NormWeights, times: int = 1) -> None:
+    def __init__(self, weights: DenseWeights | NormWeights) -> None:
         self._weights = weights
-        self._kernel: Floats | None = None
-        self._epsilon = np.float32(0.0)
-        if isinstance(weights, DenseWeights):
-            self._kernel = np.ascontiguousarray(weights.kernel.T * np.float32(1 / times))
-        else:
-            # normalizing c x with c^2 epsilon is normalizing x with epsilon
-            self._epsilon = np.float32(weights.epsilon * times * times)
+        self._kernel = np.ascontiguousarray(weights.kernel.T) if isinstance(weights, DenseWeights) else None
 
     @property
     def units(self) -> int:
-        """Numbers that it gives for each position."""
+        """Outputs at each position."""
         if isinstance(self._weights, DenseWeights):
             return len(self._weights.bias)
         return len(self._weights.gamma)
@@ -107,15 +98,34 @@ class Pointwise:
             sums += weights.bias[:, None]
             return _ACTIVATIONS[weights.activation](sums)
         assert isinstance(weights, NormWeights)
+        # products with 1 / W give the mean and the variance of each position
         share: Floats = np.full(len(features), 1 / len(features), dtype=np.float32)
-        apart = features - share @ features
-        scale = share @ (apart * apart)
-        scale += self._epsilon
+        centered = features - share @ features
+        scale = share @ (centered * centered)
+        scale += np.float32(weights.epsilon)
         np.sqrt(scale, out=scale)
-        apart /= scale
-        apart *= weights.gamma[:, None]
-        apart += weights.beta[:, None]
-        return apart
+        centered /= scale
+        centered *= weights.gamma[:, None]
+        centered += weights.beta[:, None]
+        return centered
+
+
+def apply_all(layers: Iterable[Pointwise], features: Floats, product: Product = np.matmul) -> Floats:
+    """Features (units, N) of features (W, N) after some layers, lowest first; `product` multiplies matrices."""
+    for layer in layers:
+        features = layer(features, product)
+    return features
+
+
+def output_probabilities(logits: Floats, activation: HeadActivation, class_axis: int) -> Floats:
+    """Probabilities of logits, in place: the activation of the output layer; a softmax is over `class_axis`."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if activation == "sigmoid":
+            return sigmoid(logits)
+        logits -= logits.max(axis=class_axis, keepdims=True, initial=-np.inf)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(axis=class_axis, keepdims=True)
+        return logits
 
 
 def sigmoid(x: Floats) -> Floats:

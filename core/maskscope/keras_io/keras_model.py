@@ -6,19 +6,15 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from maskscope.engine.keras_file import KNOWN
-from maskscope.engine.recurrence import LayerWeights
-from maskscope.engine.weights import StackWeights
 from maskscope.errors import ModelError
 from maskscope.files import replace_durably
 from maskscope.jobs import Job, NullJob
@@ -256,31 +252,6 @@ def load(path: Path) -> KerasModel:
         raise ModelError(
             "can't be loaded by Keras in safe mode", file=path, received=f"{type(error).__name__}: {words}"
         ) from error
-
-
-def stack_weights(model: KerasModel) -> StackWeights:
-    """The weights of a model that `build` made, for the packed engine. Raises ModelError for another stack."""
-    value: float | None = None
-    layers: list[LayerWeights] = []
-    dense: list[npt.NDArray[np.float32]] = []
-    head: Literal["sigmoid", "softmax"] = "sigmoid"
-    for layer in model.layers:
-        weights = layer.get_weights()
-        if isinstance(layer, keras.layers.Masking):
-            value = float(layer.mask_value)
-        elif isinstance(layer, keras.layers.Bidirectional) and len(weights) == 6 and layer.merge_mode == "concat":
-            kernel, recurrent, bias = (np.stack([weights[i], weights[i + 3]]) for i in range(3))
-            layers.append(LayerWeights(kernel, recurrent, bias))
-        elif isinstance(layer, keras.layers.Dense) and len(weights) == 2 and not dense:
-            dense = weights
-            head = "sigmoid" if layer.activation is keras.activations.sigmoid else "softmax"
-        elif weights:
-            raise ModelError(
-                f"holds layer {layer.name!r}, which packed scoring does not know",
-                expected=KNOWN,
-                received=type(layer).__name__,
-            )
-    return StackWeights(value, tuple(layers), dense[0], dense[1], head)
 
 
 def _padded(embeddings: Embeddings, offsets: Offsets, ids: Indices, fill: float) -> Floats:

@@ -232,7 +232,7 @@ def padding_of(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Offsets) 
         return None
     masked = fit_columns(tagger.masked_output, probs_nc.shape[1])
     # every tagger of the packed engine ends in a bidirectional layer unless it says otherwise
-    if not tagger.repeats:
+    if not tagger.repeats_last_output:
         return masked
     padding: Floats = np.repeat(masked[None], len(offsets) - 1, axis=0)
     filled = np.flatnonzero(np.diff(offsets))

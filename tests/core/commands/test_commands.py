@@ -70,8 +70,8 @@ def with_model(project: Path) -> Path:
 
 def add_model(path: Path, n_classes: int = 3) -> None:
     from maskscope.engine.packed import PackedTagger
-    from maskscope.engine.recurrence import LayerWeights
-    from maskscope.engine.weights import StackWeights
+    from maskscope.engine.recurrence import LstmWeights
+    from maskscope.engine.weights import TaggerWeights
     from maskscope.runs import RunInfo, TrainSettings
 
     rng = np.random.default_rng(1)
@@ -79,8 +79,8 @@ def add_model(path: Path, n_classes: int = 3) -> None:
     def draw(*shape: int) -> np.ndarray:
         return rng.normal(size=shape).astype(np.float32)
 
-    layer = LayerWeights(draw(2, 4, 12), draw(2, 3, 12), draw(2, 12))
-    tagger = PackedTagger(StackWeights(0.0, (layer,), draw(6, n_classes), draw(n_classes), "softmax"))
+    layer = LstmWeights(draw(2, 4, 12), draw(2, 3, 12), draw(2, 12))
+    tagger = PackedTagger(TaggerWeights(0.0, (layer,), draw(6, n_classes), draw(n_classes), "softmax"))
     with Project.open(path) as project:
         folder = project.models.new_folder()
         tagger.save_npz(folder / "weights.npz")

@@ -190,12 +190,11 @@ def test_other_stacks_print_what_keras_prints_masked_tokens_and_padding_too(
     np.testing.assert_allclose(probs, tokens, rtol=0, atol=TOLERANCE)
     if value is not None:
         n_padded = max(lengths) + 2 - np.array(lengths)
-        printed = [tagger.padded_output(probs[end - 1]) for end in offsets[1:]]
+        last = probs[offsets[1:] - 1]
+        printed = last if tagger.repeats_last_output else np.repeat(tagger.masked_output[None], len(last), axis=0)
         np.testing.assert_allclose(np.repeat(printed, n_padded, axis=0), padding, rtol=0, atol=TOLERANCE)
-        if tagger.repeats:
-            np.testing.assert_allclose(
-                tagger.padded_output(None), printed_at_first_masked(model), rtol=0, atol=TOLERANCE
-            )
+        if tagger.repeats_last_output:
+            np.testing.assert_allclose(tagger.masked_output, printed_at_first_masked(model), rtol=0, atol=TOLERANCE)
     tagger.save_npz(tmp_path / "weights.npz")
     np.testing.assert_array_equal(packed.load(tmp_path / "weights.npz").score(given, offsets), probs)
 

@@ -1,6 +1,7 @@
 """Calibration and the precision-recall curve against scikit-learn, by themselves and with padding counted."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,12 +140,11 @@ def test_padding_flatters_a_model_that_finds_nothing() -> None:
 
 
 @pytest.mark.keras
-def test_keras_counts_as_we_say_it_would() -> None:
+def test_keras_counts_as_we_say_it_would(tmp_path: Path) -> None:
     """Keras's Precision, Recall and AUC see no mask, so they count padding: a model evaluated as in a notebook."""
     import keras
 
-    from maskscope.engine.packed import PackedTagger
-    from maskscope.keras_io.keras_model import stack_weights
+    from maskscope.engine import packed
     from maskscope.masks import pad
 
     keras.utils.set_random_seed(3)
@@ -168,7 +168,8 @@ def test_keras_counts_as_we_say_it_would() -> None:
     padded_labels[batch.mask_bt, 0] = labels
     _, precision, recall = model.evaluate(batch.x_btd, padded_labels, verbose=0)
 
-    tagger = PackedTagger(stack_weights(model))
+    model.save(tmp_path / "model.keras")
+    tagger = packed.load(tmp_path / "model.keras")
     probs = tagger.score(embeddings, offsets)
     evaluation = evaluate(labels, probs, BINARY, None, offsets, padding=tagger.masked_output)
     found = evaluation.if_padding_counted

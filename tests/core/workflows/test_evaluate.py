@@ -10,8 +10,8 @@ import pytest
 
 from maskscope import cli
 from maskscope.engine.packed import PackedTagger
-from maskscope.engine.recurrence import LayerWeights
-from maskscope.engine.weights import StackWeights
+from maskscope.engine.recurrence import LstmWeights
+from maskscope.engine.weights import TaggerWeights
 from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import FlagJob
 from maskscope.project import Project, ProjectWriter
@@ -43,9 +43,9 @@ def make(path: Path, first_label: str = "B-PER") -> Path:
         for seed in (1, 2):
             folder = project.models.new_folder()
             draw = np.random.default_rng(seed).normal
-            layer = LayerWeights(*(draw(size=shape).astype(np.float32) for shape in ((2, 4, 8), (2, 2, 8), (2, 8))))
+            layer = LstmWeights(*(draw(size=shape).astype(np.float32) for shape in ((2, 4, 8), (2, 2, 8), (2, 8))))
             dense, bias = draw(size=(4, 4)).astype(np.float32), draw(size=4).astype(np.float32)
-            PackedTagger(StackWeights(0.0, (layer,), dense, bias, "softmax")).save_npz(folder / "weights.npz")
+            PackedTagger(TaggerWeights(0.0, (layer,), dense, bias, "softmax")).save_npz(folder / "weights.npz")
             (folder / "model.keras").write_bytes(b"not read here")
             run = RunInfo("BiLSTM 2", 1.5, TrainSettings(units=2), project.scheme, 4, validation_sentences=(2, 0))
             (folder / "run.json").write_text(run.to_json(), encoding="utf-8")
@@ -117,9 +117,9 @@ def test_padding_prints_what_the_model_prints_there(project: Project) -> None:
 
 def test_a_softmax_over_the_two_classes_of_a_binary_project_has_one_column_at_padding() -> None:
     draw = np.random.default_rng(1).normal
-    layer = LayerWeights(*(draw(size=shape).astype(np.float32) for shape in ((2, 4, 8), (2, 2, 8), (2, 8))))
+    layer = LstmWeights(*(draw(size=shape).astype(np.float32) for shape in ((2, 4, 8), (2, 2, 8), (2, 8))))
     bias = np.log([0.25, 0.75]).astype(np.float32)
-    tagger = PackedTagger(StackWeights(0.0, (layer,), draw(size=(4, 2)).astype(np.float32), bias, "softmax"))
+    tagger = PackedTagger(TaggerWeights(0.0, (layer,), draw(size=(4, 2)).astype(np.float32), bias, "softmax"))
     padding = padding_of(tagger, np.zeros((3, 1), dtype=np.float32), np.array([0, 3]))
     np.testing.assert_allclose(padding, [0.75], rtol=1e-6)
 

@@ -88,13 +88,14 @@ def test_the_model_that_is_written_scores_as_the_trainer_does() -> None:
         np.testing.assert_allclose(own, by_keras, rtol=0, atol=2e-6)
 
 
-def test_scoring_by_keras_is_packed_scoring() -> None:
+def test_scoring_by_keras_is_packed_scoring(tmp_path: Path) -> None:
     x, offsets, _ = corpus(10)
     x[3] = 0
     model = keras_model.build(TaggerSpec(TYPED, DIM, units=3, layers=2))
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(0, 1, w.shape) for w in model.get_weights()])
-    tagger = packed.PackedTagger(keras_model.stack_weights(model))
+    keras_model.save(model, tmp_path / "model.keras")
+    tagger = packed.load(tmp_path / "model.keras")
     np.testing.assert_allclose(keras_model.score_keras(model, x, offsets), tagger.score(x, offsets), rtol=0, atol=2e-6)
     with pytest.raises(ModelError, match=r"\(None, None, 9\)"):
         keras_model.score_keras(model, np.zeros((2, 9), np.float32), np.array([0, 2]))
