@@ -87,11 +87,12 @@ def main() -> None:
             probs, rows, offsets = trainer.score(trained.parameters, dev.embeddings, dev.offsets, ids)
             found = token_scores.evaluate(gold[rows], probs, dev.scheme, None, offsets)
             assert found.argmax is not None
-            assert found.entities.strict is not None
+            entities = found.metrics.entities
+            assert entities.strict is not None
             best = trained.history[trained.best_epoch - 1]
             print(
                 f"{variant:28} {seconds:8.0f} {trained.best_epoch:3d}/{len(trained.history):2d} {best.entity_f1:10.3f} "
-                f"{found.entities.micro.f1:7.3f} {found.argmax.entity_f1:12.3f} {found.entities.strict.micro.f1:12.3f}",
+                f"{entities.micro.f1:7.3f} {found.argmax.entity_f1:12.3f} {entities.strict.micro.f1:12.3f}",
                 flush=True,
             )
         train.close()

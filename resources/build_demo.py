@@ -149,7 +149,12 @@ def build_model(scheme: "TagScheme", folder: Path) -> None:
         mask_value=spec.mask_value,
         history=trained.history,
         metrics=RunMetrics(
-            found.micro.f1, found.micro.precision, found.micro.recall, found.accuracy, found.loss, found.tokens
+            found.metrics.micro.f1,
+            found.metrics.micro.precision,
+            found.metrics.micro.recall,
+            found.metrics.accuracy,
+            found.metrics.loss,
+            found.tokens,
         ),
         validation_sentences=trained.validation_sentences,
         keras=keras_model.KERAS_VERSION,
@@ -161,8 +166,8 @@ def build_model(scheme: "TagScheme", folder: Path) -> None:
     real = masks.masking_layer(embeddings, spec.mask_value)
     whole = token_scores.evaluate(labels, probs_nc, scheme, real, offsets)
     print(
-        f"{folder.name}: F1 {found.micro.f1:.3f} on {len(ids)} held-back sentences ({found.tokens} tokens),"
-        f" {whole.micro.f1:.3f} on all; epoch {trained.best_epoch} of {settings.epochs}, {seconds:.0f} s"
+        f"{folder.name}: F1 {found.metrics.micro.f1:.3f} on {len(ids)} held-back sentences ({found.tokens} tokens),"
+        f" {whole.metrics.micro.f1:.3f} on all; epoch {trained.best_epoch} of {settings.epochs}, {seconds:.0f} s"
     )
 
 

@@ -9,7 +9,7 @@ from maskscope.commands.terminal import TerminalJob, say, say_json, shown, table
 
 if TYPE_CHECKING:
     from maskscope.evaluation.scores import ClassScores
-    from maskscope.evaluation.token_scores import Evaluation, PaddedFigures
+    from maskscope.evaluation.token_scores import Evaluation, Metrics
     from maskscope.project import Project
     from maskscope.types import Floats
     from maskscope.workflows.compare import Comparison
@@ -196,9 +196,9 @@ def _differences(project: "Project", found: "Comparison", most: int) -> list[dic
 
 def _figures(evaluation: "Evaluation") -> str:
     padded = evaluation.if_padding_counted
-    scores, single = _scores_of(evaluation), _single(evaluation)
-    others = [f"{score.f1:.3f}" for _, score, _ in _scores_of(padded)] if padded else [""] * len(scores)
-    others_single = [figure for _, figure in _single(padded)] if padded else [""] * len(single)
+    scores, single = _scores_of(evaluation.metrics), _single(evaluation.metrics)
+    others = [f"{score.f1:.3f}" for _, score, _ in _scores_of(padded.metrics)] if padded else [""] * len(scores)
+    others_single = [figure for _, figure in _single(padded.metrics)] if padded else [""] * len(single)
     rows = [("", "precision", "recall", "F1", "of", f"F1 {_PADDED}" if padded else "")]
     rows += [
         (
@@ -216,23 +216,23 @@ def _figures(evaluation: "Evaluation") -> str:
     return f"{table(rows)}\n{table(more)}"
 
 
-def _scores_of(figures: "Evaluation | PaddedFigures") -> "list[tuple[str, ClassScores, str]]":
+def _scores_of(metrics: "Metrics") -> "list[tuple[str, ClassScores, str]]":
     """Name, scores and what their support counts, a line each."""
-    tokens = [*figures.per_class, figures.micro, figures.macro]
-    entities = figures.entities
+    tokens = [*metrics.per_class, metrics.micro, metrics.macro]
+    entities = metrics.entities
     lines = [(score.name, score, "tokens") for score in tokens] + [("entities", entities.micro, "entities")]
     if entities.strict is not None:
         lines.append(("entities, strict", entities.strict.micro, "entities"))
     return lines
 
 
-def _single(figures: "Evaluation | PaddedFigures") -> list[tuple[str, str]]:
+def _single(metrics: "Metrics") -> list[tuple[str, str]]:
     single = [
-        ("accuracy", f"{figures.accuracy:.3f}"),
-        ("loss a token", f"{figures.loss:.4f}"),
-        ("expected calibration error", f"{figures.calibration.expected_calibration_error:.4f}"),
+        ("accuracy", f"{metrics.accuracy:.3f}"),
+        ("loss a token", f"{metrics.loss:.4f}"),
+        ("expected calibration error", f"{metrics.calibration.expected_calibration_error:.4f}"),
     ]
-    curve = figures.curve
+    curve = metrics.curve
     # with padding it can't come to be there: padding is never labelled so
     if curve is not None:
         single += [

@@ -1,8 +1,8 @@
-"""What a model's probabilities are worth against labels, over real, labelled tokens only.
+"""Metrics of a model's probabilities against labels, over real, labelled tokens only.
 
-Padding, masked and unlabelled tokens never count. Beside the figures can stand what they would be if padding were
-counted, which is how it goes wrong in a notebook: counted by how often each padded position occurs, since the padded
-array itself may not fit in memory.
+Padding, masked and unlabelled tokens never count. On request the same metrics are computed as if padding were counted,
+a common mistake in notebooks. No padded array is made for that, since it may not fit in memory: each padded position
+is counted as often as it would occur.
 """
 
 import json
@@ -23,15 +23,42 @@ _BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
-class ArgmaxFigures:
-    """The same model, each token decided by itself.
+class Metrics:
+    """Metrics of predictions against labels.
 
     Attributes:
         accuracy: share of counted tokens whose label was predicted.
-        micro_f1: over the classes but outside.
-        entity_f1: of whole entities, micro, default reading.
-        differing: counted tokens for which the likeliest allowed sequence says something else.
-        violations: counted tokens whose label the span scheme does not allow where it stands.
+        loss: cross-entropy per counted token, in nats.
+        micro: over all classes except outside; for "binary" the scores of the one label.
+        macro: mean over the classes except outside that occur or are predicted.
+        per_class: one entry for each class, outside included.
+        confusion: confusion[label][prediction], counted tokens.
+        entities: scores of whole entities.
+        calibration: of the label's probability for "binary", else of the largest one, whatever the decoding.
+        curve: precision against recall for "binary"; None for "multiclass", and where no counted token has the label.
+    """
+
+    accuracy: float
+    loss: float
+    micro: ClassScores
+    macro: ClassScores
+    per_class: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    entities: EntityScores
+    calibration: Calibration
+    curve: PrecisionRecallCurve | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArgmaxMetrics:
+    """Metrics of the same probabilities when each token is decided by itself.
+
+    Attributes:
+        accuracy: share of counted tokens whose label was predicted.
+        micro_f1: over all classes except outside.
+        entity_f1: of whole entities, micro average, default reading.
+        differing: counted tokens for which the likeliest allowed sequence predicts another label.
+        violations: counted tokens whose predicted label the span scheme does not allow after the one before it.
     """
 
     accuracy: float
@@ -42,72 +69,56 @@ class ArgmaxFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class PaddedFigures:
-    """What the figures would be if padding were counted: all sentences padded to the longest, padding labelled outside.
+class PaddedMetrics:
+    """Metrics as if padding were counted: all sentences padded to the longest, padding labelled outside.
 
-    Real tokens keep the predictions they have; at padding each position is decided by itself from what the model prints
-    there. Sentences without any labelled token are left out. None of this says anything about the model.
+    Real tokens keep their predictions; each padded position is decided by itself from the model's output there.
+    Sentences without any labelled token are left out. These metrics say nothing about the model.
 
     Attributes:
         padded_positions: how many of the counted positions hold no token.
         positions: how many are counted, tokens and padding.
-        accuracy, loss, micro, macro, per_class, confusion, entities, calibration, curve: as in `Evaluation`.
+        metrics: over all of them.
     """
 
     padded_positions: int
     positions: int
-    accuracy: float
-    loss: float
-    micro: ClassScores
-    macro: ClassScores
-    per_class: tuple[ClassScores, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    entities: EntityScores
-    calibration: Calibration
-    curve: PrecisionRecallCurve | None
+    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a model's probabilities are worth against labels.
+    """A model's probabilities compared with labels.
 
     Attributes:
         tokens: how many were counted: real and labelled.
-        masked: labelled tokens left out because the mask says that they are not real.
+        masked: labelled tokens left out because they are masked.
         unlabelled: real tokens left out because they have no label.
-        accuracy: share of counted tokens whose label was predicted.
-        loss: cross-entropy per counted token, in nats.
-        micro: over the classes but outside; for "binary" the scores of the one label.
-        macro: mean over the classes but outside that occur or are predicted.
-        per_class: one entry a class, outside included.
-        confusion: confusion[label][prediction], counted tokens.
-        entities: scores of whole entities.
+        metrics: over the counted tokens.
         decoding: how labels came from probabilities; "argmax" where the class names follow no span scheme.
-        argmax: figures without decoding; None where the class names follow no span scheme.
-        calibration: of the label's probability for "binary", else of the largest one, whatever decoding chose.
-        curve: precision against recall for "binary"; None for "multiclass", and where no counted token has the label.
-        if_padding_counted: None when it was not asked for, or not known what the model prints at padding.
+        argmax: metrics without decoding; None where the class names follow no span scheme.
+        if_padding_counted: None when it was not requested, or the model's output at padded positions is not known.
     """
 
     tokens: int
     masked: int
     unlabelled: int
-    accuracy: float
-    loss: float
-    micro: ClassScores
-    macro: ClassScores
-    per_class: tuple[ClassScores, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    entities: EntityScores
+    metrics: Metrics
     decoding: Decoding
-    argmax: ArgmaxFigures | None
-    calibration: Calibration
-    curve: PrecisionRecallCurve | None
-    if_padding_counted: PaddedFigures | None
+    argmax: ArgmaxMetrics | None
+    if_padding_counted: PaddedMetrics | None
 
     def to_json(self) -> str:
-        """One JSON object, keys in snake_case as the attributes are named, ending in a line feed."""
-        return json.dumps(asdict(self), ensure_ascii=False) + "\n"
+        """One JSON object, keys in snake_case as the attributes are named, ending in a line feed.
+
+        The keys of `metrics` are on the level of the others.
+        """
+        record = asdict(self)
+        record |= record.pop("metrics")
+        padded = record["if_padding_counted"]
+        if padded is not None:
+            padded |= padded.pop("metrics")
+        return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def evaluate(
@@ -120,19 +131,19 @@ def evaluate(
     padding: Floats | None = None,
     job: Job | None = None,
 ) -> Evaluation:
-    """Score probabilities against labels.
+    """Compare probabilities with labels.
 
     Args:
         labels: (n,) int16 class ids, negative for a token without a label.
-        probs_nc: (n, C) float32 as the model prints them.
+        probs_nc: (n, C) float32, the model's output.
         scheme: the label set.
         mask: (n,) bool, True = real token; None when all are.
-        offsets: (n_sentences + 1,) so that no entity reaches over a sentence's end; None for one sentence.
+        offsets: (n_sentences + 1,) where each sentence begins, since no entity crosses its end; None for one sentence.
         decoding: "viterbi" for the likeliest sequence that a span scheme allows, "argmax" for each token by itself.
-        padding: what the model prints at padded positions, (C,) for all or (n_sentences, C), of which the rows of
-            the longest sentences and of those without a labelled token don't matter; None when the figures with
+        padding: the model's output at padded positions, (C,) for all or (n_sentences, C), of which the rows of
+            the longest sentences and of those without a labelled token don't matter; None when the metrics with
             padding counted are not wanted.
-        job: is told how many tokens are done.
+        job: receives the number of tokens done.
 
     Raises:
         ValueError: the arrays don't fit each other or the scheme.
@@ -151,7 +162,7 @@ def evaluate_predictions(
     padding: Floats | None = None,
     job: Job | None = None,
 ) -> tuple[Evaluation, Labels]:
-    """What `evaluate` returns, with the predictions (n,) int16 that were held against the labels."""
+    """What `evaluate` returns, and the predictions (n,) int16 that were compared with the labels."""
     job = NullJob() if job is None else job
     n_tokens = len(labels)
     bounds = np.asarray([0, n_tokens] if offsets is None else offsets, dtype=np.int64)
@@ -174,46 +185,27 @@ def evaluate_predictions(
     entities = spans.score_labels(gold, guesses, scheme, bounds)
     job.progress(n_tokens, n_tokens, "tokens")
     positive_scores = probs_nc[counted, 0] if scheme.kind == "binary" else None
-    figures = tally.figures(scheme)
-    padded: PaddedFigures | None = None
+    curve = None if positive_scores is None else precision_recall(positive_scores, labels[counted] == 1)
+    metrics = tally.metrics(scheme, entities, curve)
+    padded: PaddedMetrics | None = None
     if padding is not None:
         padded = _with_padding(tally, gold, guesses, counted, scheme, bounds, padding, positive_scores)
     job.progress(n_tokens, n_tokens, "tokens")
     evaluation = Evaluation(
-        tokens=figures.total,
+        tokens=tally.tokens,
         masked=int((labelled & ~real).sum()),
         unlabelled=int((real & ~labelled).sum()),
-        accuracy=figures.accuracy,
-        loss=figures.loss,
-        micro=figures.micro,
-        macro=figures.macro,
-        per_class=figures.per_class,
-        confusion=figures.confusion,
-        entities=entities,
+        metrics=metrics,
         decoding=decoding,
-        argmax=_argmax_figures(gold, predicted, probs_nc, counted, scheme, bounds, mask, decoding, figures, entities),
-        calibration=figures.calibration,
-        curve=None if positive_scores is None else precision_recall(positive_scores, labels[counted] == 1),
+        argmax=_argmax_metrics(gold, predicted, probs_nc, counted, scheme, bounds, mask, decoding, metrics),
         if_padding_counted=padded,
     )
     return evaluation, predicted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Figures:
-    total: int
-    accuracy: float
-    loss: float
-    micro: ClassScores
-    macro: ClassScores
-    per_class: tuple[ClassScores, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    calibration: Calibration
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Tally:
-    """What the figures of tokens are made of; those of parts of a corpus add up."""
+    """Sums that the metrics of tokens are computed from; those of parts of a corpus add up."""
 
     confusion: Indices
     loss: float
@@ -227,25 +219,31 @@ class _Tally:
     def __add__(self, other: "_Tally") -> "_Tally":
         return _Tally(self.confusion + other.confusion, self.loss + other.loss, self.bins + other.bins)
 
-    def figures(self, scheme: TagScheme) -> _Figures:
+    @property
+    def tokens(self) -> int:
+        """How many tokens were counted."""
+        return int(self.confusion.sum())
+
+    def metrics(self, scheme: TagScheme, entities: EntityScores, curve: PrecisionRecallCurve | None) -> Metrics:
+        """The metrics of the counted tokens."""
         right = np.diagonal(self.confusion)
         support, guesses = self.confusion.sum(axis=1), self.confusion.sum(axis=0)
         per_class = tuple(
             from_counts(name, int(right[i]), int(support[i]), int(guesses[i])) for i, name in enumerate(scheme.classes)
         )
         inside = [i for i in range(len(scheme.classes)) if i != scheme.outside]
-        total = int(support.sum())
-        return _Figures(
-            total=total,
-            accuracy=ratio(int(right.sum()), total),
-            loss=ratio(self.loss, total),
+        return Metrics(
+            accuracy=ratio(int(right.sum()), self.tokens),
+            loss=ratio(self.loss, self.tokens),
             micro=from_counts(
                 "micro", int(right[inside].sum()), int(support[inside].sum()), int(guesses[inside].sum())
             ),
             macro=macro([per_class[i] for i in inside]),
             per_class=per_class,
             confusion=tuple(tuple(row) for row in self.confusion.tolist()),
+            entities=entities,
             calibration=self.bins.calibration("label" if scheme.kind == "binary" else "largest"),
+            curve=curve,
         )
 
 
@@ -276,7 +274,7 @@ def _only(labels: Labels, counted: Mask) -> Labels:
     return kept
 
 
-def _argmax_figures(
+def _argmax_metrics(
     gold: Labels,
     predicted: Labels,
     probs_nc: Floats,
@@ -285,15 +283,14 @@ def _argmax_figures(
     offsets: Offsets,
     mask: Mask | None,
     decoding: Decoding,
-    figures: _Figures,
-    entities: EntityScores,
-) -> ArgmaxFigures | None:
+    metrics: Metrics,
+) -> ArgmaxMetrics | None:
     if scheme.spans is None:
         return None
     if decoding == "argmax":
         raw = predicted
         decoded = predict(scheme, probs_nc, offsets, mask, "viterbi")
-        accuracy, micro_f1, entity_f1 = figures.accuracy, figures.micro.f1, entities.micro.f1
+        accuracy, micro_f1, entity_f1 = metrics.accuracy, metrics.micro.f1, metrics.entities.micro.f1
     else:
         raw = predict(scheme, probs_nc, offsets, mask, "argmax")
         decoded = predicted
@@ -303,7 +300,7 @@ def _argmax_figures(
         accuracy = ratio(int(right.sum()), len(labels))
         micro_f1 = ratio(2 * int((right & named).sum()), int(named.sum()) + int(called.sum()))
         entity_f1 = spans.score_labels(gold, _only(raw, counted), scheme, offsets).micro.f1
-    return ArgmaxFigures(
+    return ArgmaxMetrics(
         accuracy,
         micro_f1,
         entity_f1,
@@ -321,7 +318,7 @@ def _with_padding(
     offsets: Offsets,
     padding: Floats,
     positive_scores: Floats | None,
-) -> PaddedFigures:
+) -> PaddedMetrics:
     lengths = np.diff(offsets)
     before = np.concatenate([[0], np.cumsum(counted)])
     used = before[offsets[1:]] > before[offsets[:-1]]
@@ -331,12 +328,12 @@ def _with_padding(
     # one row for all of them, or one a sentence; none where nothing is padded
     rows = padding[None][: len(padded)] if padding.ndim == 1 else padding[padded]
     weights = pads.sum(keepdims=True)[: len(padded)] if padding.ndim == 1 else pads[padded]
-    printed = scheme.predicted(rows)
+    predicted = scheme.predicted(rows)
     by_sentence: Labels = np.full(len(pads), scheme.outside, dtype=np.int16)
-    by_sentence[padded] = printed
+    by_sentence[padded] = predicted
     outside = np.full(len(rows), scheme.outside, dtype=np.int16)
-    both = tally + _tally(outside, rows, printed, scheme, weights)
-    figures = both.figures(scheme)
+    both = tally + _tally(outside, rows, predicted, scheme, weights)
+    entities = _padded_entities(gold, guesses, scheme, offsets, pads, by_sentence)
     curve: PrecisionRecallCurve | None = None
     if positive_scores is not None:
         curve = precision_recall(
@@ -344,35 +341,23 @@ def _with_padding(
             np.concatenate([gold[counted] == 1, np.zeros(len(rows), dtype=np.bool_)]),
             np.concatenate([np.ones(len(positive_scores), dtype=np.int64), weights]),
         )
-    return PaddedFigures(
-        padded_positions=int(pads.sum()),
-        positions=figures.total,
-        accuracy=figures.accuracy,
-        loss=figures.loss,
-        micro=figures.micro,
-        macro=figures.macro,
-        per_class=figures.per_class,
-        confusion=figures.confusion,
-        entities=_padded_entities(gold, guesses, scheme, offsets, pads, by_sentence),
-        calibration=figures.calibration,
-        curve=curve,
-    )
+    return PaddedMetrics(int(pads.sum()), both.tokens, both.metrics(scheme, entities, curve))
 
 
 def _padded_entities(
-    gold: Labels, guesses: Labels, scheme: TagScheme, offsets: Offsets, pads: Indices, printed: Labels
+    gold: Labels, guesses: Labels, scheme: TagScheme, offsets: Offsets, pads: Indices, predicted: Labels
 ) -> EntityScores:
-    """Entity scores as if sentence i went on for pads[i] positions that are labelled outside and predicted printed[i].
+    """Entity scores as if sentence i had pads[i] more positions, labelled outside and predicted as predicted[i].
 
-    Two padded positions show all that can happen: the first may go on with the last token's entity, and every later one
-    stands after one of its own class as the second does. No gold entity is at padding, so an entity that reaches into
-    it is wrong wherever it ends.
+    Two padded positions are enough: the first may continue the last token's entity, and every later one follows one
+    of its own class as the second does. No gold entity is at padding, so an entity that reaches into it is wrong
+    wherever it ends.
     """
     shown = np.minimum(pads, 2)
     bounds = np.concatenate([[0], np.cumsum(np.diff(offsets) + shown)]).astype(np.int64)
     places = np.arange(len(gold)) + np.repeat(bounds[:-1] - offsets[:-1], np.diff(offsets))
     longer_gold: Labels = np.full(int(bounds[-1]), scheme.outside, dtype=np.int16)
-    longer_guesses: Labels = np.repeat(printed, np.diff(bounds)).astype(np.int16)
+    longer_guesses: Labels = np.repeat(predicted, np.diff(bounds)).astype(np.int16)
     longer_gold[places], longer_guesses[places] = gold, guesses
     further = np.flatnonzero(pads > 2)
     seconds = bounds[1:][further] - 1
@@ -403,4 +388,4 @@ def _check(
         raise ValueError(f"expected offsets rising from 0 to {n_tokens}; received {offsets[:1]} to {offsets[-1:]}")
     shapes = ((scheme.n_outputs,), (len(offsets) - 1, scheme.n_outputs))
     if padding is not None and padding.shape not in shapes:
-        raise ValueError(f"expected what is printed at padding as {shapes[0]} or {shapes[1]}; received {padding.shape}")
+        raise ValueError(f"expected the output at padding as {shapes[0]} or {shapes[1]}; received {padding.shape}")

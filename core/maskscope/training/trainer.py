@@ -272,7 +272,9 @@ def _figures(corpus: _Corpus, parameters: Parameters, validation_ids: Indices, e
         return EpochFigures(epoch, known)
     found = validate(parameters, corpus.embeddings, corpus.offsets, corpus.labels, validation_ids)
     spans = parameters.spec.scheme.spans is not None
-    return EpochFigures(epoch, known, found.loss, found.micro.f1, found.entities.micro.f1 if spans else None)
+    return EpochFigures(
+        epoch, known, found.metrics.loss, found.metrics.micro.f1, found.metrics.entities.micro.f1 if spans else None
+    )
 
 
 def _value(figures: EpochFigures, settings: TrainSettings, spec: TaggerSpec) -> tuple[float, float]:

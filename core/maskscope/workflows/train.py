@@ -163,13 +163,13 @@ def _metrics(found: Evaluation | None) -> RunMetrics | None:
     if found is None or not found.tokens:
         return None
     return RunMetrics(
-        f1=found.micro.f1,
-        precision=found.micro.precision,
-        recall=found.micro.recall,
-        accuracy=found.accuracy,
-        loss=found.loss,
+        f1=found.metrics.micro.f1,
+        precision=found.metrics.micro.precision,
+        recall=found.metrics.micro.recall,
+        accuracy=found.metrics.accuracy,
+        loss=found.metrics.loss,
         tokens=found.tokens,
-        entity_f1=found.entities.micro.f1 if found.entities.rule == "prefixes" else None,
+        entity_f1=found.metrics.entities.micro.f1 if found.metrics.entities.rule == "prefixes" else None,
     )
 
 

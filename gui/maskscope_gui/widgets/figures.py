@@ -7,7 +7,7 @@ from PySide6.QtGui import QHelpEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from maskscope.evaluation.scores import ClassScores
-from maskscope.evaluation.token_scores import Evaluation
+from maskscope.evaluation.token_scores import Evaluation, Metrics
 from maskscope.types import TagScheme
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import elided, text_width
@@ -30,22 +30,22 @@ class Row:
 
 def verdict(evaluation: Evaluation, scheme: TagScheme) -> tuple[str, float, float | None]:
     """The figure that matters most, with its name, and what it would be with padding (None when not known)."""
-    padded = evaluation.if_padding_counted
+    counted, padded = _metrics(evaluation)
     if scheme.spans is not None:
-        return "entity F1", evaluation.entities.micro.f1, None if padded is None else padded.entities.micro.f1
+        return "entity F1", counted.entities.micro.f1, None if padded is None else padded.entities.micro.f1
     name = f"F1 of {scheme.classes[1]}" if scheme.kind == "binary" else "micro F1"
-    return name, evaluation.micro.f1, None if padded is None else padded.micro.f1
+    return name, counted.micro.f1, None if padded is None else padded.micro.f1
 
 
 def entity_rows(evaluation: Evaluation, scheme: TagScheme) -> list[Row]:
     """Whole entities by type, then all of them by both readings; nothing where the labels are no spans."""
     if scheme.spans is None:
         return []
-    padded = evaluation.if_padding_counted
+    counted, padded = _metrics(evaluation)
     beside = {} if padded is None else {scores.name: scores for scores in padded.entities.per_type}
-    rows = [Row(scores.name, scores, beside.get(scores.name)) for scores in evaluation.entities.per_type]
-    rows.append(Row("all, default", evaluation.entities.micro, None if padded is None else padded.entities.micro, True))
-    strict = evaluation.entities.strict
+    rows = [Row(scores.name, scores, beside.get(scores.name)) for scores in counted.entities.per_type]
+    rows.append(Row("all, default", counted.entities.micro, None if padded is None else padded.entities.micro, True))
+    strict = counted.entities.strict
     if strict is not None:
         other = None if padded is None or padded.entities.strict is None else padded.entities.strict.micro
         rows.append(Row("all, strict", strict.micro, other, True))
@@ -54,20 +54,26 @@ def entity_rows(evaluation: Evaluation, scheme: TagScheme) -> list[Row]:
 
 def class_rows(evaluation: Evaluation, scheme: TagScheme) -> list[Row]:
     """Tokens by class, outside last, and their averages."""
-    padded = evaluation.if_padding_counted
+    counted, padded = _metrics(evaluation)
     rows: list[Row] = []
     places = [place for place in range(len(scheme.classes)) if place != scheme.outside]
     for place in [*places, scheme.outside]:
-        scores = evaluation.per_class[place]
+        scores = counted.per_class[place]
         rows.append(Row(scores.name, scores, None if padded is None else padded.per_class[place]))
     if scheme.kind == "multiclass":
         rows.append(
-            Row(f"micro, without {_outside(scheme)}", evaluation.micro, None if padded is None else padded.micro, True)
+            Row(f"micro, without {_outside(scheme)}", counted.micro, None if padded is None else padded.micro, True)
         )
         rows.append(
-            Row(f"macro, without {_outside(scheme)}", evaluation.macro, None if padded is None else padded.macro, True)
+            Row(f"macro, without {_outside(scheme)}", counted.macro, None if padded is None else padded.macro, True)
         )
     return rows
+
+
+def _metrics(evaluation: Evaluation) -> tuple[Metrics, Metrics | None]:
+    """The metrics of an evaluation, and those with padding counted (None when they are not known)."""
+    padded = evaluation.if_padding_counted
+    return evaluation.metrics, None if padded is None else padded.metrics
 
 
 def _outside(scheme: TagScheme) -> str:

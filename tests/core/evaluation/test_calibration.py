@@ -17,7 +17,7 @@ from sklearn.metrics import (
 
 from maskscope.evaluation.calibration import Calibration
 from maskscope.evaluation.curves import MOST_POINTS, PrecisionRecallCurve, precision_recall
-from maskscope.evaluation.token_scores import Evaluation, PaddedFigures, evaluate
+from maskscope.evaluation.token_scores import Evaluation, PaddedMetrics, evaluate
 from maskscope.types import Floats, Labels, TagScheme
 
 BINARY = TagScheme("binary", ("O", "name"))
@@ -53,27 +53,29 @@ def calibration_equals(calibration: Calibration, came_true: np.ndarray, confiden
     assert calibration.expected_calibration_error == pytest.approx(by_hand)
 
 
-def figures_equal(found: Evaluation | PaddedFigures, labels: Labels, probs: Floats, scheme: TagScheme) -> None:
+def figures_equal(found: Evaluation | PaddedMetrics, labels: Labels, probs: Floats, scheme: TagScheme) -> None:
     """All figures of tokens, from scikit-learn."""
     binary = scheme.kind == "binary"
     predicted = (probs[:, 0] >= 0.5).astype(int) if binary else probs.argmax(axis=1)
     classes = list(range(len(scheme.classes)))
     inside = [place for place in classes if place != scheme.outside]
-    assert found.confusion == tuple(map(tuple, confusion_matrix(labels, predicted, labels=classes).tolist()))
-    assert found.accuracy == pytest.approx((labels == predicted).mean())
+    assert found.metrics.confusion == tuple(map(tuple, confusion_matrix(labels, predicted, labels=classes).tolist()))
+    assert found.metrics.accuracy == pytest.approx((labels == predicted).mean())
     full = np.hstack([1 - probs, probs]) if binary else probs
     # as Keras clips; scikit-learn's log_loss clips elsewhere
-    assert found.loss == pytest.approx(-np.log(np.maximum(full[np.arange(len(labels)), labels], 1e-7)).mean(), abs=1e-5)
+    assert found.metrics.loss == pytest.approx(
+        -np.log(np.maximum(full[np.arange(len(labels)), labels], 1e-7)).mean(), abs=1e-5
+    )
     each = f1_score(labels, predicted, labels=classes, average=None, zero_division=0)
-    np.testing.assert_allclose([scores.f1 for scores in found.per_class], each)
+    np.testing.assert_allclose([scores.f1 for scores in found.metrics.per_class], each)
     micro = f1_score(labels, predicted, labels=inside, average="micro", zero_division=0)
-    assert found.micro.f1 == pytest.approx(micro)
+    assert found.metrics.micro.f1 == pytest.approx(micro)
     if binary:
-        curve_equals(found.curve, labels == 1, probs[:, 0])
-        calibration_equals(found.calibration, labels == 1, probs[:, 0])
+        curve_equals(found.metrics.curve, labels == 1, probs[:, 0])
+        calibration_equals(found.metrics.calibration, labels == 1, probs[:, 0])
     else:
-        assert found.curve is None
-        calibration_equals(found.calibration, labels == predicted, probs.max(axis=1))
+        assert found.metrics.curve is None
+        calibration_equals(found.metrics.calibration, labels == predicted, probs.max(axis=1))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
@@ -135,8 +137,8 @@ def test_padding_flatters_a_model_that_finds_nothing() -> None:
     evaluation = evaluate(labels, probs, BINARY, None, np.array([0, 1, 2, 10]), padding=np.array([0.1], np.float32))
     padded = evaluation.if_padding_counted
     assert padded is not None
-    assert (evaluation.accuracy, evaluation.micro.f1) == (0.7, 0.0)
-    assert (padded.padded_positions, padded.positions, padded.accuracy) == (14, 24, 21 / 24)
+    assert (evaluation.metrics.accuracy, evaluation.metrics.micro.f1) == (0.7, 0.0)
+    assert (padded.padded_positions, padded.positions, padded.metrics.accuracy) == (14, 24, 21 / 24)
 
 
 @pytest.mark.keras
@@ -174,6 +176,6 @@ def test_keras_counts_as_we_say_it_would(tmp_path: Path) -> None:
     evaluation = evaluate(labels, probs, BINARY, None, offsets, padding=tagger.masked_output)
     found = evaluation.if_padding_counted
     assert found is not None
-    assert (found.micro.precision, found.micro.recall) == pytest.approx((precision, recall))
+    assert (found.metrics.micro.precision, found.metrics.micro.recall) == pytest.approx((precision, recall))
     # the bias makes a name of every padded position
-    assert found.micro.precision < evaluation.micro.precision
+    assert found.metrics.micro.precision < evaluation.metrics.micro.precision

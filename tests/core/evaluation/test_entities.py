@@ -125,5 +125,5 @@ def test_entities_with_padding_counted(name: str, data: st.DataObject) -> None:
         gold_bt[row, : lengths[sentence]] = gold[part]
         guess_bt[row, : lengths[sentence]] = guess[part]
     bounds = np.arange(len(kept) + 1, dtype=np.int64) * longest
-    assert found.entities == spans.score_labels(gold_bt.ravel(), guess_bt.ravel(), scheme, bounds)
+    assert found.metrics.entities == spans.score_labels(gold_bt.ravel(), guess_bt.ravel(), scheme, bounds)
     assert found.padded_positions == gold_bt.size - len(gold)

@@ -37,24 +37,28 @@ def test_binary_scores_by_hand() -> None:
     scores = evaluate(labels, probs, BINARY)
     assert scores.tokens == 6
     # predicted as names: tokens 0, 2, 4; right ones: 0 and 4
-    assert (scores.micro.precision, scores.micro.recall, scores.micro.f1) == (2 / 3, 2 / 3, 2 / 3)
-    assert scores.accuracy == 4 / 6
-    assert scores.confusion == ((2, 1), (1, 2))
+    assert (scores.metrics.micro.precision, scores.metrics.micro.recall, scores.metrics.micro.f1) == (
+        2 / 3,
+        2 / 3,
+        2 / 3,
+    )
+    assert scores.metrics.accuracy == 4 / 6
+    assert scores.metrics.confusion == ((2, 1), (1, 2))
     by_hand = -(math.log(0.9) + math.log(0.4) + math.log(0.4) + math.log(0.9) + math.log(0.5) + math.log(0.8)) / 6
-    assert scores.loss == pytest.approx(by_hand, abs=1e-6)
+    assert scores.metrics.loss == pytest.approx(by_hand, abs=1e-6)
 
 
 def test_typed_scores_by_hand() -> None:
     labels = labels_of(TYPED, "O a a b b b O")
     probs = one_hot(TYPED, "O a b b b O a")
     scores = evaluate(labels, probs, TYPED)
-    a, b = scores.per_class[1], scores.per_class[2]
+    a, b = scores.metrics.per_class[1], scores.metrics.per_class[2]
     assert (a.precision, a.recall, a.f1, a.support, a.predicted) == (0.5, 0.5, 0.5, 2, 2)
     assert (b.precision, b.recall, b.support, b.predicted) == (2 / 3, 2 / 3, 3, 3)
-    assert (scores.micro.precision, scores.micro.recall) == (3 / 5, 3 / 5)
-    assert scores.macro.f1 == pytest.approx((0.5 + 2 / 3) / 2)
-    assert scores.per_class[0].name == "O"
-    assert scores.confusion == ((1, 1, 0), (0, 1, 1), (1, 0, 2))
+    assert (scores.metrics.micro.precision, scores.metrics.micro.recall) == (3 / 5, 3 / 5)
+    assert scores.metrics.macro.f1 == pytest.approx((0.5 + 2 / 3) / 2)
+    assert scores.metrics.per_class[0].name == "O"
+    assert scores.metrics.confusion == ((1, 1, 0), (0, 1, 1), (1, 0, 2))
 
 
 @pytest.mark.parametrize("scheme", [BINARY, TYPED])
@@ -77,14 +81,20 @@ def test_masked_and_unlabelled_tokens_never_count(scheme: TagScheme, data: st.Da
 
 def test_nothing_to_count_gives_zeros() -> None:
     scores = evaluate(np.array([-1], dtype=np.int16), np.array([[0.5]], dtype=np.float32), BINARY)
-    assert (scores.tokens, scores.unlabelled, scores.accuracy, scores.loss, scores.micro.f1) == (0, 1, 0.0, 0.0, 0.0)
+    assert (
+        scores.tokens,
+        scores.unlabelled,
+        scores.metrics.accuracy,
+        scores.metrics.loss,
+        scores.metrics.micro.f1,
+    ) == (0, 1, 0.0, 0.0, 0.0)
     empty = evaluate(np.zeros(0, np.int16), np.zeros((0, 3), np.float32), TYPED)
     assert empty.tokens == 0
 
 
 def test_a_certain_mistake_costs_much_but_not_infinity() -> None:
     scores = evaluate(np.array([1], dtype=np.int16), np.array([[0.0]], dtype=np.float32), BINARY)
-    assert scores.loss == pytest.approx(-math.log(1e-7))
+    assert scores.metrics.loss == pytest.approx(-math.log(1e-7))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +132,7 @@ def test_the_rule_follows_the_class_names() -> None:
 def test_entity_scores_by_hand() -> None:
     labels = labels_of(BIO, "B-loc I-loc O B-per O B-loc")
     probs = one_hot(BIO, "B-loc O O B-per B-loc B-loc")
-    scores = evaluate(labels, probs, BIO).entities
+    scores = evaluate(labels, probs, BIO).metrics.entities
     # gold: loc 0-2, per 3-4, loc 5-6; predicted: loc 0-1, per 3-4, loc 4-5, loc 5-6
     assert scores.rule == "prefixes"
     assert (scores.micro.precision, scores.micro.recall) == (2 / 4, 2 / 3)

@@ -70,13 +70,13 @@ def test_every_figure_has_its_tokens(project: Project) -> None:
     found = evaluate_project(project, "m1")
     evaluation, tokens = found.evaluation, found.tokens
     assert (evaluation.tokens, evaluation.unlabelled, found.sentences, found.masked_by_model) == (8, 1, 3, 1)
-    for label, row in enumerate(evaluation.confusion):
+    for label, row in enumerate(evaluation.metrics.confusion):
         for prediction, count in enumerate(row):
             assert len(tokens.tokens_of_cell(label, prediction)) == count
     # York, as (sentence, position), called O
     assert tokens.places(tokens.tokens_of_cell(3, 0)).tolist() == [[0, 3]]
     assert [len(tokens.tokens_of_bin(place)) for place in range(10)] == [
-        each.count for each in evaluation.calibration.bins
+        each.count for each in evaluation.metrics.calibration.bins
     ]
     # right: Ann; New York and Rome are missed; New, the variation selector and Rome as a person are spurious
     assert tokens.entities("right").tolist() == [[0, 1]]
@@ -84,7 +84,7 @@ def test_every_figure_has_its_tokens(project: Project) -> None:
     assert tokens.entities("spurious").tolist() == [[2, 3], [5, 6], [6, 7]]
     assert tokens.entities("spurious", "PER").tolist() == [[5, 6], [6, 7]]
     assert tokens.entities("spurious", "nothing").tolist() == []
-    assert evaluation.entities.micro.support == 3
+    assert evaluation.metrics.entities.micro.support == 3
 
 
 def test_held_back_sentences_alone_keep_their_rows(project: Project) -> None:
@@ -109,7 +109,7 @@ def test_padding_prints_what_the_model_prints_there(project: Project) -> None:
     assert (padded.padded_positions, padded.positions) == (3, 11)
     assert scores.padding is not None
     at_padding = scores.scheme.predicted(scores.padding[None])[0]
-    difference = np.array(padded.confusion) - np.array(found.confusion)
+    difference = np.array(padded.metrics.confusion) - np.array(found.metrics.confusion)
     assert difference[0, at_padding] == difference.sum() == 3
     # a masked token prints the same, and counts as the token it is
     np.testing.assert_allclose(scores.probs_nc[5], scores.padding, atol=1e-6)
@@ -136,7 +136,9 @@ def test_an_ignored_token_never_counts(tmp_path: Path, against: str) -> None:
             probs = np.full((9, len(scheme.classes)), 1 / len(scheme.classes), dtype=np.float32)
             scores = ModelScores("x", scheme, probs, np.zeros(0, dtype=np.int64), probs[0])
             evaluation = evaluate_project(project, scores, against).evaluation  # type: ignore[arg-type]
-        found.append((evaluation.tokens, evaluation.unlabelled, evaluation.accuracy, evaluation.entities.micro))
+        found.append(
+            (evaluation.tokens, evaluation.unlabelled, evaluation.metrics.accuracy, evaluation.metrics.entities.micro)
+        )
     assert found[0] == found[1] == found[2]
     assert found[0][:2] == (7, 2)
 
@@ -148,16 +150,16 @@ def test_decoding_is_chosen_and_argmax_stays_in_sight(project: Project) -> None:
     project.models.write_scores("m1", probs)
     decoded = evaluate_project(project, "m1").evaluation
     raw = evaluate_project(project, "m1", decoding="argmax").evaluation
-    assert (decoded.decoding, decoded.accuracy, decoded.entities.micro.f1) == ("viterbi", 1.0, 1.0)
-    assert (raw.decoding, raw.accuracy) == ("argmax", 7 / 8)
+    assert (decoded.decoding, decoded.metrics.accuracy, decoded.metrics.entities.micro.f1) == ("viterbi", 1.0, 1.0)
+    assert (raw.decoding, raw.metrics.accuracy) == ("argmax", 7 / 8)
     assert decoded.argmax == raw.argmax
     assert raw.argmax is not None
-    assert (raw.argmax.accuracy, raw.argmax.micro_f1) == (raw.accuracy, raw.micro.f1)
-    assert raw.argmax.entity_f1 == raw.entities.micro.f1
+    assert (raw.argmax.accuracy, raw.argmax.micro_f1) == (raw.metrics.accuracy, raw.metrics.micro.f1)
+    assert raw.argmax.entity_f1 == raw.metrics.entities.micro.f1
     assert (raw.argmax.differing, raw.argmax.violations) == (1, 1)
     # conlleval takes a lone I for an entity, strict reading does not
-    assert raw.entities.strict is not None
-    assert (raw.entities.micro.predicted, raw.entities.strict.micro.predicted) == (3, 2)
+    assert raw.metrics.entities.strict is not None
+    assert (raw.metrics.entities.micro.predicted, raw.metrics.entities.strict.micro.predicted) == (3, 2)
 
 
 def test_two_models_token_by_token(project: Project) -> None:

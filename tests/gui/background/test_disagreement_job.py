@@ -83,7 +83,7 @@ def test_the_list_masks_the_tokens_that_the_evaluation_masks(
 
     assert evaluated.masked_by_model == masked.sum()
     # every prediction is wrong; the evaluation counts masked tokens, too, by the model's output there
-    wrong = evaluated.evaluation.tokens - sum(row[i] for i, row in enumerate(evaluated.evaluation.confusion))
+    wrong = evaluated.evaluation.tokens - sum(row[i] for i, row in enumerate(evaluated.evaluation.metrics.confusion))
     assert sum(counts) == wrong - evaluated.masked_by_model
     of_sentence = [masked[start:end] for start, end in pairwise(offsets)]
     assert counts == [int((~each).sum()) for each in of_sentence]

@@ -149,7 +149,7 @@ def test_the_figures_are_those_of_the_labels_and_an_edit_only_makes_the_page_say
     gold = [0, 1, 2, 0, 1, 2]
     counts = np.zeros((3, 3), dtype=int)
     np.add.at(counts, (gold, said), 1)
-    assert np.array_equal(found.evaluation.confusion, counts)
+    assert np.array_equal(found.evaluation.metrics.confusion, counts)
     # One of two entities has the right bounds, and both models of reading agree.
     assert page.sheet.verdict.name == "entity F1"
     assert page.sheet.verdict.value == 0.5
@@ -165,10 +165,10 @@ def test_the_figures_are_those_of_the_labels_and_an_edit_only_makes_the_page_say
     press(qtbot, window, KEY.Key_R, modifier=CONTROL)
     qtbot.waitUntil(lambda: page.evaluating.result is not answer and not page.busy, timeout=10_000)
     assert not page.note.isVisible()
-    assert page.evaluating.result.evaluation.evaluation.confusion[1][1] == 2
+    assert page.evaluating.result.evaluation.evaluation.metrics.confusion[1][1] == 2
     press(qtbot, window, KEY.Key_G, modifier=CONTROL)
     qtbot.waitUntil(lambda: page.evaluating.result.evaluation.against == "gold", timeout=10_000)
-    assert np.array_equal(page.evaluating.result.evaluation.evaluation.confusion, counts)
+    assert np.array_equal(page.evaluating.result.evaluation.evaluation.metrics.confusion, counts)
 
 
 def test_a_cell_lists_its_tokens_and_the_list_moves_the_one_cursor(qtbot, open_window, spans):
@@ -207,16 +207,18 @@ def test_what_padding_would_say_stands_hatched_beside_each_figure(qtbot, open_wi
     evaluation = page.evaluating.result.evaluation.evaluation
     padded = evaluation.if_padding_counted
     # The demo's model prints more than 0.5 at padding: what it says there would ruin its precision.
-    assert page.sheet.verdict.value == evaluation.micro.f1 > page.sheet.verdict.padded == padded.micro.f1
+    assert (
+        page.sheet.verdict.value == evaluation.metrics.micro.f1 > page.sheet.verdict.padded == padded.metrics.micro.f1
+    )
     assert f"{padded.padded_positions:,} padded positions" in page.sheet.verdict.lines[-1]
     assert page.sheet.curve.isVisible()
-    assert f"best threshold {evaluation.curve.best_threshold:.2f}" in page.sheet.curve.words()
-    assert f"{evaluation.calibration.expected_calibration_error:.3f}" in page.sheet.calibration.words()
+    assert f"best threshold {evaluation.metrics.curve.best_threshold:.2f}" in page.sheet.curve.words()
+    assert f"{evaluation.metrics.calibration.expected_calibration_error:.3f}" in page.sheet.calibration.words()
     image = page.sheet.verdict.grab().toImage()
     colours = {image.pixelColor(x, y).name().upper() for x in range(image.width()) for y in range(window.look.px(40))}
     assert window.look.theme.pad_ground in colours
     press(qtbot, window, KEY.Key_Tab, KEY.Key_Left, KEY.Key_Right, KEY.Key_Return)
-    count = evaluation.calibration.bins[9].count
+    count = evaluation.metrics.calibration.bins[9].count
     assert page.list_head._title.text().endswith(f"{count:,}")
     assert "tokens with a probability" in page.sheet.calibration.tip_at(page.sheet.calibration.bin_box(9).center())
 

@@ -85,8 +85,10 @@ class FiguresSheet(QScrollArea):
         self.scores.show_rows(class_rows(evaluation, scheme))
         self.matrix.show_evaluation(evaluation, scheme.classes, scheme.outside)
         self.padding_note.setText(_padding_note(found))
-        self.curve.show_curve(evaluation.curve, None if padded is None else padded.curve)
-        self.calibration.show_calibration(evaluation.calibration, None if padded is None else padded.calibration)
+        self.curve.show_curve(evaluation.metrics.curve, None if padded is None else padded.metrics.curve)
+        self.calibration.show_calibration(
+            evaluation.metrics.calibration, None if padded is None else padded.metrics.calibration
+        )
 
     # Layout
 
@@ -171,9 +173,9 @@ def _verdict_lines(found: ProjectEvaluation) -> tuple[str, ...]:
     labels = "edited" if found.against == "edited" else "original"
     lines = [
         f"{evaluation.tokens:,} tokens of {found.sentences:,} {which}, compared with their {labels} labels"
-        f" · accuracy {100 * evaluation.accuracy:.1f} % · loss {evaluation.loss:.3f}"
+        f" · accuracy {100 * evaluation.metrics.accuracy:.1f} % · loss {evaluation.metrics.loss:.3f}"
     ]
-    strict = evaluation.entities.strict
+    strict = evaluation.metrics.entities.strict
     if strict is not None:
         line = f"strict entity F1 {strict.micro.f1:.3f}"
         if evaluation.argmax is not None and evaluation.decoding == "viterbi":
@@ -186,8 +188,8 @@ def _verdict_lines(found: ProjectEvaluation) -> tuple[str, ...]:
         lines.append(f"{tokens}: the model masks {them}.")
     if padded is not None:
         lines.append(
-            f"If {padded.padded_positions:,} padded positions were counted: accuracy {100 * padded.accuracy:.1f} %"
-            f" · loss {padded.loss:.3f}"
+            f"If {padded.padded_positions:,} padded positions were counted:"
+            f" accuracy {100 * padded.metrics.accuracy:.1f} % · loss {padded.metrics.loss:.3f}"
         )
     else:
         lines.append("The model's output at padding is not known, so no figure is given with padding counted.")
@@ -201,10 +203,10 @@ def _padding_note(found: ProjectEvaluation) -> str:
     if padded is None:
         return ""
     added = [
-        f"{padded.confusion[label][guess] - evaluation.confusion[label][guess]:,} at"
+        f"{padded.metrics.confusion[label][guess] - evaluation.metrics.confusion[label][guess]:,} at"
         f" {scheme.classes[label]} predicted {scheme.classes[guess]}"
         for label in range(len(scheme.classes))
         for guess in range(len(scheme.classes))
-        if padded.confusion[label][guess] != evaluation.confusion[label][guess]
+        if padded.metrics.confusion[label][guess] != evaluation.metrics.confusion[label][guess]
     ]
     return f"If padding were counted, it would add {', '.join(added)}." if added else ""

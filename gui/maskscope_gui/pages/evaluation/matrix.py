@@ -60,7 +60,7 @@ class MatrixView(KeyedView):
         self._order = [*(place for place in range(len(classes)) if place != outside), outside]
         if evaluation is not None and fresh:
             wrong = [
-                (evaluation.confusion[label][guess], -row, -column)
+                (evaluation.metrics.confusion[label][guess], -row, -column)
                 for row, label in enumerate(self._order)
                 for column, guess in enumerate(self._order)
                 if label != guess
@@ -105,7 +105,7 @@ class MatrixView(KeyedView):
     def _wide(self) -> int:
         """Columns as wide as their numbers need, wider where there is room for their names."""
         px = self.look.px
-        most = max((max(row) for row in self.evaluation.confusion), default=0) if self.evaluation else 0
+        most = max((max(row) for row in self.evaluation.metrics.confusion), default=0) if self.evaluation else 0
         least = max(px(_CELL[0]), text_width(f"{most:,}", self.look.small) + px(10))
         longest = max((text_width(name, self.look.small) for name in self._names), default=0) + px(10)
         room = (self.viewport().width() - self._left() - px(_INSET)) // max(1, len(self._order))
@@ -236,7 +236,7 @@ class MatrixView(KeyedView):
 
     def _paint_cells(self, painter: QPainter) -> None:
         assert self.evaluation is not None
-        look, confusion = self.look, self.evaluation.confusion
+        look, confusion = self.look, self.evaluation.metrics.confusion
         painter.setFont(look.small)
         for row, label in enumerate(self._order):
             total = sum(confusion[label])
@@ -299,10 +299,10 @@ class MatrixView(KeyedView):
                 return self._names[self._order[columns]]
             return ""
         label, guess = self._order[at[0]], self._order[at[1]]
-        count = self.evaluation.confusion[label][guess]
+        count = self.evaluation.metrics.confusion[label][guess]
         words = f"{count:,} {'token' if count == 1 else 'tokens'}: label {self._names[label]}, predicted"
         words = f"{words} {self._names[guess]}"
         padded = self.evaluation.if_padding_counted
-        if padded is not None and padded.confusion[label][guess] != count:
-            words += f"\nif padding were counted: {padded.confusion[label][guess]:,}"
+        if padded is not None and padded.metrics.confusion[label][guess] != count:
+            words += f"\nif padding were counted: {padded.metrics.confusion[label][guess]:,}"
         return f"{words}\nA click lists them."
