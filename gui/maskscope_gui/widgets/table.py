@@ -9,7 +9,8 @@ from PySide6.QtWidgets import QWidget
 
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour
-from maskscope_gui.widgets.base import PaintedView, elided, text_width
+from maskscope_gui.widgets.base import elided, text_width
+from maskscope_gui.widgets.keyed_view import KeyedView
 
 ROW = 26
 HEAD = 24
@@ -51,31 +52,6 @@ class Cell:
     after: str = ""
     bold: bool = False
     tip: str = ""
-
-
-class KeyedView(PaintedView):
-    """A painted view that takes keys of its own while it has the focus, before the window's shortcuts see them."""
-
-    KEYS: frozenset[int] = frozenset()
-
-    def __init__(self, session: Session, style: Style, name: str, parent: QWidget | None = None) -> None:
-        super().__init__(session, style, name, parent)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-
-    def event(self, event: QEvent) -> bool:
-        """Claim the keys that mean something here, and Tab, which goes through the page."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            held = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-            shift = held == Qt.KeyboardModifier.ShiftModifier
-            plain = held == Qt.KeyboardModifier.NoModifier
-            tabs = event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab)
-            # Shift and an arrow select tokens of the sentence, here as everywhere.
-            if (tabs and (plain or shift)) or (plain and event.key() in self.KEYS):
-                event.accept()
-                return True
-        if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
-            self.viewport().update()
-        return super().event(event)
 
 
 class Table(KeyedView):

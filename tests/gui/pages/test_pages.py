@@ -1,6 +1,5 @@
 """The pages under the reading strip: evaluation, models, and the way between them."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -267,78 +266,3 @@ def test_class_names_of_any_length_are_elided_and_many_classes_scroll(qtbot, ope
     first = matrix.cell_box(0, 0)
     tip = matrix.tip_at(QPoint(4, first.center().y()))
     assert tip == names[1]
-
-
-# Models
-
-
-@pytest.fixture
-def two_models(spans, adopt):
-    """The project of `spans` with a second model m2 that says O everywhere but at the very last token."""
-    with Project.open(spans) as project:
-        probs = np.tile(np.array([0.8, 0.1, 0.1]), (6, 1))
-        probs[4:] = [[0.1, 0.7, 0.2], [0.2, 0.2, 0.6]]
-        adopt(project, probs, (1,))
-    return spans
-
-
-def test_two_models_are_compared_token_by_token(qtbot, open_window, two_models):
-    window = open_window(two_models)
-    press(qtbot, window, KEY.Key_3, modifier=CONTROL)
-    page = window.made_pages["models"]
-    assert page.table.hasFocus()
-    assert [page._cell(row, 1).text for row in range(2)] == ["m2", "m1"]
-    assert "in use" in page._cell(0, 2).text
-    press(qtbot, window, KEY.Key_Space)
-    assert "m2 is marked A" in page.note.text()
-    press(qtbot, window, KEY.Key_Down, KEY.Key_Space)
-    qtbot.waitUntil(lambda: page.comparing.result is not None and not page.busy, timeout=10_000)
-    # By hand: gold 0 1 2 0 1 2; A (m2) says 0 0 0 0 1 2; B (m1), decoded, says 1 2 2 0 1 2.
-    assert [(words.split(",")[0], count) for _, count, words in page.counts.boxes] == [
-        ("differ", 3),
-        ("both right", 3),
-        ("only A right", 1),
-        ("only B right", 1),
-        ("both wrong", 1),
-    ]
-    rows = [[page.tokens._cell_of(row, column).text for column in range(7)] for row in range(page.tokens.n_rows)]
-    assert rows == [
-        ["0", "to", "O", "O", "0.80", "B-loc", "0.40"],
-        ["0", "New", "B-loc", "O", "0.80", "I-loc", "0.45"],
-        ["0", "York", "I-loc", "O", "0.80", "I-loc", "0.70"],
-    ]
-    qtbot.mouseClick(page.counts.viewport(), LEFT, pos=page.counts.box_of("only_b").center())
-    assert page.tokens.n_rows == 1
-    page.tokens.focus_list()
-    assert (window.session.cursor.sentence, window.session.cursor.position) == (0, 2)
-    page.table.setFocus()
-    press(qtbot, window, KEY.Key_Tab)
-    assert page.counts.hasFocus()
-    press(qtbot, window, KEY.Key_Left, KEY.Key_Return)
-    assert page.tokens.hasFocus()
-    window.session.cursor.reveal(1, 0)
-    press(qtbot, window, KEY.Key_1)
-    assert "Labels have changed since" in page.note.text()
-
-
-def test_enter_takes_a_model_into_use(qtbot, open_window, two_models):
-    window = open_window(two_models)
-    assert window.session.model.id == "m2"
-    press(qtbot, window, KEY.Key_3, modifier=CONTROL)
-    page = window.made_pages["models"]
-    press(qtbot, window, KEY.Key_End, KEY.Key_Return)
-    assert window.session.model.id == "m1"
-    assert "in use" in page._cell(1, 2).text
-    assert page._cell(0, 2).text == "BiLSTM 3"
-    press(qtbot, window, KEY.Key_2, modifier=CONTROL)
-    evaluation = window.made_pages["evaluation"]
-    assert "held back" in evaluation.unavailable.text()
-
-
-def test_a_model_without_a_partner_or_a_file_is_said_in_words(qtbot, open_window, spans, tmp_path):
-    copy = Path(shutil.copytree(spans, tmp_path / "copy.maskscope"))
-    window = open_window(copy)
-    press(qtbot, window, KEY.Key_3, modifier=CONTROL)
-    page = window.made_pages["models"]
-    assert "With a second model" in page.note.text()
-    assert not page.tokens.isVisible()

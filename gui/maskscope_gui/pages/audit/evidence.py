@@ -12,7 +12,7 @@ from maskscope_gui.pages.audit.findings import decades_above, share_of_scale, to
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import elided, text_width
-from maskscope_gui.widgets.table import KeyedView
+from maskscope_gui.widgets.keyed_view import KeyedView
 from maskscope_gui.widgets.token_text import shown
 
 _INSET = 12

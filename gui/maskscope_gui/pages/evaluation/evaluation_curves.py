@@ -9,7 +9,7 @@ from maskscope.evaluation.curves import PrecisionRecallCurve
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import PaintedView, elided
-from maskscope_gui.widgets.table import KeyedView
+from maskscope_gui.widgets.keyed_view import KeyedView
 
 _TALL = 236
 _INSET = 12

@@ -8,7 +8,7 @@ from maskscope.evaluation.token_scores import Evaluation
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import elided, text_width
-from maskscope_gui.widgets.table import KeyedView
+from maskscope_gui.widgets.keyed_view import KeyedView
 
 _CELL = (34, 22)
 _WIDEST = 96
