@@ -1,4 +1,4 @@
-"""Lengths and masks (True = real token), padding a ragged batch, and collisions.
+"""Lengths and masks (True = real token), choosing and padding sentences of a ragged corpus, and collisions.
 
 The rule of `keras.layers.Masking(v)` is ``any(x != v, axis=-1)``, exact, after the cast of x to the type that the layer
 computes in, with v as float32, and TensorFlow takes denormals of float32 for zero. So Masking(0) masks a row of 1e-40
@@ -115,6 +115,21 @@ def trailing_lengths(x_btd: Embeddings) -> Indices:
     n_positions = real.shape[1]
     last = n_positions - np.argmax(real[:, ::-1], axis=1)
     return np.where(real.any(axis=1), last, 0).astype(np.int64)
+
+
+def token_rows(ids: Indices, offsets: Offsets) -> tuple[Indices, Offsets]:
+    """The tokens of some sentences, one sentence after another.
+
+    Args:
+        ids: (k,) the sentences.
+        offsets: (n_sentences + 1,) of the whole corpus.
+
+    Returns:
+        The rows (n,) of the tokens, and the offsets (k + 1,) of the chosen sentences among them.
+    """
+    lengths = np.diff(offsets)[ids]
+    own = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return np.arange(own[-1]) + np.repeat(offsets[ids] - own[:-1], lengths), own
 
 
 def pad(embeddings: Embeddings, offsets: Offsets, n_positions: int | None = None) -> PaddedBatch:

@@ -199,7 +199,7 @@ def run_model(
     if choice.tagger is None or wanted == "keras":
         return _score_in_keras(project, chosen, scheme, Ran("keras", choice.reason or _ASKED_FOR), padding, job)
     check_outputs(choice.tagger.n_outputs, scheme, chosen.file)
-    probs_nc = fit_columns(choice.tagger.score(project.embeddings, project.offsets, "model", job), scheme)
+    probs_nc = fit_columns(choice.tagger.score(project.embeddings, project.offsets, "model", job), scheme.n_outputs)
     return Scored(probs_nc, _mask(project, choice.tagger.mask_value), scheme, Ran("packed"))
 
 

@@ -192,7 +192,7 @@ def score(
     lengths = np.diff(offsets)
     probs: list[Floats] = []
     for part in batches_of_tokens(lengths, ids, _SCORE_TOKENS, None):
-        rows = rows_of(offsets, part)
+        rows, _ = masks.token_rows(part, offsets)
         x_nd: Floats = np.asarray(embeddings[rows], dtype=np.float32)
         real = masks.masking_layer(x_nd, spec.mask_value)
         own = np.add.reduceat(real, np.cumsum(lengths[part]) - lengths[part]) if len(rows) else np.zeros(0, np.int64)
@@ -202,7 +202,7 @@ def score(
             printed[real] = batch.probabilities
         probs.append(printed)
     found: Floats = np.concatenate(probs) if probs else np.zeros((0, spec.scheme.n_outputs), dtype=np.float32)
-    return found, rows_of(offsets, ids), np.concatenate([[0], np.cumsum(lengths[ids])]).astype(np.int64)
+    return (found, *masks.token_rows(ids, offsets))
 
 
 def validate(
@@ -211,13 +211,6 @@ def validate(
     """Scores over the real, labelled tokens of some sentences; real is what the offsets say."""
     probs_nc, rows, own = score(parameters, embeddings, offsets, ids)
     return token_scores.evaluate(labels[rows], probs_nc, parameters.spec.scheme, None, own)
-
-
-def rows_of(offsets: Offsets, ids: Indices) -> Indices:
-    """Token rows of sentences, one sentence after another."""
-    if not len(ids):
-        return np.zeros(0, dtype=np.int64)
-    return np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in ids])
 
 
 class _Corpus:
@@ -243,7 +236,7 @@ class _Corpus:
         known = self.labels >= 0
         weights: Floats = known.astype(np.float32)
         if settings.class_weights != "none":
-            own = self.labels[rows_of(self.offsets, ids)]
+            own = self.labels[masks.token_rows(ids, self.offsets)[0]]
             counts = np.bincount(own[own >= 0], minlength=n_classes)
             # n / (C n_c), as scikit-learn's "balanced"; a class that never occurs has no say
             rarity = counts.sum() / (max(1, (counts > 0).sum()) * np.maximum(counts, 1))
@@ -258,7 +251,7 @@ class _Corpus:
         """Rows (n,), embeddings (n, D) float32 and lengths of the sentences, without the tokens that are masked."""
         parts = [self.embeddings[self.offsets[i] : self.offsets[i + 1]] for i in ids]
         x_nd: Floats = np.concatenate(parts, dtype=np.float32)
-        rows, lengths = rows_of(self.offsets, ids), self.lengths[ids]
+        rows, lengths = masks.token_rows(ids, self.offsets)[0], self.lengths[ids]
         real = masks.masking_layer(x_nd, self.spec.mask_value)
         if real.all():
             return rows, x_nd, lengths

@@ -74,10 +74,10 @@ def score(arguments: dict[str, Value], job: Job) -> Values:
             mask_value = embeddings_mask_value(loaded)
             if "padding" in arguments:
                 probs_nc, padding_sc = keras_model.score_with_padding(loaded, project.embeddings, project.offsets, job)
-                padding_sc = fit_columns(padding_sc, project.scheme)
+                padding_sc = fit_columns(padding_sc, project.scheme.n_outputs)
             else:
                 probs_nc = keras_model.score_keras(loaded, project.embeddings, project.offsets, job)
-            probs_nc = fit_columns(probs_nc, project.scheme)
+            probs_nc = fit_columns(probs_nc, project.scheme.n_outputs)
         else:
             raise WorkerError("there is no such engine", expected="keras or packed", received=repr(engine))
     _save(out, probs_nc)

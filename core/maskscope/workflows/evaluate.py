@@ -13,8 +13,10 @@ from maskscope.evaluation.decoding import Decoding
 from maskscope.evaluation.spans import Spans
 from maskscope.evaluation.token_scores import Evaluation, evaluate_predictions
 from maskscope.jobs import Job, NullJob
+from maskscope.masks import token_rows
 from maskscope.project import ModelRecord, Project
 from maskscope.types import NO_LABEL, Floats, Indices, Labels, Offsets, TagScheme
+from maskscope.workflows.open_model import fit_columns
 
 Against: TypeAlias = Literal["edited", "gold"]
 """What predictions are held against: a person's edits over gold, or gold alone."""
@@ -158,7 +160,7 @@ def evaluate_project(
         ids = np.array(sorted({i for i in scores.validation if i < project.n_sentences}), dtype=np.int64)
         if not len(ids):
             raise ModelError(f"model {scores.name} held no sentence back from training")
-        rows, offsets = rows_of(ids, project.offsets)
+        rows, offsets = token_rows(ids, project.offsets)
         labels, probs_nc = labels[rows], probs_nc[rows]
         padding = padding[ids] if padding is not None and padding.ndim == 2 else padding
     check_fit(scores, project.scheme)
@@ -238,18 +240,6 @@ def padding_of(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Offsets) 
     filled = np.flatnonzero(np.diff(offsets))
     padding[filled] = probs_nc[offsets[1:][filled] - 1]
     return padding
-
-
-def fit_columns(printed: Floats, n_outputs: int) -> Floats:
-    """What a softmax over the two classes of a binary scheme prints, (..., 2), as its one column; else unchanged."""
-    return printed[..., 1:] if (printed.shape[-1], n_outputs) == (2, 1) else printed
-
-
-def rows_of(ids: Indices, offsets: Offsets) -> tuple[Indices, Offsets]:
-    """The tokens (n,) of some sentences `ids` (k,), one sentence after another, and their own offsets (k + 1,)."""
-    lengths = np.diff(offsets)[ids]
-    own = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return np.arange(own[-1]) + np.repeat(offsets[ids] - own[:-1], lengths), own
 
 
 def places_of(rows: Indices, offsets: Offsets) -> Indices:

@@ -120,7 +120,7 @@ def _score_into(folder: Path, own: Path, project: Project, source: str, job: Job
         check_shapes(model, project.dim, project.scheme, own)
         mask_value = embeddings_mask_value(model)
         scores, padding = keras_model.score_with_padding(model, project.embeddings, project.offsets, job)
-        scores, padding = fit_columns(scores, project.scheme), fit_columns(padding, project.scheme)
+        scores, padding = (fit_columns(columns, project.scheme.n_outputs) for columns in (scores, padding))
         np.save(folder / "padding.npy", padding)
     _check_probabilities(scores, own)
     np.save(folder / "scores.npy", scores)
@@ -211,21 +211,22 @@ def check_outputs(n_outputs: int, scheme: TagScheme, file: Path) -> None:
     )
 
 
-def fit_columns(probs_nc: Floats, scheme: TagScheme) -> Floats:
-    """Probabilities as the scheme has them: of a softmax over a binary project's two classes, the label's column.
+def fit_columns(probs: Floats, n_outputs: int) -> Floats:
+    """Probabilities (..., C) as a label set with `n_outputs` has them.
 
-    Raises ModelError when two such columns don't add up to one.
+    A softmax over the two classes of a binary label set gives two columns; the second is kept. Raises ModelError when
+    the two don't add up to one.
     """
-    if scheme.kind != "binary" or probs_nc.shape[1] != len(scheme.classes):
-        return probs_nc
-    off = np.abs(probs_nc.sum(axis=1) - 1.0)
+    if (probs.shape[-1], n_outputs) != (2, 1):
+        return probs
+    off = np.abs(probs.sum(axis=-1) - 1.0)
     if (off > _ROUNDING).any():
         raise ModelError(
             "the model has two outputs for a project with one label",
             expected="a softmax over the two classes",
             received=f"probabilities that add up to {1 + float(np.nanmax(off)):.4g} or less",
         )
-    return np.ascontiguousarray(probs_nc[:, 1:])
+    return np.ascontiguousarray(probs[..., 1:])
 
 
 def _for_project(tagger: PackedTagger, own: Path, project: Project) -> PackedTagger:

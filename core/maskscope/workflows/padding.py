@@ -73,7 +73,7 @@ class KerasPaddingProbe:
                 expected=f"(1, {n_positions}, C), all of them numbers",
                 received=f"{printed.shape}, {np.count_nonzero(~np.isfinite(printed))} of them no numbers",
             )
-        return fit_columns(printed[0], self._scheme), mask
+        return fit_columns(printed[0], self._scheme.n_outputs), mask
 
 
 def answer(
