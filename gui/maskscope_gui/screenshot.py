@@ -53,7 +53,7 @@ def screenshot(
 
     from maskscope_gui.app import make_application, make_window
     from maskscope_gui.background.worker_client import WorkerClient
-    from maskscope_gui.widgets.pages import PAGES
+    from maskscope_gui.page_table import PAGE_NAMES, SENTENCE_PAGE
     from maskscope_resources.colours import DARK, LIGHT
 
     make_application()
@@ -68,7 +68,7 @@ def screenshot(
         window.show()
         if page == "audit":
             _audit(window, client)
-        window.show_page(next((name for name in PAGES if name == page), "sentence"))
+        window.show_page(page if page in PAGE_NAMES else SENTENCE_PAGE)
         lab = window.lab
         if lab.in_keras:
             lab.use_worker(client)

@@ -82,6 +82,7 @@ def _add(
 
 def _add_projects(commands: "Commands[_Parser]") -> None:
     from maskscope.commands import projects, window
+    from maskscope_gui.page_table import PAGE_NAMES
 
     parser = _add(
         commands,
@@ -171,9 +172,7 @@ def _add_projects(commands: "Commands[_Parser]") -> None:
     parser.add_argument("--sentence", metavar="N", type=int, help="counted from 0 (default: the first of the list)")
     parser.add_argument("--size", metavar="WxH", type=_size, default=(1440, 900), help="in pixels (default: 1440x900)")
     parser.add_argument("--theme", choices=("light", "dark"), default="light")
-    parser.add_argument(
-        "--page", choices=("sentence", "evaluation", "models", "audit"), default="sentence", help="(default: sentence)"
-    )
+    parser.add_argument("--page", choices=PAGE_NAMES, default="sentence", help="(default: sentence)")
 
 
 def _add_models(commands: "Commands[_Parser]") -> None:

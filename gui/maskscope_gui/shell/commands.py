@@ -10,14 +10,16 @@ from PySide6.QtGui import QActionGroup, QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QMenu
 
 from maskscope.errors import MaskscopeError
+from maskscope_gui.actions import by_id
 from maskscope_gui.background.disagreement_job import DisagreementJob
 from maskscope_gui.background.padding_experiment import FILLS, MASK_SOURCES
 from maskscope_gui.background.score_job import ScoreJob
+from maskscope_gui.page_table import PAGE_NAMES, PAGES, SENTENCE_PAGE
 from maskscope_gui.pages.sentence.palette import keys_of
 from maskscope_gui.session.search import Search
 from maskscope_gui.settings import demo_folder
 from maskscope_gui.shell.main_window import MainWindow
-from maskscope_gui.widgets.pages import PAGES, Page, PageName
+from maskscope_gui.widgets.pages import Page
 
 if TYPE_CHECKING:
     from maskscope_gui.pages.evaluation.evaluation_page import EvaluationPage
@@ -68,14 +70,14 @@ class Commands(QObject):
             "ignore": session.editing.ignore,
             "decode": self._turn_decoding,
             "revert": session.editing.revert_label,
-            "accept_predictions": session.editing.use_predictions,
+            "use_predictions": session.editing.use_predictions,
             "grow": lambda: session.cursor.move(session.cursor.position + 1, extend=True),
             "shrink": lambda: session.cursor.move(session.cursor.position - 1, extend=True),
             "select_all": lambda: session.cursor.select_span(0, (session.focus.length if session.focus else 1) - 1),
             "accept": self._accept,
             "flag": session.editing.toggle_flag,
-            "next_doubtful": partial(session.cursor.next_uncertain, 1),
-            "previous_doubtful": partial(session.cursor.next_uncertain, -1),
+            "next_uncertain": partial(session.cursor.next_uncertain, 1),
+            "previous_uncertain": partial(session.cursor.next_uncertain, -1),
             "next_collision": session.cursor.next_collision,
             "left": lambda: session.cursor.move(session.cursor.position - 1),
             "right": lambda: session.cursor.move(session.cursor.position + 1),
@@ -102,7 +104,7 @@ class Commands(QObject):
             "shown_class": session.show_next_class,
             "side_tab": window.turn_side_tab,
             "dismiss": self._dismiss,
-            **{f"page_{page}": partial(window.show_page, page) for page in PAGES},
+            **{page.action_id: partial(window.show_page, page.name) for page in PAGES},
             "recompute": self._evaluate_again,
             "eval_subset": lambda: self._on_evaluation(lambda page: page.turn_subset()),
             "eval_against": lambda: self._on_evaluation(lambda page: page.turn_against()),
@@ -117,7 +119,7 @@ class Commands(QObject):
 
     def _theme_actions(self) -> None:
         group = QActionGroup(self)
-        for action_id, choice in (("follow_system", "system"), ("light", "light"), ("dark", "dark")):
+        for action_id, choice in (("use_system_theme", "system"), ("light", "light"), ("dark", "dark")):
             action = self.window.actions_by_id[action_id]
             group.addAction(action)
             action.setChecked(self.settings.theme == choice)
@@ -139,7 +141,7 @@ class Commands(QObject):
             menu.addAction("none yet").setEnabled(False)
 
     def _choose_theme(self, choice: str) -> None:
-        self.settings.theme = choice  # type: ignore[assignment]
+        self.settings.set_text("theme", choice)
         self.window.refresh_theme()
 
     def _system_theme_changed(self) -> None:
@@ -156,7 +158,7 @@ class Commands(QObject):
         except MaskscopeError as error:
             self.session.message_requested.emit(str(error), "error")
             return False
-        self.settings.remember_project(path)
+        self.settings.add_recent(path)
         place = self.settings.place(path)
         if place is not None and self.session.project is not None and place[0] < self.session.project.n_sentences:
             self.session.cursor.select(*place)
@@ -178,10 +180,10 @@ class Commands(QObject):
 
     def ask_project(self) -> None:
         """Let the person choose a project folder."""
-        start = self.settings.text("folder") or str(Path.home())
+        start = self.settings.text("projects_folder") or str(Path.home())
         folder = QFileDialog.getExistingDirectory(self.window, "Open a Maskscope project", start)
         if folder:
-            self.settings.remember_text("folder", str(Path(folder).parent))
+            self.settings.set_text("projects_folder", str(Path(folder).parent))
             self.open(Path(folder))
 
     def take_dropped(self, paths: list[Path]) -> None:
@@ -205,7 +207,7 @@ class Commands(QObject):
 
     def _remember_place(self) -> None:
         if self.session.project is not None and self.session.cursor.sentence >= 0:
-            self.settings.remember_place(
+            self.settings.set_place(
                 self.session.project.path, self.session.cursor.sentence, self.session.cursor.position
             )
 
@@ -218,7 +220,7 @@ class Commands(QObject):
         project = self.session.project
         enabled = project is not None
         for action_id, action in self.window.actions_by_id.items():
-            if action_id not in _ALWAYS:
+            if by_id()[action_id].needs_project:
                 action.setEnabled(enabled)
         if project is None:
             return
@@ -319,8 +321,8 @@ class Commands(QObject):
         return self.bound(ModelsPage(self.session, self.window.look))
 
     def _show_remembered_page(self) -> None:
-        remembered = self.settings.text("page", "sentence")
-        page: PageName = next((name for name in PAGES if name == remembered), "sentence")
+        remembered = self.settings.text("page")
+        page = remembered if remembered in PAGE_NAMES and self.session.model is not None else SENTENCE_PAGE
         if page != self.window.page:
             self.window.show_page(page)
 
@@ -391,21 +393,3 @@ class Commands(QObject):
         self.disagreement.close()
         self.search.close()
         self.lab.close()
-
-
-_ALWAYS = frozenset(
-    {
-        "import",
-        "open",
-        "open_demo",
-        "quit",
-        "keys",
-        "about",
-        "follow_system",
-        "light",
-        "dark",
-        "toggle_batch",
-        "dismiss",
-        "side_tab",
-    }
-)

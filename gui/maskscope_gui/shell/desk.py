@@ -130,11 +130,11 @@ class Desk(QObject):
             self.opening.open(dropped[0])
             return
         settings = self.window.settings
-        start = settings.text("models") or str(Path.home())
+        start = settings.text("models_folder") or str(Path.home())
         kinds = "Keras models (*.keras);;All files (*)"
         chosen, _ = QFileDialog.getOpenFileName(self.window, "Open a model", start, kinds)
         if chosen:
-            settings.remember_text("models", str(Path(chosen).parent))
+            settings.set_text("models_folder", str(Path(chosen).parent))
             self.opening.open(Path(chosen))
 
     def export(self) -> None:

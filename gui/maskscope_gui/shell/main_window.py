@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from PySide6.QtCore import QByteArray, QDataStream, Qt, Signal
+from PySide6.QtCore import QByteArray, Qt, Signal
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -30,6 +30,7 @@ from PySide6.QtWidgets import (
 
 from maskscope_gui.actions import fill_menus, make_actions, printed_key
 from maskscope_gui.background.padding_experiment import PaddingExperiment
+from maskscope_gui.page_table import PAGES
 from maskscope_gui.pages.sentence.batch import BatchView
 from maskscope_gui.pages.sentence.list_panel import ListPanel
 from maskscope_gui.pages.sentence.padding_panel import PaddingPanel
@@ -47,7 +48,7 @@ from maskscope_gui.shell.toolbar import Toolbar
 from maskscope_gui.theme.stylesheet import icon_folder, sheet
 from maskscope_gui.theme.theme import Style, system_theme
 from maskscope_gui.widgets.base import KeyHint, Panel
-from maskscope_gui.widgets.pages import PAGES, Page, PageName, PageTabs
+from maskscope_gui.widgets.pages import Page, PageTabs
 from maskscope_resources.colours import DARK, LIGHT, Theme
 
 FOLD_BATCH_BELOW = 1280
@@ -84,7 +85,7 @@ class MainWindow(QMainWindow):
         self.look = Style(self._wanted_theme(), self._base_font)
         self._first_paint = True
         self.what_would_end: Callable[[], str] = lambda: ""
-        self._batch_wanted = settings.text("batch", "shown") == "shown"
+        self._batch_wanted = settings.text("batch") == "shown"
         self._side_folded = False
         self.setObjectName("window")
         self.setWindowTitle("Maskscope")
@@ -108,9 +109,9 @@ class MainWindow(QMainWindow):
         self.notice = NoticeBar(session, self.look)
         self.start_page = StartPage(self.actions_by_id, settings.recent, self.look)
         self.panels: list[Panel] = []
-        self.page: PageName = "sentence"
-        self.made_pages: dict[PageName, Page] = {}
-        self.page_makers: dict[PageName, Callable[[], Page]] = {}
+        self.page: str = "sentence"
+        self.made_pages: dict[str, Page] = {}
+        self.page_makers: dict[str, Callable[[], Page]] = {}
         self._assemble()
         session.project_changed.connect(self._show_project)
         session.cursor.sentence_changed.connect(self._title_reading)
@@ -130,8 +131,8 @@ class MainWindow(QMainWindow):
         head = self.panels[-1]
         for words, action_id in (
             ("Accept and next", "accept"),
-            ("As predicted", "accept_predictions"),
-            ("Next doubtful", "next_doubtful"),
+            ("Use the model's labels", "use_predictions"),
+            ("Next uncertain", "next_uncertain"),
             ("Flag", "flag"),
         ):
             hint = KeyHint(words, printed_key(action_id), self.look)
@@ -358,7 +359,7 @@ class MainWindow(QMainWindow):
     def show_batch(self, wanted: bool) -> None:
         """Show or fold the batch panel."""
         self._batch_wanted = wanted
-        self.settings.remember_text("batch", "shown" if wanted else "folded")
+        self.settings.set_text("batch", "shown" if wanted else "folded")
         self.batch_panel.setVisible(wanted)
         self.actions_by_id["toggle_batch"].setChecked(wanted)
 
@@ -407,7 +408,7 @@ class MainWindow(QMainWindow):
         """The page under the reading strip; None for the sentence's own tracks and batch."""
         return self.made_pages.get(self.page)
 
-    def show_page(self, page: PageName) -> None:
+    def show_page(self, page: str) -> None:
         """Bring a page to the front. It is made when it is first shown."""
         if page != "sentence" and page not in self.made_pages:
             if page not in self.page_makers:
@@ -421,11 +422,11 @@ class MainWindow(QMainWindow):
         shown = self.made_pages.get(page)
         self.page_stack.setCurrentWidget(shown or self.sentence_page)
         self.tabs.show_page(page)
-        for name in PAGES:
-            self.actions_by_id[f"page_{name}"].setChecked(name == page)
+        for row in PAGES:
+            self.actions_by_id[row.action_id].setChecked(row.name == page)
         if changed:
             # Enter and Tab belong to a page while it is shown.
-            taken = [] if page == "sentence" else [self.reading_hints[name] for name in ("accept", "next_doubtful")]
+            taken = [] if page == "sentence" else [self.reading_hints[name] for name in ("accept", "next_uncertain")]
             self.panels[0].hold_back(taken)
             # Under a page the strip keeps its height; on the sentence it takes its share of a larger window.
             self.middle.setStretchFactor(0, 2 if page == "sentence" else 0)
@@ -462,17 +463,10 @@ class MainWindow(QMainWindow):
         }
 
     def _restore_heights(self) -> None:
-        """The heights of the middle column: those of now, or of a version that knew no pages."""
         for kind in self._reading_height:
-            text = self.settings.text(f"reading_{kind}")
-            if text.isdecimal() and int(text) > 0:
-                self._reading_height[kind] = int(text)
-        old = self.settings.layout("middle")
-        if old is not None and not self.settings.text("reading_sentence"):
-            sizes = _splitter_sizes(old)
-            if len(sizes) == 3:
-                self._reading_height["sentence"] = sizes[0]
-                self.sentence_page.setSizes(sizes[1:])
+            height = self.settings.number(f"reading_height_{kind}")
+            if height > 0:
+                self._reading_height[kind] = height
         whole = sum(self.middle.sizes())
         top = self._reading_height["sentence"]
         self.middle.setSizes([top, max(whole - top, 1)])
@@ -513,26 +507,15 @@ class MainWindow(QMainWindow):
                 return
         for name, (_, save) in self._remembered().items():
             if name != "columns" or not self._side_folded:
-                self.settings.remember_layout(name, save())
+                self.settings.set_layout(name, save())
         self._keep_reading_height()
-        self.settings.remember_text("page", self.page)
+        self.settings.set_text("page", self.page)
         for kind, height in self._reading_height.items():
-            self.settings.remember_text(f"reading_{kind}", str(height))
+            self.settings.set_number(f"reading_height_{kind}", height)
         if self.session.project is not None and self.session.cursor.sentence >= 0:
-            self.settings.remember_place(
+            self.settings.set_place(
                 self.session.project.path, self.session.cursor.sentence, self.session.cursor.position
             )
         self.settings.sync()
         self.closing.emit()
         super().closeEvent(event)
-
-
-def _splitter_sizes(state: QByteArray) -> list[int]:
-    """The sizes in a saved QSplitter: marker, version, then a list of 32-bit numbers (qsplitter.cpp, saveState)."""
-    stream = QDataStream(state)
-    stream.readInt32()
-    stream.readInt32()
-    count = stream.readInt32()
-    if not 0 < count <= 8:
-        return []
-    return [stream.readInt32() for _ in range(count)]

@@ -1,24 +1,15 @@
 """The pages under the reading strip: a slim row of tabs, and what a page is."""
 
-from typing import Literal, TypeAlias
-
 from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from maskscope_gui.actions import printed_key
+from maskscope_gui.page_table import PAGES, SENTENCE_PAGE
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import draw_key, key_width, text_width
 
-PageName: TypeAlias = Literal["sentence", "evaluation", "models", "picture", "audit"]
-
-PAGES: dict[PageName, str] = {
-    "sentence": "Sentence",
-    "evaluation": "Evaluation",
-    "models": "Models",
-    "picture": "Picture",
-    "audit": "Audit",
-}
+PAGE_TITLES = {row.name: row.title for row in PAGES}
 _TALL = 32
 _INSET = 12
 
@@ -35,8 +26,8 @@ class PageTabs(QWidget):
     def __init__(self, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.look = style
-        self.page: PageName = "sentence"
-        self._hover: PageName | None = None
+        self.page = SENTENCE_PAGE
+        self._hover: str | None = None
         self.setAccessibleName("Pages")
         self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -53,16 +44,16 @@ class PageTabs(QWidget):
         """A line."""
         return QSize(self.look.px(360), self.look.px(_TALL))
 
-    def show_page(self, page: PageName) -> None:
+    def show_page(self, page: str) -> None:
         """Underline another."""
         self.page = page
-        self.setAccessibleDescription(f"{PAGES[page]} is shown")
+        self.setAccessibleDescription(f"{PAGE_TITLES[page]} is shown")
         self.update()
 
-    def tab_box(self, page: PageName) -> QRect:
+    def tab_box(self, page: str) -> QRect:
         """Where a tab is; keys give way when there is no room for all of them."""
         left = self.look.px(_INSET)
-        for name in PAGES:
+        for name in PAGE_TITLES:
             wide = self._width(name)
             if name == page:
                 return QRect(left, 0, wide, self.height())
@@ -71,18 +62,18 @@ class PageTabs(QWidget):
 
     def _keys_fit(self) -> bool:
         px = self.look.px
-        whole = sum(text_width(words, self.look.bold) + px(6) for words in PAGES.values())
-        whole += sum(key_width(self._key(page), self.look) for page in PAGES)
-        return whole + px(22) * (len(PAGES) - 1) + 2 * px(_INSET) <= self.width()
+        whole = sum(text_width(words, self.look.bold) + px(6) for words in PAGE_TITLES.values())
+        whole += sum(key_width(self._key(page), self.look) for page in PAGE_TITLES)
+        return whole + px(22) * (len(PAGE_TITLES) - 1) + 2 * px(_INSET) <= self.width()
 
     def _gap(self) -> int:
         return self.look.px(22 if self._keys_fit() else 14)
 
-    def _key(self, page: PageName) -> str:
+    def _key(self, page: str) -> str:
         return printed_key(f"page_{page}")
 
-    def _width(self, page: PageName) -> int:
-        words = text_width(PAGES[page], self.look.bold)
+    def _width(self, page: str) -> int:
+        words = text_width(PAGE_TITLES[page], self.look.bold)
         return words + (self.look.px(6) + key_width(self._key(page), self.look) if self._keys_fit() else 0)
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -92,7 +83,7 @@ class PageTabs(QWidget):
         px, look = self.look.px, self.look
         painter.fillRect(self.rect(), look.c("panel"))
         painter.fillRect(QRect(0, self.height() - 1, self.width(), 1), look.c("line"))
-        for page, words in PAGES.items():
+        for page, words in PAGE_TITLES.items():
             box = self.tab_box(page)
             here = page == self.page
             painter.setFont(look.bold if here else look.body)
@@ -104,9 +95,9 @@ class PageTabs(QWidget):
             if here:
                 painter.fillRect(QRect(box.x(), self.height() - 2, box.width(), 2), look.c("accent"))
 
-    def _at(self, x: float) -> PageName | None:
+    def _at(self, x: float) -> str | None:
         return next(
-            (page for page in PAGES if self.tab_box(page).left() - 6 <= x <= self.tab_box(page).right() + 6), None
+            (page for page in PAGE_TITLES if self.tab_box(page).left() - 6 <= x <= self.tab_box(page).right() + 6), None
         )
 
     def mousePressEvent(self, event: QMouseEvent) -> None:

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QApplication, QSplitter, QWidget
+from PySide6.QtWidgets import QApplication
 
 from maskscope.project import Project, ProjectWriter
 from maskscope.types import Sentence
 from maskscope.workflows.demo import write_demo
 from maskscope_gui.app import make_window
-from maskscope_gui.settings import Settings
 
 KEY = Qt.Key
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -108,20 +107,6 @@ def test_the_page_is_remembered_and_the_batch_folds_as_ever(qtbot, open_window, 
     assert again.batch_panel.isVisible()
     again.resize(again.look.px(1200), again.look.px(800))
     assert not again.batch_panel.isVisible()
-
-
-def test_heights_saved_before_there_were_pages_still_hold(qtbot, open_window, spans):
-    old = QSplitter(Qt.Orientation.Vertical)
-    for _ in range(3):
-        old.addWidget(QWidget())
-    old.resize(800, 750)
-    old.setSizes([240, 300, 210])
-    Settings().remember_layout("middle", old.saveState())
-    Settings().sync()
-    window = open_window(spans)
-    assert abs(window.middle.sizes()[0] - 240) <= 12
-    tracks, batch = window.sentence_page.sizes()
-    assert tracks > batch > 0
 
 
 def test_a_label_key_still_labels_on_a_page_and_enter_accepts_nothing(qtbot, open_window, spans):

@@ -147,7 +147,7 @@ def test_a_accepts_the_predictions_but_never_at_a_collision(qtbot, open_window, 
     assert focus.row.state == "unreviewed"
 
 
-def test_tab_goes_to_the_next_doubtful_token(qtbot, open_window, demo):
+def test_tab_goes_to_the_next_uncertain_token(qtbot, open_window, demo):
     window = open_window(demo)
     seen = []
     for _ in range(6):
@@ -415,6 +415,15 @@ def test_the_place_last_read_comes_back(qtbot, open_window, demo):
     assert (again.session.cursor.sentence, again.session.cursor.position) == (77, 3)
 
 
+def test_a_project_without_a_model_opens_on_the_sentence_page(qtbot, open_window, demo, project_folder):
+    window = open_window(demo)
+    window.actions_by_id["page_evaluation"].trigger()
+    window.close()
+    window.session.close()
+    assert open_window(project_folder).page == "sentence"
+    assert open_window(demo).page == "evaluation"
+
+
 def test_end_shows_where_padding_begins_in_a_long_sentence(qtbot, open_window, demo):
     window = open_window(demo)
     longest = int(window.session.list_order.facts.lengths.argmax())
@@ -504,7 +513,7 @@ def test_a_folder_that_is_no_project_is_refused_in_words_and_the_open_one_stays(
 
 def test_a_resting_finger_accepts_one_sentence_only(qtbot, open_window, demo):
     window = open_window(demo)
-    for action_id in ("accept", "accept_predictions", "flag", "toggle", "fill", "mask_from"):
+    for action_id in ("accept", "use_predictions", "flag", "toggle", "fill", "mask_from"):
         assert not window.actions_by_id[action_id].autoRepeat(), action_id
     assert window.actions_by_id["right"].autoRepeat()
 

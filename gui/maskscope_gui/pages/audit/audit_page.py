@@ -533,7 +533,7 @@ class AuditPage(Page):
         if self._form is not None:
             sizes = [size for size in self.parts.sizes() if size]
             if len(sizes) == len(_FIRST_SIZES[self._form]):
-                self.settings.remember_text(f"audit_{self._form}", ",".join(str(size) for size in sizes))
+                self.settings.set_text(f"audit_{self._form}", ",".join(str(size) for size in sizes))
 
     # Files
 
@@ -546,11 +546,12 @@ class AuditPage(Page):
             )
             return
         start = (
-            Path(self.settings.text("reports") or Path.home()) / f"audit-{_file_stem(model.name if model else '')}.html"
+            Path(self.settings.text("reports_folder") or Path.home())
+            / f"audit-{_file_stem(model.name if model else '')}.html"
         )
         chosen, _ = QFileDialog.getSaveFileName(self, "Save audit report", str(start), "Web page (*.html)")
         if chosen:
-            self.settings.remember_text("reports", str(Path(chosen).parent))
+            self.settings.set_text("reports_folder", str(Path(chosen).parent))
             self.write_report(Path(chosen))
 
     def write_report(self, file: Path) -> None:
@@ -584,12 +585,12 @@ class AuditPage(Page):
         if model is None or project is None or report is None or not report.repairs:
             self.session.message_requested.emit("No automatic repair is available for this model.", "info")
             return
-        folder = Path(self.settings.text("models") or project.path.parent)
+        folder = Path(self.settings.text("models_folder") or project.path.parent)
         stem = Path(model.run.source).stem if model.run.source else f"{project.name}-{model.id}"
         start = folder / f"{_file_stem(stem)}-repaired.keras"
         chosen, _ = QFileDialog.getSaveFileName(self, "Save repaired model", str(start), "Keras models (*.keras)")
         if chosen:
-            self.settings.remember_text("models", str(Path(chosen).parent))
+            self.settings.set_text("models_folder", str(Path(chosen).parent))
             # The name must end so, or Keras takes it for another format.
             file = Path(chosen)
             self.auditing.repair(file if file.suffix == ".keras" else file.with_name(f"{file.name}.keras"))

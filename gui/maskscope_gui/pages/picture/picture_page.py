@@ -190,12 +190,12 @@ class PicturePage(Page):
         if self.picture.graph is None:
             return
         model = self.session.model
-        start = Path(self.settings.text("pictures") or Path.home()) / f"{model.name if model else 'model'}.svg"
+        start = Path(self.settings.text("pictures_folder") or Path.home()) / f"{model.name if model else 'model'}.svg"
         chosen, _ = QFileDialog.getSaveFileName(
             self, "Save picture", str(start), "SVG picture (*.svg);;PNG picture (*.png)"
         )
         if chosen:
-            self.settings.remember_text("pictures", str(Path(chosen).parent))
+            self.settings.set_text("pictures_folder", str(Path(chosen).parent))
             self.write(Path(chosen))
 
     def write(self, file: Path) -> None:
