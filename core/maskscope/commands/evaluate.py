@@ -148,7 +148,7 @@ _DECODED = {
 def _scores(project: "Project", chosen: ChosenModel, job: TerminalJob) -> "tuple[ModelScores, Ran]":
     import numpy as np
 
-    from maskscope.workflows.evaluate import ModelScores, measured_padding, model_scores
+    from maskscope.workflows.evaluate import ModelScores, model_scores
 
     record = chosen.record
     if record is not None and (record.run.engine == "packed" or project.models.scores(record.id) is not None):
@@ -159,15 +159,15 @@ def _scores(project: "Project", chosen: ChosenModel, job: TerminalJob) -> "tuple
         padding = scored.padding if scored.ran.engine == "keras" else _padding(project, chosen, scored.probs_nc)
         return ModelScores(chosen.name, scored.scheme, scored.probs_nc, masked, padding), scored.ran
     validation = tuple(record.run.validation_sentences)
-    padding = scored.padding if scored.padding is not None else measured_padding(project, record)
+    padding = scored.padding if scored.padding is not None else project.models.padding_scores(record.id)
     return ModelScores(chosen.name, scored.scheme, scored.probs_nc, masked, padding, validation), scored.ran
 
 
 def _padding(project: "Project", chosen: ChosenModel, probs_nc: "Floats") -> "Floats | None":
     from maskscope.engine import packed
-    from maskscope.workflows.evaluate import padding_of
+    from maskscope.workflows.evaluate import output_at_padding
 
-    return padding_of(packed.load(chosen.file), probs_nc, project.offsets)
+    return output_at_padding(packed.load(chosen.file), probs_nc, project.offsets)
 
 
 def _differences(project: "Project", found: "Comparison", most: int) -> list[dict[str, str | int | float | None]]:

@@ -132,7 +132,6 @@ def describe(project: "Project") -> dict[str, object]:
 
 def export(values: argparse.Namespace) -> int:
     """``maskscope export PROJECT FILE --format NAME``"""
-    from maskscope.evaluation.decoding import decoder
     from maskscope.project import Project
     from maskscope.workflows.export import export_project
 
@@ -148,7 +147,7 @@ def export(values: argparse.Namespace) -> int:
             values.only == "reviewed",
             model,
             job,
-            decoder(values.decoding),
+            values.decoding,
         )
     if values.json:
         say_json(

@@ -4,7 +4,6 @@ Viterbi's algorithm over the log probabilities, with transitions that are allowe
 (Forney, "The Viterbi algorithm", 1973), in lockstep over sentences of unlike length.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -105,11 +104,6 @@ def predict(
         found[rows] = _viterbi(log_nc, bounds[begin : end + 1] - bounds[begin], rules)
         begin = end
     return found
-
-
-def decoder(decoding: Decoding = "viterbi") -> Callable[[TagScheme, Floats, Mask], Labels]:
-    """`predict` for one sentence at a time: from scheme, probabilities (T, C) and mask (T,), True = real token."""
-    return lambda scheme, probs_tc, mask: predict(scheme, probs_tc, None, mask, decoding)
 
 
 def violations(labels: Labels, scheme: TagScheme, offsets: Offsets) -> Mask:

@@ -1,4 +1,4 @@
-"""A model of a project held against the project's labels, and the tokens that stand behind each figure."""
+"""Evaluate a model of a project against the project's labels, and find the tokens that each metric counts."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -14,18 +14,18 @@ from maskscope.evaluation.spans import Spans
 from maskscope.evaluation.token_scores import Evaluation, evaluate_predictions
 from maskscope.jobs import Job, NullJob
 from maskscope.masks import token_rows
-from maskscope.project import ModelRecord, Project
+from maskscope.project import Project
 from maskscope.types import NO_LABEL, Floats, Indices, Labels, Offsets, TagScheme
 from maskscope.workflows.open_model import fit_columns
 
 Against: TypeAlias = Literal["edited", "gold"]
-"""What predictions are held against: a person's edits over gold, or gold alone."""
+"""The labels that predictions are compared with: a person's edits over gold, or gold alone."""
 
 Subset: TypeAlias = Literal["all", "validation"]
 """Which sentences: all, or those held back from the model's training."""
 
 Outcome: TypeAlias = Literal["right", "missed", "spurious"]
-"""Of an entity: found as it is, in the labels but not predicted so, predicted but not in the labels so."""
+"""Of an entity: predicted as labelled, labelled but not predicted, predicted but not labelled."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,10 +34,10 @@ class ModelScores:
 
     Attributes:
         name: the model's id, or the path of its file.
-        scheme: what the C columns stand for.
-        probs_nc: (n_tokens, C) float32, by the rule "lengths": a token that the model masks has what it prints there.
+        scheme: the label set; its outputs are the C columns.
+        probs_nc: (n_tokens, C) float32; for a token that the model masks, its output there.
         masked: (k,) int64, tokens that the model's Masking layer takes for padding (collisions).
-        padding: what the model prints at padded positions, (C,) or (n_sentences, C); None when it is not known.
+        padding: the model's output at padded positions, (C,) or (n_sentences, C); None when it is not known.
         validation: ids of the sentences held back from training.
     """
 
@@ -51,15 +51,15 @@ class ModelScores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluatedTokens:
-    """The tokens behind an evaluation, in reading order. Rows count tokens of the whole project from 0.
+    """The tokens that an evaluation counts, in reading order. A row is the index of a token in the whole project.
 
     Attributes:
         scheme: the label set.
         offsets: (n_sentences + 1,) of the project.
         rows: (n,) int64, the counted tokens.
-        labels: (n,) int16, theirs.
-        predicted: (n,) int16, decoded.
-        confidence: (n,) float32, the probability that the reliability curve is of.
+        labels: (n,) int16, their labels.
+        predicted: (n,) int16, their predictions, decoded.
+        confidence: (n,) float32, the probability that the calibration is about.
         gold_spans, predicted_spans: entities by the default reading, bounds as rows.
     """
 
@@ -73,17 +73,17 @@ class EvaluatedTokens:
     predicted_spans: Spans
 
     def tokens_of_cell(self, label: int, prediction: int) -> Indices:
-        """Rows (k,) of the tokens behind confusion[label][prediction]."""
+        """Rows (k,) of the tokens that confusion[label][prediction] counts."""
         return np.asarray(self.rows[(self.labels == label) & (self.predicted == prediction)])
 
     def tokens_of_bin(self, place: int) -> Indices:
-        """Rows (k,) of the tokens in one bin of the reliability curve, 0 to 9."""
+        """Rows (k,) of the tokens in one bin of the calibration, 0 to 9."""
         return np.asarray(self.rows[bin_of(self.confidence) == place])
 
     def entities(self, outcome: Outcome, kind: str | None = None) -> Indices:
         """Entities (k, 2), first row and one past the last, of one outcome; of one type, or of all (None).
 
-        An entity found with wrong bounds or a wrong type is missed as what it is, and spurious as what was predicted.
+        Where bounds or type are predicted wrongly, the labelled entity is missed and the predicted one is spurious.
         """
         if outcome == "missed":
             found = self.gold_spans.chosen(~self.gold_spans.found_in(self.predicted_spans))
@@ -102,16 +102,16 @@ class EvaluatedTokens:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProjectEvaluation:
-    """What `evaluate_project` found.
+    """The result of `evaluate_project`.
 
     Attributes:
         model: its id, or the path of its file.
-        against: what it was held against.
-        subset: over which sentences.
+        against: the labels that it was compared with.
+        subset: which sentences were evaluated.
         sentences: how many these are.
-        masked_by_model: their real tokens that the model takes for padding; they count, with what it prints there.
-        evaluation: the figures.
-        tokens: what stands behind them.
+        masked_by_model: their real tokens that the model takes for padding; they count, by the model's output there.
+        evaluation: the metrics.
+        tokens: the tokens that were counted.
     """
 
     model: str
@@ -131,17 +131,17 @@ def evaluate_project(
     job: Job | None = None,
     subset: Subset = "all",
 ) -> ProjectEvaluation:
-    """Hold a model against a project's labels. Needs no TensorFlow; call it with a reader of its own in a thread.
+    """Compare a model's predictions with a project's labels. Needs no TensorFlow; in a thread, pass `Project.reader()`.
 
-    A token is real by lengths: one that the model masks counts, with what the model prints there. Tokens without a
-    label, or whose label a person took away, never count.
+    The tokens come from the sentence lengths: a token that the model masks counts, by the model's output there. Tokens
+    without a label, or that a person ignores, never count.
 
     Args:
         project: its labels and sentence bounds.
         model: the id of one of its models (None: the newest), or probabilities from elsewhere.
         against: edited or gold labels.
         decoding: how labels come from probabilities.
-        job: is told how far the work is.
+        job: receives the progress.
         subset: all sentences, or those held back from training.
 
     Raises:
@@ -151,46 +151,84 @@ def evaluate_project(
     """
     job = NullJob() if job is None else job
     scores = model if isinstance(model, ModelScores) else model_scores(project, model, job)
-    labels = labels_against(project, against)
-    offsets = project.offsets
-    probs_nc, padding = scores.probs_nc, scores.padding
-    rows: Indices | None = None
-    if subset == "validation":
-        # in reading order, as spans must stand
-        ids = np.array(sorted({i for i in scores.validation if i < project.n_sentences}), dtype=np.int64)
-        if not len(ids):
-            raise ModelError(f"model {scores.name} held no sentence back from training")
-        rows, offsets = token_rows(ids, project.offsets)
-        labels, probs_nc = labels[rows], probs_nc[rows]
-        padding = padding[ids] if padding is not None and padding.ndim == 2 else padding
     check_fit(scores, project.scheme)
-    evaluation, predicted = evaluate_predictions(labels, probs_nc, scores.scheme, None, offsets, decoding, padding, job)
-    counted = np.flatnonzero(labels >= 0)
+    part = _select(project, scores, labels_against(project, against), subset)
+    evaluation, predicted = evaluate_predictions(
+        part.labels, part.probs_nc, scores.scheme, None, part.offsets, decoding, part.padding, job
+    )
+    masked = scores.masked if part.rows is None else np.intersect1d(scores.masked, part.rows)
+    return ProjectEvaluation(
+        model=scores.name,
+        against=against,
+        subset=subset,
+        sentences=len(part.offsets) - 1,
+        masked_by_model=len(masked),
+        evaluation=evaluation,
+        tokens=_evaluated_tokens(project, scores.scheme, part, predicted),
+    )
 
-    def found(of: Labels) -> Spans:
-        here = spans.find(np.where(labels >= 0, of, NO_LABEL).astype(np.int16), scores.scheme, offsets)
-        if rows is None or not len(here):
-            return here
-        return Spans(rows[here.first], rows[here.last - 1] + 1, here.kind, here.kinds)
 
-    confident = probs_nc[:, 0] if scores.scheme.kind == "binary" else probs_nc.max(axis=1)
-    tokens = EvaluatedTokens(
-        scheme=scores.scheme,
+@dataclass(frozen=True, slots=True, eq=False)
+class _Selection:
+    """The sentences that are evaluated.
+
+    Attributes:
+        rows: (n,) int64, their tokens as rows of the project; None when it is all of them.
+        offsets: (k + 1,) where each of the k sentences begins among these tokens.
+        labels: (n,) int16.
+        probs_nc: (n, C) float32.
+        padding: the model's output at padded positions, (C,) or (k, C); None when it is not known.
+    """
+
+    rows: Indices | None
+    offsets: Offsets
+    labels: Labels
+    probs_nc: Floats
+    padding: Floats | None
+
+
+def _select(project: Project, scores: ModelScores, labels: Labels, subset: Subset) -> _Selection:
+    """The sentences of a subset. Raises ModelError when no sentence was held back from training."""
+    if subset == "all":
+        return _Selection(None, project.offsets, labels, scores.probs_nc, scores.padding)
+    # in reading order, so that rows and entities are, too
+    ids = np.array(sorted({i for i in scores.validation if i < project.n_sentences}), dtype=np.int64)
+    if not len(ids):
+        raise ModelError(f"model {scores.name} held no sentence back from training")
+    rows, offsets = token_rows(ids, project.offsets)
+    padding = scores.padding
+    if padding is not None and padding.ndim == 2:
+        padding = padding[ids]
+    return _Selection(rows, offsets, labels[rows], scores.probs_nc[rows], padding)
+
+
+def _evaluated_tokens(project: Project, scheme: TagScheme, part: _Selection, predicted: Labels) -> EvaluatedTokens:
+    """The counted tokens of a selection, with its entities."""
+    labelled = part.labels >= 0
+    counted = np.flatnonzero(labelled)
+    rows = part.rows
+
+    def entities(labels: Labels) -> Spans:
+        found = spans.find(np.where(labelled, labels, NO_LABEL).astype(np.int16), scheme, part.offsets)
+        if rows is None or not len(found):
+            return found
+        return Spans(rows[found.first], rows[found.last - 1] + 1, found.kind, found.kinds)
+
+    confidence = part.probs_nc[:, 0] if scheme.kind == "binary" else part.probs_nc.max(axis=1)
+    return EvaluatedTokens(
+        scheme=scheme,
         offsets=project.offsets,
         rows=counted if rows is None else rows[counted],
-        labels=labels[counted],
+        labels=part.labels[counted],
         predicted=predicted[counted],
-        confidence=np.asarray(confident[counted]),
-        gold_spans=found(labels),
-        predicted_spans=found(predicted),
+        confidence=np.asarray(confidence[counted]),
+        gold_spans=entities(part.labels),
+        predicted_spans=entities(predicted),
     )
-    masked = scores.masked if rows is None else np.intersect1d(scores.masked, rows)
-    n_sentences = len(offsets) - 1
-    return ProjectEvaluation(scores.name, against, subset, n_sentences, len(masked), evaluation, tokens)
 
 
 def labels_against(project: Project, against: Against) -> Labels:
-    """Labels (n_tokens,) int16 to hold predictions against; negative where a token has none, or a person ignores it."""
+    """Labels (n_tokens,) int16 to compare predictions with; negative where a token has none or a person ignores it."""
     labels = project.labels(against)
     if against == "gold":
         labels[project.labels("edited") < 0] = NO_LABEL
@@ -211,29 +249,32 @@ def model_scores(project: Project, model_id: str | None = None, job: Job | None 
                 f"model {record.id} runs in Keras and has no scores; compute them first with maskscope score --model"
                 f" {record.id}"
             )
-        printed = tagger.score(project.embeddings, project.offsets, "model", job)
-        probs_nc = fit_columns(printed, record.scheme.n_outputs)
-    padding = measured_padding(project, record) if tagger is None else padding_of(tagger, probs_nc, project.offsets)
+        output = tagger.score(project.embeddings, project.offsets, "model", job)
+        probs_nc = fit_columns(output, record.scheme.n_outputs)
+    if tagger is None:
+        padding = project.models.padding_scores(record.id)
+    else:
+        padding = output_at_padding(tagger, probs_nc, project.offsets)
     masked = project.masked_tokens(record.mask_value)
     validation = tuple(record.run.validation_sentences)
     return ModelScores(record.id, record.scheme, probs_nc, masked, padding, validation)
 
 
-def measured_padding(project: Project, record: ModelRecord) -> Floats | None:
-    """What a model that runs in Keras was seen to print behind each sentence, (n_sentences, C); None when unknown."""
-    return project.models.padding_scores(record.id)
+def output_at_padding(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Offsets) -> Floats | None:
+    """The output of a tagger of the packed engine at the padded positions after each sentence.
 
+    Args:
+        tagger: the model.
+        probs_nc: (n, C) its output at the sentences' tokens, as `fit_columns` returns it.
+        offsets: (n_sentences + 1,) where each sentence begins.
 
-def padding_of(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Offsets) -> Floats | None:
-    """What a tagger prints at the padded positions behind sentences whose tokens it gives `probs_nc` (n, C).
-
-    (C,) when that is the same everywhere, (n_sentences, C) when it repeats each sentence's last output, as a plain
-    LSTM does; None for a tagger without a Masking layer, which takes padding for tokens.
+    Returns:
+        (C,) when it is the same everywhere; (n_sentences, C) when it repeats each sentence's last output, as a plain
+        LSTM does; None for a tagger without a Masking layer, which takes padding for tokens.
     """
     if tagger.mask_value is None:
         return None
     masked = fit_columns(tagger.masked_output, probs_nc.shape[1])
-    # every tagger of the packed engine ends in a bidirectional layer unless it says otherwise
     if not tagger.repeats_last_output:
         return masked
     padding: Floats = np.repeat(masked[None], len(offsets) - 1, axis=0)
@@ -249,7 +290,7 @@ def places_of(rows: Indices, offsets: Offsets) -> Indices:
 
 
 def check_fit(scores: ModelScores, scheme: TagScheme) -> None:
-    """Raise ModelError unless scores are of the project's labels `scheme`, and are numbers."""
+    """Raise ModelError unless scores are for the project's labels `scheme`, and are finite numbers."""
     if scores.scheme.classes != scheme.classes:
         raise ModelError(
             f"model {scores.name} was made for other labels",
@@ -259,7 +300,7 @@ def check_fit(scores: ModelScores, scheme: TagScheme) -> None:
     wrong = ~np.isfinite(scores.probs_nc).all(axis=1)
     if wrong.any():
         raise ModelError(
-            f"model {scores.name} prints numbers that are no probabilities, so it can't be held against labels",
+            f"model {scores.name} has an output that is no probability, so it can't be compared with labels",
             expected="finite numbers",
-            received=f"{int(wrong.sum()):,} tokens without, the first in row {int(wrong.argmax())}",
+            received=f"NaN or infinity at {int(wrong.sum()):,} of the tokens, the first in row {int(wrong.argmax())}",
         )

@@ -1,26 +1,20 @@
-"""From a project to a file of labels, streaming."""
+"""Export the labels of a project to a file, one sentence at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from maskscope.errors import ProjectError
+from maskscope.evaluation.decoding import Decoding, predict
 from maskscope.exporters import LabelledSentence, export
 from maskscope.jobs import Job, NullJob
 from maskscope.project.rows import ModelRecord, SentenceRow
 from maskscope.project.store import Project
-from maskscope.types import Floats, Labels, Mask, TagScheme
+from maskscope.types import Floats, Labels, TagScheme
 
 LabelSource: TypeAlias = Literal["edited", "gold", "predicted"]
-Decode: TypeAlias = Callable[[TagScheme, Floats, Mask], Labels]
-"""From one sentence's probabilities (T, C) and mask (T,), True = real token, to labels (T,)."""
-
-
-def each_by_itself(scheme: TagScheme, probs_tc: Floats, mask: Mask) -> Labels:
-    """The label that is likeliest at each token, whatever stands beside it."""
-    return scheme.predicted(probs_tc)
 
 
 def export_project(
@@ -31,23 +25,22 @@ def export_project(
     only_reviewed: bool = False,
     model_id: str | None = None,
     job: Job | None = None,
-    decode: Decode = each_by_itself,
+    decoding: Decoding = "viterbi",
 ) -> int:
     """Write a project's labels to `file`, atomically, and return how many sentences were written.
 
     Args:
-        project: where they come from; may be open read-only.
-        file: replaced only by a whole one.
+        project: the project; may be open read-only.
+        file: replaced only if the export succeeds.
         format_name: an exporter's name ("conll", "jsonl").
-        labels: which labels stand in the file; "edited" is a person's edits over gold.
-        only_reviewed: leave out what nobody has accepted.
+        labels: which labels to write; "edited" is a person's edits over gold.
+        only_reviewed: write only the sentences that a person has accepted.
         model_id: whose stored scores give predictions and probabilities; None for the newest model. Without
             stored scores there are none, which only `labels` "predicted" refuses.
-        job: progress in sentences.
-        decode: how predictions come from probabilities; `tagger.decoding.decoder` gives those that a span scheme
-            allows, which is what the window and the command line write unless told otherwise.
+        job: receives the progress in sentences.
+        decoding: how predictions come from probabilities.
 
-    A token that the model masks has no prediction: what the model prints there is its bias.
+    A token that the model masks has no prediction: the model's output there is its bias.
     Raises ProjectError when no sentence is accepted or there is no prediction to write, ExportError, Cancelled.
     """
     job = job or NullJob()
@@ -68,7 +61,7 @@ def export_project(
         for done, row in enumerate(project.sentences(ids)):
             if done % 64 == 0:
                 job.progress(done, total, "sentences")
-            yield _labelled(project, row, labels, model, scores, decode)
+            yield _labelled(project, row, labels, model, scores, decoding)
 
     classes = project.scheme.classes if model is None else model.scheme.classes
     return export(file, labelled(), format_name, classes, job)
@@ -94,7 +87,7 @@ def _labelled(
     source: LabelSource,
     model: ModelRecord | None,
     scores: Floats | None,
-    decode: Decode,
+    decoding: Decoding,
 ) -> LabelledSentence:
     part = slice(int(project.offsets[row.id]), int(project.offsets[row.id + 1]))
     mask = project.mask(row.id, 0.0 if model is None else model.mask_value)
@@ -103,7 +96,7 @@ def _labelled(
     probabilities: Floats | None = None
     if model is not None and scores is not None:
         probabilities = np.array(scores[part], dtype=np.float32)
-        labels = decode(model.scheme, probabilities, mask)
+        labels = predict(model.scheme, probabilities, None, mask, decoding)
         names = _names(labels, model.scheme)
         predicted = tuple(name if real else None for name, real in zip(names, mask.tolist(), strict=True))
     chosen = {"gold": gold, "edited": _names(row.labels, project.scheme), "predicted": predicted or ()}[source]

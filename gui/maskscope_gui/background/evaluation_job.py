@@ -14,7 +14,7 @@ from maskscope.workflows.evaluate import (
     ProjectEvaluation,
     Subset,
     evaluate_project,
-    padding_of,
+    output_at_padding,
 )
 from maskscope_gui.background.latest_task import LatestTask
 from maskscope_gui.session.session import Session
@@ -176,7 +176,7 @@ class EvaluationJob(LatestTask):
 
         def work(job: Job) -> EvaluationResult:
             with project.reader() as reader:
-                padding = None if tagger is None else padding_of(tagger, np.asarray(probs), reader.offsets)
+                padding = None if tagger is None else output_at_padding(tagger, np.asarray(probs), reader.offsets)
                 scores = ModelScores(
                     model.id,
                     model.scheme,

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from maskscope.evaluation.decoding import decoder
 from maskscope.exporters import ExportFormat, formats
 from maskscope.jobs import Job
 from maskscope.workflows.export import LabelSource, export_project
@@ -226,12 +225,12 @@ class ExportDialog(Dialog):
         source = list(_LABELS)[max(0, self.labels.chosen)]
         only_reviewed = self.which.chosen == 1
         model = None if self.session.model is None else self.session.model.id
-        decode = decoder(self.session.decoding)
+        decoding = self.session.decoding
 
         def work(job: Job) -> int:
             # A view of its own: the window goes on writing edits meanwhile.
             with project.reader() as reader:
-                return export_project(reader, path, name, source, only_reviewed, model, job, decode)
+                return export_project(reader, path, name, source, only_reviewed, model, job, decoding)
 
         task = Task(work, self)
         task.progressed.connect(self.progress.show_progress)

@@ -119,7 +119,9 @@ def test_training_learns_and_repeats_itself() -> None:
     assert best.f1 is not None
     assert best.f1 > 0.8
     ids = np.array(trained.validation_sentences)
-    assert trainer.validate(trained.parameters, halves, offsets, labels, ids).loss == pytest.approx(best.val_loss)
+    assert trainer.validate(trained.parameters, halves, offsets, labels, ids).metrics.loss == pytest.approx(
+        best.val_loss
+    )
 
 
 def test_a_span_scheme_is_judged_by_its_entities() -> None:

@@ -18,7 +18,7 @@ from maskscope.project import Project, ProjectWriter
 from maskscope.runs import RunInfo, TrainSettings
 from maskscope.types import NO_LABEL, Floats, Sentence, TagScheme
 from maskscope.workflows.compare import compare
-from maskscope.workflows.evaluate import ModelScores, evaluate_project, model_scores, padding_of
+from maskscope.workflows.evaluate import ModelScores, evaluate_project, model_scores, output_at_padding
 
 SENTENCES = (
     (("Ann", "saw", "New", "York"), ("B-PER", "O", "B-LOC", "I-LOC")),
@@ -120,7 +120,7 @@ def test_a_softmax_over_the_two_classes_of_a_binary_project_has_one_column_at_pa
     layer = LstmWeights(*(draw(size=shape).astype(np.float32) for shape in ((2, 4, 8), (2, 2, 8), (2, 8))))
     bias = np.log([0.25, 0.75]).astype(np.float32)
     tagger = PackedTagger(TaggerWeights(0.0, (layer,), draw(size=(4, 2)).astype(np.float32), bias, "softmax"))
-    padding = padding_of(tagger, np.zeros((3, 1), dtype=np.float32), np.array([0, 3]))
+    padding = output_at_padding(tagger, np.zeros((3, 1), dtype=np.float32), np.array([0, 3]))
     np.testing.assert_allclose(padding, [0.75], rtol=1e-6)
 
 
@@ -188,7 +188,7 @@ def test_what_does_not_fit_is_refused(project: Project) -> None:
         evaluate_project(project, ModelScores("x", other, say(*["O"] * 9), none))
     broken = say(*["O"] * 9)
     broken[4] = np.nan
-    with pytest.raises(ModelError, match="1 tokens without, the first in row 4"):
+    with pytest.raises(ModelError, match="NaN or infinity at 1 of the tokens, the first in row 4"):
         evaluate_project(project, ModelScores("x", SCHEME, broken, none))
     with pytest.raises(ModelError, match="held no sentence back"):
         evaluate_project(project, ModelScores("x", SCHEME, say(*["O"] * 9), none), subset="validation")
