@@ -175,10 +175,10 @@ class Page(QWidget):
         self.look = style
 
     def focusNextPrevChild(self, forward: bool) -> bool:
-        """To the next stop that is in sight."""
+        """Go to the next stop in sight; a page without any keeps the focus, so that Enter accepts no sentence."""
         stops = [stop for stop in self.stops if stop.isVisibleTo(self) and stop.isEnabled()]
         if not stops:
-            return False
+            return True
         here = next((place for place, stop in enumerate(stops) if stop.hasFocus()), -1)
         reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason
         stops[(here + (1 if forward else -1)) % len(stops)].setFocus(reason)

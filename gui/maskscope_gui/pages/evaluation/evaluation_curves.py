@@ -72,8 +72,8 @@ class PrecisionRecallView(PaintedView):
         self.setVisible(curve is not None)
         self.viewport().update()
 
-    def words(self) -> str:
-        """What the curve says."""
+    def summary(self) -> str:
+        """The figures of the curve, as one line of text."""
         if self.curve is None:
             return ""
         best = f"best threshold {self.curve.best_threshold:.2f}: F1 {self.curve.best_f1:.3f}"
@@ -92,7 +92,7 @@ class PrecisionRecallView(PaintedView):
         painter.setPen(look.c("text"))
         room = self.viewport().width() - 2 * px(_INSET)
         line = QRect(px(_INSET), 0, room, px(22))
-        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, elided(self.words(), look.body, room))
+        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, elided(self.summary(), look.body, room))
         _paint_axes(self, painter, area, "recall", "precision")
         if self.padded is not None:
             painter.setPen(QPen(look.c("control"), 1.4, Qt.PenStyle.DashLine))
@@ -126,7 +126,7 @@ class PrecisionRecallView(PaintedView):
         if self.curve is None:
             return ""
         now = f"The window predicts at threshold {self.session.threshold:.2f}."
-        return f"The ring is the {self.words()}, on these sentences. {now}"
+        return f"The ring is the {self.summary()}, on these sentences. {now}"
 
 
 class CalibrationView(KeyedView):
@@ -162,8 +162,8 @@ class CalibrationView(KeyedView):
         self.calibration, self.padded = calibration, padded
         self.viewport().update()
 
-    def words(self) -> str:
-        """What the curve says."""
+    def summary(self) -> str:
+        """The figures of the curve, as one line of text."""
         if self.calibration is None:
             return ""
         return f"expected calibration error {self.calibration.expected_calibration_error:.3f}"
@@ -186,7 +186,7 @@ class CalibrationView(KeyedView):
         painter.setFont(look.body)
         painter.setPen(look.c("text"))
         room = self.viewport().width() - 2 * px(_INSET)
-        painter.drawText(QRect(px(_INSET), 0, room, px(22)), Qt.AlignmentFlag.AlignVCenter, self.words())
+        painter.drawText(QRect(px(_INSET), 0, room, px(22)), Qt.AlignmentFlag.AlignVCenter, self.summary())
         if self.padded is not None:
             words = f"if padding were counted: {self.padded.expected_calibration_error:.3f}"
             painter.setFont(look.small)
