@@ -9,7 +9,6 @@ from maskscope.commands.gallery import gallery
 from maskscope.commands.score import choose_model, is_file
 from maskscope.commands.terminal import TerminalJob, remark, say, say_json, table
 from maskscope.errors import MaskscopeError
-from maskscope.files import write_durably
 
 if TYPE_CHECKING:
     from maskscope.audit import AuditReport, Finding
@@ -28,7 +27,7 @@ def audit(values: argparse.Namespace) -> int:
         for name in ("model", "repair", "padding"):
             if getattr(values, name) is not None:
                 raise MaskscopeError(f"--{name} does not go with --gallery, which brings its own models")
-        return gallery(values, lambda report: _write(values.report, html_report(report, values)))
+        return gallery(values, lambda report: _write_report(report, values))
     if values.repair is not None and (values.repair.suffix != ".keras" or values.repair.exists()):
         raise MaskscopeError(
             "can't be written", file=values.repair, expected="a new name NAME.keras", received=values.repair.name
@@ -42,7 +41,7 @@ def audit(values: argparse.Namespace) -> int:
     elif values.repair is not None:
         remark("no model was written: the findings name no automatic repair")
     if values.report is not None:
-        _write(values.report, html_report(report, values))
+        _write_report(report, values)
     if values.json:
         record = json.loads(report.to_json())
         record["repaired"] = None if repaired is None else _repaired_record(repaired, report, values.repair)
@@ -150,6 +149,12 @@ def html_report(report: "AuditReport", values: argparse.Namespace) -> str:
     return html_page(report, _picture(report), _command(values))
 
 
+def _write_report(report: "AuditReport", values: argparse.Namespace) -> None:
+    from maskscope.audit.html.page import write_page
+
+    write_page(html_report(report, values), values.report)
+
+
 def _picture(report: "AuditReport") -> str | None:
     """The model's picture, or None where there is none to draw or Qt can't start here."""
     if report.graph is None:
@@ -178,10 +183,3 @@ def _command(values: argparse.Namespace) -> str:
         if given is not None:
             words += [f"--{name}", str(given)]
     return command_line(words)
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        write_durably(file, text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise MaskscopeError(f"the report can't be written: {error.strerror or error}", file=file) from error

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -25,6 +26,8 @@ from maskscope.audit.html.style import style_sheet
 from maskscope.audit.html.summary import ORDER, counts_sentence, methods_paragraph, verdict_sentence, versions
 from maskscope.audit.html.svg import Figure
 from maskscope.audit.report import TOLERANCES, About, AuditReport, Finding
+from maskscope.errors import MaskscopeError
+from maskscope.files import write_durably
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """The page's Content-Security-Policy: a browser may load nothing for it."""
@@ -103,6 +106,17 @@ def html_page(report: AuditReport, picture_svg: str | None, command: str = "") -
         )
     )
     return _UNSAFE_CHARACTERS.sub("\ufffd", page)
+
+
+def write_page(page: str, file: Path) -> None:
+    """Write a page to a file; a file of that name is replaced only when all of the page is written.
+
+    Raises MaskscopeError when it can't be written.
+    """
+    try:
+        write_durably(file, page.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise MaskscopeError(f"the report can't be written: {error.strerror or error}", file=file) from error
 
 
 def _check(finding: Finding, key: str, axis: Axis) -> _Check:

@@ -1,4 +1,4 @@
-"""What a check saw in one padded sentence, as a strip of cells by position: padding hatched, as everywhere."""
+"""The strip of a finding's evidence: what a check saw in one padded sentence, one column per position."""
 
 import math
 
@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from maskscope.audit.report import Evidence, EvidenceRow
 from maskscope_gui.background.audit_job import format_deviation
-from maskscope_gui.pages.audit.findings import decades_above, share_of_scale, tolerance_share
+from maskscope_gui.pages.audit.deviation_scale import decades_above, share_of_scale, tolerance_share
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import elided, text_width
@@ -19,18 +19,18 @@ _INSET = 12
 _NARROWEST, _WIDEST = 15, 30
 _MARKER, _TOKENS, _CAPTION, _GAP, _NUMBERS, _BAR = 12, 68, 16, 4, 16, 10
 _CELL = {"real": 10, "mask": 16, "value": 16, "change": 30}
-_EACH = 5
-"""Every so many positions one is numbered."""
-_BY_LENGTHS = "real tokens, by the lengths"
+_NUMBERED = 5
+"""Every fifth position is numbered."""
+_BY_LENGTHS = "mask from the lengths"
 
 
 class EvidenceStrip(KeyedView):
-    """See the module. Left, Right, Home and End move the cursor over the positions; Enter shows the token there.
+    """The evidence of one finding. Left, Right, Home and End move the cursor; Enter shows the token there.
 
     Signals:
-        moved: (position) the cursor is there.
-        entered: (position) Enter, or a double click.
-        turned: Space.
+        moved: (position) the cursor has moved there.
+        entered: (position) Enter was pressed, or the position was double-clicked.
+        turned: Space was pressed.
     """
 
     moved = Signal(int)
@@ -60,7 +60,13 @@ class EvidenceStrip(KeyedView):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def show_evidence(self, evidence: Evidence | None, tolerance: float | None, found: int | None) -> None:
-        """Other evidence; `found` is the position that the finding speaks of."""
+        """Show other evidence, or none.
+
+        Args:
+            evidence: of the finding.
+            tolerance: of the finding.
+            found: position of the finding, which is marked and gets the cursor.
+        """
         self.evidence, self.tolerance = evidence, tolerance
         self.tokens = ()
         project = self.session.project
@@ -79,14 +85,14 @@ class EvidenceStrip(KeyedView):
 
     @property
     def cell_width(self) -> int:
-        """Of a position, in pixels."""
+        """Width of a position in pixels."""
         px, n = self.look.px, 0 if self.evidence is None else len(self.evidence.real)
         room = self.width() - 2 * px(_INSET)
         return min(max(room // max(n, 1), px(_NARROWEST)), px(_WIDEST))
 
     def _tokens_height(self) -> int:
         px = self.look.px
-        # Bold, as the chosen one is written, so that choosing another needs no other room.
+        # measured in bold, as the chosen token is painted, so that the height stays when another one is chosen
         longest = max((text_width(self._word(place)[0], self.look.small_bold) for place in self._places()), default=0)
         return min(longest + px(6), px(_TOKENS)) if longest else 0
 
@@ -100,7 +106,7 @@ class EvidenceStrip(KeyedView):
         return shown(self.tokens[position]) if real and position < len(self.tokens) else ("", False)
 
     def _rows(self) -> list[tuple[int, EvidenceRow | None]]:
-        """The upper edge of each row's cells, the row by the lengths (None) first."""
+        """The upper edge of the cells of each row; the first row, None, is the mask from the lengths."""
         if self.evidence is None:
             return []
         px = self.look.px
@@ -120,16 +126,16 @@ class EvidenceStrip(KeyedView):
         return top + self.look.px(_CELL["real" if row is None else row.kind]) + self.look.px(_NUMBERS)
 
     def sizeHint(self) -> QSize:
-        """All rows; the width is whatever there is."""
+        """All rows in height; any width will do."""
         bar = self.look.px(_BAR) if self.horizontalScrollBar().maximum() else 0
         return QSize(self.look.px(240), self._content_height() + bar)
 
     def minimumSizeHint(self) -> QSize:
-        """As high as it needs."""
+        """All rows in height."""
         return QSize(self.look.px(120), self.sizeHint().height())
 
     def arrange(self) -> None:
-        """Lay out anew."""
+        """Fit the height and the scroll bar to the content."""
         px, bar = self.look.px, self.horizontalScrollBar()
         whole = self.cell_width * len(self._places()) + 2 * px(_INSET)
         bar.setRange(0, max(0, whole - self.width()))
@@ -141,7 +147,7 @@ class EvidenceStrip(KeyedView):
         self.viewport().update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Cells as wide as there is room for."""
+        """Fit the cells to the new width."""
         super().resizeEvent(event)
         self.arrange()
         self._bring()
@@ -151,11 +157,11 @@ class EvidenceStrip(KeyedView):
         return self.look.px(_INSET) + (position - first) * self.cell_width - self.horizontalScrollBar().value()
 
     def column_box(self, position: int) -> QRect:
-        """Where a position is in the viewport, from its marker to its number."""
+        """The box of a position in the viewport, from its marker to its number."""
         return QRect(self._left(position), 0, self.cell_width, self._content_height())
 
     def position_at(self, x: float) -> int | None:
-        """The position at a place of the viewport; None outside."""
+        """The position at an x of the viewport; None outside."""
         places = self._places()
         if not places:
             return None
@@ -172,7 +178,7 @@ class EvidenceStrip(KeyedView):
     # Painting
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint."""
+        """Paint tokens, rows, numbers and the cursor."""
         painter = QPainter(self.viewport())
         painter.fillRect(event.rect(), self.look.c("panel"))
         if self.evidence is None:
@@ -189,18 +195,18 @@ class EvidenceStrip(KeyedView):
         self._paint_cursor(painter)
 
     def _paint_token(self, painter: QPainter, position: int) -> None:
-        word, stands_in = self._word(position)
+        word, is_stand_in = self._word(position)
         if not word:
             return
         px, look, cell = self.look.px, self.look, self.cell_width
         here = position in (self.at, self.found)
         font = look.small_bold if here else look.small
         painter.save()
-        # From below to above, so that tokens of any length stand over cells of one width.
+        # rotated, so that tokens of any length fit above cells of one width
         painter.translate(self._left(position), px(_MARKER) + self._tokens_height())
         painter.rotate(-90)
         painter.setFont(font)
-        painter.setPen(look.c("second" if stands_in else "text"))
+        painter.setPen(look.c("second" if is_stand_in else "text"))
         room = QRect(px(2), 0, self._tokens_height() - px(2), cell)
         flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignAbsolute | Qt.AlignmentFlag.AlignVCenter
         painter.drawText(room, flags, elided(word, font, room.width()))
@@ -233,7 +239,7 @@ class EvidenceStrip(KeyedView):
             else:
                 painter.fillRect(box, look.c("window") if real else look.hatch)
                 if row.values[place] is None and not real:
-                    # Nothing was printed here, or nothing that could be compared: padding, and no fault.
+                    # padding without an output, or without one to compare: no fault
                     continue
                 if row.kind == "change":
                     self._paint_change(painter, box, row.values[place], decades)
@@ -274,7 +280,7 @@ class EvidenceStrip(KeyedView):
         elif real:
             painter.fillRect(box, colour(look.tint(_as_share(value, row.values))))
         else:
-            # What a model prints at padding is no prediction, and must not look like one.
+            # an output at padding is not a prediction, and must not look like one
             painter.setBrush(look.c("pad_ground"))
             painter.setPen(QPen(look.c("second"), 1.4))
             size = min(box.width(), box.height()) - look.px(5)
@@ -292,7 +298,7 @@ class EvidenceStrip(KeyedView):
         for position in self._places():
             here = position in (self.at, self.found)
             near = any(0 < abs(position - each) < 3 for each in (self.at, self.found) if each is not None)
-            if here or (position % _EACH == 0 and not near):
+            if here or (position % _NUMBERED == 0 and not near):
                 painter.setPen(look.c("text" if here else "second"))
                 box = QRectF(self._left(position) - px(12), top, self.cell_width + px(24), px(_NUMBERS))
                 painter.drawText(box, Qt.AlignmentFlag.AlignCenter, str(position))
@@ -311,10 +317,10 @@ class EvidenceStrip(KeyedView):
         painter.setPen(QPen(look.c("accent" if self.hasFocus() else "control"), 1.6 if self.hasFocus() else 1))
         painter.drawRoundedRect(box, 3, 3)
 
-    # Words
+    # Text
 
     def lines_at(self, position: int) -> list[str]:
-        """What stands at a position, a line a row, with its exact numbers."""
+        """The numbers at a position as text, one line per row."""
         evidence = self.evidence
         if evidence is None or position not in self._places():
             return []
@@ -327,26 +333,26 @@ class EvidenceStrip(KeyedView):
             if value is None and not real:
                 continue
             if row.kind == "mask":
-                taken = "no number" if value is None else "1, a token" if value >= 0.5 else "0, padding"
+                taken = "not a number" if value is None else "1, a token" if value >= 0.5 else "0, padding"
                 lines.append(f"{row.label}: {taken}")
             elif value is None:
-                lines.append(f"{row.label}: no number")
+                lines.append(f"{row.label}: not a number")
             elif row.kind == "change":
-                allowed = "" if self.tolerance is None else f", allowed {format_deviation(self.tolerance)}"
-                lines.append(f"{row.label}: {value:.3g}{allowed}")
+                tolerance = "" if self.tolerance is None else f", tolerance {format_deviation(self.tolerance)}"
+                lines.append(f"{row.label}: {value:.3g}{tolerance}")
             else:
                 lines.append(f"{row.label}: {value:.6g}" + ("" if real else ", not a prediction"))
         return lines
 
     def tip_at(self, point: QPoint) -> str:
-        """The numbers under the mouse."""
+        """The numbers at the position under the mouse."""
         position = self.position_at(point.x())
         return "" if position is None else "\n".join(self.lines_at(position))
 
     # The cursor
 
     def go_to(self, position: int) -> None:
-        """Put the cursor on a position."""
+        """Move the cursor to a position, or to the nearest one."""
         places = self._places()
         if not places:
             return
@@ -357,7 +363,7 @@ class EvidenceStrip(KeyedView):
         self.moved.emit(self.at)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Move, choose, turn."""
+        """Move the cursor, show its token, or turn to the model's picture."""
         places = self._places()
         steps = {
             Qt.Key.Key_Left: self.at - 1,
@@ -376,20 +382,20 @@ class EvidenceStrip(KeyedView):
             event.ignore()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Put the cursor where it was clicked."""
+        """Move the cursor to the clicked position."""
         position = self.position_at(event.position().x())
         if position is not None and event.button() == Qt.MouseButton.LeftButton:
             self.go_to(position)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """As Enter."""
+        """Show the token, as Enter does."""
         position = self.position_at(event.position().x())
         if position is not None and event.button() == Qt.MouseButton.LeftButton:
             self.entered.emit(position)
 
 
 def _as_share(value: float, values: tuple[float | None, ...]) -> float:
-    """A probability is its own share; another output lies between the least and the largest of its row."""
+    """A value as a share for its colour: a probability itself; another output between the extremes of its row."""
     known = [each for each in values if each is not None]
     low, high = min(known), max(known)
     if low >= 0 and high <= 1:

@@ -17,7 +17,7 @@ from maskscope.workflows.demo import write_demo
 from maskscope_gui.app import make_window
 from maskscope_gui.background.audit_job import AuditJob
 from maskscope_gui.pages.audit.audit_page import AuditPage
-from maskscope_gui.pages.audit.findings import decades_above, share_of_scale, tolerance_share
+from maskscope_gui.pages.audit.deviation_scale import decades_above, share_of_scale, tolerance_share
 from maskscope_gui.shell.desk import Desk
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_gui.theme.theme import Style
@@ -138,8 +138,8 @@ def words(page: AuditPage) -> list[str]:
 def test_it_is_asked_for_shows_its_progress_and_can_be_stopped(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
     window, _, page = open_audit()
     assert window.page == "audit"
-    assert "has not been audited yet" in page.verdict.text()
-    assert page.run_button.hasFocus()
+    assert "has not been audited yet" in page.head.verdict.text()
+    assert page.head.run_button.hasFocus()
     press(qtbot, window, KEY.Key_Return)
     project, model = window.session.project, window.session.model
     assert project is not None
@@ -147,16 +147,16 @@ def test_it_is_asked_for_shows_its_progress_and_can_be_stopped(qtbot: QtBot, ope
     assert client.requests == [("audit", {"project": str(project.path), "model": str(model.keras_file)})]
     assert page.busy
     client.progressed.emit(1, 1, 3, "LENGTH")
-    assert page.bar.isVisible()
-    assert 0 < page.bar.value() < page.bar.maximum()
-    assert "LENGTH" in page.note.text()
+    assert page.head.bar.isVisible()
+    assert 0 < page.head.bar.value() < page.head.bar.maximum()
+    assert "LENGTH" in page.head.note.text()
     assert "LENGTH" in window.status_line.work.text()
     press(qtbot, window, KEY.Key_Escape)
     assert client.stopped == [1]
     client.cancelled.emit(1)
     assert not page.busy
     assert window.status_line.work.text() == ""
-    assert "Stopped" in page.note.text()
+    assert "Stopped" in page.head.note.text()
     # An answer that comes too late is of no audit that is waited for.
     client.done.emit(1, {"report": FAILING.to_json()})
     assert page.findings == []
@@ -165,11 +165,11 @@ def test_it_is_asked_for_shows_its_progress_and_can_be_stopped(qtbot: QtBot, ope
     assert window.page == "audit"
     assert len(client.requests) == 2
     client.failed.emit(2, "the worker process crashed.")
-    assert page.note.text().startswith("The worker process crashed.")
-    assert page.run_button.isVisible()
-    qtbot.mouseClick(page.run_button, LEFT)
+    assert page.head.note.text().startswith("The worker process crashed.")
+    assert page.head.run_button.isVisible()
+    qtbot.mouseClick(page.head.run_button, LEFT)
     client.done.emit(3, {"report": "no json"})
-    assert "no audit's report" in page.note.text()
+    assert "no audit's report" in page.head.note.text()
 
 
 @pytest.mark.parametrize(
@@ -186,33 +186,33 @@ def test_the_verdict_stands_first(
     window, _, page = open_audit()
     press(qtbot, window, KEY.Key_P, modifier=CONTROL)
     answer(client, report(*findings))
-    assert page.verdict.text() == verdict
-    assert page.verdict.role == role
+    assert page.head.verdict.text() == verdict
+    assert page.head.verdict.role == role
     assert window.toolbar.verdict.text() == verdict
     assert window.toolbar.verdict.objectName() == button
     for part in ("BiLSTM 10 (m1)", "32 of 200 sentences sampled", "padded with 0", "cross-entropy, assumed", "4.2 s"):
-        assert part in page.how.text()
+        assert part in page.head.how.text()
     # A second Ctrl+P shows what is known; only Ctrl+R audits again.
     press(qtbot, window, KEY.Key_P, modifier=CONTROL)
     assert len(client.requests) == 1
     press(qtbot, window, KEY.Key_R, modifier=CONTROL)
     assert len(client.requests) == 2
-    assert "Auditing" in page.verdict.text()
+    assert "Auditing" in page.head.verdict.text()
 
 
 def test_findings_are_walked_by_key_and_say_how_far_off_they_are(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
     window, _, page = open_audit(1920)
-    page.auditing.start()
+    page.audit_job.start()
     answer(client, FAILING)
     assert words(page) == ["LENGTH", "GRADIENT", "DATA", "DTYPE", "LOSS"]
     assert page.table.hasFocus()
     titles = [column.title for column in page.table.columns]
     row = [page.table._cell_of(0, place).text for place in range(len(titles))]
     assert dict(zip(titles, row, strict=True)) == {
-        "": "✗", "check": "LENGTH", "deviation": "0.032", "allowed": "1e-06", "log scale": ""
+        "": "✗", "check": "LENGTH", "deviation": "0.032", "tolerance": "1e-06", "log scale": ""
     }  # fmt: skip
-    assert "32,000 times as much" in page.far.text()
-    assert page.advice_label.text().startswith("Smallest change: pass the mask round Conv1D")
+    assert "32,000 times the tolerance" in page.details.deviation.text()
+    assert page.details.advice.text().startswith("Smallest change: pass the mask round Conv1D")
     # Longer than allowed by colour and by length: the bar of what fails goes past the mark, what holds stays before it.
     image = page.table.grab().toImage()
     left, width = page.table._places()[-1]
@@ -226,14 +226,14 @@ def test_findings_are_walked_by_key_and_say_how_far_off_they_are(qtbot: QtBot, o
     assert length(0, fails) > mark > length(4, holds) > 0
     press(qtbot, window, KEY.Key_Down)
     # Infinite where something was no number: JSON has no word for it.
-    assert page.title.text() == "✗ GRADIENT fails"
-    assert "no number" in page.far.text()
-    assert not page.strip.isVisible()
+    assert page.details.title.text() == "✗ GRADIENT fails"
+    assert "not a finite number" in page.details.deviation.text()
+    assert not page.details.strip.isVisible()
     press(qtbot, window, KEY.Key_End)
-    assert page.title.text() == "✓ LOSS holds"
+    assert page.details.title.text() == "✓ LOSS holds"
     qtbot.mouseClick(page.table.viewport(), LEFT, pos=page.table.row_box(2).center())
-    assert page.title.text() == "? DATA could not tell"
-    assert page.meaning.text() == UNSURE.meaning
+    assert page.details.title.text() == "? DATA could not tell"
+    assert page.details.meaning.text() == UNSURE.meaning
 
 
 def test_a_scale_of_decades_has_the_tolerance_in_one_place_for_all() -> None:
@@ -280,7 +280,7 @@ def test_the_evidence_shows_tokens_padding_and_numbers(qtbot: QtBot, demo_sessio
     assert look.tint(0.1).upper() in seen(value, 0)
     assert look.tint(0.1 + 0.03 * LENGTH).upper() not in seen(value, LENGTH)
     assert "13 · U+FE0F · real token" in strip.lines_at(13)[0]
-    assert strip.lines_at(13)[2] == "change with 7 more padded positions: 0.032, allowed 1e-06"
+    assert strip.lines_at(13)[2] == "change with 7 more padded positions: 0.032, tolerance 1e-06"
     assert strip.lines_at(LENGTH)[0] == f"position {LENGTH} · padding"
     assert "not a prediction" in strip.tip_at(strip.column_box(LENGTH).center())
     moved: list[int] = []
@@ -297,18 +297,18 @@ def test_the_evidence_shows_tokens_padding_and_numbers(qtbot: QtBot, demo_sessio
 
 def test_a_finding_leads_to_its_token_and_its_layer(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
     window, _, page = open_audit(1920)
-    page.auditing.start()
+    page.audit_job.start()
     answer(client, FAILING)
     session = window.session
     session.cursor.reveal(3)
-    assert page.to_place.text() == f"Show sentence {SENTENCE}, position 13"
+    assert page.details.to_place.text() == f"Show sentence {SENTENCE}, position 13"
     press(qtbot, window, KEY.Key_Return)
     assert (session.cursor.sentence, session.cursor.position, window.page) == (SENTENCE, 13, "sentence")
     press(qtbot, window, KEY.Key_5, modifier=CONTROL)
     assert page.table.hasFocus()
-    assert page.to_layer.text() == "Show layer conv1d"
+    assert page.details.to_layer.text() == "Show layer conv1d"
     assert page.picture._canvas.chosen == {"conv1d"}
-    assert page.picture._canvas.faulty == {"conv1d": "Blamed by LENGTH, GRADIENT"}
+    assert page.picture._canvas.faulty == {"conv1d": "Faulty layer: LENGTH, GRADIENT"}
     # A click on the layer goes to what blames it, one after the other; on another layer nothing happens.
     canvas = page.picture._canvas
     page.table.go_to(4)
@@ -329,7 +329,7 @@ def test_a_finding_leads_to_its_token_and_its_layer(qtbot: QtBot, open_audit: Op
     assert page.table.hasFocus()
     # In the evidence, Enter shows the position under its cursor; at padding, the last token.
     page.table.go_to(0)
-    page.strip.setFocus()
+    page.details.strip.setFocus()
     press(qtbot, window, KEY.Key_End, KEY.Key_Return)
     assert (session.cursor.sentence, session.cursor.position, window.page) == (SENTENCE, LENGTH - 1, "sentence")
 
@@ -339,46 +339,46 @@ def test_with_less_room_the_picture_takes_the_place_of_the_details(
     qtbot: QtBot, open_audit: OpenAudit, client, width: int
 ) -> None:
     window, _, page = open_audit(width)
-    page.auditing.start()
+    page.audit_job.start()
     answer(client, FAILING)
     assert page.details.isVisible()
-    assert not page.model.isVisible()
+    assert not page.columns.picture_part.isVisible()
     press(qtbot, window, KEY.Key_Space)
-    assert page.model.isVisible()
+    assert page.columns.picture_part.isVisible()
     assert not page.details.isVisible()
     assert page.table.hasFocus()
     press(qtbot, window, KEY.Key_Down)
     assert page.picture._canvas.chosen == {"conv1d"}
-    qtbot.mouseClick(page.back, LEFT)
-    assert page.title.isVisible()
-    assert page.title.text() == "✗ GRADIENT fails"
+    qtbot.mouseClick(page.columns.back, LEFT)
+    assert page.details.title.isVisible()
+    assert page.details.title.text() == "✗ GRADIENT fails"
     inner = page.details.widget()
     assert inner.minimumSizeHint().width() <= page.details.viewport().width()
 
 
 def test_the_sizes_of_its_parts_are_remembered(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
     window, desk, page = open_audit()
-    page.auditing.start()
+    page.audit_job.start()
     answer(client, FAILING)
-    handle = page.parts.handle(1)
+    handle = page.columns.handle(1)
     start = handle.rect().center()
     qtbot.mousePress(handle, LEFT, pos=start)
     qtbot.mouseMove(handle, start + QPoint(40, 0))
     qtbot.mouseRelease(handle, LEFT, pos=start + QPoint(40, 0))
-    width = page.parts.sizes()[0]
+    width = page.columns.sizes()[0]
     assert width != window.look.px(300)
     other = AuditPage(window.session, desk.auditing, window.settings, window.look)
     qtbot.addWidget(other)
     other.resize(page.size())
     with qtbot.waitExposed(other):
         other.show()
-    assert other.parts.sizes()[0] == width
+    assert other.columns.sizes()[0] == width
 
 
 def test_each_model_keeps_its_report(qtbot: QtBot, open_audit: OpenAudit, client, adopt) -> None:
     window, desk, page = open_audit()
     session = window.session
-    page.auditing.start()
+    page.audit_job.start()
     answer(client, FAILING)
     assert "✗ the audit fails: 2 checks" in window.padding.audit.text()
     assert window.padding.audit.isVisible()
@@ -388,7 +388,7 @@ def test_each_model_keeps_its_report(qtbot: QtBot, open_audit: OpenAudit, client
     other = adopt(session.project, session.scores)
     session.use_model(other)
     assert page.findings == []
-    assert page.verdict.text() == "BiLSTM 3 has not been audited yet"
+    assert page.head.verdict.text() == "BiLSTM 3 has not been audited yet"
     assert "Audit the padding" in window.toolbar.verdict.text()
     assert not window.padding.audit.isVisible()
     press(qtbot, window, KEY.Key_P, modifier=CONTROL)
@@ -396,7 +396,7 @@ def test_each_model_keeps_its_report(qtbot: QtBot, open_audit: OpenAudit, client
     session.use_model("m1")
     assert client.stopped == [2]
     client.done.emit(2, {"report": report(*PASSED).to_json()})
-    assert page.verdict.text() == "✗ 2 of 5 checks fail"
+    assert page.head.verdict.text() == "✗ 2 of 5 checks fail"
     assert window.toolbar.verdict.objectName() == "verdict_fails"
     press(qtbot, window, KEY.Key_1, modifier=CONTROL)
     qtbot.mouseClick(window.padding.audit, LEFT)
@@ -414,10 +414,10 @@ def test_without_a_model_the_page_says_how_to_get_one(qtbot: QtBot, session, sty
         page.show()
     page.compute()
     assert client.requests == []
-    assert page.verdict.text() == "There is no model to audit yet"
-    assert "Ctrl+T" in page.how.text()
+    assert page.head.verdict.text() == "There is no model to audit yet"
+    assert "Ctrl+T" in page.head.how.text()
     session.close()
-    assert page.verdict.text() == "There is no project open"
+    assert page.head.verdict.text() == "No project is open"
 
 
 def test_the_report_is_saved_as_a_page(
@@ -425,8 +425,8 @@ def test_the_report_is_saved_as_a_page(
 ) -> None:
     window, _, page = open_audit()
     press(qtbot, window, KEY.Key_E, modifier=CONTROL | SHIFT)
-    assert "no audit to save yet" in window.status_line.message.text()
-    page.auditing.start()
+    assert "no audit report yet" in window.status_line.message.text()
+    page.audit_job.start()
     answer(client, FAILING)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "audit"), ""))
     press(qtbot, window, KEY.Key_E, modifier=CONTROL | SHIFT)
@@ -443,9 +443,9 @@ def test_a_repaired_model_is_written_compared_and_opened(
     qtbot: QtBot, open_audit: OpenAudit, client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window, _, page = open_audit()
-    page.auditing.start()
+    page.audit_job.start()
     answer(client, report(*PASSED, UNSURE))
-    assert not page.repair_button.isVisible()
+    assert not page.head.repair_button.isVisible()
     press(qtbot, window, KEY.Key_M, modifier=CONTROL | SHIFT)
     assert "No automatic repair is available" in window.status_line.message.text()
     page.compute()
@@ -457,7 +457,7 @@ def test_a_repaired_model_is_written_compared_and_opened(
         return str(tmp_path / "mine"), ""
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
-    qtbot.mouseClick(page.repair_button, LEFT)
+    qtbot.mouseClick(page.head.repair_button, LEFT)
     assert offered == [str(tmp_path / "demo-m1-repaired.keras")]
     project, model = window.session.project, window.session.model
     assert project is not None
@@ -466,18 +466,17 @@ def test_a_repaired_model_is_written_compared_and_opened(
     given = {"project": str(project.path), "model": str(model.keras_file), "repairs": "remask", "out": out}
     assert client.requests[-1] == ("repair", given)
     client.progressed.emit(3, 0, 0, "LENGTH")
-    assert page.note.text() == "Saving the repaired model: LENGTH…"
+    assert page.head.note.text() == "Saving the repaired model: LENGTH…"
     # What is known of the model stands meanwhile.
-    assert page.verdict.text() == "✗ 2 of 5 checks fail"
+    assert page.head.verdict.text() == "✗ 2 of 5 checks fail"
     repaired = replace(FAILING, findings=PASSED)
     client.done.emit(3, {"path": out, "report": repaired.to_json()})
-    assert page.note.text() == (
-        "mine.keras is written. Before: 2 fail; after: 2 of 2 hold. Its weights were trained with the mistake: "
-        "train it again."
+    assert page.head.note.text() == (
+        "Saved mine.keras. Before: 2 fail; after: 2 of 2 hold. Its weights were trained with the fault: train it again."
     )
-    assert page.note.role == "holds"
+    assert page.head.note.role == "holds"
     assert page.findings[0].check == "LENGTH"
-    page.open_button.setFocus()
+    page.head.open_button.setFocus()
     press(qtbot, window, KEY.Key_Return)
     job, arguments = client.requests[-1]
     assert (job, arguments["model"]) == ("open_model", out)
