@@ -77,7 +77,6 @@ class ProjectWriter:
         self._hash = hashlib.blake2b(digest_size=16)
         self.n_sentences = 0
         self.n_tokens = 0
-        self.n_collisions = 0
         self._lengths: list[int] = []
         self._rows: list[tuple[int, str, str, bytes | None, str | None]] = []
         self._collisions: list[tuple[int, int]] = []
@@ -191,7 +190,6 @@ class ProjectWriter:
         )
         self._rows.clear()
         self._db.executemany("INSERT INTO collision VALUES (?, ?)", self._collisions)
-        self.n_collisions += len(self._collisions)
         self._collisions.clear()
 
     def _flush_block(self) -> None:

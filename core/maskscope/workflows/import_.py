@@ -1,4 +1,4 @@
-"""From a source file to a project folder, streaming."""
+"""Import a source file into a new project folder, one sentence at a time."""
 
 import json
 from dataclasses import dataclass
@@ -12,21 +12,26 @@ from maskscope.errors import ReadError
 from maskscope.jobs import Job, NullJob
 from maskscope.project.store import Project
 from maskscope.project.writer import ProjectWriter
-from maskscope.readers import Note, ReadOptions, open_source
+from maskscope.readers import Note, ReadOptions, Source, open_source
 from maskscope.types import OUTSIDE_NAMES, Sentence, TagScheme, span_parts
+
+_MOST_LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import made, and what it has to say about it.
+    """The result of an import.
 
     Attributes:
         path: the new project folder.
-        collisions: (sentence, position) of the first thousand real tokens whose embedding is all zeros.
-        n_collisions: how many there are.
+        n_sentences, n_tokens, dim, dtype: its size.
+        scheme: its label set.
         lengths_from: "source", or "inferred" from trailing zero rows.
-        data: whether the source's array is what its lengths say; "failed" is a note, too.
-        free_values: numbers that one could pad with, because no token's embedding consists of one of them alone.
+        n_collisions: how many real tokens have an embedding of zeros.
+        collisions: (sentence, position) of the first thousand of them.
+        notes: what a person should know about the import.
+        data: whether the source's array agrees with its lengths; when it "failed", a note says so, too.
+        free_values: numbers that could be used as padding, because no token's embedding is filled with one of them.
     """
 
     path: Path
@@ -44,13 +49,15 @@ class ImportReport:
 
     @property
     def no_collisions(self) -> str:
-        """What it means that there are none."""
+        """The sentence to show when no collision was found."""
         if self.lengths_from == "inferred":
-            return "none is seen; with inferred lengths, a token of zeros at a sentence's end would pass for padding."
+            return (
+                "none found; but the lengths were inferred, so a zero token at a sentence's end was taken for padding."
+            )
         return "none; no real token has an embedding of zeros."
 
     def summary(self) -> str:
-        """The import in a few words."""
+        """The size of the new project, for a person."""
         return f"{self.n_sentences:,} sentences, {self.n_tokens:,} tokens, {self.dim} numbers each ({self.dtype})"
 
 
@@ -61,7 +68,7 @@ def import_project(
     format_name: str | None = None,
     job: Job | None = None,
 ) -> ImportReport:
-    """Read `source` into a new project at `target`, exactly as named; an empty folder of that name is taken.
+    """Read `source` into a new project at `target`, exactly as named; an empty folder of that name is replaced.
 
     Memory is bounded by one sentence or one block of the source, whatever its size. Raises ReadError,
     ProjectError or Cancelled; then nothing stays behind.
@@ -73,56 +80,63 @@ def import_project(
             Path(target), reader.dim, np.dtype(reader.dtype), classes=reader.classes, kind=reader.kind
         ) as writer,
     ):
-        total = reader.n_sentences or 0
-        begun = _SpanBeginnings()
-        try:
-            for sentence in reader:
-                writer.add(sentence)
-                begun.look(sentence)
-                if writer.n_sentences % 64 == 0:
-                    job.progress(writer.n_sentences, total, "sentences")
-        except ReadError as error:
-            if error.file is None:
-                raise ReadError(
-                    error.message,
-                    file=source,
-                    sentence=error.sentence,
-                    expected=error.expected,
-                    received=error.received,
-                ) from error
-            raise
-        except OSError as error:
-            raise ReadError(f"reading failed: {error.strerror or error}", file=source) from error
+        beginnings = _copy_sentences(reader, writer, source, job)
         scan = reader.scan()
         data = data_verdict(scan, reader.lengths_from)
-        notes = (
-            *reader.notes(),
-            *_data_note(data),
-            *_outside_note(writer.scheme()),
-            *begun.note(writer.scheme()),
-        )
+        scheme = writer.scheme()
+        notes = (*reader.notes(), *_data_note(data), *_outside_note(scheme), *beginnings.note(scheme))
         meta = {
             "source": source.name,
             "lengths_from": reader.lengths_from,
             "notes": json.dumps([note.text for note in notes], ensure_ascii=False),
         }
         job.progress(writer.n_sentences, writer.n_sentences, "sentences")
-        scheme = writer.finish(meta)
-    with Project.open(writer.target, read_only=True) as project:
-        first = [(int(sentence), int(position)) for sentence, position in project.collisions()[:1000]]
+        writer.finish(meta)
+    return _report(writer.target, notes, data, scan.free_values)
+
+
+def _copy_sentences(reader: Source, writer: ProjectWriter, source: Path, job: Job) -> "_SpanBeginnings":
+    """Add every sentence of the reader to the project. Raises ReadError that names the source."""
+    total = reader.n_sentences or 0
+    beginnings = _SpanBeginnings()
+    try:
+        for sentence in reader:
+            writer.add(sentence)
+            beginnings.add(sentence)
+            if writer.n_sentences % 64 == 0:
+                job.progress(writer.n_sentences, total, "sentences")
+    except ReadError as error:
+        if error.file is None:
+            raise ReadError(
+                error.message,
+                file=source,
+                sentence=error.sentence,
+                expected=error.expected,
+                received=error.received,
+            ) from error
+        raise
+    except OSError as error:
+        raise ReadError(f"reading failed: {error.strerror or error}", file=source) from error
+    return beginnings
+
+
+def _report(path: Path, notes: tuple[Note, ...], data: Verdict, free_values: tuple[float, ...]) -> ImportReport:
+    """The report on a project that was just written."""
+    with Project.open(path, read_only=True) as project:
+        collisions = project.collisions()
         return ImportReport(
-            writer.target,
-            project.n_sentences,
-            project.n_tokens,
-            project.dim,
-            project.dtype.name,
-            scheme,
-            project.lengths_from,
-            writer.n_collisions,
-            tuple(first),
-            notes,
-            data,
-            scan.free_values,
+            path=path,
+            n_sentences=project.n_sentences,
+            n_tokens=project.n_tokens,
+            dim=project.dim,
+            dtype=project.dtype.name,
+            scheme=project.scheme,
+            lengths_from=project.lengths_from,
+            n_collisions=len(collisions),
+            collisions=tuple((int(sentence), int(position)) for sentence, position in collisions[:_MOST_LISTED]),
+            notes=notes,
+            data=data,
+            free_values=free_values,
         )
 
 
@@ -136,14 +150,18 @@ def _outside_note(scheme: TagScheme) -> tuple[Note, ...]:
     outside = scheme.classes[scheme.outside]
     if outside in OUTSIDE_NAMES:
         return ()
-    words = f"No label says “nothing here”, so {outside} was taken for it: key 0 sets it, and F1 leaves it out."
+    words = (
+        f"No label has a name that means outside, such as O, so {outside} was taken as the outside label: key 0 sets"
+        " it, and F1 leaves it out."
+    )
     return (Note("outside-guessed", words),)
 
 
 class _SpanBeginnings:
-    """Counts how spans begin, to tell the two habits called BIO apart.
+    """Counts how spans begin, to tell the two schemes called BIO apart.
 
-    In IOB2 (BIO) every span begins with B-; in IOB1, the older one, with I-, and B- only parts two neighbours.
+    In IOB2 (BIO) every span begins with B-. In IOB1, the older one, spans begin with I-, and B- only separates two
+    neighbouring spans.
     """
 
     def __init__(self) -> None:
@@ -152,8 +170,8 @@ class _SpanBeginnings:
         self._first: tuple[int, int] | None = None
         self._sentence = -1
 
-    def look(self, sentence: Sentence) -> None:
-        """Take in one more sentence."""
+    def add(self, sentence: Sentence) -> None:
+        """Count the spans of one more sentence."""
         self._sentence += 1
         open_kind: str | None = None
         for position, name in enumerate(sentence.labels or ()):
@@ -166,7 +184,7 @@ class _SpanBeginnings:
             open_kind = kind if prefix and prefix in "BIM" else None
 
     def note(self, scheme: TagScheme) -> tuple[Note, ...]:
-        """What a person should know, if anything."""
+        """A note when spans begin with I-; none otherwise."""
         if scheme.spans is None or self._first is None:
             return ()
         sentence, position = self._first

@@ -108,7 +108,10 @@ class TestText:
         source, options = self.write(tmp_path, text, [np.ones((len(labels), 3), dtype=np.float32)])
         report = import_project(tmp_path / "p", source, options)
         said = [note.text for note in report.notes if note.kind == "outside-guessed"]
-        words = f"No label says “nothing here”, so {taken} was taken for it: key 0 sets it, and F1 leaves it out."
+        words = (
+            f"No label has a name that means outside, such as O, so {taken} was taken as the outside label: key 0 sets"
+            " it, and F1 leaves it out."
+        )
         assert said == ([] if taken is None else [words])
         with Project.open(tmp_path / "p") as project:
             assert (words in project.notes) == (taken is not None)
