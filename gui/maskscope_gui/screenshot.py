@@ -11,21 +11,10 @@ if TYPE_CHECKING:
     from maskscope_gui.background.worker_client import WorkerClient
     from maskscope_gui.shell.main_window import MainWindow
 
-_PATIENCE_S = 10.0
-_KERAS_PATIENCE_S = 90.0
-"""TensorFlow has to start first."""
-
-
-def _audit(window: "MainWindow", client: "WorkerClient") -> None:
-    """Have the model audited, on a page that shows it."""
-    from maskscope_gui.background.audit_job import AuditJob
-    from maskscope_gui.pages.audit.audit_page import AuditPage
-    from maskscope_gui.shell.desk import show_verdict
-
-    auditing = AuditJob(window.session, client, window)
-    window.page_makers["audit"] = lambda: AuditPage(window.session, auditing, window.settings, window.look)
-    auditing.changed.connect(lambda: show_verdict(window, auditing))
-    auditing.start()
+_TIMEOUT_S = 10.0
+_KERAS_TIMEOUT_S = 90.0
+"""Where the worker is needed, which has to start TensorFlow first."""
+_POLL_MS = 50
 
 
 def screenshot(
@@ -36,7 +25,7 @@ def screenshot(
     theme: str | None = None,
     page: str = "sentence",
 ) -> None:
-    """Write a PNG of the window on `project`, as it looks once everything is painted.
+    """Write a PNG of the window on `project`, as it looks once everything is computed and painted.
 
     Args:
         project: a project folder.
@@ -44,16 +33,13 @@ def screenshot(
         sentence: which sentence is on screen; None for the first of the list.
         size: width and height in pixels.
         theme: "light" or "dark"; None for the system's.
-        page: "sentence", "evaluation", "models" or "audit"; the audit is made first.
+        page: name of a page. For "audit" the model is audited, and for "picture" it is traced first.
 
     Raises ProjectError, or MaskscopeError when the picture can't be written.
     """
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    from PySide6.QtCore import QCoreApplication, QEventLoop
-
     from maskscope_gui.app import make_application, make_window
     from maskscope_gui.background.worker_client import WorkerClient
-    from maskscope_gui.page_table import PAGE_NAMES, SENTENCE_PAGE
     from maskscope_resources.colours import DARK, LIGHT
 
     make_application()
@@ -66,19 +52,8 @@ def screenshot(
         window.add_curve()
         window.resize(*size)
         window.show()
-        if page == "audit":
-            _audit(window, client)
-        window.show_page(page if page in PAGE_NAMES else SENTENCE_PAGE)
-        lab = window.lab
-        if lab.in_keras:
-            lab.use_worker(client)
-        until = time.monotonic() + (_KERAS_PATIENCE_S if lab.in_keras or page == "audit" else _PATIENCE_S)
-        while time.monotonic() < until:
-            QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
-            settled = window.shown_page is None or not window.shown_page.busy
-            if settled and (lab.curves is not None or lab.error or not (lab.run or lab.waiting)):
-                break
-        QCoreApplication.processEvents()
+        _show_page(window, client, page)
+        _wait_until_settled(window, needs_worker=window.lab.in_keras or page in ("audit", "picture"))
         if not window.grab().save(str(file)):
             raise MaskscopeError(
                 "the picture can't be written; is the folder there, and does the name end in .png?", file=file
@@ -89,3 +64,37 @@ def screenshot(
         client.deleteLater()
         window.session.close()
         window.deleteLater()
+
+
+def _show_page(window: "MainWindow", client: "WorkerClient", page: str) -> None:
+    """Show a page, and start what it shows."""
+    from maskscope_gui.background.audit_job import AuditJob
+    from maskscope_gui.page_table import PAGE_NAMES, SENTENCE_PAGE
+    from maskscope_gui.pages.audit.audit_page import AuditPage
+    from maskscope_gui.pages.picture.picture_page import PicturePage
+    from maskscope_gui.shell.desk import show_verdict
+
+    audit_job = AuditJob(window.session, client, window)
+    audit_job.changed.connect(lambda: show_verdict(window, audit_job))
+    window.page_makers["audit"] = lambda: AuditPage(window.session, audit_job, window.settings, window.look)
+    window.page_makers["picture"] = lambda: PicturePage(window.session, client, window.settings, window.look)
+    if page == "audit":
+        audit_job.start()
+    window.show_page(page if page in PAGE_NAMES else SENTENCE_PAGE)
+    if window.lab.in_keras:
+        window.lab.use_worker(client)
+
+
+def _wait_until_settled(window: "MainWindow", *, needs_worker: bool) -> None:
+    """Process events until page and padding panel have nothing more to compute, or for as long as the timeout."""
+    from PySide6.QtCore import QCoreApplication, QEventLoop
+
+    lab = window.lab
+    end = time.monotonic() + (_KERAS_TIMEOUT_S if needs_worker else _TIMEOUT_S)
+    while time.monotonic() < end:
+        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, _POLL_MS)
+        page_is_busy = window.shown_page is not None and window.shown_page.busy
+        padding_is_busy = lab.curves is None and not lab.error and bool(lab.run or lab.waiting)
+        if not page_is_busy and not padding_is_busy:
+            break
+    QCoreApplication.processEvents()
