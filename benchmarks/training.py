@@ -23,7 +23,8 @@ import numpy as np
 
 from maskscope import masks
 from maskscope.runs import TrainSettings
-from maskscope.training.backprop import Batch, Dropouts
+from maskscope.training.backprop import Batch
+from maskscope.training.dropouts import Dropouts
 from maskscope.training.optimizer import Adam
 from maskscope.training.parameters import Parameters
 from maskscope.training.spec import TaggerSpec

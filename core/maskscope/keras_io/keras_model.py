@@ -47,8 +47,7 @@ def build(spec: TaggerSpec) -> KerasModel:
         hidden = keras.layers.Bidirectional(lstm, name=f"bidirectional_{layer + 1}")(hidden)
         if spec.dropout:
             hidden = keras.layers.Dropout(spec.dropout, name=f"dropout_{layer + 1}")(hidden)
-    head = "sigmoid" if spec.scheme.kind == "binary" else "softmax"
-    outputs = keras.layers.Dense(spec.scheme.n_outputs, activation=head, name="probabilities")(hidden)
+    outputs = keras.layers.Dense(spec.scheme.n_outputs, activation=spec.head, name="probabilities")(hidden)
     return keras.Model(inputs, outputs, name="tagger")
 
 

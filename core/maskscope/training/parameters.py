@@ -1,6 +1,6 @@
-"""The weights of the classic stack as training changes them: one vector, and views of it.
+"""The weights of the tagger as training changes them: one vector, and views of it.
 
-Gates stand in the order o, i, f, c, see `backprop`; Keras has them in the order i, f, c, o.
+Gates stand in Keras' order i, f, c, o, as in `lstm_cell`.
 """
 
 import math
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maskscope.engine.lstm_cell import GATES
+from maskscope.engine.recurrence import LstmWeights
+from maskscope.engine.weights import TaggerWeights
 from maskscope.training.spec import TaggerSpec
-from maskscope.types import Floats, Indices
-
-_FROM_KERAS = (3, 0, 1, 2)
-"""Keras's gates i, f, c, o in the order o, i, f, c."""
+from maskscope.types import Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,13 +34,22 @@ class LayerParameters:
         """LSTM units in each direction."""
         return int(self.recurrent.shape[2])
 
+    def to_weights(self) -> LstmWeights:
+        """A copy as Keras stores the arrays."""
+        width = 4 * self.units
+        return LstmWeights(
+            np.ascontiguousarray(self.kernel.reshape(-1, 2, width).swapaxes(0, 1)),
+            np.ascontiguousarray(self.recurrent.swapaxes(1, 2)),
+            self.bias.reshape(2, width).copy(),
+        )
+
 
 class Parameters:
-    """All weights of a stack in one float32 vector, and views of it by layer; gradients have the same shape.
+    """All weights of a tagger in one float32 vector, and views of it by layer; gradients have the same shape.
 
     Args:
         spec: gives the sizes.
-        flat: (n_parameters,) float32 to look into; None makes zeros.
+        flat: (n_parameters,) float32 that the views are of; None makes zeros.
     """
 
     def __init__(self, spec: TaggerSpec, flat: Floats | None = None) -> None:
@@ -49,8 +58,8 @@ class Parameters:
         units = spec.units
         shapes: list[tuple[int, ...]] = []
         for layer in range(spec.layers):
-            wide = 2 * units if layer else spec.dim
-            shapes += [(wide, 8 * units), (2, 4 * units, units), (8 * units,)]
+            width = 2 * units if layer else spec.dim
+            shapes += [(width, 8 * units), (2, 4 * units, units), (8 * units,)]
         shapes += [(2 * units, outputs), (outputs,)]
         sizes = [math.prod(shape) for shape in shapes]
         if flat is None:
@@ -66,7 +75,7 @@ class Parameters:
 
     @classmethod
     def fresh(cls, spec: TaggerSpec, rng: np.random.Generator) -> "Parameters":
-        """Weights as Keras begins with: Glorot uniform kernels, orthogonal recurrent ones, forget biases of 1."""
+        """Random weights as Keras draws them: Glorot uniform kernels, orthogonal recurrent ones, forget biases of 1."""
         made = cls(spec)
         for layer in made.layers:
             units = layer.units
@@ -76,26 +85,21 @@ class Parameters:
                 # a (units, 4 units) matrix with orthonormal rows
                 q, r = np.linalg.qr(rng.normal(size=(4 * units, units)))
                 layer.recurrent[direction] = q * np.sign(np.diagonal(r))
-                layer.bias[4 * units * direction + 2 * units : 4 * units * direction + 3 * units] = 1.0
+            layer.bias.reshape(2, 4, units)[:, GATES.index("forget_gate")] = 1.0
         limit = math.sqrt(6 / sum(made.dense.shape))
         made.dense[:] = rng.uniform(-limit, limit, made.dense.shape)
         return made
+
+    def to_weights(self) -> TaggerWeights:
+        """A copy for the packed engine."""
+        layers = tuple(layer.to_weights() for layer in self.layers)
+        return TaggerWeights(self.spec.mask_value, layers, self.dense.copy(), self.dense_bias.copy(), self.spec.head)
 
     def to_keras(self) -> list[Floats]:
         """The arrays for `set_weights` of the model that `keras_model.build` makes of the same spec."""
         arrays: list[Floats] = []
         for layer in self.layers:
-            width = 4 * layer.units
-            back = np.argsort(_order(layer.units))
+            weights = layer.to_weights()
             for direction in (0, 1):
-                part = slice(direction * width, (direction + 1) * width)
-                arrays += [
-                    np.ascontiguousarray(layer.kernel[:, part][:, back]),
-                    np.ascontiguousarray(layer.recurrent[direction].T[:, back]),
-                    layer.bias[part][back],
-                ]
+                arrays += [weights.kernel[direction], weights.recurrent[direction], weights.bias[direction]]
         return [*arrays, self.dense.copy(), self.dense_bias.copy()]
-
-
-def _order(units: int) -> Indices:
-    return np.concatenate([np.arange(gate * units, (gate + 1) * units) for gate in _FROM_KERAS])

@@ -1,12 +1,11 @@
-"""What a tagger is: its label set, its sizes, its dropouts and its mask value."""
+"""Which tagger is trained: its label set, its sizes, its dropouts and its mask value."""
 
 from dataclasses import dataclass
 
+from maskscope.engine.pointwise import HeadActivation
 from maskscope.errors import ModelError
-from maskscope.runs import MAX_LAYERS, MAX_UNITS, EpochFigures, RunInfo, RunMetrics, TrainSettings
+from maskscope.runs import MAX_LAYERS, MAX_UNITS, TrainSettings
 from maskscope.types import TagScheme
-
-__all__ = ["EpochFigures", "RunInfo", "RunMetrics", "TaggerSpec", "TrainSettings"]
 
 MAX_DIM = 65_536
 
@@ -51,8 +50,13 @@ class TaggerSpec:
                 )
 
     @property
+    def head(self) -> HeadActivation:
+        """Activation of the last Dense layer."""
+        return "sigmoid" if self.scheme.kind == "binary" else "softmax"
+
+    @property
     def name(self) -> str:
-        """The stack in a few words: "BiLSTM 10", or "BiLSTM 2 x 10" for two layers."""
+        """The layers in a few words: "BiLSTM 10", or "BiLSTM 2 x 10" for two layers."""
         return f"BiLSTM {self.units}" if self.layers == 1 else f"BiLSTM {self.layers} x {self.units}"
 
     @classmethod

@@ -1,6 +1,6 @@
-"""Train the classic stack in numpy: batches of real tokens with no padding in them, Adam, early stopping.
+"""Train the tagger in numpy: batches of real tokens with no padding in them, Adam, early stopping.
 
-What comes out are the weights of a plain Keras stack (`Parameters.to_keras`). TensorFlow is not imported.
+The result are the weights of a plain Keras model (`Parameters.to_keras`). TensorFlow is not imported.
 """
 
 from collections.abc import Callable
@@ -9,29 +9,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskscope import masks
+from maskscope.engine.packed import PackedTagger
 from maskscope.errors import Cancelled, ModelError
 from maskscope.evaluation import token_scores
 from maskscope.jobs import Job, NullJob
 from maskscope.runs import EpochFigures, TrainSettings
-from maskscope.training.backprop import Batch, Dropouts
+from maskscope.training.backprop import Batch
+from maskscope.training.dropouts import Dropouts, drop_inputs
 from maskscope.training.optimizer import Adam
 from maskscope.training.parameters import Parameters
 from maskscope.training.spec import TaggerSpec
 from maskscope.types import Embeddings, Floats, Indices, Labels, Mask, Offsets
 
-_STEPS = 10_000
+_PROGRESS_STEPS = 10_000
 _SCORE_TOKENS = 8192
-_POOL = 64
+_POOL_BATCHES = 64
 """Batches among which sentences of like length are put together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """What training has reached.
+    """The result of training so far.
 
     Attributes:
         parameters: the weights of the epoch that was kept.
-        history: one entry a finished epoch.
+        history: one entry for each finished epoch.
         validation_sentences: ids of the sentences held back, rising.
         best_epoch: the epoch whose weights were kept, counted from 1.
         complete: False when it was cancelled before its last epoch. A run that stopped early by itself is complete.
@@ -70,68 +72,31 @@ def train(
         job: gets progress after each batch, and "loss", "val_loss", "f1" and, for a span scheme, "entity_f1" after
             each epoch.
         reviewed: (n_sentences,) bool, accepted by a person; their tokens weigh `settings.reviewed_weight`.
-        after_epoch: is given what would be kept if training ended now, after each epoch.
+        after_epoch: called after each epoch with the result if training ended now.
 
     Raises:
         ModelError: no token has a label, labels and scheme don't fit, or training diverged.
-        Cancelled: the job was cancelled before the first epoch ended. Later, what was reached is returned.
+        Cancelled: the job was cancelled before the first epoch ended. Later, the result so far is returned.
     """
     job = NullJob() if job is None else job
-    corpus = _Corpus(embeddings, offsets, labels, spec)
-    rng = np.random.default_rng(settings.seed)
-    train_ids, validation_ids = split(corpus.usable, settings.validation, rng)
-    weights = corpus.token_weights(train_ids, settings, reviewed)
-    parameters = Parameters.fresh(spec, rng)
-    adam = Adam(parameters, settings, int(corpus.lengths[train_ids].sum()))
-    gradients = Parameters(spec)
+    run = _TrainingRun(_Corpus(embeddings, offsets, labels, spec), settings, reviewed)
     reached: Trained | None = None
-    history: list[EpochFigures] = []
-    best: tuple[float, float] | None = None
     try:
-        job.progress(0, _STEPS, "epoch 1")
+        job.progress(0, _PROGRESS_STEPS, "epoch 1")
         for epoch in range(1, settings.epochs + 1):
-            total, counted = 0.0, 0.0
-            batches = batches_of_tokens(corpus.lengths, train_ids, settings.batch_tokens, rng)
-            for done, ids in enumerate(batches, start=1):
-                rows, x_nd, lengths = corpus.batch(ids)
-                if len(rows):
-                    dropouts = Dropouts.draw(spec, len(rows), len(lengths), rng)
-                    batch = Batch(parameters, dropped_input(x_nd, spec, rng), lengths, dropouts)
-                    known = (labels[rows] >= 0).astype(np.float32)
-                    own = np.maximum(labels[rows], 0)
-                    batch.gradients(own, weights[rows], gradients)
-                    total += batch.loss(own, known)
-                    counted += float(known.sum())
-                    adam.step(gradients)
-                share = (epoch - 1 + done / len(batches)) / settings.epochs
-                job.progress(round(share * _STEPS), _STEPS, f"epoch {epoch}")
-            figures = _figures(corpus, parameters, validation_ids, epoch, total / counted if counted else 0.0)
-            history.append(figures)
-            # higher is better; equal ones are told apart by the loss
-            value = _value(figures, settings, spec)
-            if reached is None or best is None or value > best:
-                best = value
-                kept, best_epoch = Parameters(spec, parameters.flat.copy()), epoch
-            reached = Trained(
-                kept,
-                tuple(history),
-                tuple(validation_ids.tolist()),
-                best_epoch,
-                complete=epoch == settings.epochs or _stops(epoch, best_epoch, settings, validation_ids),
-            )
-            if not np.isfinite(parameters.flat).all():
-                break
+            loss = run.train_epoch(epoch, job)
+            if not np.isfinite(run.parameters.flat).all():
+                return run.kept_before_divergence(reached)
+            reached = run.end_epoch(epoch, loss)
             if after_epoch is not None:
                 after_epoch(reached)
-            _report(job, figures)
+            _report(job, reached.history[-1])
             if reached.complete:
                 break
     except Cancelled:
         if reached is None:
             raise
     assert reached is not None
-    if not np.isfinite(reached.parameters.flat).all():
-        raise ModelError("training diverged", expected="a lower learning_rate", received=str(settings.learning_rate))
     return reached
 
 
@@ -158,7 +123,7 @@ def batches_of_tokens(
     """
     if rng is not None:
         ids = rng.permutation(ids)
-        pools = np.array_split(ids, max(1, round(int(lengths[ids].sum()) / (batch_tokens * _POOL))))
+        pools = np.array_split(ids, max(1, round(int(lengths[ids].sum()) / (batch_tokens * _POOL_BATCHES))))
         ids = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
     ends = np.cumsum(lengths[ids])
     batches = []
@@ -171,38 +136,24 @@ def batches_of_tokens(
     return batches if rng is None else [batches[i] for i in rng.permutation(len(batches))]
 
 
-def dropped_input(x_nd: Floats, spec: TaggerSpec, rng: np.random.Generator) -> Floats:
-    """Embeddings (n, D) with `spec.input_dropout` of their numbers dropped, as a Dropout layer does it."""
-    if spec.input_dropout <= 0:
-        return x_nd
-    kept = rng.random(x_nd.shape, dtype=np.float32) >= spec.input_dropout
-    x_nd *= kept
-    x_nd *= np.float32(1 / (1 - spec.input_dropout))
-    return x_nd
-
-
 def score(
     parameters: Parameters, embeddings: Embeddings, offsets: Offsets, ids: Indices
 ) -> tuple[Floats, Indices, Offsets]:
-    """Probabilities of some sentences: (n, C), the token rows they belong to (n,), their own offsets (B + 1,).
+    """Probabilities of some sentences, by the packed engine.
 
-    A token that the Masking layer masks gets what Keras prints there: the head's bias.
+    Returns:
+        Probabilities (n, C) float32, the token rows (n,) that they belong to, and the offsets (k + 1,) of the chosen
+        sentences among these rows. A token that the Masking layer masks gets the model's output at padding.
     """
-    spec = parameters.spec
-    lengths = np.diff(offsets)
-    probs: list[Floats] = []
-    for part in batches_of_tokens(lengths, ids, _SCORE_TOKENS, None):
-        rows, _ = masks.token_rows(part, offsets)
-        x_nd: Floats = np.asarray(embeddings[rows], dtype=np.float32)
-        real = masks.masking_layer(x_nd, spec.mask_value)
-        own = np.add.reduceat(real, np.cumsum(lengths[part]) - lengths[part]) if len(rows) else np.zeros(0, np.int64)
-        printed = Batch.of_nothing(parameters, len(rows))
-        if real.any():
-            batch = Batch(parameters, x_nd[real], own[own > 0].astype(np.int64), Dropouts.none(spec))
-            printed[real] = batch.probabilities
-        probs.append(printed)
-    found: Floats = np.concatenate(probs) if probs else np.zeros((0, spec.scheme.n_outputs), dtype=np.float32)
-    return (found, *masks.token_rows(ids, offsets))
+    tagger = PackedTagger(parameters.to_weights())
+    rows, own_offsets = masks.token_rows(ids, offsets)
+    probs_nc: Floats = np.empty((len(rows), tagger.n_outputs), dtype=np.float32)
+    done = 0
+    for part in batches_of_tokens(np.diff(offsets), ids, _SCORE_TOKENS, None):
+        part_rows, part_offsets = masks.token_rows(part, offsets)
+        probs_nc[done : done + len(part_rows)] = tagger.score(embeddings[part_rows], part_offsets)
+        done += len(part_rows)
+    return probs_nc, rows, own_offsets
 
 
 def validate(
@@ -214,7 +165,7 @@ def validate(
 
 
 class _Corpus:
-    """What is trained on."""
+    """Embeddings and labels of the project, and the sentences among them that can be trained on."""
 
     def __init__(self, embeddings: Embeddings, offsets: Offsets, labels: Labels, spec: TaggerSpec) -> None:
         self.embeddings, self.offsets, self.labels, self.spec = embeddings, offsets, labels, spec
@@ -238,7 +189,7 @@ class _Corpus:
         if settings.class_weights != "none":
             own = self.labels[masks.token_rows(ids, self.offsets)[0]]
             counts = np.bincount(own[own >= 0], minlength=n_classes)
-            # n / (C n_c), as scikit-learn's "balanced"; a class that never occurs has no say
+            # n / (C n_c), as scikit-learn's "balanced"; a class that never occurs does not count
             rarity = counts.sum() / (max(1, (counts > 0).sum()) * np.maximum(counts, 1))
             by_class = rarity if settings.class_weights == "balanced" else np.sqrt(rarity)
             by_class *= counts.sum() / (by_class @ counts)
@@ -259,30 +210,91 @@ class _Corpus:
         return rows[real], x_nd[real], kept[kept > 0]
 
 
-def _figures(corpus: _Corpus, parameters: Parameters, validation_ids: Indices, epoch: int, loss: float) -> EpochFigures:
-    known = loss if np.isfinite(loss) else None
-    if not len(validation_ids):
-        return EpochFigures(epoch, known)
-    found = validate(parameters, corpus.embeddings, corpus.offsets, corpus.labels, validation_ids)
-    spans = parameters.spec.scheme.spans is not None
-    return EpochFigures(
-        epoch, known, found.metrics.loss, found.metrics.micro.f1, found.metrics.entities.micro.f1 if spans else None
-    )
+class _TrainingRun:
+    """The state of one training: weights, optimizer, the split of the sentences, and the best epoch so far."""
 
+    def __init__(self, corpus: _Corpus, settings: TrainSettings, reviewed: Mask | None) -> None:
+        self._corpus, self._settings = corpus, settings
+        self._rng = np.random.default_rng(settings.seed)
+        self._train_ids, self._validation_ids = split(corpus.usable, settings.validation, self._rng)
+        self._weights = corpus.token_weights(self._train_ids, settings, reviewed)
+        self.parameters = Parameters.fresh(corpus.spec, self._rng)
+        self._gradients = Parameters(corpus.spec)
+        self._adam = Adam(self.parameters, settings, int(corpus.lengths[self._train_ids].sum()))
+        self._history: list[EpochFigures] = []
+        self._best: tuple[float, float] | None = None
+        self._best_epoch = 0
+        self._kept = self.parameters
 
-def _value(figures: EpochFigures, settings: TrainSettings, spec: TaggerSpec) -> tuple[float, float]:
-    """What the epoch to keep is chosen by; later epochs win where nothing was held back."""
-    if figures.val_loss is None or settings.keep_by == "last":
-        return (float(figures.epoch), 0.0)
-    loss = -figures.val_loss if np.isfinite(figures.val_loss) else -np.inf
-    if settings.keep_by == "loss":
-        return (loss, 0.0)
-    f1 = figures.f1 if figures.entity_f1 is None else figures.entity_f1
-    return (0.0 if f1 is None else f1, loss)
+    def train_epoch(self, epoch: int, job: Job) -> float:
+        """Take one step of the optimizer for each batch. Returns the mean loss of the real, labelled tokens."""
+        corpus, spec, rng = self._corpus, self._corpus.spec, self._rng
+        total, counted = 0.0, 0.0
+        batches = batches_of_tokens(corpus.lengths, self._train_ids, self._settings.batch_tokens, rng)
+        for done, ids in enumerate(batches, start=1):
+            rows, x_nd, lengths = corpus.batch(ids)
+            if len(rows):
+                dropouts = Dropouts.draw(spec, len(rows), len(lengths), rng)
+                batch = Batch(self.parameters, drop_inputs(x_nd, spec, rng), lengths, dropouts)
+                known = (corpus.labels[rows] >= 0).astype(np.float32)
+                labels = np.maximum(corpus.labels[rows], 0)
+                batch.gradients(labels, self._weights[rows], self._gradients)
+                total += batch.loss(labels, known)
+                counted += float(known.sum())
+                self._adam.step(self._gradients)
+            share = (epoch - 1 + done / len(batches)) / self._settings.epochs
+            job.progress(round(share * _PROGRESS_STEPS), _PROGRESS_STEPS, f"epoch {epoch}")
+        return total / counted if counted else 0.0
 
+    def end_epoch(self, epoch: int, loss: float) -> Trained:
+        """Evaluate the weights on the validation sentences, and keep them when they are the best so far."""
+        figures = self._figures(epoch, loss)
+        self._history.append(figures)
+        value = self._value(figures)
+        if self._best is None or value > self._best:
+            self._best, self._best_epoch = value, epoch
+            self._kept = Parameters(self._corpus.spec, self.parameters.flat.copy())
+        return Trained(
+            self._kept,
+            tuple(self._history),
+            tuple(self._validation_ids.tolist()),
+            self._best_epoch,
+            complete=epoch == self._settings.epochs or self._stops_early(epoch),
+        )
 
-def _stops(epoch: int, best_epoch: int, settings: TrainSettings, validation_ids: Indices) -> bool:
-    return bool(len(validation_ids)) and 0 < settings.patience <= epoch - best_epoch
+    def kept_before_divergence(self, reached: Trained | None) -> Trained:
+        """The result when the weights are no longer finite: the best epoch before, where epochs are compared."""
+        if reached is None or self._keeps_last:
+            rate = str(self._settings.learning_rate)
+            raise ModelError("training diverged", expected="a lower learning_rate", received=rate)
+        return reached
+
+    @property
+    def _keeps_last(self) -> bool:
+        return not len(self._validation_ids) or self._settings.keep_by == "last"
+
+    def _figures(self, epoch: int, loss: float) -> EpochFigures:
+        corpus = self._corpus
+        known = loss if np.isfinite(loss) else None
+        if not len(self._validation_ids):
+            return EpochFigures(epoch, known)
+        evaluation = validate(self.parameters, corpus.embeddings, corpus.offsets, corpus.labels, self._validation_ids)
+        metrics = evaluation.metrics
+        entity_f1 = metrics.entities.micro.f1 if corpus.spec.scheme.spans is not None else None
+        return EpochFigures(epoch, known, metrics.loss, metrics.micro.f1, entity_f1)
+
+    def _value(self, figures: EpochFigures) -> tuple[float, float]:
+        """What the epoch to keep is chosen by, higher is better; the loss decides between equal F1 scores."""
+        if self._keeps_last or figures.val_loss is None:
+            return (float(figures.epoch), 0.0)
+        loss = -figures.val_loss if np.isfinite(figures.val_loss) else -np.inf
+        if self._settings.keep_by == "loss":
+            return (loss, 0.0)
+        f1 = figures.f1 if figures.entity_f1 is None else figures.entity_f1
+        return (0.0 if f1 is None else f1, loss)
+
+    def _stops_early(self, epoch: int) -> bool:
+        return bool(len(self._validation_ids)) and 0 < self._settings.patience <= epoch - self._best_epoch
 
 
 def _report(job: Job, figures: EpochFigures) -> None:

@@ -1,11 +1,12 @@
-"""The gradients of `tagger.backprop` against Keras's own on the padded, masked batch."""
+"""Gradients, fresh weights and the optimizer, against Keras' own on the padded, masked batch."""
 
 import numpy as np
 import pytest
 
 from maskscope import masks
 from maskscope.runs import TrainSettings
-from maskscope.training.backprop import Batch, Dropouts
+from maskscope.training.backprop import Batch
+from maskscope.training.dropouts import Dropouts
 from maskscope.training.optimizer import Adam
 from maskscope.training.parameters import Parameters
 from maskscope.training.spec import TaggerSpec
@@ -63,7 +64,7 @@ def test_gradients_are_those_of_keras(scheme: TagScheme, layers: int) -> None:
     model = keras_model.build(spec)
     model.set_weights(parameters.to_keras())
     x, labels, weights = data(spec)
-    batch = Batch(parameters, x, LENGTHS, Dropouts.none(spec))
+    batch = Batch(parameters, x, LENGTHS, Dropouts.draw(spec, len(x), len(LENGTHS), np.random.default_rng(0)))
     assert_same(batch.gradients(labels, weights), by_keras(model, x, labels, weights))
 
 
@@ -81,8 +82,7 @@ def test_recurrent_dropout_means_what_it_means_in_keras(monkeypatch: pytest.Monk
     model.set_weights(parameters.to_keras())
     bidirectional = next(layer for layer in model.layers if isinstance(layer, keras.layers.Bidirectional))
     for direction, layer in enumerate((bidirectional.forward_layer, bidirectional.backward_layer)):
-        # Keras's gates are i, f, c, o; ours o, i, f, c
-        given = [tf.constant(in_order[direction, gate].T) for gate in (1, 2, 3, 0)]
+        given = [tf.constant(in_order[direction, gate].T) for gate in range(4)]
         monkeypatch.setattr(layer.cell, "get_recurrent_dropout_mask", lambda _, given=given: given)
     batch = Batch(parameters, x, LENGTHS, drawn)
     assert_same(batch.gradients(labels, weights), by_keras(model, x, labels, weights))

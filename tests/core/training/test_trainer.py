@@ -11,8 +11,6 @@ from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import NullJob
 from maskscope.runs import TrainSettings
 from maskscope.training import trainer
-from maskscope.training.backprop import Batch, Dropouts
-from maskscope.training.parameters import Parameters
 from maskscope.training.spec import TaggerSpec
 from maskscope.types import NO_LABEL, Floats, Labels, Offsets, TagScheme
 
@@ -82,25 +80,6 @@ def test_the_loss_is_a_mean_over_real_tokens() -> None:
     assert trained.history[0].loss == pytest.approx(-np.log(probs[np.arange(len(labels)), labels]).mean(), abs=1e-5)
     assert trained.history[0].val_loss is None
     assert trained.validation_sentences == ()
-
-
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("scheme", [BINARY, TYPED])
-def test_gradients_are_the_slopes_of_the_loss(scheme: TagScheme, layers: int) -> None:
-    """By finite differences, with every dropout on."""
-    rng = np.random.default_rng(0)
-    spec = TaggerSpec(scheme, DIM, units=2, layers=layers, dropout=0.3, recurrent_dropout=0.3)
-    lengths = np.array([3, 1, 4])
-    x: Floats = rng.normal(size=(8, DIM)).astype(np.float32)
-    labels, weights = rng.integers(0, len(scheme.classes), 8), rng.random(8).astype(np.float32)
-    parameters = Parameters.fresh(spec, rng)
-    drawn = Dropouts.draw(spec, 8, 3, rng)
-    gradients = Batch(parameters, x, lengths, drawn).gradients(labels, weights).flat
-    direction: Floats = rng.normal(size=gradients.shape).astype(np.float32)
-    step = np.float32(1e-2)
-    ends = [Batch(Parameters(spec, parameters.flat + s * direction), x, lengths, drawn) for s in (step, -step)]
-    slope = (ends[0].loss(labels, weights) - ends[1].loss(labels, weights)) / (2 * float(step) * float(weights.sum()))
-    assert slope == pytest.approx(float(gradients @ direction), rel=5e-3, abs=1e-4)
 
 
 def test_training_learns_and_repeats_itself() -> None:
