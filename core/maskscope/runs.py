@@ -1,8 +1,8 @@
-"""A training run as it is remembered: its settings, its figures, and the run.json that holds them."""
+"""A training run: its settings, its figures, and the run.json that stores them."""
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -11,30 +11,108 @@ from maskscope.types import TagScheme
 
 Engine: TypeAlias = Literal["packed", "keras"]
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "decay": ("none", "linear"),
-    "class_weights": ("none", "sqrt", "balanced"),
-    "keep_by": ("loss", "f1", "last"),
-}
-"""The settings of a run that are words, and the words that there are."""
-
 MAX_UNITS = 1024
 MAX_LAYERS = 8
+
+Section: TypeAlias = Literal["model", "data", "training"]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberSetting:
+    """How the command line and the training dialog offer a number of `TrainSettings`.
+
+    Attributes:
+        label: beside the control of the dialog, with its mnemonic ("&Units").
+        help: what the number means, a few words without a full stop.
+        section: the part of the dialog that it stands in.
+        minimum, maximum: the range.
+        step: what an arrow of the control adds.
+        decimals: how many the control shows; 0 for a whole number.
+        above_minimum: the minimum itself is not allowed.
+        below_maximum: the maximum itself is not allowed.
+    """
+
+    label: str
+    help: str
+    section: Section
+    minimum: float
+    maximum: float
+    step: float
+    decimals: int = 0
+    above_minimum: bool = False
+    below_maximum: bool = False
+
+    def check(self, name: str, value: object) -> None:
+        """Raise ModelError when `value` of the field `name` is out of range or of another type."""
+        low, high = self.minimum, self.maximum
+        if self.decimals == 0:
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                expected = f"a whole number from {low} to {high}"
+                raise ModelError(f"{name} is out of range", expected=expected, received=repr(value))
+            return
+        number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+        above = number > low if self.above_minimum else number >= low
+        below = number < high if self.below_maximum else number <= high
+        if not (above and below):
+            expected = f"{f'above {low:g}' if self.above_minimum else f'{low:g} or more'}, "
+            expected += f"below {high:g}" if self.below_maximum else f"at most {high:g}"
+            raise ModelError(f"{name} is out of range", expected=expected, received=repr(value))
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceSetting:
+    """How the command line and the training dialog offer a text of `TrainSettings` that is one of a few.
+
+    Attributes:
+        label: beside the control of the dialog, with its mnemonic.
+        help: what is chosen, a few words without a full stop.
+        section: the part of the dialog that it stands in.
+        choices: each value with its text in the dialog.
+    """
+
+    label: str
+    help: str
+    section: Section
+    choices: tuple[tuple[str, str], ...]
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values that there are."""
+        return tuple(value for value, _ in self.choices)
+
+    def check(self, name: str, value: object) -> None:
+        """Raise ModelError when `value` of the field `name` is none of the choices."""
+        if value not in self.values:
+            raise ModelError(f"there is no such {name}", expected=" or ".join(self.values), received=repr(value))
+
+
+Setting: TypeAlias = NumberSetting | ChoiceSetting
+
+
+def _share(label: str, help_text: str, section: Section) -> NumberSetting:
+    return NumberSetting(label, help_text, section, 0, 1, 0.05, 2, below_maximum=True)
+
+
+def _field(default: Any, setting: Setting) -> Any:
+    return field(default=default, metadata={"setting": setting})
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
     """What a person can choose about a training run. Raises ModelError for a value that makes no sense.
 
+    The options of ``maskscope train`` and the controls of the training dialog are made from these fields and their
+    `Setting`: to add one, add a field here.
+
     Attributes:
         units: LSTM units in each direction.
-        layers: bidirectional layers, one above the other.
+        layers: bidirectional layers, stacked.
         recurrent_dropout: share of the recurrent state dropped at each step of training, 0 <= p < 1.
         dropout: share of each layer's outputs dropped in training, 0 <= p < 1.
         epochs: passes over the training sentences.
         batch_tokens: largest number of real tokens in one batch; a longer sentence is a batch by itself.
         learning_rate: of Adam.
-        validation: share of sentences held back for validation, 0 <= p < 1.
+        validation: share of sentences held out for validation, 0 <= p < 1.
         seed: of weights, order, dropout and the choice of validation sentences.
         input_dropout: share of the numbers of each embedding dropped in training, 0 <= p < 1.
         decay: "linear" lets the learning rate fall to 0 over the epochs asked for.
@@ -46,44 +124,68 @@ class TrainSettings:
         patience: stop after so many epochs without a better one; 0 never stops early.
     """
 
-    units: int = 10
-    layers: int = 1
-    recurrent_dropout: float = 0.3
-    dropout: float = 0.0
-    epochs: int = 20
-    batch_tokens: int = 512
-    learning_rate: float = 0.01
-    validation: float = 0.1
-    seed: int = 0
-    input_dropout: float = 0.0
-    decay: Literal["none", "linear"] = "none"
-    class_weights: Literal["none", "sqrt", "balanced"] = "none"
-    reviewed_weight: float = 1.0
-    keep_by: Literal["loss", "f1", "last"] = "loss"
-    patience: int = 0
+    units: int = _field(10, NumberSetting("&Units", "LSTM units in each direction", "model", 1, MAX_UNITS, 5))
+    layers: int = _field(1, NumberSetting("&Layers", "bidirectional layers, stacked", "model", 1, MAX_LAYERS, 1))
+    recurrent_dropout: float = _field(
+        0.3, _share("&Recurrent dropout", "share of the state dropped at each step", "model")
+    )
+    dropout: float = _field(0.0, _share("&Dropout", "share of each layer's outputs dropped", "model"))
+    epochs: int = _field(20, NumberSetting("&Epochs", "passes over the data (epochs)", "training", 1, 100_000, 5))
+    batch_tokens: int = _field(
+        512, NumberSetting("&Batch tokens", "most tokens in a batch (none is padding)", "training", 1, 10_000_000, 256)
+    )
+    learning_rate: float = _field(
+        0.01, NumberSetting("Learning r&ate", "Adam's learning rate", "training", 0, 10, 0.001, 5, above_minimum=True)
+    )
+    validation: float = _field(0.1, _share("&Validation", "share of sentences kept for validation", "data"))
+    seed: int = _field(0, NumberSetting("&Seed", "the same seed gives the same model", "training", 0, 2**32 - 1, 1))
+    input_dropout: float = _field(0.0, _share("&Input dropout", "share of each embedding dropped", "model"))
+    decay: Literal["none", "linear"] = _field(
+        "none",
+        ChoiceSetting(
+            "Rate sc&hedule",
+            "learning rate over the epochs",
+            "training",
+            (("none", "constant"), ("linear", "falls to 0")),
+        ),
+    )
+    class_weights: Literal["none", "sqrt", "balanced"] = _field(
+        "none",
+        ChoiceSetting(
+            "&Class weights",
+            "let rare labels count more",
+            "data",
+            (("none", "none"), ("sqrt", "square root"), ("balanced", "balanced")),
+        ),
+    )
+    reviewed_weight: float = _field(
+        1.0,
+        NumberSetting(
+            "Acce&pted weight", "weight of accepted sentences (others: 1)", "data", 0, 1000, 0.5, 2, above_minimum=True
+        ),
+    )
+    keep_by: Literal["loss", "f1", "last"] = _field(
+        "loss",
+        ChoiceSetting(
+            "&Keep epoch of",
+            "epoch to keep, by the validation sentences",
+            "training",
+            (("loss", "lowest loss"), ("f1", "highest F1"), ("last", "the end")),
+        ),
+    )
+    patience: int = _field(
+        0,
+        NumberSetting("Patie&nce", "stop after N epochs without gain (0: never)", "training", 0, 100_000, 1),
+    )
 
     def __post_init__(self) -> None:
-        _whole("units", self.units, 1, MAX_UNITS)
-        _whole("layers", self.layers, 1, MAX_LAYERS)
-        _whole("epochs", self.epochs, 1, 100_000)
-        _whole("batch_tokens", self.batch_tokens, 1, 10_000_000)
-        _whole("seed", self.seed, 0, 2**32 - 1)
-        _whole("patience", self.patience, 0, 100_000)
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ModelError(
-                    f"there is no such {name}", expected=" or ".join(choices), received=repr(getattr(self, name))
-                )
-        for name in ("recurrent_dropout", "dropout", "input_dropout", "validation"):
-            value = getattr(self, name)
-            if not (_is_number(value) and 0 <= value < 1):
-                raise ModelError(f"{name} is out of range", expected="0 or more, below 1", received=repr(value))
-        weight = self.reviewed_weight
-        if not (_is_number(weight) and 0 < weight <= 1000):
-            raise ModelError("reviewed_weight is out of range", expected="above 0, at most 1000", received=repr(weight))
-        rate = self.learning_rate
-        if not (_is_number(rate) and 0 < rate <= 10):
-            raise ModelError("learning_rate is out of range", expected="above 0, at most 10", received=repr(rate))
+        for name, setting in train_settings().items():
+            setting.check(name, getattr(self, name))
+
+
+def train_settings() -> dict[str, Setting]:
+    """The fields of `TrainSettings`, each with its `Setting`, in their order."""
+    return {each.name: each.metadata["setting"] for each in fields(TrainSettings)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,14 +349,3 @@ def _finite(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _whole(name: str, value: object, least: int, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ModelError(
-            f"{name} is out of range", expected=f"a whole number from {least} to {most}", received=repr(value)
-        )

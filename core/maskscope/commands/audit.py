@@ -5,13 +5,54 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from maskscope.commands.arguments import Subparsers, add_command, add_model, path
+from maskscope.commands.chosen_model import choose_model, is_file
 from maskscope.commands.gallery import gallery
-from maskscope.commands.score import choose_model, is_file
 from maskscope.commands.terminal import TerminalJob, remark, say, say_json, table
 from maskscope.errors import MaskscopeError
 
 if TYPE_CHECKING:
     from maskscope.audit import AuditReport, Finding
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command's arguments."""
+    parser = add_command(
+        commands,
+        "audit",
+        audit,
+        "check that a model ignores padding; exit code 1 when a check fails",
+        "maskscope audit tweets.maskscope --model m1\n"
+        "maskscope audit --data X.npy --lengths L.npy --model tagger.keras --report audit.html\n"
+        "maskscope audit --data X.npy --lengths L.npy --model tagger.keras --repair repaired.keras\n"
+        "maskscope audit --gallery\n"
+        "maskscope audit --gallery M3",
+    )
+    parser.add_argument("project", metavar="PROJECT", type=path, nargs="?", help="the project folder")
+    parser.add_argument("--data", metavar="X.npy|X.npz", type=path, help="a padded array, in place of a project")
+    parser.add_argument("--lengths", metavar="L.npy", type=path, help="number of tokens in each sentence of --data")
+    add_model(parser)
+    parser.add_argument(
+        "--padding",
+        type=float,
+        metavar="V",
+        help="the value of padded positions (default: what --data has there, 0 for a project)",
+    )
+    parser.add_argument("--report", metavar="FILE.html", type=path, help="write the report as a page, too")
+    parser.add_argument(
+        "--repair",
+        metavar="NEW.keras",
+        type=path,
+        help="write a copy of the model with automatic repairs made, and audit that",
+    )
+    parser.add_argument(
+        "--gallery",
+        metavar="NAME",
+        nargs="?",
+        const="",
+        help="audit the reference models, which must pass, and the mutants, which must fail; or one of them, such as"
+        " M3",
+    )
 
 
 def audit(values: argparse.Namespace) -> int:
@@ -159,7 +200,7 @@ def _picture(report: "AuditReport") -> str | None:
     """The model's picture, or None where there is none to draw or Qt can't start here."""
     if report.graph is None:
         return None
-    from maskscope.commands.window import model_svg
+    from maskscope.commands.model_picture import model_svg
 
     try:
         return model_svg(report.graph)

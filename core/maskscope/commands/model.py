@@ -4,8 +4,25 @@ import argparse
 import json
 from pathlib import Path
 
+from maskscope.commands.arguments import Subparsers, add_command, path
 from maskscope.commands.terminal import TerminalJob, say, say_json, table
 from maskscope.errors import MaskscopeError
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command's arguments."""
+    parser = add_command(
+        commands,
+        "model",
+        model,
+        "list a model's layers, and whether each passes the mask on",
+        "maskscope model tagger.keras\nmaskscope model tagger.keras --picture tagger.svg --theme dark",
+    )
+    parser.add_argument("file", metavar="FILE.keras", type=path, help="any Functional or Sequential Keras model")
+    parser.add_argument(
+        "--picture", metavar="FILE.svg|.png", type=path, help="draw the layers, with the mask on every edge"
+    )
+    parser.add_argument("--theme", choices=("light", "dark"), default="light", help="of the picture (default: light)")
 
 
 def model(values: argparse.Namespace) -> int:
@@ -26,7 +43,7 @@ def model(values: argparse.Namespace) -> int:
     with TerminalJob() as job:
         graph = ModelGraph.from_json(str(run_job("model_graph", {"model": str(file)}, job, warn=job.warn)["graph"]))
     if picture is not None:
-        from maskscope.commands.window import model_picture
+        from maskscope.commands.model_picture import model_picture
 
         model_picture(graph, picture, values.theme)
     layers = [node for node in graph.nodes if node.kind != "output"]

@@ -1,4 +1,4 @@
-"""What a command writes: results on stdout, progress and remarks on stderr."""
+"""The output of commands: results on stdout, progress and remarks on stderr."""
 
 import json
 import os
@@ -21,12 +21,12 @@ def say(text: str) -> None:
 
 
 def remark(text: str) -> None:
-    """Print what a person should know beside the result to stderr."""
+    """Print a remark that is no part of the result to stderr."""
     print(text, file=sys.stderr)
 
 
 def say_json(record: Mapping[str, object]) -> None:
-    """Print one JSON object on one line; ASCII, so that no encoding of the terminal can spoil it."""
+    """Print one JSON object on one line, in ASCII, which every encoding of a terminal can print."""
     print(json.dumps(record, allow_nan=False))
 
 
@@ -38,8 +38,13 @@ def table(rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
     )
 
 
-def shown(token: str) -> str:
-    """A token as it can stand in a line of text: what can't be seen is written as an escape."""
+def counted(number: int, unit: str) -> str:
+    """Such as "1 token" or "2,000 tokens"."""
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+def printable(token: str) -> str:
+    """A token in a line of text, in quotes and with escapes where it can't be seen."""
     visible = all(character.isprintable() for character in token) and token.strip() == token != ""
     if visible and not all(0xFE00 <= ord(character) <= 0xFE0F for character in token):
         return token
@@ -47,10 +52,10 @@ def shown(token: str) -> str:
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Keep native code from writing to stderr meanwhile, as TensorFlow does at its start whatever it is told.
+def native_stderr_hidden() -> Iterator[None]:
+    """Hide what native code writes to stderr in this block: TensorFlow logs at its start whatever its settings are.
 
-    What it wrote is shown after all when an error leaves the block.
+    When the block raises, what was written is shown after all.
     """
     sys.stderr.flush()
     try:
@@ -78,22 +83,22 @@ class TerminalJob(NullJob):
     """Progress on stderr: one line rewritten in place on a terminal, else a line every few seconds.
 
     Args:
-        stream: where to; None for stderr.
+        stream: to write to; None for stderr.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._began: dict[str, float] = {}
-        # A short job says nothing at all where lines stay.
+        # Where lines can't be rewritten, a short job prints none.
         self._next = time.monotonic() + (0.0 if self._live else _SPARSE / 2)
         self._figures: dict[str, float] = {}
         self._width = 0
 
     def progress(self, done: int, total: int, text: str = "") -> None:
-        """Show how far the work is, with its rate and the time left."""
+        """Show the progress, its rate and the time left."""
         now = time.monotonic()
-        # Phases that count ("epoch 3") share their beginning, so that a rate can be told.
+        # Numbered phases ("epoch 3") share their start, so that there is a rate.
         began = self._began.setdefault(text.rstrip("0123456789 "), now)
         if now < self._next:
             return
@@ -118,14 +123,14 @@ class TerminalJob(NullJob):
         """Show the newest value of a figure beside the progress."""
         self._figures[name] = value
 
-    def warn(self, words: str) -> None:
-        """Print a sentence that a person should know on a line of its own."""
+    def warn(self, text: str) -> None:
+        """Print a warning on a line of its own."""
         self.end()
-        self._stream.write(f"maskscope: {words}\n")
+        self._stream.write(f"maskscope: {text}\n")
         self._stream.flush()
 
     def end(self) -> None:
-        """Take the live line away, so that what is printed next stands on a line of its own."""
+        """Clear the line of progress, so that what is printed next begins on an empty line."""
         if self._live and self._width:
             self._stream.write("\r" + " " * self._width + "\r")
             self._stream.flush()

@@ -73,11 +73,17 @@ class Field:
 
 
 class FieldGrid(QGridLayout):
-    """A grid of fields one below another, their labels in a column of their own."""
+    """A grid of fields one below another, their labels in a column of their own.
 
-    def __init__(self, style: Style) -> None:
+    Args:
+        style: fonts and measures.
+        wide_notes: let the line under a control begin below its label, for a form of narrow controls.
+    """
+
+    def __init__(self, style: Style, *, wide_notes: bool = False) -> None:
         super().__init__()
         self.look = style
+        self._note_column = _LABEL_COLUMN if wide_notes else _CONTROL_COLUMN
         self.setHorizontalSpacing(style.px(12))
         self.setVerticalSpacing(style.px(2))
         self.setColumnStretch(_CONTROL_COLUMN, 1)
@@ -96,7 +102,7 @@ class FieldGrid(QGridLayout):
         else:
             self.addWidget(control, row, _CONTROL_COLUMN)
             self.addWidget(button, row, _BUTTON_COLUMN)
-        self.addWidget(note, row + 1, _CONTROL_COLUMN, 1, 2, Qt.AlignmentFlag.AlignTop)
+        self.addWidget(note, row + 1, self._note_column, 1, -1, Qt.AlignmentFlag.AlignTop)
         # The gap to the next field, without moving anything when this one hides.
         note.setContentsMargins(0, 0, 0, self.look.px(8))
         return Field(title, control, note, button, help_text)

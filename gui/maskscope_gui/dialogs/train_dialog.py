@@ -7,29 +7,24 @@ import math
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TypeAlias
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractSpinBox,
-    QComboBox,
-    QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
     QProgressBar,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from maskscope.errors import MaskscopeError
 from maskscope.project import CHECKPOINT, ModelRecord, Project, set_aside
-from maskscope.runs import MAX_LAYERS, MAX_UNITS, TrainSettings
 from maskscope_gui.background.tasks import error_message, rate_and_time_left
 from maskscope_gui.background.worker_client import WorkerClient
-from maskscope_gui.dialogs.form import Dialog, FieldGrid
+from maskscope_gui.dialogs.form import Dialog
+from maskscope_gui.dialogs.train_form import TrainForm
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import WrappedLabel
@@ -38,80 +33,6 @@ _SIZE = (1060, 600)
 _BAR_STEPS = 1000
 SERIES = ("loss", "val_loss", "f1")
 """What is drawn over the epochs."""
-
-
-@dataclass(frozen=True, slots=True)
-class SettingRow:
-    """One field of `TrainSettings` as the form shows it.
-
-    Attributes:
-        name: of the field.
-        words: its label, with a mnemonic.
-        least, most, step: its range, and what an arrow adds.
-        decimals: 0 for a whole number.
-        help: one line.
-        column: of the form: 0 what is trained, 1 how.
-    """
-
-    name: str
-    words: str
-    least: float
-    most: float
-    step: float
-    decimals: int
-    help: str
-    column: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ChoiceRow:
-    """A field of `TrainSettings` that is one of a few words.
-
-    Attributes:
-        name: of the field.
-        words: its label, with a mnemonic.
-        choices: values, with what stands in the list.
-        help: one line.
-        column: of the form.
-    """
-
-    name: str
-    words: str
-    choices: tuple[tuple[str, str], ...]
-    help: str
-    column: int = 1
-
-
-SETTINGS: tuple[SettingRow | ChoiceRow, ...] = (
-    SettingRow("units", "&Units", 1, MAX_UNITS, 5, 0, "In each direction."),
-    SettingRow("layers", "&Layers", 1, MAX_LAYERS, 1, 0, "One above the other."),
-    SettingRow("recurrent_dropout", "&Recurrent dropout", 0, 0.95, 0.05, 2, "Of the state, each step."),
-    SettingRow("dropout", "&Dropout", 0, 0.95, 0.05, 2, "Of each layer's outputs."),
-    SettingRow("epochs", "&Epochs", 1, 100_000, 5, 0, "Passes over the data.", 1),
-    SettingRow("batch_tokens", "&Batch tokens", 1, 10_000_000, 256, 0, "Most in a batch.", 1),
-    SettingRow("learning_rate", "Learning r&ate", 0.00001, 10, 0.001, 5, "Of Adam.", 1),
-    SettingRow("validation", "&Held back", 0, 0.95, 0.05, 2, "Sentences kept for F1."),
-    SettingRow("seed", "&Seed", 0, 2**31 - 1, 1, 0, "Same seed, same model."),
-    SettingRow("input_dropout", "&Input dropout", 0, 0.95, 0.05, 2, "Of the embeddings."),
-    ChoiceRow("decay", "Rate &over time", (("none", "constant"), ("linear", "falls to 0")), "Over all epochs."),
-    ChoiceRow(
-        "class_weights",
-        "&Class weights",
-        (("none", "none"), ("sqrt", "square root"), ("balanced", "balanced")),
-        "Let rare labels count.",
-    ),
-    SettingRow("reviewed_weight", "Acce&pted weight", 0.01, 1000, 0.5, 2, "Against 1 for others.", 1),
-    ChoiceRow(
-        "keep_by",
-        "&Keep epoch of",
-        (("loss", "lowest loss"), ("f1", "highest F1"), ("last", "the end")),
-        "On what is held back.",
-    ),
-    SettingRow("patience", "Patie&nce", 0, 100_000, 1, 0, "Without gain; 0 waits on.", 1),
-)
-"""Every setting of a training run."""
-
-Control: TypeAlias = QSpinBox | QDoubleSpinBox | QComboBox
 
 
 class TrainDialog(Dialog):
@@ -137,7 +58,6 @@ class TrainDialog(Dialog):
         self._headline = "f1"
         self._recovering = ""
         self._stopped: Path | None = None
-        self.controls: dict[str, Control] = {}
         self._build()
         client.progressed.connect(self._progressed)
         client.figure_reported.connect(self._figured)
@@ -158,23 +78,8 @@ class TrainDialog(Dialog):
         self.column.addWidget(self.about)
         both = QHBoxLayout()
         both.setSpacing(px(24))
-        start = TrainSettings()
-        for column, title in enumerate(("The model", "The training")):
-            form = FieldGrid(self.look)
-            for row in SETTINGS:
-                if row.column != column:
-                    continue
-                control = _control(row)
-                _set_value(control, getattr(start, row.name))
-                control.setFixedWidth(px(160))
-                form.add(row.words, control, row.help)
-                self.controls[row.name] = control
-            part = QVBoxLayout()
-            part.setSpacing(px(6))
-            part.addWidget(WrappedLabel(self.look, title, "text", bold=True))
-            part.addLayout(form)
-            part.addStretch(1)
-            both.addLayout(part)
+        self.form = TrainForm(self.look)
+        both.addWidget(self.form)
         right = QVBoxLayout()
         right.setSpacing(px(8))
         right.addLayout(self._build_figures())
@@ -235,11 +140,6 @@ class TrainDialog(Dialog):
         """True while a model is being trained."""
         return self.job is not None
 
-    def settings(self) -> TrainSettings:
-        """What the form says now."""
-        values = {row.name: _value(self.controls[row.name]) for row in SETTINGS}
-        return TrainSettings(**values)  # type: ignore[arg-type]
-
     def refusal(self) -> str:
         """Why nothing can be trained now, in a sentence; "" when it can."""
         project = self.session.project
@@ -273,8 +173,7 @@ class TrainDialog(Dialog):
         self.train_button.setEnabled(not running)
         self.cancel_button.setVisible(running)
         self.cancel_button.setEnabled(running)
-        for control in self.controls.values():
-            control.setEnabled(not running)
+        self.form.setEnabled(not running)
         self.bar.setVisible(running)
 
     def _tell(self, phase: str, left: str = "") -> None:
@@ -291,7 +190,7 @@ class TrainDialog(Dialog):
         if self.training or project is None or self.refusal():
             return
         try:
-            settings = self.settings()
+            settings = self.form.settings()
         except MaskscopeError as error:
             self.outcome.set_text(str(error), "fails")
             return
@@ -470,45 +369,6 @@ class TrainDialog(Dialog):
         old.hide()
         old.deleteLater()
         self.curve.show_series(self._series)
-
-
-def _control(row: SettingRow | ChoiceRow) -> Control:
-    if isinstance(row, SettingRow):
-        return _spin(row)
-    box = QComboBox()
-    for value, words in row.choices:
-        box.addItem(words, value)
-    return box
-
-
-def _value(control: Control) -> int | float | str:
-    if isinstance(control, QComboBox):
-        return str(control.currentData())
-    return control.value()
-
-
-def _set_value(control: Control, value: int | float | str) -> None:
-    if isinstance(control, QComboBox):
-        control.setCurrentIndex(control.findData(value))
-    elif isinstance(control, QSpinBox):
-        control.setValue(int(value))
-    else:
-        control.setValue(float(value))
-
-
-def _spin(row: SettingRow) -> QSpinBox | QDoubleSpinBox:
-    if row.decimals == 0:
-        whole = QSpinBox()
-        whole.setRange(int(row.least), int(row.most))
-        whole.setSingleStep(int(row.step))
-        whole.setGroupSeparatorShown(row.name != "seed")
-        whole.setCorrectionMode(QAbstractSpinBox.CorrectionMode.CorrectToNearestValue)
-        return whole
-    broken = QDoubleSpinBox()
-    broken.setDecimals(row.decimals)
-    broken.setRange(row.least, row.most)
-    broken.setSingleStep(row.step)
-    return broken
 
 
 def _figure(name: str, value: float) -> str:

@@ -417,7 +417,7 @@ class TestEvaluate:
     def test_words_without_stored_scores(self, run, with_model: Path) -> None:
         result = run("evaluate", with_model)
         assert result.code == 0
-        assert "held back from training (2 tokens)" in result.out
+        assert "validation sentences (2 tokens)" in result.out
         assert "all sentences (4 tokens), most of which it was trained on" in result.out
         assert "entities" in result.out
 

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from maskscope.commands import terminal
-from maskscope.commands.terminal import TerminalJob, shown, table
+from maskscope.commands.terminal import TerminalJob, printable, table
 
 
 class Terminal(io.StringIO):
@@ -77,7 +77,7 @@ def test_a_short_job_says_nothing_to_a_file(clock: list[float]) -> None:
     ],
 )
 def test_what_cannot_be_seen_is_written_as_an_escape(token: str, words: str) -> None:
-    assert shown(token) == words
+    assert printable(token) == words
 
 
 def test_a_table_is_aligned() -> None:

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QComboBox, QLabel
 from pytestqt.qtbot import QtBot
 
 from maskscope.errors import ProjectError
 from maskscope.project import Project
-from maskscope.runs import CHOICES, TrainSettings
+from maskscope.runs import ChoiceSetting, TrainSettings, train_settings
 from maskscope.types import Sentence
 from maskscope.workflows.demo import write_demo
 from maskscope_gui.app import make_window
 from maskscope_gui.background.worker_client import WorkerClient
-from maskscope_gui.dialogs.train_dialog import SETTINGS, ChoiceRow, TrainDialog
+from maskscope_gui.dialogs.train_dialog import TrainDialog
+from maskscope_gui.dialogs.train_form import help_line
 from maskscope_gui.session.session import Session
 from maskscope_gui.shell.desk import Desk
 from maskscope_gui.theme.theme import Style
@@ -48,33 +49,45 @@ def trained_folder(project: Project) -> Path:
     return folder
 
 
-def test_the_table_of_settings_is_that_of_a_run(dialog: TrainDialog) -> None:
-    assert [row.name for row in SETTINGS] == [field.name for field in fields(TrainSettings)]
-    assert dialog.settings() == TrainSettings()
+def test_each_field_of_the_settings_has_a_control_and_a_key_of_its_own(dialog: TrainDialog) -> None:
+    assert set(dialog.form.controls) == {field.name for field in fields(TrainSettings)}
+    assert dialog.form.settings() == TrainSettings()
     labels = [label for label in dialog.findChildren(QLabel) if label.buddy() is not None]
     keys = [label.text()[label.text().index("&") + 1].lower() for label in labels]
-    assert len(labels) == len(SETTINGS)
+    assert len(labels) == len(dialog.form.controls)
     assert len(set(keys)) == len(keys)
-    for row in SETTINGS:
-        if isinstance(row, ChoiceRow):
-            assert tuple(value for value, _ in row.choices) == CHOICES[row.name]
-            continue
-        # Both ends of each range make settings.
-        for value in (row.least, row.most):
-            TrainSettings(**{row.name: type(getattr(TrainSettings(), row.name))(value)})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(TrainSettings)])
+def test_each_control_offers_what_its_field_allows(dialog: TrainDialog, name: str) -> None:
+    setting, control = train_settings()[name], dialog.form.controls[name]
+    assert control.accessibleName() == setting.label.replace("&", "")
+    assert control.accessibleDescription() == help_line(setting)
+    if isinstance(setting, ChoiceSetting):
+        assert isinstance(control, QComboBox)
+        assert tuple(control.itemData(i) for i in range(control.count())) == setting.values
+        for i, value in enumerate(setting.values):
+            control.setCurrentIndex(i)
+            assert getattr(dialog.form.settings(), name) == value
+        return
+    assert not isinstance(control, QComboBox)
+    # Both ends of each range make settings.
+    for value in (control.minimum(), control.maximum()):
+        control.setValue(value)
+        assert getattr(dialog.form.settings(), name) == value
 
 
 def test_enter_trains_with_what_the_form_says(qtbot: QtBot, dialog: TrainDialog, client) -> None:
-    dialog.controls["units"].setFocus()
-    dialog.controls["units"].selectAll()
-    qtbot.keyClicks(dialog.controls["units"], "24")
-    qtbot.keyClick(dialog.controls["units"], Qt.Key.Key_Return)
+    dialog.form.controls["units"].setFocus()
+    dialog.form.controls["units"].selectAll()
+    qtbot.keyClicks(dialog.form.controls["units"], "24")
+    qtbot.keyClick(dialog.form.controls["units"], Qt.Key.Key_Return)
     project = dialog.session.project
     assert project is not None
     expected = {"project": str(project.path), **asdict(TrainSettings(units=24))}
     assert client.requests == [("train", expected)]
     assert dialog.training
-    assert not dialog.controls["units"].isEnabled()
+    assert not dialog.form.controls["units"].isEnabled()
     assert not dialog.train_button.isEnabled()
 
 
@@ -295,7 +308,7 @@ def test_the_real_worker_trains_and_survives_being_killed(qtbot: QtBot, style: S
     client = WorkerClient()
     try:
         dialog = opened(qtbot, style, demo_session, client)
-        dialog.controls["epochs"].setValue(500)
+        dialog.form.controls["epochs"].setValue(500)
         dialog.train()
         qtbot.waitUntil(lambda: dialog.figures["epoch"].text() != "–", timeout=60_000)
         os.kill(client.process_id, signal.SIGKILL)
@@ -308,7 +321,7 @@ def test_the_real_worker_trains_and_survives_being_killed(qtbot: QtBot, style: S
         assert demo_session.model is not None
         assert demo_session.model.id == "m2"
         assert not demo_session.model.run.complete
-        dialog.controls["epochs"].setValue(2)
+        dialog.form.controls["epochs"].setValue(2)
         dialog.train()
         qtbot.waitUntil(lambda: not dialog.training, timeout=60_000)
         assert "F1" in dialog.outcome.text(), dialog.outcome.text()

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 
 from maskscope.audit.html.picture import inline_picture
 from maskscope.audit.html.style import style_sheet
-from maskscope.commands.window import model_svg
+from maskscope.commands.model_picture import model_svg
 from maskscope.errors import MaskscopeError
 from maskscope.keras_io.model_graph import GraphEdge, GraphNode, ModelGraph
 from maskscope_gui.pages.picture.graph_layout import lay_out

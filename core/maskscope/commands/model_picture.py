@@ -1,32 +1,11 @@
-"""What a command draws with the window's own code: a screenshot, a model's picture."""
+"""A model's picture, drawn by the window's code without a display."""
 
-import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskscope.commands.terminal import say
-
 if TYPE_CHECKING:
     from maskscope.keras_io.model_graph import ModelGraph
-
-
-def screenshot(values: argparse.Namespace) -> int:
-    """``maskscope screenshot PROJECT FILE.png``"""
-    from maskscope.project import Project
-
-    with Project.open(values.project, read_only=True) as project:
-        if values.sentence is not None:
-            # Refuses a number that is none of its sentences.
-            project.sentence(values.sentence)
-    from maskscope_gui.preflight import check
-
-    check(offscreen=True)
-    from maskscope_gui.screenshot import screenshot as write
-
-    write(values.project, values.file, values.sentence, values.size, values.theme, values.page)
-    say(str(values.file))
-    return 0
 
 
 def model_svg(graph: "ModelGraph") -> str:
