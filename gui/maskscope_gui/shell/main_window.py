@@ -239,7 +239,7 @@ class MainWindow(QMainWindow):
 
     def add_curve(self) -> None:
         """Put the curve into the PADDING panel: its library is slow to import, so it comes after the first picture."""
-        from maskscope_gui.widgets.curve import PaddingCurve
+        from maskscope_gui.pages.sentence.padding_curve import PaddingCurve
 
         if self.padding.curve_room.count() == 0:
             self.curve = PaddingCurve(self.lab, self.look)

@@ -184,7 +184,7 @@ def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
     qtbot.waitUntil(lambda: window.lab.curves is not None, timeout=30_000)
     assert window.padding.figure.text() == "0.000000"
     assert "all 15 lengths tried" in window.padding.verdict.text()
-    assert "Why Keras: it" in window.padding.lesson.text()
+    assert "runs in Keras because it" in window.padding.explanation.text()
     assert window.status_line.worker.text() == "TensorFlow ready"
     assert session.tagger is None
     assert session.scores.shape == before.shape

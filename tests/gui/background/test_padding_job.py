@@ -119,9 +119,9 @@ def test_a_late_answer_is_dropped_and_what_is_not_wanted_is_cancelled(
     padding, lab = window.padding, window.lab
     qtbot.waitUntil(lambda: len(client.requests) == 1)
     client.done.emit(1, answers(client.requests[0][1], "none"))
-    assert "✗ padding changes the tagger" in padding.verdict.text()
+    assert "✗ padding changes the output" in padding.verdict.text()
     assert LIGHT.fails.lower() in padding.figure.styleSheet()
-    assert "No Masking layer" not in padding.lesson.text()
+    assert "No Masking layer" not in padding.explanation.text()
     figure = padding.figure.text()
     assert len(client.requests) == 2
     client.figure_reported.emit(2, "change", 0, 0.0)
@@ -151,15 +151,15 @@ def test_an_error_is_one_sentence_and_the_next_question_starts_anew(
     qtbot.waitUntil(lambda: len(client.requests) == 1)
     words = "The model took more than the 4.0 GB that it may, so its process was stopped."
     client.failed.emit(1, words)
-    assert padding.verdict.text() == "Keras gave no answer."
-    assert (padding.figure.text(), padding.lesson.text()) == ("–", words)
+    assert padding.verdict.text() == "Keras returned no result."
+    assert (padding.figure.text(), padding.explanation.text()) == ("–", words)
     qtbot.wait(150)
     assert len(client.requests) == 1
     qtbot.keyClick(window, KEY.Key_BracketRight)
     assert padding.verdict.text() == ASKING
     qtbot.waitUntil(lambda: len(client.requests) == 2)
     client.done.emit(2, {"answer": "damaged"})
-    assert "can't be read" in padding.lesson.text()
+    assert "can't be read" in padding.explanation.text()
     qtbot.keyClick(window, KEY.Key_BracketRight)
     qtbot.waitUntil(lambda: len(client.requests) == 3)
     client.done.emit(3, answers(client.requests[2][1]))
@@ -167,7 +167,7 @@ def test_an_error_is_one_sentence_and_the_next_question_starts_anew(
     # An answer stays when the curve behind it fails.
     client.failed.emit(4, words)
     assert padding.figure.text() == "0.000000"
-    assert padding.lesson.text() == words
+    assert padding.explanation.text() == words
 
 
 def test_only_the_models_own_mask_is_offered(qtbot: QtBot, window: MainWindow) -> None:

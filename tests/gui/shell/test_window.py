@@ -262,7 +262,7 @@ def test_noise_under_the_models_mask_is_not_masked_and_lengths_repair_it(qtbot, 
     press(qtbot, window, KEY.Key_X)
     assert window.lab.setting.fill == "noise"
     assert window.lab.run.mask.all()
-    assert "Masking only knows" in window.padding.lesson.text()
+    assert "only masks rows that equal" in window.padding.explanation.text()
     press(qtbot, window, KEY.Key_M)
     assert window.lab.setting.mask_from == "lengths"
     assert window.padding.figure.text() == "0.000000"
@@ -541,9 +541,9 @@ def test_the_first_sentence_has_none_before_it_and_the_panel_says_so(qtbot, open
     window = open_window(demo)
     window.session.cursor.reveal(0)
     window.lab.set_fill("previous")
-    assert "no sentence before" in window.padding.lesson.text()
+    assert "no sentence before" in window.padding.explanation.text()
     window.session.cursor.reveal(1)
-    assert "Masking only knows" in window.padding.lesson.text()
+    assert "only masks rows that equal" in window.padding.explanation.text()
 
 
 def test_a_damaged_newest_model_leaves_the_others_in_reach(qtbot, open_window, demo):
