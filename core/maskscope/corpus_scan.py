@@ -77,7 +77,7 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DataFinding:
     """Whether the array is what its lengths say: the check called DATA.
 
     Attributes:
@@ -99,20 +99,20 @@ class Verdict:
         return f"{self.meaning.removesuffix('.')} (sentence {self.sentence:,}{place})."
 
 
-def data_verdict(scan: Scan, lengths_from: Literal["source", "inferred"]) -> Verdict:
+def data_finding(scan: Scan, lengths_from: Literal["source", "inferred"]) -> DataFinding:
     """What a scan says of the array, given where the lengths come from."""
     problem = scan.problem
     if problem is not None:
-        return Verdict("failed", problem.meaning, problem.sentence, problem.position)
+        return DataFinding("failed", problem.meaning, problem.sentence, problem.position)
     if lengths_from == "inferred":
-        return Verdict(
+        return DataFinding(
             "could not tell",
             "The lengths were inferred from the zeros themselves, so there is nothing to hold the mask against; "
             "give the lengths.",
         )
     if scan.padding is None:
-        return Verdict("passed", "Every embedding holds finite numbers.")
-    return Verdict(
+        return DataFinding("passed", "Every embedding holds finite numbers.")
+    return DataFinding(
         "passed", f"The array holds finite numbers, and nothing but {scan.padding:g} behind each sentence's end."
     )
 

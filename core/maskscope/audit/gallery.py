@@ -1,8 +1,8 @@
 """The gallery: sound models that every check must pass, and mutants that some check must reject.
 
-AUDIT.md names them P0 to P2 and M1 to M14. X1 to X9 are what its table names beside them: one exhibit for each check
-that no mutant of the list makes fail. All are small, and none is trained: what an audit finds hangs on how a model is
-built, not on what it has learned.
+P0 to P2 are the sound models, M1 to M14 mistakes that are made in practice. X1 to X9 add a mutant for each check that
+none of those makes fail. All are small, and none is trained: what an audit finds depends on how a model is built, not
+on what it has learned. Which checks must reject a mutant is stated by the checks (`checks.registry.rejected_by`).
 """
 
 from collections.abc import Callable
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.report import AuditReport
-from maskscope.audit.runner import audit_subject, subject_of
+from maskscope.audit.runner import model_context, run_checks
 from maskscope.jobs import Job
 from maskscope.types import Floats, Indices
 
@@ -40,15 +41,14 @@ def arrays() -> Arrays:
 
 
 @dataclass(frozen=True, slots=True)
-class Exhibit:
-    """One model of the gallery with its data.
+class GalleryModel:
+    """A sound model or a mutant, with its data.
 
     Attributes:
         name: such as "M3".
         title: what it is, in a few words.
         kind: whether every check must pass it, or some must reject it.
         build: makes the model, with fresh weights.
-        rejected_by: the checks that must reject it, by AUDIT.md; empty for a sound one.
         data: makes its sentences.
         suffix: of the file that RELOAD writes.
     """
@@ -57,7 +57,6 @@ class Exhibit:
     title: str
     kind: Kind
     build: Callable[[], "KerasModel"]
-    rejected_by: frozenset[str] = frozenset()
     data: Callable[[], Arrays] = arrays
     suffix: str = ".keras"
 
@@ -91,7 +90,7 @@ def _bilstm(name: str = "bilstm", recurrent_dropout: float = 0.0) -> Any:
 
 
 def _birnn() -> Any:
-    """In mutants whose mistake lies beside the recurrent layer: it takes half an LSTM's time to be traced."""
+    """For mutants whose fault is not in the recurrent layer: it is traced in half the time of an LSTM."""
     import keras
 
     return keras.layers.Bidirectional(keras.layers.SimpleRNN(UNITS, return_sequences=True, name="rnn"), name="birnn")
@@ -109,7 +108,7 @@ def p0() -> "KerasModel":
 
 
 def _classic() -> "KerasModel":
-    """P0 without recurrent dropout, which plays no part in inference and takes its time in tracing."""
+    """P0 without recurrent dropout, which has no effect in inference and takes time to trace."""
     return _model(lambda x: _head(_bilstm()(_masking()(x))))
 
 
@@ -144,7 +143,7 @@ def m2() -> "KerasModel":
 
 
 def m3() -> "KerasModel":
-    """A convolution after Masking: it supports no mask, and reads padded neighbours."""
+    """A convolution after Masking: it drops the mask and reads padded neighbours."""
     from keras import layers
 
     return _model(lambda x: _head(_birnn()(layers.Conv1D(DIM, 3, padding="same", name="convolution")(_masking()(x)))))
@@ -190,7 +189,7 @@ def m8() -> "KerasModel":
 
 
 def m9() -> "KerasModel":
-    """A plain sigmoid at the end, after which the loss has no mask."""
+    """A plain sigmoid operation at the end, after which the loss has no mask."""
     import keras
 
     return _model(lambda x: keras.ops.sigmoid(keras.layers.Dense(1, name="logits")(_birnn()(_masking()(x)))))
@@ -216,7 +215,7 @@ def m11() -> "KerasModel":
 
 
 def m12() -> "KerasModel":
-    """A backward RNN made by hand, with flip: the mask is lost, and padding comes first."""
+    """A hand-made backward RNN, with flip: the mask is lost, and padding comes first."""
     import keras
 
     def recipe(x: Any) -> Any:
@@ -241,7 +240,7 @@ def m13() -> "KerasModel":
 
 
 def m14() -> "KerasModel":
-    """The classic recipe, compiled with a loss that takes the mean over all positions itself."""
+    """The classic recipe, compiled with a loss that computes the mean over all positions itself."""
     import keras
 
     def mean_of_all(y_true: Any, y_pred: Any) -> Any:
@@ -253,7 +252,7 @@ def m14() -> "KerasModel":
 
 
 def x1() -> "KerasModel":
-    """GlobalMaxPooling1D as context: it takes the maximum over padded positions, too."""
+    """GlobalMaxPooling1D as context: its maximum includes padded positions."""
     from keras import layers
 
     def recipe(x: Any) -> Any:
@@ -267,7 +266,7 @@ def x1() -> "KerasModel":
 
 
 def x2() -> "KerasModel":
-    """GlobalAveragePooling1D as context: it uses the mask, and divides by 0 where a row is nothing but padding."""
+    """GlobalAveragePooling1D as context: it uses the mask, and divides by 0 in a row of nothing but padding."""
     from keras import layers
 
     def recipe(x: Any) -> Any:
@@ -279,7 +278,7 @@ def x2() -> "KerasModel":
 
 
 def x3() -> "KerasModel":
-    """Masking(-999) in a model that computes in bfloat16, which has no -999."""
+    """Masking(-999) in a model that computes in bfloat16, which can't represent -999."""
     return _model(lambda x: _head(_bilstm()(_masking(-999.0)(x))), dtype="mixed_bfloat16")
 
 
@@ -318,7 +317,7 @@ def _with_a_zero_token() -> Arrays:
 
 
 def _by_pad_sequences() -> Arrays:
-    """What the defaults of pad_sequences make of the same sentences: whole numbers, padded in front."""
+    """The same sentences padded by pad_sequences with its defaults: whole numbers, padded in front."""
     import keras
 
     x, lengths = arrays()
@@ -327,56 +326,52 @@ def _by_pad_sequences() -> Arrays:
     return padded, lengths
 
 
-def _must(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-GALLERY: tuple[Exhibit, ...] = (
-    Exhibit("P0", "Masking, BiLSTM, Dense", "sound", p0),
-    Exhibit("P1", "two BiLSTMs, LayerNormalization", "sound", p1),
-    Exhibit("P2", "BatchNormalization after Masking", "sound", p2),
-    Exhibit("M1", "no Masking", "mutant", m1, _must("LENGTH BATCH GRADIENT LOSS WEIGHTS")),
-    Exhibit("M2", "Dense before Masking", "mutant", m2, _must("LENGTH BATCH GRADIENT LOSS WEIGHTS TRACE")),
-    Exhibit("M3", "Conv1D after Masking", "mutant", m3, _must("LENGTH BATCH CONTENT GRADIENT LOSS WEIGHTS TRACE")),
-    Exhibit("M4", "h * 1.0 after Masking", "mutant", m4, _must("LENGTH BATCH CONTENT GRADIENT LOSS WEIGHTS TRACE")),
-    Exhibit("M5", "Add, one branch unmasked", "mutant", m5, _must("LENGTH BATCH CONTENT GRADIENT LOSS WEIGHTS TRACE")),
-    Exhibit("M6", "Concatenate, one unmasked", "mutant", m6, _must("LENGTH BATCH GRADIENT LOSS WEIGHTS TRACE")),
-    Exhibit("M7", "Masking(-1), zero padding", "mutant", m7, _must("LENGTH BATCH GRADIENT LOSS WEIGHTS TRACE")),
-    Exhibit("M8", "BatchNormalization before Masking", "mutant", m8, _must("LENGTH BATCH GRADIENT LOSS WEIGHTS TRACE")),
-    Exhibit("M9", "a plain sigmoid at the end", "mutant", m9, _must("LOSS WEIGHTS TRACE")),
-    Exhibit("M10", "max over time as context", "mutant", m10, _must("BATCH GRADIENT LOSS WEIGHTS")),
-    Exhibit("M11", "TimeDistributed(Dense)", "mutant", m11, _must("TIME")),
-    Exhibit("M12", "backward RNN by hand", "mutant", m12, _must("LENGTH BATCH GRADIENT LOSS WEIGHTS")),
-    Exhibit("M13", "autoencoder with RepeatVector", "mutant", m13, _must("LOSS TRACE")),
-    Exhibit("M14", "a loss that is a mean itself", "mutant", m14, _must("LOSS WEIGHTS")),
-    Exhibit("X1", "GlobalMaxPooling1D as context", "mutant", x1, _must("BATCH CONTENT GRADIENT")),
-    Exhibit("X2", "GlobalAveragePooling1D as context", "mutant", x2, _must("GEOMETRY")),
-    Exhibit("X3", "Masking(-999) in bfloat16", "mutant", x3, _must("DTYPE"), _padded_with_999),
-    Exhibit("X4", "Precision among the metrics", "mutant", x4, _must("METRICS")),
-    Exhibit("X5", "Precision among the weighted ones", "sound", x5),
-    Exhibit("X6", "P0 on a zero row in a sentence", "mutant", _classic, _must("COLLISIONS"), _with_a_zero_token),
-    Exhibit("X7", "P0 on pad_sequences' defaults", "mutant", _classic, _must("DATA"), _by_pad_sequences),
-    Exhibit("X8", "P0 saved as .h5", "mutant", _classic, _must("RELOAD"), suffix=".h5"),
-    Exhibit("X9", "GaussianNoise before Masking", "mutant", x9, _must("TRACE")),
+GALLERY: tuple[GalleryModel, ...] = (
+    GalleryModel("P0", "Masking, BiLSTM, Dense", "sound", p0),
+    GalleryModel("P1", "two BiLSTMs, LayerNormalization", "sound", p1),
+    GalleryModel("P2", "BatchNormalization after Masking", "sound", p2),
+    GalleryModel("M1", "no Masking", "mutant", m1),
+    GalleryModel("M2", "Dense before Masking", "mutant", m2),
+    GalleryModel("M3", "Conv1D after Masking", "mutant", m3),
+    GalleryModel("M4", "h * 1.0 after Masking", "mutant", m4),
+    GalleryModel("M5", "Add, one branch unmasked", "mutant", m5),
+    GalleryModel("M6", "Concatenate, one unmasked", "mutant", m6),
+    GalleryModel("M7", "Masking(-1), zero padding", "mutant", m7),
+    GalleryModel("M8", "BatchNormalization before Masking", "mutant", m8),
+    GalleryModel("M9", "a plain sigmoid at the end", "mutant", m9),
+    GalleryModel("M10", "max over time as context", "mutant", m10),
+    GalleryModel("M11", "TimeDistributed(Dense)", "mutant", m11),
+    GalleryModel("M12", "backward RNN by hand", "mutant", m12),
+    GalleryModel("M13", "autoencoder with RepeatVector", "mutant", m13),
+    GalleryModel("M14", "a loss that is a mean itself", "mutant", m14),
+    GalleryModel("X1", "GlobalMaxPooling1D as context", "mutant", x1),
+    GalleryModel("X2", "GlobalAveragePooling1D as context", "mutant", x2),
+    GalleryModel("X3", "Masking(-999) in bfloat16", "mutant", x3, _padded_with_999),
+    GalleryModel("X4", "Precision among the metrics", "mutant", x4),
+    GalleryModel("X5", "Precision among the weighted ones", "sound", x5),
+    GalleryModel("X6", "P0 on a zero row in a sentence", "mutant", _classic, _with_a_zero_token),
+    GalleryModel("X7", "P0 on pad_sequences' defaults", "mutant", _classic, _by_pad_sequences),
+    GalleryModel("X8", "P0 saved as .h5", "mutant", _classic, suffix=".h5"),
+    GalleryModel("X9", "GaussianNoise before Masking", "mutant", x9),
 )
-"""In the order of the table."""
+"""In the order of the table in docs/audit.md."""
 
 
-def audit_exhibit(exhibit: Exhibit, job: Job | None = None) -> tuple[AuditReport, AuditReport]:
-    """Audit one exhibit on its own data, with fresh weights and with weights as a trained model may have them.
+def audit_gallery_model(chosen: GalleryModel, job: Job | None = None) -> tuple[AuditReport, AuditReport]:
+    """Audit one model on its own data, with fresh weights and with weights like those of a trained model.
 
-    The second time every weight is off by N(0, 0.5), biases too. Raises Cancelled.
+    The second time N(0, 0.5) is added to every weight. Raises Cancelled.
     """
-    model = exhibit.build()
-    x, lengths = exhibit.data()
-    subject = subject_of(model, x, lengths, reload_suffix=exhibit.suffix)
-    fresh = audit_subject(subject, exhibit.name, job)
+    model = chosen.build()
+    x, lengths = chosen.data()
+    probes = AuditProbes(model_context(model, x, lengths, reload_suffix=chosen.suffix))
+    fresh = run_checks(probes, chosen.name, job)
     rng = np.random.default_rng(1)
     model.set_weights([each + rng.normal(0, 0.5, each.shape) for each in model.get_weights()])
-    subject.weights_changed()
-    return fresh, audit_subject(subject, exhibit.name, job)
+    probes.forget_outputs()
+    return fresh, run_checks(probes, chosen.name, job)
 
 
-def exhibit(name: str) -> Exhibit | None:
-    """The exhibit of that name, in any case; None when there is none."""
+def gallery_model(name: str) -> GalleryModel | None:
+    """The model of that name, in any case; None when there is none."""
     return next((each for each in GALLERY if each.name == name.upper()), None)

@@ -2,63 +2,29 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from maskscope import masks
-from maskscope.audit.checks import (
-    batch,
-    collisions,
-    content,
-    data,
-    dtype,
-    geometry,
-    gradient,
-    length,
-    loss,
-    metrics,
-    reload,
-    time_axis,
-    weights,
-)
-from maskscope.audit.probes import mask_trace
-from maskscope.audit.probes.context import Data, Padded, Ragged, Subject, choose_sample, scan_data
-from maskscope.audit.probes.model_runner import Unrunnable, error_words
+from maskscope import __version__, masks
+from maskscope.audit.checks.registry import CHECKS
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.context import AuditContext, Data, Padded, Ragged, choose_sample, scan_data
+from maskscope.audit.probes.unrunnable import Unrunnable, error_summary
 from maskscope.audit.report import TOLERANCES, About, AuditReport, Finding
 from maskscope.errors import Cancelled, ModelError, ReadError
 from maskscope.jobs import Job, NullJob
+from maskscope.keras_io import compiled
+from maskscope.keras_io.compiled import Compiled
 from maskscope.keras_io.keras_check import keras_trouble
 from maskscope.project import Project
 
 if TYPE_CHECKING:
-    from maskscope.keras_io.compiled import Compiled
     from maskscope.keras_io.keras_model import KerasModel
-
-Check = Callable[[Subject, Job], Finding]
-
-CHECKS: dict[str, Check] = {
-    "LENGTH": length.check,
-    "BATCH": batch.check,
-    "CONTENT": content.check,
-    "GRADIENT": gradient.check,
-    "LOSS": loss.check,
-    "WEIGHTS": weights.check,
-    "METRICS": metrics.check,
-    "TRACE": mask_trace.check,
-    "COLLISIONS": collisions.check,
-    "GEOMETRY": geometry.check,
-    "TIME": time_axis.check,
-    "DTYPE": dtype.check,
-    "DATA": data.check,
-    "RELOAD": reload.check,
-}
-"""Every check there is, in the order of the report."""
 
 
 def audit_project(
@@ -67,11 +33,11 @@ def audit_project(
     """Audit a model on a project's sentences.
 
     Args:
-        project: its embeddings and sentence bounds; whether those came from the source or from zeros counts.
+        project: its embeddings and sentence bounds, and whether those came from the source or from zeros.
         keras_file: a `.keras` file.
         job: is told of each check.
         checks: names of those to make, of `CHECKS`.
-        padding: what sentences are padded with.
+        padding: the number to pad sentences with.
 
     Raises ModelError when the model can't be loaded or does not fit; Cancelled.
     """
@@ -90,14 +56,14 @@ def audit_arrays(
     """Audit a model on a padded array.
 
     Args:
-        x: (N, T, D), padded, as one gives it to Keras.
+        x: (N, T, D), padded, as Keras takes it.
         lengths: (N,) tokens of each sentence, from the source; None when they are not known: then padding is zeros.
         keras_file: a `.keras` file.
         job: is told of each check.
         checks: names of those to make, of `CHECKS`.
-        padding: what stands at padded positions; None to look, and where there are none for what the model masks.
+        padding: the number at padded positions; None for the array's own, or the mask value where none is padded.
 
-    Raises ReadError when the arrays are no such arrays; ModelError; Cancelled.
+    Raises ReadError when the arrays have the wrong shape or type; ModelError; Cancelled.
     """
     data, found = _padded(x, lengths)
     return _audit_file(data, x.shape[2], keras_file, job, checks, found if padding is None else padding)
@@ -111,42 +77,40 @@ def audit_model(
     checks: Iterable[str] = CHECKS,
     padding: float | None = None,
 ) -> AuditReport:
-    """Audit a model that is in memory, in a notebook say, with the loss and the metrics that it was compiled with.
+    """Audit a model in memory, such as in a notebook, with the loss and the metrics that it was compiled with.
 
     Args:
-        model: any Keras model from (B, T, D) to (B, T, C); it is left as it was.
+        model: it is not changed; a check that changes its weights restores them.
         x, lengths, job, checks, padding: as of `audit_arrays`.
 
     Raises ReadError, ModelError, Cancelled as `audit_arrays`.
     """
-    return audit_subject(subject_of(model, x, lengths, padding), str(model.name), job, checks)
+    return run_checks(AuditProbes(model_context(model, x, lengths, padding)), str(model.name), job, checks)
 
 
-def subject_of(
+def model_context(
     model: "KerasModel",
     x: npt.NDArray[np.generic],
     lengths: npt.NDArray[np.integer] | None,
     padding: float | None = None,
     reload_suffix: str = ".keras",
-) -> Subject:
-    """A model in memory and a padded array, ready for the checks; arguments and errors as of `audit_model`.
+) -> AuditContext:
+    """The context of a model in memory and a padded array; arguments and errors as of `audit_model`.
 
     `reload_suffix` is of the file that RELOAD writes and reads: ".keras", or ".h5".
     """
-    from maskscope.keras_io import compiled
-
     data, found = _padded(x, lengths)
     value = found if padding is None else padding
-    return _subject(data, model, compiled.of_model(model), value, NullJob(), reload_suffix)
+    return _context(data, model, compiled.of_model(model), value, NullJob(), reload_suffix)
 
 
-def audit_subject(
-    subject: Subject, name: str, job: Job | None = None, checks: Iterable[str] = CHECKS, digest: str = ""
+def run_checks(
+    probes: AuditProbes, name: str, job: Job | None = None, checks: Iterable[str] = CHECKS, digest: str = ""
 ) -> AuditReport:
     """Make the checks and report. Raises Cancelled.
 
     Args:
-        subject: what is audited.
+        probes: what is audited and measured with.
         name: of the model, for the report.
         job: is told of each check.
         checks: names of those to make, of `CHECKS`.
@@ -156,66 +120,68 @@ def audit_subject(
 
     job = NullJob() if job is None else job
     began = time.monotonic()
-    job.progress(0, 0, "asking Keras about masks")
-    trouble = _trouble()
+    job.progress(0, 0, "checking how Keras handles masks")
+    warning = _keras_warning()
     names = tuple(checks)
-    findings = tuple(run(each, subject, _Part(job, place, len(names))) for place, each in enumerate(names))
-    loss_words, assumed = _loss(subject)
+    findings = tuple(run_check(each, probes, _CheckJob(job, number, len(names))) for number, each in enumerate(names))
+    context = probes.context
+    loss, assumed = _loss_description(probes)
     about = About(
         sha256=digest,
-        parameters=int(subject.model.count_params()) if subject.model.built else 0,
-        compute_dtype=subject.compute_dtype,
-        mask_value=subject.mask_value,
-        padding=subject.padding,
-        loss=loss_words,
+        parameters=int(context.model.count_params()) if context.model.built else 0,
+        compute_dtype=context.compute_dtype,
+        mask_value=context.mask_value,
+        padding=context.padding,
+        loss=loss,
         loss_assumed=assumed,
-        lengths_from=subject.data.lengths_from,
+        lengths_from=context.data.lengths_from,
         keras=keras_model.KERAS_VERSION,
         tensorflow=keras_model.TENSORFLOW_VERSION,
-        maskscope=_own_version(),
-        warning=trouble,
+        maskscope=__version__,
+        warning=warning,
         seconds=round(time.monotonic() - began, 3),
     )
-    traced = subject.trace if "TRACE" in names and subject.sample else ""
-    graph = None if isinstance(traced, str) else traced.graph
-    return AuditReport(name, subject.data.n_sentences, subject.sample, findings, about, graph)
+    trace = probes.trace if "TRACE" in names and context.sample else ""
+    graph = None if isinstance(trace, str) else trace.graph
+    return AuditReport(name, context.data.n_sentences, context.sample, findings, about, graph)
 
 
-def padding_of(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer] | None) -> float | None:
-    """What stands at padded positions of an array, as `audit_arrays` looks it up; None where there are none."""
+def array_padding(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer] | None) -> float | None:
+    """The number at padded positions of an array; None where no position is padded. Arguments as of `audit_arrays`."""
     return _padded(x, lengths)[1]
 
 
-def run(name: str, subject: Subject, job: Job) -> Finding:
-    """Make one check of `CHECKS`; where the model can't be asked the answer is "could not tell", and why."""
-    if not subject.sample and name not in ("COLLISIONS", "DATA", "METRICS"):
+def run_check(name: str, probes: AuditProbes, job: Job) -> Finding:
+    """Make one check of `CHECKS`; where it can't be made the answer is "could not tell", with the reason."""
+    check = CHECKS[name]
+    if not probes.context.sample and check.needs_sample:
         return Finding(name, "could not tell", "There is no sentence with a token to run the model on.")
     try:
-        return CHECKS[name](subject, job)
+        return check.run(probes, job)
     except Cancelled:
         raise
     except (Unrunnable, ModelError) as error:
-        return Finding(name, "could not tell", _sentence(str(error)))
-    except Exception as error:  # noqa: BLE001 - a model of other people's making may raise anything at all
-        words = error_words(error)
-        return Finding(name, "could not tell", f"The check could not be made ({type(error).__name__}: {words}).")
+        return Finding(name, "could not tell", _as_sentence(str(error)))
+    except Exception as error:  # noqa: BLE001 - the layers may be anyone's code and raise anything
+        reason = f"{type(error).__name__}: {error_summary(error)}"
+        return Finding(name, "could not tell", f"The check could not be made ({reason}).")
 
 
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
+def _as_sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def _padded(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer] | None) -> tuple[Padded, float | None]:
-    """The arrays, looked over, and what stands at padded positions; None where there are none."""
+    """The arrays, checked, and the number at padded positions; None where none is padded. Raises ReadError."""
     if x.ndim != 3 or x.dtype.kind not in "fiub":
         raise ReadError(
-            "the array is no padded batch", expected="(sentences, positions, dim) of numbers", received=_words(x)
+            "the array is no padded batch", expected="(sentences, positions, dim) of numbers", received=_describe(x)
         )
     if lengths is None:
         return Padded(x, masks.trailing_lengths(np.asarray(x, dtype=np.float32)), "inferred"), 0.0
     if lengths.shape != (len(x),) or lengths.dtype.kind not in "iu" or (len(lengths) and lengths.min() < 0):
         raise ReadError(
-            "the lengths don't fit the array", expected=f"({len(x)},) whole numbers from 0", received=_words(lengths)
+            "the lengths don't fit the array", expected=f"({len(x)},) whole numbers from 0", received=_describe(lengths)
         )
     data = Padded(x, lengths.astype(np.int64), "source")
     return data, data.padding
@@ -224,7 +190,7 @@ def _padded(x: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer] | None)
 def _audit_file(
     sentences: Data, dim: int, keras_file: Path, job: Job | None, checks: Iterable[str], padding: float | None
 ) -> AuditReport:
-    from maskscope.keras_io import compiled, keras_model
+    from maskscope.keras_io import keras_model
 
     job = NullJob() if job is None else job
     job.progress(0, 0, "loading the model")
@@ -239,76 +205,72 @@ def _audit_file(
         )
     digest = hashlib.sha256(Path(keras_file).read_bytes()).hexdigest()
     job.progress(0, 0, "choosing sentences")
-    subject = _subject(sentences, model, compiled.of_file(keras_file), padding, job)
-    return audit_subject(subject, Path(keras_file).name, job, checks, digest)
+    context = _context(sentences, model, compiled.of_file(keras_file), padding, job)
+    return run_checks(AuditProbes(context), Path(keras_file).name, job, checks, digest)
 
 
-def _subject(
+def _context(
     sentences: Data,
     model: "KerasModel",
-    compiled: "Compiled | None",
+    own: Compiled | None,
     padding: float | None,
     job: Job,
     reload_suffix: str = ".keras",
-) -> Subject:
+) -> AuditContext:
     from maskscope.keras_io import keras_graph
 
     masking = keras_graph.first_masking(model)
     mask_value = None if masking is None else float(masking.mask_value)
     mask_dtype = "float32" if masking is None else str(masking.compute_dtype)
     scanned = scan_data(sentences, mask_value, mask_dtype, job)
-    return Subject(
+    compute_dtype = keras_graph.compute_dtype(model)
+    return AuditContext(
         model,
         mask_value,
         sentences,
         choose_sample(sentences, scanned.collisions),
-        TOLERANCES[keras_graph.compute_dtype(model)],
-        keras_graph.padding_of(model, padding),
-        compiled,
+        TOLERANCES[compute_dtype],
+        keras_graph.padding_or_mask_value(model, padding),
+        own,
         reload_suffix,
         mask_dtype,
+        compute_dtype,
         scanned,
     )
 
 
-class _Part:
-    """A check's share of the whole audit's progress."""
+class _CheckJob:
+    """One check's share of the whole audit's progress."""
 
     STEPS = 100
 
-    def __init__(self, job: Job, place: int, of: int) -> None:
-        self._job, self._place, self._of = job, place, of
+    def __init__(self, job: Job, number: int, count: int) -> None:
+        self._job, self._number, self._count = job, number, count
 
     def progress(self, done: int, total: int, text: str = "") -> None:
         """Report; raise Cancelled when asked to stop."""
         inside = self.STEPS * min(done, total) // total if total > 0 else 0
-        words = f"{text}, check {self._place + 1}" if text else ""
-        self._job.progress(self._place * self.STEPS + inside, self._of * self.STEPS, words)
+        text = f"{text}, check {self._number + 1}" if text else ""
+        self._job.progress(self._number * self.STEPS + inside, self._count * self.STEPS, text)
 
     def figure(self, name: str, step: int, value: float) -> None:
         """Report; raise Cancelled when asked to stop."""
         self._job.figure(name, step, value)
 
 
-def _loss(subject: Subject) -> tuple[str, bool]:
+def _loss_description(probes: AuditProbes) -> tuple[str, bool]:
+    """Name of the loss, "" when it can't be told, and whether it was assumed."""
     try:
-        return subject.bench.loss_words, subject.bench.loss_assumed
-    except Exception:  # noqa: BLE001 - a model that prints nothing has no loss to be named
+        return probes.loss.description, probes.loss.assumed
+    except Exception:  # noqa: BLE001 - the loss is assumed by the output of a model that may not run
         return "", True
 
 
 @cache
-def _trouble() -> str:
-    """What the installed Keras does wrong, which stays as it is while this process lives."""
+def _keras_warning() -> str:
+    """What the installed Keras does wrong with masks; it can't change while this process lives."""
     return keras_trouble()
 
 
-def _own_version() -> str:
-    try:
-        return version("maskscope")
-    except PackageNotFoundError:
-        return ""
-
-
-def _words(array: npt.NDArray[np.generic]) -> str:
+def _describe(array: npt.NDArray[np.generic]) -> str:
     return f"{array.shape} {array.dtype}"

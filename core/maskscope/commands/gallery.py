@@ -1,4 +1,4 @@
-"""`maskscope audit --gallery`: the audit shown at work, on models that must pass it and on mutants that must not."""
+"""`maskscope audit --gallery`: audits models that must pass and mutants that must not."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from maskscope.jobs import Job, NullJob
 
 if TYPE_CHECKING:
     from maskscope.audit import AuditReport
-    from maskscope.audit.gallery import Exhibit
+    from maskscope.audit.gallery import GalleryModel
 
 _LETTERS = {"passed": "·", "failed": "X", "could not tell": "?"}
 _WORKERS = 2
@@ -23,24 +23,26 @@ _WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """An exhibit, audited.
+class AuditedModel:
+    """A model of the gallery with its audits.
 
     Attributes:
-        exhibit: which.
-        fresh, moved: what was found with fresh weights, and with all of them moved.
+        model: which.
+        rejected_by: the checks that must reject it; empty for a sound one.
+        fresh, perturbed: the audits with fresh weights, and with all weights perturbed.
     """
 
-    exhibit: "Exhibit"
+    model: "GalleryModel"
+    rejected_by: frozenset[str]
     fresh: "AuditReport"
-    moved: "AuditReport"
+    perturbed: "AuditReport"
 
     @property
     def as_expected(self) -> bool:
-        """Whether every check passes a sound model, or those that must reject a mutant do, both times."""
-        for report in (self.fresh, self.moved):
+        """Whether, both times, a sound model passes every check, and a mutant fails those that must reject it."""
+        for report in (self.fresh, self.perturbed):
             failed = {finding.check for finding in report.findings if finding.verdict == "failed"}
-            if not self.exhibit.rejected_by <= failed or (self.exhibit.kind == "sound" and report.verdict != "passed"):
+            if not self.rejected_by <= failed or (self.model.kind == "sound" and report.verdict != "passed"):
                 return False
         return True
 
@@ -50,63 +52,66 @@ def gallery(values: argparse.Namespace, write: Callable[["AuditReport"], None]) 
 
     Args:
         values: the command line.
-        write: writes the report of the one exhibit that was asked for.
+        write: writes the report of the one model that was asked for.
     """
-    from maskscope.audit.gallery import GALLERY, exhibit
+    from maskscope.audit.gallery import GALLERY, gallery_model
 
     chosen = GALLERY
     if values.gallery:
-        one = exhibit(values.gallery)
+        one = gallery_model(values.gallery)
         if one is None:
             names = ", ".join(each.name for each in GALLERY)
-            raise MaskscopeError("there is no such exhibit", expected=names, received=values.gallery)
+            raise MaskscopeError("the gallery has no such model", expected=names, received=values.gallery)
         chosen = (one,)
     elif values.report is not None:
-        raise MaskscopeError("--report goes with one exhibit, such as --gallery M3")
+        raise MaskscopeError("--report needs one model of the gallery, such as --gallery M3")
     with TerminalJob() as job:
-        shown = _audited(chosen, job)
+        audited = _audit(chosen, job)
     if values.report is not None:
-        write(shown[0].fresh)
-    good = all(each.as_expected for each in shown)
+        write(audited[0].fresh)
+    good = all(each.as_expected for each in audited)
     if values.json:
-        say_json({"gallery": [_record(each, bool(values.gallery)) for each in shown], "as_expected": good})
-        return 0 if good else 1
-    if values.gallery:
-        _say_one(shown[0])
+        say_json({"gallery": [_record(each, bool(values.gallery)) for each in audited], "as_expected": good})
+    elif values.gallery:
+        _say_one(audited[0])
     else:
-        _say_table(shown)
+        _say_table(audited)
     return 0 if good else 1
 
 
-def _audited(exhibits: "tuple[Exhibit, ...]", job: TerminalJob) -> list[Shown]:
-    """Audit them in as many workers as there are cores, at most `_WORKERS`."""
+def _audit(models: "tuple[GalleryModel, ...]", job: TerminalJob) -> list[AuditedModel]:
+    """Audit the models in as many workers as there are cores, at most `_WORKERS`."""
+    from maskscope.audit.checks.registry import rejected_by
     from maskscope.audit.report import AuditReport
     from maskscope.worker.client import run_job
 
-    workers = max(1, min(_WORKERS, os.cpu_count() or 1, len(exhibits)))
-    parts = [exhibits[number::workers] for number in range(workers)]
-    together = _Together(job, len(exhibits))
+    workers = max(1, min(_WORKERS, os.cpu_count() or 1, len(models)))
+    parts = [models[number::workers] for number in range(workers)]
+    progress = _JoinedProgress(job, len(models))
 
     def run(number: int) -> list[dict[str, str]]:
         names = ",".join(each.name for each in parts[number])
-        # the first tells of a Keras that loses masks; the others would only repeat it
+        # one worker's warning of a Keras that drops masks is enough
         warn = job.warn if number == 0 else None
-        reports = run_job("gallery", {"names": names}, together.part(number), warn=warn, one_core=workers > 1)[
-            "reports"
-        ]
-        found: list[dict[str, str]] = json.loads(str(reports))
-        return found
+        result = run_job("gallery", {"names": names}, progress.part(number), warn=warn, one_core=workers > 1)
+        reports: list[dict[str, str]] = json.loads(str(result["reports"]))
+        return reports
 
     with ThreadPoolExecutor(workers) as pool:
         found = {each["name"]: each for part in pool.map(run, range(workers)) for each in part}
     return [
-        Shown(each, *(AuditReport.from_json(found[each.name][which]) for which in ("fresh", "moved")))
-        for each in exhibits
+        AuditedModel(
+            each,
+            rejected_by(each.name),
+            AuditReport.from_json(found[each.name]["fresh"]),
+            AuditReport.from_json(found[each.name]["perturbed"]),
+        )
+        for each in models
     ]
 
 
-class _Together:
-    """One job of several parts that run side by side: exhibits done, of all."""
+class _JoinedProgress:
+    """The progress of several parts that run at the same time, as one: models done, of all."""
 
     def __init__(self, job: Job, total: int) -> None:
         self._job, self._total = job, total
@@ -114,69 +119,68 @@ class _Together:
         self._lock = threading.Lock()
 
     def part(self, number: int) -> Job:
-        """What the part of that number reports to."""
+        """The job that the part of that number reports to."""
         return _Part(self, number)
 
     def report(self, number: int, done: int, text: str) -> None:
-        """Part `number` has `done` exhibits. Raises Cancelled when asked to stop."""
+        """Part `number` has finished `done` models. Raises Cancelled when asked to stop."""
         with self._lock:
             self._done[number] = done
             self._job.progress(sum(self._done.values()), self._total, text)
 
 
 class _Part(NullJob):
-    def __init__(self, together: _Together, number: int) -> None:
-        self._together, self._number = together, number
+    def __init__(self, joined: _JoinedProgress, number: int) -> None:
+        self._joined, self._number = joined, number
 
     def progress(self, done: int, total: int, text: str = "") -> None:
         """Report; raise Cancelled when asked to stop."""
-        self._together.report(self._number, done if total else 0, text)
+        self._joined.report(self._number, done if total else 0, text)
 
 
-def _record(shown: Shown, whole: bool) -> dict[str, object]:
+def _record(audited: AuditedModel, with_report: bool) -> dict[str, object]:
     record: dict[str, object] = {
-        "name": shown.exhibit.name,
-        "title": shown.exhibit.title,
-        "kind": shown.exhibit.kind,
-        "rejected_by": sorted(shown.exhibit.rejected_by),
-        "verdict": shown.fresh.verdict,
-        "checks": {finding.check: finding.verdict for finding in shown.fresh.findings},
-        "moved": {finding.check: finding.verdict for finding in shown.moved.findings},
-        "as_expected": shown.as_expected,
+        "name": audited.model.name,
+        "title": audited.model.title,
+        "kind": audited.model.kind,
+        "rejected_by": sorted(audited.rejected_by),
+        "verdict": audited.fresh.verdict,
+        "checks": {finding.check: finding.verdict for finding in audited.fresh.findings},
+        "perturbed": {finding.check: finding.verdict for finding in audited.perturbed.findings},
+        "as_expected": audited.as_expected,
     }
-    if whole:
-        record["report"] = json.loads(shown.fresh.to_json())
+    if with_report:
+        record["report"] = json.loads(audited.fresh.to_json())
     return record
 
 
-def _say_table(shown: list[Shown]) -> None:
-    checks = [finding.check for finding in shown[0].fresh.findings]
+def _say_table(audited: list[AuditedModel]) -> None:
+    checks = [finding.check for finding in audited[0].fresh.findings]
     rows = [("", "", *(check[:5] for check in checks), "")]
-    for each in shown:
+    for each in audited:
         cells = []
-        for one, other in zip(each.fresh.findings, each.moved.findings, strict=True):
+        for one, other in zip(each.fresh.findings, each.perturbed.findings, strict=True):
             letters = _LETTERS[one.verdict], _LETTERS[other.verdict]
             cells.append(letters[0] if letters[0] == letters[1] else "/".join(letters))
-        rows.append((each.exhibit.name, each.exhibit.title, *cells, "" if each.as_expected else "not as expected"))
+        rows.append((each.model.name, each.model.title, *cells, "" if each.as_expected else "not as expected"))
     say(table(rows))
     say("")
-    say("· passed   X failed   ? could not tell   (with fresh weights and with moved ones; a / b where they differ)")
-    wrong = [each.exhibit.name for each in shown if not each.as_expected]
-    sound = sum(each.exhibit.kind == "sound" for each in shown)
+    say("· passed   X failed   ? could not tell   (with fresh weights and with perturbed ones; a/b where they differ)")
+    wrong = [each.model.name for each in audited if not each.as_expected]
+    sound = sum(each.model.kind == "sound" for each in audited)
     if wrong:
         say(f"not as expected: {', '.join(wrong)}")
     else:
-        say(f"As it should be: {sound} sound models pass every check, {len(shown) - sound} mutants are caught.")
+        say(f"As expected: {sound} sound models pass every check, {len(audited) - sound} mutants are rejected.")
 
 
-def _say_one(shown: Shown) -> None:
-    exhibit = shown.exhibit
-    must = f"must be caught by {', '.join(sorted(exhibit.rejected_by))}" if exhibit.rejected_by else "must pass"
-    say(f"{exhibit.name}: {exhibit.title}; it {must}")
-    say((exhibit.build.__doc__ or "").strip())
-    rows = [(finding.check, finding.verdict, finding.meaning) for finding in shown.fresh.findings]
-    say(table(rows))
-    for advice in shown.fresh.advice:
+def _say_one(audited: AuditedModel) -> None:
+    model = audited.model
+    must = f"must be rejected by {', '.join(sorted(audited.rejected_by))}" if audited.rejected_by else "must pass"
+    say(f"{model.name}: {model.title}; it {must}")
+    say((model.build.__doc__ or "").strip())
+    say(table([(finding.check, finding.verdict, finding.meaning) for finding in audited.fresh.findings]))
+    for advice in audited.fresh.advice:
         say(f"smallest change: {advice}")
-    if not shown.as_expected:
+    if not audited.as_expected:
         say("This is not what the audit must find.")

@@ -1,8 +1,8 @@
-"""Runs a Keras model node by node and notes which mask arrives where.
+"""Runs a Keras model node by node and records the mask at each node; freezes its mask; rebuilds it with other layers.
 
-The one place that uses what Keras keeps private: `Function._run_through_graph` and the nodes behind it, the
-`_keras_mask` on a tensor, `Sequential._functional` (Keras 3.15.1). tests/core/test_trace.py holds the run against
-the model itself.
+The only module that uses private parts of Keras: `Function._run_through_graph` and its nodes, the `_keras_mask` of a
+tensor, `Sequential._functional` (Keras 3.15.1). tests/core/audit/probes/test_mask_trace.py compares the recorded run
+with the model's own.
 """
 
 import inspect
@@ -27,11 +27,11 @@ class Arrival:
     """A tensor that a node takes.
 
     Attributes:
-        source: place of the visit that it comes from.
+        source: index of the visit that it comes from.
         output: which of the source's outputs it is.
-        role: "mask" where it was handed over as a mask, through `mask=`.
-        mask: (B, T) as it hangs on the tensor, True = real token; None when there is none.
-        given: (B, T) the mask that was handed over for it, through `mask=`; None when there was none.
+        role: "mask" for a tensor that is passed as `mask=`.
+        mask: (B, T) attached to the tensor, True = real token; None when there is none.
+        given: (B, T) the mask that was passed for it as `mask=`; None when there was none.
     """
 
     source: int
@@ -47,16 +47,16 @@ class Visit:
 
     Attributes:
         name: of its layer, with a number when the layer is used again.
-        class_name: with the class of what a wrapper wraps.
-        parameters: numbers that it holds.
-        kind: "input", "layer", "operation" for a plain one, or "model" for one in itself.
+        class_name: for a wrapper, with the class of the wrapped layer in parentheses.
+        parameters: count of its weights' numbers.
+        kind: "input", "layer", "operation" for a plain one, or "model" for a model inside the model.
         masking: whether it is a Masking layer.
-        masks_inside: whether it is a model with a Masking layer in it.
-        takes_mask: whether its call has a place for a mask.
+        masks_inside: whether it is a model that contains a Masking layer.
+        takes_mask: whether its call has an argument for a mask.
         shapes: of each output, None for an axis that is free.
         masks: (B, T) of each output, None when there is none.
-        arrivals: what it takes, in order.
-        values: what each output is; empty for an input.
+        arrivals: the tensors that it takes, in order.
+        values: its outputs; empty for an input.
     """
 
     name: str
@@ -78,8 +78,8 @@ class Run:
 
     Attributes:
         visits: in the order in which they were computed.
-        outputs: what the model gives.
-        ends: of each output, the place of its visit and which of that one's outputs it is.
+        outputs: of the model.
+        ends: for each output, the index of its visit and which of that visit's outputs it is.
     """
 
     visits: tuple[Visit, ...]
@@ -88,14 +88,14 @@ class Run:
 
 
 def functional(model: KerasModel) -> Any | None:
-    """The graph of a Functional or a built Sequential model, as Keras holds it; None for a model of another making."""
+    """The graph of a Functional or a built Sequential model, as Keras keeps it; None for a model with its own code."""
     if isinstance(model, keras.Sequential):
         return model._functional
     return model if isinstance(model, keras.Model) and hasattr(model, "_run_through_graph") else None
 
 
 def of_one_output(model: KerasModel) -> KerasModel | None:
-    """A model that gives one tensor, not a list or a dict of one; None for a model of several outputs."""
+    """The model with one tensor as its output, not a list or dict of one; None for a model with several outputs."""
     graph = functional(model)
     if graph is None:
         return model
@@ -124,46 +124,46 @@ def head(model: KerasModel) -> str | None:
 
 
 def frozen(model: KerasModel, x: Any, mask: Any) -> Any:
-    """Run a model on x (B, T, D) under a mask (B, T) that is given: Masking layers hand x on as it is, under this mask.
+    """Run a model on x (B, T, D) with a given mask (B, T): Masking layers pass x on unchanged, with this mask.
 
-    Wherever a layer would be given a mask it gets this one; where the mask is lost it stays lost. So padding may hold
-    anything, also what Masking would take for a token. Goes into models inside the model. To be used in a tf.function.
-    Raises TypeError when `functional` knows no graph of the model.
+    Wherever a layer would get a mask it gets this one; where the mask is lost it stays lost. So padding may hold any
+    numbers, also those that Masking would take for a token. Applies to models inside the model, too. For use in a
+    tf.function. Raises TypeError when the model has no graph (see `functional`).
     """
     graph = functional(model)
     if graph is None:
         raise TypeError(f"expected a Functional or Sequential model; received {type(model).__name__}")
 
-    def under(operation: Any) -> Any:
+    def with_frozen_mask(operation: Any) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
             if isinstance(operation, keras.layers.Masking):
                 # a new tensor: another branch may take the same one without a mask
-                handed_on = keras.ops.where(True, keras.ops.cast(args[0], operation.compute_dtype), 0)
-                _set_mask(handed_on, mask)
-                return handed_on
+                unchanged = keras.ops.where(True, keras.ops.cast(args[0], operation.compute_dtype), 0)
+                _set_mask(unchanged, mask)
+                return unchanged
             for name, value in kwargs.items():
                 if (name == "mask" or name.endswith("_mask")) and value is not None:
                     kwargs[name] = keras.tree.map_structure(lambda each: None if each is None else mask, value)
             for tensor in keras.tree.flatten(args):
-                # what a layer makes of its mask, such as Concatenate, is made anew here
+                # also where a layer such as Concatenate has computed another mask
                 if getattr(tensor, "_keras_mask", None) is not None:
                     _set_mask(tensor, mask)
             inner = functional(operation) if isinstance(operation, keras.Model) else None
             if inner is not None:
-                return inner._run_through_graph(keras.tree.flatten(args), operation_fn=under)
+                return inner._run_through_graph(keras.tree.flatten(args), operation_fn=with_frozen_mask)
             if "training" in getattr(operation, "_call_context_args", {}):
                 kwargs["training"] = False
             outputs = operation(*args, **kwargs)
-            return outputs if isinstance(operation, keras.layers.Layer) else _with_frozen_mask(outputs, mask)
+            return outputs if isinstance(operation, keras.layers.Layer) else _replace_mask(outputs, mask)
 
         return call
 
-    outputs = graph._run_through_graph([x], operation_fn=under)
+    outputs = graph._run_through_graph([x], operation_fn=with_frozen_mask)
     return keras.tree.flatten(outputs)[0]
 
 
-def _with_frozen_mask(outputs: Any, mask: Any) -> Any:
-    """What a plain operation gives; the frozen mask in its place where that is a mask: bool, (B, T) or (B, T, 1)."""
+def _replace_mask(outputs: Any, mask: Any) -> Any:
+    """The result of a plain operation; the frozen mask instead where that is a mask: bool, (B, T) or (B, T, 1)."""
     shape = tuple(getattr(outputs, "shape", ()))
     if keras.backend.standardize_dtype(getattr(outputs, "dtype", "float32")) != "bool":
         return outputs
@@ -172,24 +172,24 @@ def _with_frozen_mask(outputs: Any, mask: Any) -> Any:
     return keras.ops.expand_dims(mask, -1) if len(shape) == 3 and shape[2] == 1 else outputs
 
 
-def rebuilt(model: KerasModel, instead: Callable[[Any, Any], Any], first: Any | None = None) -> KerasModel:
-    """A model around the same layers, some left out or replaced, and masks handed on anew by Keras's own rules.
+def rebuild(model: KerasModel, replacement: Callable[[Any], Any], first: Any | None = None) -> KerasModel:
+    """A new model with the same layers, some removed or replaced; Keras passes masks on by its own rules.
 
     Args:
         model: with one input and one output.
-        instead: (layer or operation, None) -> what to call in its place; None to hand its first input on.
-        first: a layer to put right behind the input; None for none.
+        replacement: gives for each layer or operation what to call instead; None to remove it.
+        first: a layer to put right after the input; None for none.
     """
     graph = functional(model)
     assert graph is not None
 
     def operation_fn(operation: Any) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
-            new = instead(operation, None)
+            new = replacement(operation)
             if new is None:
                 return args[0]
             if isinstance(new, keras.layers.Layer):
-                # the masks of the old graph; Keras finds the new ones on the tensors
+                # these are masks of the old graph; Keras finds the new ones on the tensors
                 kwargs = {name: value for name, value in kwargs.items() if not name.endswith("mask")}
             return new(*args, **kwargs)
 
@@ -202,14 +202,14 @@ def rebuilt(model: KerasModel, instead: Callable[[Any, Any], Any], first: Any | 
     return keras.Model(inputs, outputs, name=model.name)
 
 
-def with_mask_behind(model: KerasModel, name: str, again: Any, sentinel: float) -> KerasModel:
-    """A model around the same layers in which the mask is made anew behind one visit.
+def with_mask_after(model: KerasModel, name: str, again: Any, sentinel: float) -> KerasModel:
+    """A new model with the same layers in which the mask is made anew after one visit.
 
-    What that visit takes at padded positions is set to 0 first, what it gives there to `sentinel`, for `again` to mask.
+    The visit's inputs at padded positions are set to 0, its outputs there to `sentinel`, for `again` to mask.
 
     Args:
         model: with one input, one output and a Masking layer.
-        name: of the visit, as `run` calls it.
+        name: of the visit, as `run` names it.
         again: a Masking layer for `sentinel`.
         sentinel: a number that no layer gives.
     """
@@ -253,13 +253,13 @@ def _set_mask(tensor: Any, mask: Any) -> None:
     tensor._keras_mask = mask
 
 
-def hang(mask_bt: Array, tensor: Any) -> None:
-    """Hang a mask (B, T) on a tensor, as the layer that gave it would have."""
+def attach_mask(tensor: Any, mask_bt: Array) -> None:
+    """Attach a mask (B, T), True = real token, to a tensor, as the layer that made it would have."""
     _set_mask(tensor, keras.ops.convert_to_tensor(mask_bt))
 
 
 def compiled_metrics(model: KerasModel) -> tuple[list[Any], list[Any]]:
-    """The metrics and the weighted metrics that a model in memory was compiled with, as they were given."""
+    """The metrics and the weighted metrics that a model in memory was compiled with, as given to `compile`."""
     holder = getattr(model, "_compile_metrics", None)
     if holder is None:
         return [], []
@@ -269,11 +269,11 @@ def compiled_metrics(model: KerasModel) -> tuple[list[Any], list[Any]]:
 
 
 def load_any(file: Path, saved: KerasModel) -> KerasModel:
-    """Load what was saved in this process a moment ago, `.keras` or `.h5`. Raises whatever Keras raises.
+    """Load a file that this process has just saved, `.keras` or `.h5`. Raises whatever Keras raises.
 
     Args:
         file: its path.
-        saved: the model in it, whose own classes need not be registered.
+        saved: the model in it; its classes need not be registered.
     """
     own = {type(each).__name__: type(each) for each in (saved, *every_layer(saved))}
     with keras.saving.custom_object_scope(
@@ -283,18 +283,18 @@ def load_any(file: Path, saved: KerasModel) -> KerasModel:
 
 
 def first_masking(model: KerasModel) -> Any | None:
-    """The first Masking layer of a model, those inside others included; None when it has none."""
+    """The first Masking layer of a model, also inside other layers; None when it has none."""
     return next((layer for layer in every_layer(model) if isinstance(layer, keras.layers.Masking)), None)
 
 
-def padding_of(model: KerasModel, padding: float | None) -> float:
-    """What stands at padded positions; where nobody knows, as of an array without any, what the model masks, or 0."""
+def padding_or_mask_value(model: KerasModel, padding: float | None) -> float:
+    """The number at padded positions; where it is None, as for an array without any, the mask value, or 0."""
     masking = first_masking(model)
     return padding if padding is not None else 0.0 if masking is None else float(masking.mask_value)
 
 
 def masked_by(layer: Any, x_btd: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """What a Masking layer makes of x (B, T, D) after Keras's cast to its compute type: (B, T), True = real token."""
+    """The mask (B, T), True = real token, that a Masking layer makes of x (B, T, D) in its compute type."""
     cast = keras.ops.cast(keras.ops.convert_to_tensor(x_btd.astype(np.float32)), layer.compute_dtype)
     return np.asarray(keras.ops.convert_to_numpy(layer.compute_mask(cast)), dtype=np.bool_)
 
@@ -311,70 +311,80 @@ def every_layer(model: KerasModel) -> list[Any]:
 
 
 def run(model: KerasModel, inputs: Sequence[Array], training: bool = False) -> Run:
-    """Run a model eagerly, and note every node.
+    """Run a model eagerly and record every node.
 
-    A model inside the model is one node. Raises TypeError when `functional` knows no graph of the model, and whatever
+    A model inside the model is one node. Raises TypeError when the model has no graph (see `functional`), and whatever
     its layers raise.
 
     Args:
         model: Functional or Sequential.
-        inputs: one array each of its inputs.
-        training: whether noise, dropout and the like do what they do in training; weights are put back afterwards.
+        inputs: one array for each of its inputs.
+        training: whether noise, dropout and normalization act as in training; the weights are restored afterwards.
     """
     graph = functional(model)
     if graph is None:
         raise TypeError(f"expected a Functional or Sequential model; received {type(model).__name__}")
-    nodes = [
-        node
-        for depth in sorted(graph._nodes_by_depth, reverse=True)
-        for node in graph._nodes_by_depth[depth]
-        if node.operation
-    ]
-    # inputs that hang at a lower depth than what follows them come first all the same
-    nodes.sort(key=lambda node: not node.is_input)
-    places = {id(node): place for place, node in enumerate(nodes)}
-    visits: list[Visit] = []
-    names: dict[str, int] = {}
-    visits += [_visit(node, names, (), (None,)) for node in nodes if node.is_input]
-    waiting = iter([node for node in nodes if not node.is_input])
-
-    def recorded(operation: Any) -> Any:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            node = next(waiting)
-            if node.operation is not operation:
-                raise RuntimeError(f"expected node {node.operation.name}; received {operation.name}")
-            # before the call: a layer may take the mask off a tensor that it hands through
-            arrivals = _arrivals(node, args, kwargs, places)
-            if "training" in getattr(operation, "_call_context_args", {}):
-                kwargs["training"] = training
-            outputs = operation(*args, **kwargs)
-            tensors = keras.tree.flatten(outputs)
-            masks = tuple(_mask(tensor) for tensor in tensors)
-            values = tuple(np.asarray(keras.ops.convert_to_numpy(tensor)) for tensor in tensors)
-            visits.append(replace(_visit(node, names, arrivals, masks), values=values))
-            return outputs
-
-        return call
-
+    recorder = _Recorder(graph, training)
     tensors = [
         keras.ops.convert_to_tensor(array, dtype=tensor.dtype)
         for array, tensor in zip(inputs, graph.inputs, strict=True)
     ]
     with warnings.catch_warnings():
-        # Keras warns where a mask survives, too: a warning is no evidence, either way
+        # Keras also warns where a mask survives, so its warnings prove nothing
         warnings.simplefilter("ignore", UserWarning)
         kept = model.get_weights() if training else []
         try:
-            outputs = graph._run_through_graph(tensors, operation_fn=recorded)
+            outputs = graph._run_through_graph(tensors, operation_fn=recorder.recorded)
         finally:
             if training:
                 model.set_weights(kept)
-    ends = []
-    for tensor in graph.outputs:
-        place, output = _origin(tensor, places)
-        ends.append((place, output))
+    ends = tuple(_origin(tensor, recorder.places) for tensor in graph.outputs)
     arrays = tuple(np.asarray(keras.ops.convert_to_numpy(tensor)) for tensor in keras.tree.flatten(outputs))
-    return Run(tuple(visits), arrays, tuple(ends))
+    return Run(tuple(recorder.visits), arrays, ends)
+
+
+class _Recorder:
+    """Records the visits of one run.
+
+    Attributes:
+        places: index of each node's visit, by the node's id.
+        visits: those recorded so far; inputs are there from the start.
+    """
+
+    def __init__(self, graph: Any, training: bool) -> None:
+        nodes = [
+            node
+            for depth in sorted(graph._nodes_by_depth, reverse=True)
+            for node in graph._nodes_by_depth[depth]
+            if node.operation
+        ]
+        # an input may have a lower depth than nodes that need another input
+        nodes.sort(key=lambda node: not node.is_input)
+        self.places = {id(node): place for place, node in enumerate(nodes)}
+        self._training = training
+        self._names: dict[str, int] = {}
+        self.visits = [_visit(node, self._names, (), (None,)) for node in nodes if node.is_input]
+        self._waiting = iter([node for node in nodes if not node.is_input])
+
+    def recorded(self, operation: Any) -> Any:
+        """What Keras is to call in place of an operation: the same, and its visit is recorded."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            node = next(self._waiting)
+            if node.operation is not operation:
+                raise RuntimeError(f"expected node {node.operation.name}; received {operation.name}")
+            # before the call: a layer that returns its input may remove the mask from it
+            arrivals = _arrivals(node, args, kwargs, self.places)
+            if "training" in getattr(operation, "_call_context_args", {}):
+                kwargs["training"] = self._training
+            outputs = operation(*args, **kwargs)
+            tensors = keras.tree.flatten(outputs)
+            masks = tuple(_mask(tensor) for tensor in tensors)
+            values = tuple(np.asarray(keras.ops.convert_to_numpy(tensor)) for tensor in tensors)
+            self.visits.append(replace(_visit(node, self._names, arrivals, masks), values=values))
+            return outputs
+
+        return call
 
 
 def _origin(tensor: Any, places: dict[int, int]) -> tuple[int, int]:
@@ -388,7 +398,7 @@ def _mask(tensor: Any) -> Array | None:
 
 
 def _arrivals(node: Any, args: Any, kwargs: dict[str, Any], places: dict[int, int]) -> tuple[Arrival, ...]:
-    """Pair the node's symbolic arguments with the tensors that came for them: both have one structure."""
+    """Pair a node's symbolic arguments with the tensors passed for them: both have the same structure."""
     given = [
         None if mask is None else np.asarray(keras.ops.convert_to_numpy(mask))
         for mask in keras.tree.flatten(kwargs.get("mask"))

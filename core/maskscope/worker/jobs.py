@@ -127,9 +127,9 @@ def repair(arguments: dict[str, Value], job: Job) -> Values:
     job.progress(0, 0, "repairing the model")
     padding = _number(arguments, "padding")
     if padding is None:
-        from maskscope.audit.runner import padding_of
+        from maskscope.audit.runner import array_padding
 
-        padding = padding_of(*_arrays(arguments)) if "data" in arguments else 0.0
+        padding = array_padding(*_arrays(arguments)) if "data" in arguments else 0.0
     repairs = _text(arguments, "repairs", "names of repairs").split(",")
     repair_file(Path(_text(arguments, "model")), repairs, out, padding)
     try:
@@ -158,21 +158,21 @@ def _arrays(arguments: dict[str, Value]) -> "tuple[npt.NDArray[np.generic], npt.
 
 
 def gallery(arguments: dict[str, Value], job: Job) -> Values:
-    """ "names" (of exhibits, with commas between) -> "reports", JSON text of a list of {"name", "fresh", "moved"}.
+    """ "names" (of models, with commas between) -> "reports", JSON text of a list of {"name", "fresh", "perturbed"}.
 
-    The last two are the JSON texts of `AuditReport`s, with fresh weights and with moved ones.
+    The last two are the JSON texts of `AuditReport`s, with fresh weights and with perturbed ones.
     """
-    from maskscope.audit.gallery import audit_exhibit, exhibit
+    from maskscope.audit.gallery import audit_gallery_model, gallery_model
 
-    names = _text(arguments, "names", "names of exhibits").split(",")
+    names = _text(arguments, "names", "names of models").split(",")
     reports = []
     for done, name in enumerate(names):
         job.progress(done, len(names), name)
-        found = exhibit(name)
+        found = gallery_model(name)
         if found is None:
-            raise WorkerError("there is no such exhibit", received=repr(name))
-        fresh, moved = audit_exhibit(found, _Inside(job, done, len(names), name))
-        reports.append({"name": found.name, "fresh": fresh.to_json(), "moved": moved.to_json()})
+            raise WorkerError("the gallery has no such model", received=repr(name))
+        fresh, perturbed = audit_gallery_model(found, _Inside(job, done, len(names), name))
+        reports.append({"name": found.name, "fresh": fresh.to_json(), "perturbed": perturbed.to_json()})
     job.progress(len(names), len(names), "")
     return (("reports", json.dumps(reports)),)
 

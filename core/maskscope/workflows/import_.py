@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from maskscope.corpus_scan import Verdict, data_verdict
+from maskscope.corpus_scan import DataFinding, data_finding
 from maskscope.errors import ReadError
 from maskscope.jobs import Job, NullJob
 from maskscope.project.store import Project
@@ -44,7 +44,7 @@ class ImportReport:
     n_collisions: int
     collisions: tuple[tuple[int, int], ...]
     notes: tuple[Note, ...]
-    data: Verdict
+    data: DataFinding
     free_values: tuple[float, ...]
 
     @property
@@ -82,7 +82,7 @@ def import_project(
     ):
         beginnings = _copy_sentences(reader, writer, source, job)
         scan = reader.scan()
-        data = data_verdict(scan, reader.lengths_from)
+        data = data_finding(scan, reader.lengths_from)
         scheme = writer.scheme()
         notes = (*reader.notes(), *_data_note(data), *_outside_note(scheme), *beginnings.note(scheme))
         meta = {
@@ -120,7 +120,7 @@ def _copy_sentences(reader: Source, writer: ProjectWriter, source: Path, job: Jo
     return beginnings
 
 
-def _report(path: Path, notes: tuple[Note, ...], data: Verdict, free_values: tuple[float, ...]) -> ImportReport:
+def _report(path: Path, notes: tuple[Note, ...], data: DataFinding, free_values: tuple[float, ...]) -> ImportReport:
     """The report on a project that was just written."""
     with Project.open(path, read_only=True) as project:
         collisions = project.collisions()
@@ -140,7 +140,7 @@ def _report(path: Path, notes: tuple[Note, ...], data: Verdict, free_values: tup
         )
 
 
-def _data_note(data: Verdict) -> tuple[Note, ...]:
+def _data_note(data: DataFinding) -> tuple[Note, ...]:
     if data.verdict != "failed":
         return ()
     return (Note("data", data.words(), () if data.sentence is None else (data.sentence,)),)

@@ -1,1 +1,1 @@
-"""The audit's checks, one module each."""
+"""The audit's checks, one module each; `registry` lists them."""

@@ -1,83 +1,95 @@
-"""BATCH: a sentence alone, trimmed or not, against the same in a batch and in one of another order."""
+"""BATCH: a sentence alone, with and without padding, against the same sentence in batches of different order."""
+
+from collections.abc import Iterator
 
 import numpy as np
 
-from maskscope.audit.probes.changes import Largest, blamed
-from maskscope.audit.probes.context import Subject
-from maskscope.audit.probes.padded_sample import padded_sample
+from maskscope.audit.checks.base import OUTPUT_DEPENDS, PROBABILITY_CHANGE, Check, failed, mutants
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.changes import Change, LargestChange
+from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
 from maskscope.audit.probes.perturbed_weights import WEIGHTS
-from maskscope.audit.report import Finding
+from maskscope.audit.report import Evidence, Finding
 from maskscope.jobs import Job
 
 _TOKENS = 96
-"""Longer sentences are cut: padding acts as well on their beginning."""
+"""Longer sentences are cut: padding affects their beginning as well."""
 _ALONE = 6
-"""Sentences that are run alone with padding, each in a batch of one."""
+"""Sentences that are run with padding in a batch of one."""
+_ORDER = "another order of the batch"
 
 
-def check(subject: Subject, job: Job) -> Finding:
-    """Run each sentence without padding, in a padded batch, in the batch in another order, and some alone and padded.
+def run(probes: AuditProbes, job: Job) -> Finding:
+    """Run sentences without padding, in a padded batch, in that batch in another order, and some alone with padding.
 
-    Once with the weights as given and once with moved biases. A model of fixed length is not run without padding: its
-    sentences alone and padded are compared with those of the batch.
+    A model of fixed length is not run without padding.
     """
-    bench = subject.bench
-    sample = padded_sample(subject, tokens=_TOKENS)
-    x_btd, mask_bt = sample.x_btd, sample.mask_bt
-    order = np.random.default_rng(0).permutation(len(x_btd))
-    by_length = np.argsort(sample.lengths, kind="stable")
-    few = sorted({int(by_length[0]), int(by_length[-1]), *range(min(_ALONE - 2, len(x_btd)))})
-    largest = Largest()
-    tolerance = bench.tolerance
-    steps, done = 2 * (2 + len(few)), 0
-    for weights in WEIGHTS:
-        with bench.moved(weights):
-            job.progress(done, steps, "BATCH")
-            printed = bench.printed(x_btd)
-            done += 1
-            job.progress(done, steps, "BATCH")
-            again = np.empty_like(printed)
-            again[order] = bench.printed(x_btd[order])
-            done += 1
-            for row, sentence in enumerate(sample.sentences):
-                largest.look(sentence, weights, "another order of the batch", printed[row], again[row], mask_bt[row])
-                own = sample.lengths[row]
-                if bench.n_positions is None and own == int(subject.data.lengths[sentence]):
-                    largest.look(sentence, weights, "a padded batch", bench.alone(sentence), printed[row, :own])
-            for row in few:
-                job.progress(done, steps, "BATCH")
-                done += 1
-                alone = bench.printed(x_btd[row : row + 1])[0]
-                largest.look(
-                    sample.sentences[row],
-                    weights,
-                    "the other sentences of its batch",
-                    alone,
-                    printed[row],
-                    mask_bt[row],
-                )
-    if largest.seen is None or largest.size <= tolerance:
-        remark = (
-            f" (none was run without padding: the model takes {sample.x_btd.shape[1]} positions)"
-            if sample.fixed
-            else ""
+    runner = probes.runner
+    sample = padded_sample(probes.context, tokens=_TOKENS)
+    largest = LargestChange()
+    tolerance = runner.tolerance
+    steps = len(WEIGHTS) * (2 + len(_rows_to_run_alone(sample)))
+    for done, _ in enumerate(_compare_batches(probes, sample, largest)):
+        job.progress(done, steps, "BATCH")
+    change = largest.exceeds(tolerance)
+    if change is None:
+        remark = ""
+        if sample.fixed:
+            remark = f" (none was run without padding: the model takes exactly {sample.x_btd.shape[1]} positions)"
+        meaning = (
+            f"A real token gets the same {runner.output_name} alone, in a padded batch and in a batch in another "
+            f"order{remark}."
         )
-        return Finding(
-            "BATCH",
-            "passed",
-            f"A real token gets the same {bench.what} alone, in a padded batch and in another order{remark}.",
-            largest.size,
-            tolerance,
-        )
-    seen = largest.seen
-    return blamed(
-        "BATCH",
-        subject,
-        seen,
-        tolerance,
-        f"A real token's {bench.what} changes by {seen.size:.2g} with {seen.what} (weights {seen.weights}), so the "
-        "same sentence gets other predictions beside other sentences.",
-        seen.evidence("alone" if seen.what != "another order of the batch" else "in order", "in the batch")
-        if len(seen.before_tc) == int(subject.data.lengths[seen.sentence])
-        else seen.evidence("before", "after", mask_bt[sample.sentences.index(seen.sentence)]),
+        return Finding("BATCH", "passed", meaning, largest.size, tolerance)
+    meaning = (
+        f"A real token's {runner.output_name} changes by {change.size:.2g} with {change.cause} (weights "
+        f"{change.weights}), so the same sentence gets other predictions in another batch."
     )
+    return failed("BATCH", probes, change, tolerance, meaning, _evidence(probes, sample, change))
+
+
+def _rows_to_run_alone(sample: PaddedSample) -> list[int]:
+    """The shortest sentence, the longest, and the first few."""
+    by_length = np.argsort(sample.lengths, kind="stable")
+    return sorted({int(by_length[0]), int(by_length[-1]), *range(min(_ALONE - 2, len(sample.lengths)))})
+
+
+def _compare_batches(probes: AuditProbes, sample: PaddedSample, largest: LargestChange) -> Iterator[None]:
+    """Compare the sentences' outputs in the batches; yields before each run."""
+    runner, x_btd, mask_bt = probes.runner, sample.x_btd, sample.mask_bt
+    order = np.random.default_rng(0).permutation(len(x_btd))
+    for weights in WEIGHTS:
+        with runner.with_weights(weights):
+            yield
+            outputs = runner.outputs(x_btd)
+            yield
+            reordered = np.empty_like(outputs)
+            reordered[order] = runner.outputs(x_btd[order])
+            for row, sentence in enumerate(sample.sentences):
+                largest.compare(sentence, weights, _ORDER, outputs[row], reordered[row], mask_bt[row])
+                length = sample.lengths[row]
+                if runner.n_positions is None and length == int(probes.context.data.lengths[sentence]):
+                    unpadded = runner.unpadded_outputs(sentence)
+                    largest.compare(sentence, weights, "a padded batch", unpadded, outputs[row, :length])
+            for row in _rows_to_run_alone(sample):
+                yield
+                alone = runner.outputs(x_btd[row : row + 1])[0]
+                cause = "the other sentences of its batch"
+                largest.compare(sample.sentences[row], weights, cause, alone, outputs[row], mask_bt[row])
+
+
+def _evidence(probes: AuditProbes, sample: PaddedSample, change: Change) -> Evidence:
+    if len(change.before_tc) == int(probes.context.data.lengths[change.sentence]):
+        return change.evidence("in order" if change.cause == _ORDER else "alone", "in the batch")
+    return change.evidence("before", "after", sample.mask_bt[sample.sentences.index(change.sentence)])
+
+
+CHECK = Check(
+    "BATCH",
+    "A sentence is run alone, with and without its padding, and in a batch, in two orders; the outputs at real tokens"
+    " must not change.",
+    OUTPUT_DEPENDS,
+    PROBABILITY_CHANGE,
+    mutants("M1 M2 M3 M4 M5 M6 M7 M8 M10 M12 X1"),
+    run,
+)

@@ -1,38 +1,23 @@
 """COLLISIONS: real tokens that the model's Masking layer takes for padding."""
 
-from maskscope.audit.probes.context import Subject
+from maskscope.audit.checks.base import Check, mutants
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.context import AuditContext
 from maskscope.audit.report import Evidence, Finding
 from maskscope.corpus_scan import Scan
 from maskscope.jobs import Job
 
 
-def check(subject: Subject, job: Job) -> Finding:
-    """Look at every token of every sentence, by the source's lengths."""
+def run(probes: AuditProbes, job: Job) -> Finding:
+    """Compare every token of every sentence, by the source's lengths, with the mask value."""
     job.progress(0, 0, "COLLISIONS")
-    if subject.mask_value is None:
+    context = probes.context
+    if context.mask_value is None:
         return Finding("COLLISIONS", "passed", "The model has no Masking layer, so it takes no token for padding.")
-    scan = subject.scan(job)
-    count = scan.collision_count
-    if count:
-        them = "it" if count == 1 else "them"
-        tokens = (
-            "1 real token equals"
-            if count == 1
-            else f"{count} real tokens in {scan.sentences_with_collisions} sentences equal"
-        )
-        return Finding(
-            "COLLISIONS",
-            "failed",
-            f"{tokens} the mask value {subject.mask_value:g}: Masking takes {them} for padding, so an LSTM skips "
-            f"{them}, what is printed there is no prediction, and the neighbours' probabilities move.",
-            deviation=float(count),
-            tolerance=0.0,
-            sentence=scan.collisions[0][0],
-            position=scan.collisions[0][1],
-            advice=_advice(subject, scan),
-            evidence=_evidence(subject, *scan.collisions[0]),
-        )
-    if subject.data.lengths_from == "inferred" and subject.mask_value == 0:
+    scan = probes.scan(job)
+    if scan.collision_count:
+        return _failed(context, context.mask_value, scan)
+    if context.data.lengths_from == "inferred" and context.mask_value == 0:
         return Finding(
             "COLLISIONS",
             "could not tell",
@@ -42,23 +27,55 @@ def check(subject: Subject, job: Job) -> Finding:
     return Finding("COLLISIONS", "passed", "No real token equals the mask value.", 0.0, 0.0)
 
 
-def _evidence(subject: Subject, sentence: int, position: int) -> Evidence:
-    """What the Masking layer makes of the sentence's rows, all of which are tokens."""
-    rows = subject.data.rows(sentence)
-    seen = subject.masked(rows)
-    label = "what Masking makes of it"
-    return Evidence.of(sentence, [True] * len(rows), [(label, "mask", seen.astype(float))], position)
+def _failed(context: AuditContext, mask_value: float, scan: Scan) -> Finding:
+    count, (sentence, position) = scan.collision_count, scan.collisions[0]
+    tokens, them = "1 real token equals", "it"
+    if count > 1:
+        sentences = scan.sentences_with_collisions
+        tokens = f"{count} real tokens in {sentences} sentence{'s' if sentences > 1 else ''} equal"
+        them = "them"
+    return Finding(
+        "COLLISIONS",
+        "failed",
+        f"{tokens} the mask value {mask_value:g}: Masking takes {them} for padding, so an LSTM skips {them}, the "
+        "output there is no prediction, and the neighbours' probabilities change.",
+        deviation=float(count),
+        tolerance=0.0,
+        sentence=sentence,
+        position=position,
+        advice=_advice(context, scan),
+        evidence=_evidence(context, sentence, position),
+    )
 
 
-def _advice(subject: Subject, scan: Scan) -> str:
+def _evidence(context: AuditContext, sentence: int, position: int) -> Evidence:
+    """The mask that the Masking layer makes of the sentence, all of whose positions are tokens."""
+    rows = context.data.rows(sentence)
+    mask = context.masked(rows).astype(float)
+    return Evidence.of(sentence, [True] * len(rows), [("mask of the Masking layer", "mask", mask)], position)
+
+
+def _advice(context: AuditContext, scan: Scan) -> str:
     if scan.problem is not None:
-        return "resolve what DATA reports first: these may be no tokens"
+        return "resolve what DATA reports first: these may not be tokens"
     sentence, position = scan.collisions[0]
-    doubt = ""
-    if position == int(subject.data.lengths[sentence]) - 1:
-        doubt = f"; but look whether the length of sentence {sentence} is right: the row is its last"
+    remark = ""
+    if position == int(context.data.lengths[sentence]) - 1:
+        remark = f"; but check the length of sentence {sentence}: the row is its last"
     free = scan.free_values
     if not free:
-        return f"give each of these tokens another embedding, since a row like padding says nothing of it{doubt}"
+        return f"give each of these tokens another embedding: one that equals padding carries no information{remark}"
     value = f"{free[0]:g} is free in this data"
-    return f"pad with a value that no token has and give it to Masking as its mask_value: {value}{doubt}"
+    return f"pad with a value that no token has, and set it as mask_value of Masking: {value}{remark}"
+
+
+CHECK = Check(
+    "COLLISIONS",
+    "Real tokens, by the lengths, are counted whose embedding equals the mask value in the model's compute dtype; "
+    "there must be none.",
+    "it takes real tokens for padding",
+    "real tokens that equal the mask value",
+    mutants("X6"),
+    run,
+    needs_sample=False,
+)

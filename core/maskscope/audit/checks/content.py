@@ -1,67 +1,69 @@
-"""CONTENT: under a frozen mask, whatever stands at padded positions must not matter."""
+"""CONTENT: with the mask frozen, the numbers at padded positions must not matter."""
 
 import numpy as np
 
-from maskscope.audit.probes.changes import Largest, blamed
-from maskscope.audit.probes.context import Subject
+from maskscope.audit.checks.base import OUTPUT_DEPENDS, PROBABILITY_CHANGE, Check, failed, mutants
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.changes import LargestChange
 from maskscope.audit.probes.padded_sample import padded_sample
 from maskscope.audit.probes.perturbed_weights import WEIGHTS
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
 
 NOISE = 10.0
-"""Standard deviation of the numbers that padding is filled with."""
+"""Standard deviation of the random numbers that padding is filled with."""
 _SENTENCES, _TOKENS = 16, 48
 
 
-def check(subject: Subject, job: Job) -> Finding:
-    """Freeze the mask at the true one, fill padding with N(0, 10²), then with NaN: nothing moves, nothing is NaN.
+def run(probes: AuditProbes, job: Job) -> Finding:
+    """Freeze the true mask and fill padding with N(0, 10²), then with NaN: no output changes, none becomes NaN.
 
-    The Masking layer hands its input on, so that the content reaches whatever does not use the mask. Once with the
-    weights as given and once with moved biases.
+    Masking layers pass their input on unchanged, so that its content reaches layers that do not use the mask.
     """
-    bench = subject.bench
-    sample = padded_sample(subject, _SENTENCES, _TOKENS)
+    runner, frozen = probes.runner, probes.frozen
+    sample = padded_sample(probes.context, _SENTENCES, _TOKENS)
     padding = ~sample.mask_bt
     rng = np.random.default_rng(0)
-    noisy, bare = sample.x_btd.copy(), sample.x_btd.copy()
+    noisy, nan = sample.x_btd.copy(), sample.x_btd.copy()
     noisy[padding] = rng.normal(0, NOISE, noisy[padding].shape)
-    bare[padding] = np.nan
-    largest = Largest()
-    tolerance = bench.tolerance
+    nan[padding] = np.nan
+    largest = LargestChange()
+    tolerance = runner.tolerance
     for done, weights in enumerate(WEIGHTS):
         job.progress(done, len(WEIGHTS), "CONTENT")
-        with bench.moved(weights):
-            before = bench.frozen(sample.x_btd, sample.mask_bt)
-            for what, x_btd in (("random numbers", noisy), ("NaN", bare)):
-                if what == "NaN" and largest.size > tolerance:
-                    # a change that can be measured says more than one that can't
+        with runner.with_weights(weights):
+            before = frozen.outputs(sample.x_btd, sample.mask_bt)
+            for fill, x_btd in (("random numbers", noisy), ("NaN", nan)):
+                if fill == "NaN" and largest.size > tolerance:
+                    # a finite change is better evidence than an infinite one
                     continue
-                after = bench.frozen(x_btd, sample.mask_bt)
+                after = frozen.outputs(x_btd, sample.mask_bt)
                 for row, sentence in enumerate(sample.sentences):
-                    largest.look(sentence, weights, what, before[row], after[row], sample.mask_bt[row])
-    if largest.seen is None or largest.size <= tolerance:
-        return Finding(
-            "CONTENT",
-            "passed",
-            f"What stands at padded positions moves no {bench.what} of a real token, be it random numbers or NaN.",
-            largest.size,
-            tolerance,
-        )
-    seen = largest.seen
-    advice = ""
-    change = f"by {seen.size:.2g}" if np.isfinite(seen.size) else "to what is no number"
-    so = "so some layer reads what stands at padding, mask or no mask"
-    if seen.what == "NaN":
-        so = "while random numbers there change nothing: some layer multiplies padding by 0, as attention does"
-        advice = "keep what is no number out of padding; finite numbers there do no harm"
-    return blamed(
-        "CONTENT",
-        subject,
-        seen,
-        tolerance,
-        f"With {seen.what} at padded positions a real token's {bench.what} changes {change} (weights {seen.weights}), "
-        f"{so}.",
-        seen.evidence("as padded", f"{seen.what} at padding", sample.mask_bt[sample.sentences.index(seen.sentence)]),
-        advice,
+                    largest.compare(sentence, weights, fill, before[row], after[row], sample.mask_bt[row])
+    change = largest.exceeds(tolerance)
+    name = runner.output_name
+    if change is None:
+        meaning = f"Random numbers or NaN at padded positions change no {name} of a real token."
+        return Finding("CONTENT", "passed", meaning, largest.size, tolerance)
+    changes = f"changes by {change.size:.2g}" if np.isfinite(change.size) else "becomes NaN or infinite"
+    reason, advice = "so some layer reads padded positions whatever the mask says", ""
+    if change.cause == "NaN":
+        reason = "while random numbers there change nothing: some layer multiplies padding by 0, as attention does"
+        advice = "keep NaN and infinity out of padding; finite numbers there do no harm"
+    meaning = (
+        f"With {change.cause} at padded positions a real token's {name} {changes} (weights {change.weights}), {reason}."
     )
+    mask_t = sample.mask_bt[sample.sentences.index(change.sentence)]
+    evidence = change.evidence("as padded", f"{change.cause} at padding", mask_t)
+    return failed("CONTENT", probes, change, tolerance, meaning, evidence, advice)
+
+
+CHECK = Check(
+    "CONTENT",
+    "The mask is frozen, and padding is filled with random numbers (standard deviation 10), then with NaN; no output "
+    "at a real token may change or become NaN.",
+    OUTPUT_DEPENDS,
+    PROBABILITY_CHANGE,
+    mutants("M3 M4 M5 X1"),
+    run,
+)

@@ -1,71 +1,85 @@
 """DTYPE: the type that the model computes in must not change which rows are masked."""
 
+from typing import Any
+
 import numpy as np
 
 from maskscope import masks
-from maskscope.audit.probes.context import Subject
-from maskscope.audit.probes.padded_sample import padded_sample
+from maskscope.audit.checks.base import Check, mutants
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
 from maskscope.audit.report import Evidence, Finding
 from maskscope.jobs import Job
+from maskscope.types import Mask
 
 
-def check(subject: Subject, job: Job) -> Finding:
-    """The mask of the input as the Masking layer sees it, after the cast, against that of the numbers in float64.
+def run(probes: AuditProbes, job: Job) -> Finding:
+    """Compare the mask of the Masking layer, which sees the input after a cast, with that of the same input in float64.
 
-    The batch is the sample, padded with the subject's padding and, if it is another, with the layer's mask_value.
+    The batch is the sample, padded with the context's padding and with the layer's mask_value.
     """
     job.progress(0, 0, "DTYPE")
     from maskscope.keras_io import keras_graph
 
-    layer = keras_graph.first_masking(subject.model)
+    layer = keras_graph.first_masking(probes.context.model)
     if layer is None:
         return Finding("DTYPE", "passed", "The model has no Masking layer, so no cast can change what it masks.")
-    sample = padded_sample(subject)
-    value, kind = float(layer.mask_value), str(layer.compute_dtype)
+    sample = padded_sample(probes.context)
+    value = float(layer.mask_value)
     x_btd = sample.x_btd.astype(np.float64)
-    padding = ~masks.mask_from_lengths(sample.lengths, x_btd.shape[1])
     by_value = x_btd.copy()
-    by_value[padding] = value
+    by_value[~masks.mask_from_lengths(sample.lengths, x_btd.shape[1])] = value
     for batch in (x_btd, by_value):
-        wanted = (batch != value).any(axis=-1)
+        exact = (batch != value).any(axis=-1)
         found = keras_graph.masked_by(layer, batch)
-        if (wanted == found).all():
-            continue
-        wrong = wanted != found
-        row = int(wrong.sum(axis=1).argmax())
-        position = int(wrong[row].argmax())
-        count = int(wrong.sum())
-        what = (
-            f"takes {count} padded rows of {value:g} for tokens: {value:g} can't be told from its neighbours in {kind}"
-            if found[row, position]
-            else f"takes {count} tokens for padding that float64 tells from {value:g}"
-        )
-        # a value that the type holds is no better replaced by another: then it is tokens that the cast changes
-        advice, repair = f"build {layer.name} with dtype='float32'", None
-        if found[row, position]:
-            advice = (
-                f"give {layer.name} a mask_value that {kind} holds exactly, such as 0 or a power of two, or {advice}"
-            )
-            repair = "mask_input"
-        return Finding(
-            "DTYPE",
-            "failed",
-            f"In {kind} {layer.name} {what}, so the mask is another than the data's.",
-            float(count),
-            0.0,
+        if (exact != found).any():
+            return _failed(sample, layer, exact, found)
+    meaning = f"In {layer.compute_dtype}, {layer.name} masks the same rows as in float64."
+    return Finding("DTYPE", "passed", meaning, 0.0, 0.0)
+
+
+def _failed(sample: PaddedSample, layer: Any, exact_bt: Mask, found_bt: Mask) -> Finding:
+    """The finding for a layer whose mask (B, T) differs from the exact one."""
+    value, kind, name = float(layer.mask_value), str(layer.compute_dtype), str(layer.name)
+    wrong = exact_bt != found_bt
+    row = int(wrong.sum(axis=1).argmax())
+    position = int(wrong[row].argmax())
+    count = int(wrong.sum())
+    advice, repair = f"build {name} with dtype='float32'", None
+    if found_bt[row, position]:
+        fault = f"takes {count} padded rows of {value:g} for tokens, since {kind} does not hold {value:g} exactly"
+        advice = f"give {name} a mask_value that {kind} holds exactly, such as 0 or a power of two, or {advice}"
+        repair = "mask_input"
+    else:
+        # the type holds the mask value, so it is tokens that the cast changes, and another value would not help
+        fault = f"takes {count} tokens for padding that differ from {value:g} in float64"
+    length = sample.lengths[row]
+    rows = {"mask in float64": exact_bt[row], f"mask in {kind}": found_bt[row]}
+    return Finding(
+        "DTYPE",
+        "failed",
+        f"In {kind}, {name} {fault}, so its mask is not that of the data.",
+        float(count),
+        0.0,
+        sample.sentences[row],
+        position,
+        name,
+        advice,
+        repair,
+        Evidence.of(
             sample.sentences[row],
+            np.arange(exact_bt.shape[1]) < length,
+            [(label, "mask", mask.astype(float)) for label, mask in rows.items()],
             position,
-            str(layer.name),
-            advice,
-            repair,
-            evidence=Evidence.of(
-                sample.sentences[row],
-                ~padding[row],
-                [
-                    ("mask in float64", "mask", wanted[row].astype(float)),
-                    (f"mask in {kind}", "mask", found[row].astype(float)),
-                ],
-                position,
-            ),
-        )
-    return Finding("DTYPE", "passed", f"In {kind} {layer.name} masks the rows that it would mask in float64.", 0.0, 0.0)
+        ),
+    )
+
+
+CHECK = Check(
+    "DTYPE",
+    "The mask of the input in the model's compute dtype must equal the mask of the same input in float64.",
+    "its compute dtype makes it confuse tokens with padding",
+    "positions at which the two masks differ",
+    mutants("X3"),
+    run,
+)

@@ -1,13 +1,15 @@
-"""GEOMETRY: padding on the left, in the middle, and rows that are nothing but padding."""
+"""GEOMETRY: padding on the left, in the middle, and in rows that hold nothing else."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskscope.audit.probes.changes import Largest, blamed
-from maskscope.audit.probes.context import Subject
-from maskscope.audit.probes.padded_sample import padded_sample
-from maskscope.audit.probes.perturbed_weights import WEIGHTS
+from maskscope.audit.checks.base import PROBABILITY_CHANGE, Check, failed, mutants
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.changes import LargestChange
+from maskscope.audit.probes.model_runner import ModelRunner
+from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
+from maskscope.audit.probes.perturbed_weights import WEIGHTS, Weights
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
 from maskscope.types import Floats
@@ -19,69 +21,61 @@ _SENTENCES, _TOKENS = 8, 24
 _GAP = 2
 
 
-def check(subject: Subject, job: Job) -> Finding:
-    """A batch padded right against the same padded left; finite numbers also with gaps and in fully padded rows.
+def run(probes: AuditProbes, job: Job) -> Finding:
+    """Compare a batch padded on the right with the same padded on the left, and look for outputs that are not finite.
 
-    One row of each batch is nothing but padding, which must not disturb the others. Gaps within a sentence need only
-    give numbers. Says, too, whether cuDNN could run the model's LSTM and GRU layers. Once with the weights as given
-    and once with moved biases.
+    One row of each batch is nothing but padding. A batch with gaps inside its sentences must only give finite outputs.
     """
-    bench = subject.bench
-    sample = padded_sample(subject, _SENTENCES, _TOKENS)
-    n_positions = sample.x_btd.shape[1]
-    empty: Floats = np.full((1, *sample.x_btd.shape[1:]), subject.padding, dtype=np.float32)
-    left = np.stack(
-        [np.roll(row, n_positions - length, axis=0) for row, length in zip(sample.x_btd, sample.lengths, strict=True)]
-    )
-    right, left = np.concatenate([sample.x_btd, empty]), np.concatenate([left, empty])
-    largest = Largest()
-    tolerance = bench.tolerance
-    no_number = ""
+    runner = probes.runner
+    sample = padded_sample(probes.context, _SENTENCES, _TOKENS)
+    largest = LargestChange()
+    tolerance = runner.tolerance
+    not_finite: list[str] = []
     for done, weights in enumerate(WEIGHTS):
         job.progress(done, len(WEIGHTS), "GEOMETRY")
-        with bench.moved(weights):
-            by_right, by_left = bench.printed(right), bench.printed(left)
-            for row, (sentence, length) in enumerate(zip(sample.sentences, sample.lengths, strict=True)):
-                moved = by_left[row, n_positions - length :]
-                mask_t = sample.mask_bt[row, :length]
-                largest.look(sentence, weights, "padding on the left", by_right[row, :length], moved, mask_t)
-            batches = [("in a row of nothing but padding", by_right[-1]), ("with padding on the left", by_left)]
-            if bench.n_positions is None:
-                batches.append(("with a gap in the sentence", bench.printed(_with_gap(right, subject.padding))))
-            for what, printed in batches:
-                if not np.isfinite(printed).all():
-                    no_number = no_number or what
-    cudnn = _cudnn_words(subject.model)
-    if no_number:
+        with runner.with_weights(weights):
+            not_finite += _compare_sides(runner, sample, weights, largest)
+    change = largest.exceeds(tolerance)
+    model = probes.context.model
+    if not_finite:
         return Finding(
             "GEOMETRY",
             "failed",
-            f"The model prints what is no number {no_number}; one such row spoils the loss of its whole batch.",
+            f"The model's output is NaN or infinite {not_finite[0]}; one such row spoils the loss of its whole batch.",
             float("inf"),
             tolerance,
-            largest.seen.sentence if largest.seen is not None and largest.size > tolerance else None,
-            layer=_pooling(subject.model) or subject.cause[0],
-            advice="leave empty sentences out, or divide by at least 1 where a mean over the real tokens is taken",
+            None if change is None else change.sentence,
+            layer=_first_pooling(model) or probes.diagnosis.layer,
+            advice="leave empty sentences out, or divide by at least 1 where a mean over real tokens is computed",
         )
-    if largest.seen is None or largest.size <= tolerance:
-        return Finding(
-            "GEOMETRY",
-            "passed",
-            f"Padding on the left gives what padding on the right does; rows of padding alone give numbers.{cudnn}",
-            largest.size,
-            tolerance,
-        )
-    seen = largest.seen
-    return blamed(
-        "GEOMETRY",
-        subject,
-        seen,
-        tolerance,
-        f"With padding on the left instead of the right a real token's {bench.what} changes by {seen.size:.2g} "
-        f"(weights {seen.weights}), so it matters where padding stands.",
-        seen.evidence("padded right", "padded left"),
-        "pad on the right, always",
+    if change is None:
+        meaning = "Padding on the left gives the same as on the right; rows of padding alone give finite outputs."
+        return Finding("GEOMETRY", "passed", f"{meaning}{_cudnn_remark(model)}", largest.size, tolerance)
+    meaning = (
+        f"With padding on the left instead of the right a real token's {runner.output_name} changes by "
+        f"{change.size:.2g} (weights {change.weights}), so the side of padding matters."
     )
+    evidence = change.evidence("padded right", "padded left")
+    return failed("GEOMETRY", probes, change, tolerance, meaning, evidence, "always pad on the right")
+
+
+def _compare_sides(runner: ModelRunner, sample: PaddedSample, weights: Weights, largest: LargestChange) -> list[str]:
+    """Compare the sides of padding; returns where outputs are not finite."""
+    n_positions, padding = sample.x_btd.shape[1], runner.context.padding
+    empty: Floats = np.full((1, *sample.x_btd.shape[1:]), padding, dtype=np.float32)
+    shifted = [
+        np.roll(row, n_positions - length, axis=0) for row, length in zip(sample.x_btd, sample.lengths, strict=True)
+    ]
+    right, left = np.concatenate([sample.x_btd, empty]), np.concatenate([np.stack(shifted), empty])
+    by_right, by_left = runner.outputs(right), runner.outputs(left)
+    for row, (sentence, length) in enumerate(zip(sample.sentences, sample.lengths, strict=True)):
+        mask_t = sample.mask_bt[row, :length]
+        at_left = by_left[row, n_positions - length :]
+        largest.compare(sentence, weights, "padding on the left", by_right[row, :length], at_left, mask_t)
+    batches = [("in a row of nothing but padding", by_right[-1]), ("with padding on the left", by_left)]
+    if runner.n_positions is None:
+        batches.append(("with a gap inside a sentence", runner.outputs(_with_gap(right, padding))))
+    return [where for where, outputs in batches if not np.isfinite(outputs).all()]
 
 
 def _with_gap(x_btd: Floats, padding: float) -> Floats:
@@ -90,15 +84,19 @@ def _with_gap(x_btd: Floats, padding: float) -> Floats:
     return np.concatenate([x_btd[:, :middle], gap, x_btd[:, middle:]], axis=1)
 
 
-def _pooling(model: "KerasModel") -> str | None:
+def _first_pooling(model: "KerasModel") -> str | None:
     from maskscope.keras_io import keras_graph
 
-    names = [str(each.name) for each in keras_graph.every_layer(model) if "Pooling" in type(each).__name__]
-    return names[0] if names else None
+    names = (str(each.name) for each in keras_graph.every_layer(model) if "Pooling" in type(each).__name__)
+    return next(names, None)
 
 
-def _cudnn_words(model: "KerasModel") -> str:
-    """Whether a GPU's cuDNN could run the recurrent layers (AUDIT.md, fact 10): one sentence with a space before it."""
+def _cudnn_remark(model: "KerasModel") -> str:
+    """Whether a GPU's cuDNN could run the recurrent layers: one sentence with a space before it.
+
+    It runs them only with their default activations, without recurrent dropout, and for padding on the right without
+    empty rows.
+    """
     import keras
 
     from maskscope.keras_io import keras_graph
@@ -108,8 +106,8 @@ def _cudnn_words(model: "KerasModel") -> str:
         return ""
     reasons = dict.fromkeys(reason for each in found if (reason := _why_no_cudnn(each)))
     if reasons:
-        return f" On a GPU cuDNN would not run it: {', '.join(reasons)}."
-    return " On a GPU cuDNN could run it, as long as padding stands on the right and no row is empty."
+        return f" On a GPU, cuDNN would not run it: {', '.join(reasons)}."
+    return " On a GPU, cuDNN could run it, as long as padding is on the right and no row is empty."
 
 
 def _why_no_cudnn(layer: Any) -> str:
@@ -126,3 +124,15 @@ def _why_no_cudnn(layer: Any) -> str:
     if isinstance(layer, keras.layers.GRU) and not layer.reset_after:
         return "reset_after is False"
     return ""
+
+
+CHECK = Check(
+    "GEOMETRY",
+    "Padding is put on the right, on the left, inside a sentence and in place of a whole sentence: left padding must "
+    "give the same outputs as right padding, and every output must be finite. The finding also tells whether cuDNN "
+    "could run the model.",
+    "its outputs depend on where the padding is",
+    PROBABILITY_CHANGE,
+    mutants("X2"),
+    run,
+)

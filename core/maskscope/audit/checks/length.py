@@ -1,61 +1,76 @@
-"""LENGTH: append padded positions; what the model prints at real tokens must stay."""
+"""LENGTH: append padded positions; the outputs at real tokens must stay the same."""
 
 import numpy as np
 
-from maskscope.audit.probes.changes import Largest, blamed
-from maskscope.audit.probes.context import Subject
-from maskscope.audit.probes.model_runner import Unrunnable
+from maskscope.audit.checks.base import OUTPUT_DEPENDS, PROBABILITY_CHANGE, Check, failed, mutants
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.changes import LargestChange
+from maskscope.audit.probes.context import AuditContext
 from maskscope.audit.probes.perturbed_weights import WEIGHTS
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
 from maskscope.types import Floats
 
 PADDING = (1, 7, 64)
-_SHOWN = 12
+_PICTURED = 12
 """Padded positions in the evidence."""
 
 
-def check(subject: Subject, job: Job) -> Finding:
-    """Compare each sentence alone with itself and 1, 7, 64 padded positions behind it, in graph mode.
-
-    Once with the weights as given and once with the biases moved by N(0, 0.5): AUDIT.md, fact 11.
-    """
-    bench = subject.bench
-    if bench.needs_length:
-        raise Unrunnable(bench.needs_length)
-    largest = Largest()
-    tolerance = bench.tolerance
-    groups = subject.of_like_length()
-    steps, done = 2 * len(groups) * len(PADDING), 0
+def run(probes: AuditProbes, job: Job) -> Finding:
+    """Compare each sentence without padding to itself with 1, 7 and 64 padded positions after it."""
+    runner, context = probes.runner, probes.context
+    runner.require_free_length()
+    largest = LargestChange()
+    tolerance = runner.tolerance
+    groups = _groups_of_equal_length(context)
+    steps, done = len(WEIGHTS) * len(groups) * len(PADDING), 0
     for weights in WEIGHTS:
-        with bench.moved(weights):
+        with runner.with_weights(weights):
             for sentences in groups:
-                rows_btd = np.stack([subject.data.rows(sentence) for sentence in sentences])
+                rows_btd = np.stack([context.data.rows(sentence) for sentence in sentences])
+                n_tokens = rows_btd.shape[1]
                 for k in PADDING:
                     job.progress(done, steps, "LENGTH")
                     done += 1
-                    behind: Floats = np.full((len(rows_btd), k, rows_btd.shape[2]), subject.padding, dtype=np.float32)
-                    printed = bench.printed(np.concatenate([rows_btd, behind], axis=1))
-                    what = f"{k} padded position{'s' if k > 1 else ''}"
-                    for sentence, own in zip(sentences, printed, strict=True):
-                        n_tokens = rows_btd.shape[1]
-                        shown = own[n_tokens : n_tokens + _SHOWN]
-                        largest.look(sentence, weights, what, bench.alone(sentence), own[:n_tokens], behind_kc=shown)
-    if largest.seen is None or largest.size <= tolerance:
-        return Finding(
-            "LENGTH",
-            "passed",
-            f"Adding {', '.join(map(str, PADDING))} padded positions moves no {bench.what} of a real token.",
-            largest.size,
-            tolerance,
-        )
-    seen = largest.seen
-    return blamed(
-        "LENGTH",
-        subject,
-        seen,
-        tolerance,
-        f"Adding {seen.what} moves a real token's {bench.what} by {seen.size:.2g} (weights {seen.weights}), so what a "
-        f"sentence gets hangs on how long its batch is.",
-        seen.evidence("alone", f"with {seen.what}"),
+                    added: Floats = np.full((len(rows_btd), k, rows_btd.shape[2]), context.padding, dtype=np.float32)
+                    outputs = runner.outputs(np.concatenate([rows_btd, added], axis=1))
+                    cause = f"{k} padded position{'s' if k > 1 else ''}"
+                    for sentence, own in zip(sentences, outputs, strict=True):
+                        largest.compare(
+                            sentence,
+                            weights,
+                            cause,
+                            runner.unpadded_outputs(sentence),
+                            own[:n_tokens],
+                            padding_kc=own[n_tokens : n_tokens + _PICTURED],
+                        )
+    change = largest.exceeds(tolerance)
+    if change is None:
+        added_text = ", ".join(map(str, PADDING))
+        meaning = f"Adding {added_text} padded positions changes no {runner.output_name} of a real token."
+        return Finding("LENGTH", "passed", meaning, largest.size, tolerance)
+    meaning = (
+        f"Adding {change.cause} changes a real token's {runner.output_name} by {change.size:.2g} (weights "
+        f"{change.weights}), so a sentence's predictions depend on the length of its batch."
     )
+    return failed(
+        "LENGTH", probes, change, tolerance, meaning, change.evidence("without padding", f"with {change.cause}")
+    )
+
+
+def _groups_of_equal_length(context: AuditContext) -> list[list[int]]:
+    """The sample in groups of sentences with equal length, which make a batch without padding."""
+    groups: dict[int, list[int]] = {}
+    for sentence in context.sample:
+        groups.setdefault(int(context.data.lengths[sentence]), []).append(sentence)
+    return [groups[length] for length in sorted(groups)]
+
+
+CHECK = Check(
+    "LENGTH",
+    "1, 7 and 64 padded positions are appended to a sentence; the outputs at real tokens must not change.",
+    OUTPUT_DEPENDS,
+    PROBABILITY_CHANGE,
+    mutants("M1 M2 M3 M4 M5 M6 M7 M8 M12"),
+    run,
+)

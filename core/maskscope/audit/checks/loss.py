@@ -1,84 +1,28 @@
-"""LOSS: padded positions must not enter the loss, by Keras's own way from the mask to the loss."""
+"""LOSS: padded positions must not enter the loss, as Keras itself passes the mask to it."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from maskscope.audit.probes.context import Subject
-from maskscope.audit.probes.model_runner import Bench, Judged, Unrunnable
+from maskscope.audit.checks.base import TRAINING_DEPENDS, Check, mutants
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.gradients import LossResult
 from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
 from maskscope.audit.probes.perturbed_weights import WEIGHTS, Weights
+from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Evidence, Finding
 from maskscope.jobs import Job
 from maskscope.types import Floats
 
 ADDED = 9
+"""Padded positions that are added to the batch."""
 TOLERANCE = 1e-5
 """Relative: a loss is a sum over a whole batch in float32."""
 HALF_TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2}
-"""The same for models that compute in 16 bits, whose batches of another length may round otherwise."""
-PER_POSITION = "let the loss return one number a position, (B, T), and leave the mean to Keras, which uses the mask"
+"""The same for models that compute in 16 bits, where batches of another length may be rounded differently."""
+PER_POSITION = "return one loss per position, (B, T), and leave the mean to Keras, which uses the mask"
+AUDIT_IN_MEMORY = "audit the compiled model where its code is: maskscope.audit.audit_model(model, X, lengths)"
 _TOKENS = 48
-
-
-def check(subject: Subject, job: Job) -> Finding:
-    """Flip labels at padding, hold the loss against sum(l * m) / sum(m), and add 9 padded positions.
-
-    With the weights as given and with moved biases. The loss is the model's own, or what its last layer suggests. The
-    labels are made up, or the input itself where a linear model gives as many numbers as it takes.
-    """
-    bench = subject.bench
-    sample = padded_sample(subject, tokens=_TOKENS)
-    tolerance = HALF_TOLERANCE.get(subject.compute_dtype, TOLERANCE)
-    worst: _Deviation | None = None
-    judged: Judged | None = None
-    for done, weights in enumerate(WEIGHTS):
-        job.progress(done, len(WEIGHTS), "LOSS")
-        with bench.moved(weights):
-            judged, found = _deviations(bench, sample, weights)
-            for each in found:
-                if worst is None or each.size > worst.size:
-                    worst = each
-    assert worst is not None
-    assert judged is not None
-    remark = bench.loss_remark
-    if sample.fixed:
-        remark += f" (no position was added, since the model takes {sample.x_btd.shape[1]})"
-    unknown = subject.compiled is not None and subject.compiled.unknown_loss
-    if worst.size <= tolerance and unknown:
-        return Finding(
-            "LOSS",
-            "could not tell",
-            f"Under another loss padding would not count{remark}; whether the model's own reduces by itself, and so "
-            "counts it, can't be seen from the file.",
-            float(worst.size),
-            tolerance,
-            advice="audit the compiled model where its code is: maskscope.audit.audit_model(model, X, lengths)",
-        )
-    if worst.size <= tolerance:
-        return Finding("LOSS", "passed", f"Padding does not enter the loss{remark}.", float(worst.size), tolerance)
-    row = int((judged.counted & ~sample.mask_bt).sum(axis=1).argmax())
-    sentence = sample.sentences[row]
-    reached = bool((judged.counted == sample.mask_bt).all())
-    layer, advice, repair = subject.cause
-    if worst.penalty:
-        layer, repair = _penalised(subject), None
-        advice = "take activity_regularizer away: Keras takes it over padded positions, too, under no mask"
-    if reached and not advice and own_loss(subject):
-        advice = PER_POSITION
-    label = "the mask that the loss gets" if not judged.counted.all() else "no mask: all positions count"
-    return Finding(
-        "LOSS",
-        "failed",
-        f"{worst.words} (weights {worst.weights}): padding enters the loss, and training learns from it{remark}.",
-        float(worst.size),
-        tolerance,
-        sentence,
-        layer=layer,
-        advice=advice,
-        repair=repair,
-        evidence=Evidence.of(sentence, sample.mask_bt[row], [(label, "mask", judged.counted[row].astype(float))]),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,75 +30,149 @@ class _Deviation:
     """How far a loss is off.
 
     Attributes:
-        size: relative, infinite where a loss is no number.
-        words: what was seen.
+        size: relative; infinite where a loss is NaN or infinite.
+        seen: what was measured, in a sentence without its full stop.
         weights: under which weights.
-        penalty: whether it is what layers add to the loss that is off, and not the loss.
+        penalty: whether the layers' penalties on their outputs are off, not the loss.
     """
 
     size: float
-    words: str
+    seen: str
     weights: Weights
     penalty: bool = False
 
 
-def own_loss(subject: Subject) -> bool:
-    """Whether the loss is code of the user's own, which may take its mean itself."""
-    loss = None if subject.compiled is None else subject.compiled.loss
-    where = getattr(loss, "__module__", None) or type(loss).__module__
-    return loss is not None and not isinstance(loss, str) and not str(where).startswith("keras.")
+def run(probes: AuditProbes, job: Job) -> Finding:
+    """Flip labels at padding, compare the loss with sum(l * m) / sum(m), and add 9 padded positions.
+
+    The loss is the model's own, or what its output layer suggests. The labels are made up, or the input itself for a
+    linear model whose outputs have the input's shape.
+    """
+    context, loss = probes.context, probes.loss
+    sample = padded_sample(context, tokens=_TOKENS)
+    tolerance = HALF_TOLERANCE.get(context.compute_dtype, TOLERANCE)
+    deviations: list[_Deviation] = []
+    for done, weights in enumerate(WEIGHTS):
+        job.progress(done, len(WEIGHTS), "LOSS")
+        with probes.runner.with_weights(weights):
+            result, found = _deviations(probes, sample, weights)
+            deviations += found
+    worst = max(deviations, key=lambda each: each.size)
+    remark = loss.remark
+    if sample.fixed:
+        remark += f" (no position was added: the model takes exactly {sample.x_btd.shape[1]})"
+    if worst.size > tolerance:
+        return _failed(probes, sample, result, worst, tolerance, remark)
+    if context.compiled is not None and context.compiled.unknown_loss:
+        return Finding(
+            "LOSS",
+            "could not tell",
+            f"Padding would not enter another loss{remark}; whether the model's own reduces to a mean by itself, which "
+            "would count padding, can't be read from the file.",
+            worst.size,
+            tolerance,
+            advice=AUDIT_IN_MEMORY,
+        )
+    return Finding("LOSS", "passed", f"Padding does not enter the loss{remark}.", worst.size, tolerance)
 
 
-def _deviations(bench: Bench, sample: PaddedSample, weights: Weights) -> tuple[Judged, list[_Deviation]]:
-    """Each of the three, with the weights as they are now, and the loss of the batch."""
-    y = bench.labels(sample.x_btd)
-    base = bench.judged(sample.x_btd, y)
-    count = int((~sample.mask_bt).sum())
-    over_real = None if base.each is None else float(base.each[sample.mask_bt].sum())
-    wanted = over_real
-    if over_real is not None and bench.reduction != "sum":
-        wanted = over_real / max(1, int(sample.mask_bt.sum()))
+def _failed(
+    probes: AuditProbes, sample: PaddedSample, result: LossResult, worst: _Deviation, tolerance: float, remark: str
+) -> Finding:
+    mask_bt, loss_mask = sample.mask_bt, result.loss_mask
+    row = int((loss_mask & ~mask_bt).sum(axis=1).argmax())
+    sentence = sample.sentences[row]
+    layer, advice, repair = probes.diagnosis
+    if worst.penalty:
+        layer, repair = _layer_with_penalty(probes), None
+        advice = "remove activity_regularizer: Keras applies it to padded positions, too, without a mask"
+    if (loss_mask == mask_bt).all() and not advice and probes.loss.own_code:
+        advice = PER_POSITION
+    label = "no mask: all positions count" if loss_mask.all() else "the mask that reaches the loss"
+    return Finding(
+        "LOSS",
+        "failed",
+        f"{worst.seen} (weights {worst.weights}): padding enters the loss, and training learns from it{remark}.",
+        worst.size,
+        tolerance,
+        sentence,
+        layer=layer,
+        advice=advice,
+        repair=repair,
+        evidence=Evidence.of(sentence, mask_bt[row], [(label, "mask", loss_mask[row].astype(float))]),
+    )
+
+
+def _deviations(probes: AuditProbes, sample: PaddedSample, weights: Weights) -> tuple[LossResult, list[_Deviation]]:
+    """The loss of the batch, and how far it is off in each way, with the weights as they are now."""
+    gradients = probes.gradients
+    y = gradients.labels(sample.x_btd)
+    base = gradients.evaluate(sample.x_btd, y)
+    over_real = _loss_over_real_tokens(probes, sample, base)
     if not np.isfinite(base.loss):
-        if wanted is None or not np.isfinite(wanted):
-            raise Unrunnable("The loss is no number over the real tokens alone, so padding can't be blamed for it.")
-        words = f"The loss of a padded batch is no number, but over the real tokens alone it is {wanted:.6g}"
-        return base, [_Deviation(float("inf"), words, weights)]
-    what = "targets" if bench.head == "linear" else "labels"
-    flipped = bench.judged(sample.x_btd, bench.flipped(y, sample.mask_bt))
-    # a loss is what is left of the total without the penalties, so it has the rounding of both
-    slack = float(np.finfo(np.float32).eps) * 2 * abs(base.total - base.loss)
-    found = [_deviation(flipped.loss, base.loss, f"Changing the {what} at {count} padded positions", weights, slack)]
-    if wanted is not None and bench.reduction in ("mean", "sum"):
-        found.append(_deviation(base.loss, wanted, "", weights, slack))
+        if over_real is None or not np.isfinite(over_real):
+            raise Unrunnable("The loss over the real tokens alone is NaN or infinite, so padding is not the cause.")
+        seen = f"The loss of a padded batch is NaN or infinite, but over the real tokens alone it is {over_real:.6g}"
+        return base, [_Deviation(float("inf"), seen, weights)]
+    # the loss is the total less the penalties, so both are rounded
+    rounding = float(np.finfo(np.float32).eps) * 2 * abs(base.total - base.loss)
+    flipped = gradients.evaluate(sample.x_btd, gradients.flipped_labels(y, sample.mask_bt))
+    labels = "targets" if probes.runner.head == "linear" else "labels"
+    count = int((~sample.mask_bt).sum())
+    seen = f"Changing the {labels} at {count} padded positions changes the loss from {base.loss:.6g} to "
+    found = [_Deviation(_relative(flipped.loss, base.loss, rounding), f"{seen}{flipped.loss:.6g}", weights)]
+    if over_real is not None and probes.loss.reduction in ("mean", "sum"):
+        seen = f"The loss is {base.loss:.6g}, but over the real tokens alone it is {over_real:.6g}"
+        found.append(_Deviation(_relative(base.loss, over_real, rounding), seen, weights))
     if not sample.fixed:
-        longer = _longer(sample.x_btd, bench.subject.padding)
-        more = [(0, 0), (0, ADDED), *[(0, 0)] * (y.ndim - 2)]
-        added = bench.judged(longer, np.pad(y, more, mode="edge"))
-        found.append(_deviation(added.loss, base.loss, f"Adding {ADDED} padded positions", weights, slack))
-        penalties = added.total - added.loss, base.total - base.loss
-        words = f"Adding {ADDED} padded positions moves what layers add to the loss from {{1:.6g}} to {{0:.6g}}"
-        size = abs(penalties[0] - penalties[1]) / max(abs(base.total), 1e-12)
-        found.append(_Deviation(size if np.isfinite(size) else float("inf"), words.format(*penalties), weights, True))
+        found += _deviations_when_longer(probes, sample, y, base, weights, rounding)
     return base, found
 
 
-def _penalised(subject: Subject) -> str | None:
-    """The first layer with a penalty on what it gives."""
+def _loss_over_real_tokens(probes: AuditProbes, sample: PaddedSample, result: LossResult) -> float | None:
+    """sum(l * m) / sum(m), or sum(l * m) for a loss that sums; None for a loss without one number per position."""
+    if result.per_position is None:
+        return None
+    total = float(result.per_position[sample.mask_bt].sum())
+    return total if probes.loss.reduction == "sum" else total / max(1, int(sample.mask_bt.sum()))
+
+
+def _deviations_when_longer(
+    probes: AuditProbes, sample: PaddedSample, y: Floats, base: LossResult, weights: Weights, rounding: float
+) -> list[_Deviation]:
+    """How far the loss, and what layers add to it, are off with more padded positions."""
+    longer: Floats = np.pad(sample.x_btd, [(0, 0), (0, ADDED), (0, 0)], constant_values=probes.context.padding)
+    more = [(0, 0), (0, ADDED), *[(0, 0)] * (y.ndim - 2)]
+    added = probes.gradients.evaluate(longer, np.pad(y, more, mode="edge"))
+    seen = f"Adding {ADDED} padded positions changes the loss from {base.loss:.6g} to {added.loss:.6g}"
+    found = [_Deviation(_relative(added.loss, base.loss, rounding), seen, weights)]
+    before, after = base.total - base.loss, added.total - added.loss
+    size = abs(after - before) / max(abs(base.total), 1e-12)
+    seen = f"Adding {ADDED} padded positions changes what layers add to the loss from {before:.6g} to {after:.6g}"
+    found.append(_Deviation(size if np.isfinite(size) else float("inf"), seen, weights, penalty=True))
+    return found
+
+
+def _relative(found: float, expected: float, rounding: float) -> float:
+    """The difference beyond rounding, relative to what was expected; infinite where it is not finite."""
+    size = float(np.maximum(abs(found - expected) - rounding, 0.0)) / max(abs(expected), 1e-12)
+    return size if np.isfinite(size) else float("inf")
+
+
+def _layer_with_penalty(probes: AuditProbes) -> str | None:
+    """The first layer with a penalty on its outputs."""
     from maskscope.keras_io import keras_graph
 
-    every = keras_graph.every_layer(subject.model)
-    return next((str(each.name) for each in every if getattr(each, "activity_regularizer", None) is not None), None)
+    layers = keras_graph.every_layer(probes.context.model)
+    return next((str(each.name) for each in layers if getattr(each, "activity_regularizer", None) is not None), None)
 
 
-def _longer(x_btd: Floats, padding: float) -> Floats:
-    longer: Floats = np.pad(x_btd, [(0, 0), (0, ADDED), (0, 0)], constant_values=padding)
-    return longer
-
-
-def _deviation(found: float, wanted: float, words: str, weights: Weights, slack: float) -> _Deviation:
-    size = float(np.maximum(abs(found - wanted) - slack, 0.0)) / max(abs(wanted), 1e-12)
-    if not np.isfinite(size):
-        size = float("inf")
-    if not words:
-        return _Deviation(size, f"The loss is {found:.6g}, but over the real tokens alone it is {wanted:.6g}", weights)
-    return _Deviation(size, f"{words} moves the loss from {wanted:.6g} to {found:.6g}", weights)
+CHECK = Check(
+    "LOSS",
+    "Labels at padded positions are flipped, the loss is compared with its mean over real tokens, and 9 padded "
+    "positions are appended; the loss must not change.",
+    TRAINING_DEPENDS,
+    "largest relative change of the loss",
+    mutants("M1 M2 M3 M4 M5 M6 M7 M8 M9 M10 M12 M13 M14"),
+    run,
+)

@@ -1,98 +1,126 @@
-"""RELOAD: a model that is saved and loaded again masks as it did."""
+"""RELOAD: a model that is saved and loaded again masks as before."""
 
 import tempfile
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskscope.audit.probes.context import Subject
-from maskscope.audit.probes.model_runner import Unrunnable, error_words
+from maskscope.audit.checks.base import Check, mutants
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.model_runner import ModelRunner
+from maskscope.audit.probes.unrunnable import Unrunnable, error_summary
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
 
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_graph import Run
+    from maskscope.keras_io.keras_model import KerasModel
+    from maskscope.types import Floats
 
 
-def check(subject: Subject, job: Job) -> Finding:
-    """Save the model, load it, and compare what it prints on a padded batch and the mask after each of its layers.
+def run(probes: AuditProbes, job: Job) -> Finding:
+    """Save the model, load it, and compare its outputs on a padded batch and the mask after each of its layers.
 
-    The file is a `.keras`, or what the subject asks for: `.h5`, which loses masks.
+    The file is `.keras`, or `.h5`, which loses masks, where the context asks for it.
     """
-    suffix = subject.reload_suffix
+    suffix = probes.context.reload_suffix
+    sample = probes.small_sample
     job.progress(0, 0, "RELOAD")
-    from maskscope.keras_io import keras_graph
-
-    sample = subject.small
-    traced = keras_graph.functional(subject.model) is not None
-    before = subject.run.outputs[0] if traced else subject.bench.printed(sample.x_btd)
-    with tempfile.TemporaryDirectory(prefix="maskscope-audit-") as folder, warnings.catch_warnings():
-        # Keras warns of formats, and of optimizers that nobody asked for
-        warnings.simplefilter("ignore")
-        file = Path(folder) / f"model{suffix}"
-        try:
-            subject.model.save(file)
-        except Exception as error:
-            # whatever its layers raise
-            raise Unrunnable(f"The model can't be saved ({_words(error)}).") from error
-        try:
-            again = keras_graph.load_any(file, subject.model)
-        except Exception as error:  # noqa: BLE001 - whatever its layers raise
-            words = f"Once the model is saved as {suffix} it can't be loaded any more ({_words(error)})."
-            return Finding("RELOAD", "failed", words, advice=_advice(suffix))
+    try:
+        loaded = _save_and_load(probes.context.model, suffix)
+    except _NotLoadable as error:
+        return Finding("RELOAD", "failed", str(error), advice=_advice(suffix))
     job.progress(0, 0, "RELOAD")
-    lost = None
-    if traced:
-        run = keras_graph.run(again, (sample.x_btd,))
-        after, lost = run.outputs[0], _first_of_another_mask(subject.run, run)
-    else:
-        other = Subject(again, subject.mask_value, subject.data, subject.sample, subject.tolerance, subject.padding)
-        after = other.bench.printed(sample.x_btd)
+    before, after, layer = _compare(probes, loaded)
     if after.shape != before.shape or after.shape[:2] != sample.mask_bt.shape:
-        raise Unrunnable(f"The model prints {before.shape}, not one prediction a position.")
+        raise Unrunnable(f"The model's output has shape {before.shape}: not one prediction per position.")
     change = np.abs(after.astype(np.float32) - before.astype(np.float32))[sample.mask_bt]
     size = float(np.where(np.isfinite(change), change, np.inf).max(initial=0.0))
-    tolerance = subject.bench.tolerance
-    if size <= tolerance and lost is None:
-        words = f"Saved as {suffix} and loaded, the model prints the same and masks after each layer as before."
-        return Finding("RELOAD", "passed", words, size, tolerance)
-    what = (
-        f"the mask after {lost} is another"
-        if lost is not None
-        else f"a real token's {subject.bench.what} moves by {size:.2g}"
-    )
+    tolerance = probes.runner.tolerance
+    if size <= tolerance and layer is None:
+        meaning = f"Saved as {suffix} and loaded, the model gives the same outputs, and the same mask after each layer."
+        return Finding("RELOAD", "passed", meaning, size, tolerance)
+    fault = f"the mask after {layer} is different"
+    if layer is None:
+        fault = f"a real token's {probes.runner.output_name} changes by {size:.2g}"
     return Finding(
         "RELOAD",
         "failed",
-        f"Once the model is saved as {suffix} and loaded, {what}, so what was trained is not what is used.",
+        f"After saving as {suffix} and loading, {fault}, so the loaded model is not the one that was trained.",
         size,
         tolerance,
-        layer=lost,
+        layer=layer,
         advice=_advice(suffix),
     )
 
 
-def _advice(suffix: str) -> str:
-    return "save it as .keras" if suffix != ".keras" else "build the model anew and load the weights alone"
+class _NotLoadable(Exception):  # noqa: N818 - the check turns it into a finding
+    """A saved model can't be loaded; the message is the finding's."""
 
 
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error_words(error)}"
+def _save_and_load(model: "KerasModel", suffix: str) -> "KerasModel":
+    """The model from a temporary file. Raises Unrunnable when it can't be saved, _NotLoadable when not loaded."""
+    from maskscope.keras_io import keras_graph
+
+    with tempfile.TemporaryDirectory(prefix="maskscope-audit-") as folder, warnings.catch_warnings():
+        # Keras warns of the .h5 format, and of optimizers that are not saved
+        warnings.simplefilter("ignore")
+        file = Path(folder) / f"model{suffix}"
+        try:
+            model.save(file)
+        except Exception as error:
+            # the layers may be anyone's code and raise anything
+            reason = f"{type(error).__name__}: {error_summary(error)}"
+            raise Unrunnable(f"The model can't be saved ({reason}).") from error
+        try:
+            return keras_graph.load_any(file, model)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error_summary(error)}"
+            raise _NotLoadable(f"A model saved as {suffix} can't be loaded again ({reason}).") from error
 
 
-def _first_of_another_mask(before: "Run", after: "Run") -> str | None:
-    """The first layer after which the mask is another than it was."""
-    names = {visit.name: visit.masks for visit in after.visits}
+def _compare(probes: AuditProbes, loaded: "KerasModel") -> "tuple[Floats, Floats, str | None]":
+    """The outputs before and after, and the first layer after which the mask differs."""
+    from maskscope.keras_io import keras_graph
+
+    x_btd = probes.small_sample.x_btd
+    if keras_graph.functional(probes.context.model) is None:
+        after = ModelRunner(replace(probes.context, model=loaded)).outputs(x_btd)
+        return probes.runner.outputs(x_btd), after, None
+    run = keras_graph.run(loaded, (x_btd,))
+    before, after = (np.asarray(each.outputs[0], dtype=np.float32) for each in (probes.small_run, run))
+    return before, after, _first_different_mask(probes.small_run, run)
+
+
+def _first_different_mask(before: "Run", after: "Run") -> str | None:
+    """The first layer after which the mask is not what it was."""
+    masks = {visit.name: visit.masks for visit in after.visits}
     for visit in before.visits:
-        if visit.kind in ("layer", "model") and not _same(visit.masks, names.get(visit.name, visit.masks)):
+        if visit.kind in ("layer", "model") and not _equal(visit.masks, masks.get(visit.name, visit.masks)):
             return visit.name
     return None
 
 
-def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+def _equal(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    """Whether two tuples of masks are equal, None being equal to None alone."""
     return len(one) == len(other) and all(
         (a is None and b is None) or (a is not None and b is not None and np.array_equal(np.asarray(a), np.asarray(b)))
         for a, b in zip(one, other, strict=True)
     )
+
+
+def _advice(suffix: str) -> str:
+    return "save it as .keras" if suffix != ".keras" else "build the model from its code and load only the weights"
+
+
+CHECK = Check(
+    "RELOAD",
+    "The model is saved and loaded again; its masks and outputs must not change.",
+    "saving and loading changes it",
+    "largest change of an output",
+    mutants("X8"),
+    run,
+)

@@ -1,9 +1,11 @@
-"""TIME: the model gives as many positions as it takes, for any number of them, in graph mode as eagerly."""
+"""TIME: the output has as many positions as the input, for any number of them, in graph mode and eagerly."""
 
 import numpy as np
 
-from maskscope.audit.probes.context import Subject
-from maskscope.audit.probes.model_runner import Unrunnable
+from maskscope.audit.checks.base import Check, mutants
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.model_runner import ModelRunner
+from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
 from maskscope.types import Floats
@@ -12,80 +14,79 @@ LENGTHS = (9, 5, 12, 9)
 BATCHES = (1, 8)
 
 
-def check(subject: Subject, job: Job) -> Finding:
-    """T = 9, 5, 12, 9 at B = 1 and 8: as many positions come out as go in, and graph mode gives what eager mode gives.
+def run(probes: AuditProbes, job: Job) -> Finding:
+    """Run T = 9, 5, 12, 9 positions at B = 1 and 8: outputs have the input's T, and graph mode equals eager mode.
 
     The positions are tokens of the sample, none of them padding.
     """
-    bench = subject.bench
-    if bench.needs_length:
-        raise Unrunnable(bench.needs_length)
-    tolerance = subject.tolerance
-    tokens = _tokens(subject)
-    worst, steps, done = 0.0, len(BATCHES) * len(LENGTHS), 0
+    runner = probes.runner
+    runner.require_free_length()
+    tolerance = probes.context.tolerance
+    tokens = np.concatenate([probes.context.data.rows(sentence) for sentence in probes.context.sample[:4]])
+    worst, done = 0.0, 0
     for n_sentences in BATCHES:
         for n_positions in LENGTHS:
-            job.progress(done, steps, "TIME")
+            job.progress(done, len(BATCHES) * len(LENGTHS), "TIME")
+            x_btd: Floats = np.resize(tokens, (n_sentences, n_positions, tokens.shape[1]))
+            # eager recurrence is slow, and what the batch size breaks in eager mode it breaks in a graph, too
+            eagerly = n_sentences == 1 and done < len(set(LENGTHS))
             done += 1
-            x_btd = np.resize(tokens, (n_sentences, n_positions, tokens.shape[1]))
             try:
-                graph = bench.raw(x_btd)
-                # eager recurrence is slow, and what the size of a batch breaks it breaks in a graph, too
-                eager = bench.eager(x_btd) if n_sentences == 1 and done <= len(set(LENGTHS)) else graph
+                fault, difference = _compare_modes(runner, x_btd, eagerly)
             except Unrunnable as error:
                 if done == 1:
-                    # nothing has run yet, so it is no number of positions that the model can't take
+                    # nothing has run yet, so the number of positions is not the cause
                     raise
-                return _failed(
-                    subject,
-                    f"A batch of {n_sentences} sentences of {n_positions} tokens can't be run. {error}",
-                    None,
-                    tolerance,
-                )
-            for way, printed in (("graph mode", graph), ("eager mode", eager)):
-                if printed.shape[:2] != (n_sentences, n_positions):
-                    words = (
-                        f"In {way} a batch of {n_sentences} sentences of {n_positions} tokens gives {printed.shape}, "
-                        "not one prediction a position."
-                    )
-                    return _failed(subject, words, None, tolerance)
-            change = np.abs(graph - eager)
-            worst = max(worst, float(np.where(np.isfinite(change), change, np.inf).max(initial=0.0)))
+                fault = f"A batch of {n_sentences} sentences of {n_positions} tokens can't be run. {error}"
+            if fault:
+                return _failed(probes, fault, None, tolerance)
+            worst = max(worst, difference)
     if worst > tolerance:
-        # only now: to see how the model rounds it has to be run, which may be what fails
-        tolerance = bench.tolerance
-    if worst <= tolerance:
-        return Finding(
-            "TIME",
-            "passed",
-            f"For {', '.join(map(str, LENGTHS))} tokens as many predictions come out, in graph mode as eagerly.",
-            worst,
-            tolerance,
-        )
-    return _failed(subject, f"Graph mode and eager mode differ by {worst:.2g} on the same batch.", worst, tolerance)
+        # only now: to measure rounding the model has to be run, which may be what fails
+        tolerance = runner.tolerance
+    if worst > tolerance:
+        fault = f"Graph mode and eager mode differ by {worst:.2g} on the same batch."
+        return _failed(probes, fault, worst, tolerance)
+    lengths = ", ".join(map(str, LENGTHS))
+    meaning = f"For {lengths} tokens the model gives as many predictions, the same in graph mode and eager mode."
+    return Finding("TIME", "passed", meaning, worst, tolerance)
 
 
-def _failed(subject: Subject, words: str, worst: float | None, tolerance: float) -> Finding:
+def _compare_modes(runner: ModelRunner, x_btd: Floats, eagerly: bool) -> tuple[str, float]:
+    """One sentence on an output of another length, or ""; and the largest difference between graph and eager mode."""
+    graph = runner.raw_outputs(x_btd)
+    eager = runner.eager_outputs(x_btd) if eagerly else graph
+    n_sentences, n_positions = x_btd.shape[:2]
+    for mode, outputs in (("graph mode", graph), ("eager mode", eager)):
+        if outputs.shape[:2] != (n_sentences, n_positions):
+            return (
+                f"In {mode} a batch of {n_sentences} sentences of {n_positions} tokens gives an output of shape "
+                f"{outputs.shape}, not one prediction per position."
+            ), 0.0
+    difference = np.abs(graph - eager)
+    return "", float(np.where(np.isfinite(difference), difference, np.inf).max(initial=0.0))
+
+
+def _failed(probes: AuditProbes, meaning: str, worst: float | None, tolerance: float) -> Finding:
     import keras
 
     from maskscope.keras_io import keras_graph
 
     suspects = [
-        each for each in keras_graph.every_layer(subject.model) if isinstance(each, keras.layers.TimeDistributed)
+        each for each in keras_graph.every_layer(probes.context.model) if isinstance(each, keras.layers.TimeDistributed)
     ]
     if not suspects:
-        return Finding("TIME", "failed", words, worst, tolerance, advice="build the model with Input((None, D))")
+        advice = "build the model with Input((None, D))"
+        return Finding("TIME", "failed", meaning, worst, tolerance, advice=advice)
     layer = suspects[0]
     dense = isinstance(layer.layer, keras.layers.Dense)
-    advice = (
-        f"use the Dense layer itself in place of {layer.name}: on (B, T, D) it is the same mathematics"
-        if dense
-        else f"take {layer.name} away: since Keras 3.14 TimeDistributed goes by the batch size of its first call"
-    )
+    advice = f"remove {layer.name}: since Keras 3.14 TimeDistributed depends on the batch size of its first call"
+    if dense:
+        advice = f"replace {layer.name} with its Dense layer: on (B, T, D) it computes the same"
     return Finding(
         "TIME",
         "failed",
-        words,
+        meaning,
         worst,
         tolerance,
         layer=str(layer.name),
@@ -94,7 +95,12 @@ def _failed(subject: Subject, words: str, worst: float | None, tolerance: float)
     )
 
 
-def _tokens(subject: Subject) -> Floats:
-    rows = [subject.data.rows(sentence) for sentence in subject.sample[:4]]
-    tokens: Floats = np.concatenate(rows)
-    return tokens
+CHECK = Check(
+    "TIME",
+    "Batches of 9, 5, 12 and 9 positions, of 1 and of 8 sentences, are run one after another: each output must be as "
+    "long as its input, and the compiled graph must give the same outputs as eager execution.",
+    "it is not reliable on batches of different lengths",
+    "largest difference between graph and eager execution",
+    mutants("M11"),
+    run,
+)

@@ -1,97 +1,112 @@
-"""WEIGHTS: what training does to each weight must be the same with padding and without."""
+"""WEIGHTS: the gradient of each weight must be the same with padding and without."""
 
 import numpy as np
 import numpy.typing as npt
 
-from maskscope.audit.checks.loss import PER_POSITION, TOLERANCE, own_loss
-from maskscope.audit.probes.context import Subject
-from maskscope.audit.probes.model_runner import Bench, Gradients, Unrunnable
-from maskscope.audit.probes.padded_sample import padded_sample
+from maskscope.audit.checks.base import TRAINING_DEPENDS, Check, mutants
+from maskscope.audit.checks.loss import PER_POSITION, TOLERANCE
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.gradients import Gradients
+from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
 from maskscope.audit.probes.perturbed_weights import WEIGHTS
+from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
-from maskscope.types import Floats, Mask
+from maskscope.types import Floats
 
 HALF_TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """Relative, for models that compute in 16 bits: a gradient is a long sum, and each of its terms is rounded."""
 _SENTENCES, _TOKENS = 12, 24
 
 
-def check(subject: Subject, job: Job) -> Finding:
-    """The gradient of the loss by every weight, of a padded batch against the same sentences without padding.
+def run(probes: AuditProbes, job: Job) -> Finding:
+    """Compare the gradient of the loss by every weight, of a padded batch and of its sentences without padding.
 
-    Without padding, sentences of one length make a batch, and each batch counts by its real tokens (for a loss that
-    sums, as it is). The deviation is relative to the sum of what the batches add to a weight's gradient in absolute
-    value, so that what cancels out is not blown up; and at least to a tenth of the largest such sum of all weights:
-    a gradient that is 0 by its nature, such as that of a bias of attention's keys, is nothing but rounding. Once with
-    the weights as given and once with moved biases.
+    Without padding, sentences of equal length make a batch, and each batch counts by its real tokens (by 1 for a loss
+    that sums). The deviation is relative to the sum of the absolute gradients of those batches, so that terms which
+    cancel out do not inflate it; and at least to a tenth of the largest such sum of all weights: a gradient that is
+    always 0, such as that of the bias of attention's keys, is nothing but rounding.
     """
-    bench = subject.bench
-    if bench.needs_length:
-        raise Unrunnable(bench.needs_length)
-    names = [str(variable.path) for variable in bench.compiled.trainable_variables]
+    runner, gradients = probes.runner, probes.gradients
+    runner.require_free_length()
+    names = [str(variable.path) for variable in gradients.compiled_model.trainable_variables]
     if not names:
         return Finding("WEIGHTS", "passed", "The model has no trainable weight.", 0.0, 0.0)
-    sample = padded_sample(subject, _SENTENCES, _TOKENS)
-    y = bench.labels(sample.x_btd)
-    tolerance = HALF_TOLERANCE.get(subject.compute_dtype, TOLERANCE)
-    worst, at, weights_of = 0.0, "", WEIGHTS[0]
+    sample = padded_sample(probes.context, _SENTENCES, _TOKENS)
+    y = gradients.labels(sample.x_btd)
+    tolerance = HALF_TOLERANCE.get(probes.context.compute_dtype, TOLERANCE)
+    worst, name, weights_of_worst = 0.0, "", WEIGHTS[0]
     for weights in WEIGHTS:
-        with bench.moved(weights):
+        with runner.with_weights(weights):
             job.progress(0, 0, "WEIGHTS")
-            padded = bench.judged(sample.x_btd, y).gradients
-            trimmed, scales = _trimmed(bench, sample.x_btd, y, sample.mask_bt, sample.lengths, job)
-            if not all(np.isfinite(each).all() for each in trimmed):
-                raise Unrunnable("Without padding, too, the gradients are no numbers, so it can't be blamed.")
-            least = max(scales, default=0.0) / 10
-            for name, one, other, scale in zip(names, padded, trimmed, scales, strict=True):
-                size = float(np.abs(one - other).max(initial=0.0)) / max(scale, least, 1e-12)
-                size = size if np.isfinite(size) else float("inf")
-                if size > worst:
-                    worst, at, weights_of = size, name, weights
+            padded = gradients.evaluate(sample.x_btd, y).gradients
+            unpadded, scales = _unpadded_gradients(probes, sample, y, job)
+            for one, deviation in zip(names, _relative_deviations(padded, unpadded, scales), strict=True):
+                if deviation > worst:
+                    worst, name, weights_of_worst = deviation, one, weights
+    remark = probes.loss.remark
     if worst <= tolerance:
-        return Finding(
-            "WEIGHTS",
-            "passed",
-            f"The gradients of all {len(names)} arrays of weights are the same with padding and without"
-            f"{bench.loss_remark}.",
-            worst,
-            tolerance,
-        )
-    layer, advice, repair = subject.cause
-    change = f"changes the gradient of {at} by {worst:.2g} of its size"
+        meaning = f"The gradients of all {len(names)} weight arrays are the same with padding and without{remark}."
+        return Finding("WEIGHTS", "passed", meaning, worst, tolerance)
+    layer, advice, repair = probes.diagnosis
+    changes = f"changes the gradient of {name} by {worst:.2g} of its size"
     if not np.isfinite(worst):
-        change = f"makes the gradient of {at} no number"
+        changes = f"makes the gradient of {name} NaN or infinite"
     return Finding(
         "WEIGHTS",
         "failed",
-        f"Padding {change} (weights {weights_of}), so training goes "
-        f"elsewhere than it would without padding{bench.loss_remark}.",
+        f"Padding {changes} (weights {weights_of_worst}), so training goes another way than without padding{remark}.",
         worst,
         tolerance,
-        layer=layer or at.split("/")[0],
-        advice=advice or (PER_POSITION if own_loss(subject) else ""),
+        layer=layer or name.split("/")[0],
+        advice=advice or (PER_POSITION if probes.loss.own_code else ""),
         repair=repair,
     )
 
 
-def _trimmed(
-    bench: Bench, x_btd: Floats, y: Floats, mask_bt: Mask, lengths: tuple[int, ...], job: Job
+def _relative_deviations(padded: Gradients, unpadded: Gradients, scales: list[float]) -> list[float]:
+    """The largest deviation of each weight's gradient, relative to its scale; infinite where it is not finite."""
+    least = max(scales, default=0.0) / 10
+    sizes = [
+        float(np.abs(one - other).max(initial=0.0)) / max(scale, least, 1e-12)
+        for one, other, scale in zip(padded, unpadded, scales, strict=True)
+    ]
+    return [size if np.isfinite(size) else float("inf") for size in sizes]
+
+
+def _unpadded_gradients(
+    probes: AuditProbes, sample: PaddedSample, y: Floats, job: Job
 ) -> tuple[Gradients, list[float]]:
-    """Gradients without padding, and for each the largest sum of what the batches add in absolute value."""
+    """Gradients without padding, and for each the largest sum of the batches' absolute gradients.
+
+    Raises Unrunnable when they are not finite.
+    """
+    mask_bt = sample.mask_bt
     total: list[npt.NDArray[np.float64]] = []
     sizes: list[npt.NDArray[np.float64]] = []
-    for length in sorted(set(lengths)):
-        rows = np.flatnonzero(np.asarray(lengths) == length)
+    for length in sorted(set(sample.lengths)):
+        rows = np.flatnonzero(np.asarray(sample.lengths) == length)
         count = int(mask_bt[rows].sum())
         if not count:
             continue
         job.progress(0, 0, "WEIGHTS")
-        share = 1.0 if bench.reduction == "sum" else count / int(mask_bt.sum())
-        found = bench.judged(x_btd[rows, :length], y[rows, :length]).gradients
+        share = 1.0 if probes.loss.reduction == "sum" else count / int(mask_bt.sum())
+        found = probes.gradients.evaluate(sample.x_btd[rows, :length], y[rows, :length]).gradients
         if not total:
             total, sizes = [np.zeros_like(each) for each in found], [np.zeros_like(each) for each in found]
         for place, each in enumerate(found):
             total[place] += share * each
             sizes[place] += share * np.abs(each)
+    if not all(np.isfinite(each).all() for each in total):
+        raise Unrunnable("The gradients are NaN or infinite without padding, too, so padding is not the cause.")
     return tuple(total), [float(each.max(initial=0.0)) for each in sizes]
+
+
+CHECK = Check(
+    "WEIGHTS",
+    "The gradient of every weight over a padded batch must equal the gradient over the same sentences without padding.",
+    TRAINING_DEPENDS,
+    "largest relative difference of a weight's gradient",
+    mutants("M1 M2 M3 M4 M5 M6 M7 M8 M9 M10 M12 M14"),
+    run,
+)

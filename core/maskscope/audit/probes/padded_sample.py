@@ -1,23 +1,27 @@
-"""The sample as one padded batch, for the checks that run the model on a batch."""
+"""Padded batches: of sentences of the sample, and of made-up numbers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from maskscope import masks
-from maskscope.audit.probes.context import Subject
+from maskscope.audit.probes.context import AuditContext
 from maskscope.errors import ModelError
 from maskscope.types import Floats, Mask
+
+_MADE_UP_SENTENCES, _MADE_UP_POSITIONS, _FREE_AXIS = 3, 7, 4
+"""Size of a made-up batch, and of another axis that is free in a model's input."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PaddedSample:
-    """Sentences of the sample, padded right with the subject's padding.
+    """Sentences of the sample, padded on the right with the context's padding.
 
     Attributes:
         sentences: their ids.
-        x_btd: (B, T, D); T is the model's own length where it has one, else that of the longest sentence.
-        mask_bt: (B, T), True = real token by the lengths, without the collisions, which COLLISIONS tells of.
+        x_btd: (B, T, D) float32; T is the model's own length where it has one, else that of the longest sentence.
+        mask_bt: (B, T), True = real token by the lengths, without collisions, which COLLISIONS reports.
         fixed: whether T is the model's own, so that no position can be added.
         lengths: (B,) tokens of each; fewer than the sentence has where it was cut.
     """
@@ -29,36 +33,36 @@ class PaddedSample:
     lengths: tuple[int, ...]
 
 
-def padded_sample(subject: Subject, sentences: int | None = None, tokens: int | None = None) -> PaddedSample:
-    """Pad the sample for the model.
+def padded_sample(context: AuditContext, sentences: int | None = None, tokens: int | None = None) -> PaddedSample:
+    """Pad sentences of the sample for the model.
 
-    There is at least one padded position: where the sentences leave none, the shortest lends its last token's place,
-    or, when it has but one token and T is free, a position is added.
+    At least one position is padded: where the sentences leave none, the last token of the first is replaced, or, when
+    all have one token and T is free, a position is added.
 
     Args:
-        subject: the model and its sentences.
+        context: the model and its sentences.
         sentences: how many at most, None for all of the sample.
         tokens: longer sentences are cut to so many, None for no limit.
 
-    Raises ModelError, in words for a person, when there is no sentence, or the model takes another shape of input.
+    Raises ModelError, with a message for a person, when there is no sentence, or the model takes another input shape.
     """
-    shape = subject.input_shape
+    shape = context.input_shape
     if not isinstance(shape, tuple) or len(shape) != 3 or not all(isinstance(size, int | None) for size in shape):
         raise ModelError("the model takes no padded batch", expected="one input (B, T, D)", received=str(shape))
     n_positions: int | None = shape[1]
     limits = [limit for limit in (tokens, n_positions) if limit is not None]
     limit = min(limits) if limits else None
-    lengths = subject.data.lengths
-    # of a model of fixed length, longer sentences are none of its inputs
-    fitting = [i for i in subject.sample if n_positions is None or lengths[i] <= n_positions]
+    lengths = context.data.lengths
+    # a model of fixed length can't take longer sentences
+    fitting = [i for i in context.sample if n_positions is None or lengths[i] <= n_positions]
     chosen = tuple(fitting[:sentences])
     if not chosen:
         raise ModelError(
             "the model can be run on no sentence of the sample",
             expected="a sentence with a token" if n_positions is None else f"one of at most {n_positions} tokens",
-            received=f"{len(subject.sample)} sentences",
+            received=f"{len(context.sample)} sentences",
         )
-    rows = [subject.data.rows(sentence)[:limit] for sentence in chosen]
+    rows = [context.data.rows(sentence)[:limit] for sentence in chosen]
     longest = n_positions or max(len(each) for each in rows)
     if all(len(each) == longest for each in rows):
         if longest > 1:
@@ -69,9 +73,37 @@ def padded_sample(subject: Subject, sentences: int | None = None, tokens: int | 
             raise ModelError(
                 "the model has one position, so nothing can be padded", expected="more", received=str(shape)
             )
-    x_btd: Floats = np.full((len(rows), longest, rows[0].shape[1]), subject.padding, dtype=np.float32)
+    x_btd: Floats = np.full((len(rows), longest, rows[0].shape[1]), context.padding, dtype=np.float32)
     for row, each in enumerate(rows):
         x_btd[row, : len(each)] = each
     kept = tuple(len(each) for each in rows)
-    real_bt = masks.mask_from_lengths(kept, longest) & subject.masked(x_btd)
+    real_bt = masks.mask_from_lengths(kept, longest) & context.masked(x_btd)
     return PaddedSample(chosen, x_btd, real_bt, n_positions is not None, kept)
+
+
+def made_up_batch(inputs: Sequence[object], padding: float) -> tuple[tuple[Floats, ...], Mask]:
+    """A small padded batch of random numbers for a model's symbolic inputs, and its true mask (B, T).
+
+    Args:
+        inputs: symbolic tensors with a `shape`.
+        padding: the number at padded positions.
+    """
+    shapes = [tuple(getattr(each, "shape", ())) for each in inputs]
+    lengths = {shape[1] for shape in shapes if len(shape) == 3 and shape[1] is not None}
+    n_positions = lengths.pop() if len(lengths) == 1 else _MADE_UP_POSITIONS
+    longest = max(1, n_positions - 2)
+    mask_bt = masks.mask_from_lengths(
+        [max(0, min(n_positions - 1, longest - row)) for row in range(_MADE_UP_SENTENCES)], n_positions
+    )
+    rng = np.random.default_rng(0)
+    arrays = []
+    for shape in shapes:
+        free = [_MADE_UP_SENTENCES, n_positions] if len(shape) == 3 else [_MADE_UP_SENTENCES]
+        sizes = [free[axis] if axis < len(free) else size or _FREE_AXIS for axis, size in enumerate(shape)]
+        if len(shape) == 3 and shape[1] is not None:
+            sizes[1] = shape[1]
+        array = rng.uniform(1, 2, sizes).astype(np.float32) + np.float32(abs(padding))
+        if array.shape[:2] == mask_bt.shape and array.ndim == 3:
+            array[~mask_bt] = padding
+        arrays.append(array)
+    return tuple(arrays), mask_bt

@@ -1,4 +1,8 @@
-"""Weights moved for a while. Fresh weights pass falsely: over zero padding, a layer whose biases are 0 stays at 0."""
+"""A model's weights with perturbed biases, for a while.
+
+With fresh weights a model can pass falsely: over zero padding, a layer whose biases are 0 stays at 0, mask or no mask.
+So each check also runs the model with biases that are off by N(0, 0.5); docs/masking.md shows the effect.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,29 +13,26 @@ import numpy as np
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
 
-Weights: TypeAlias = Literal["as given", "with moved biases"]
-WEIGHTS: tuple[Weights, ...] = ("as given", "with moved biases")
+Weights: TypeAlias = Literal["as given", "with perturbed biases"]
+WEIGHTS: tuple[Weights, ...] = ("as given", "with perturbed biases")
 
-MOVED = 0.5
-"""Standard deviation by which they are moved: AUDIT.md, fact 11."""
+PERTURBATION = 0.5
+"""Standard deviation of what is added to each bias."""
 
-_NAMES = ("bias", "beta", "moving_mean")
-"""What decides where a layer sends a row of zeros: of Dense, convolution and LSTM; of the normalizations."""
+_BIASES = ("bias", "beta", "moving_mean")
+"""Parts of variable names: what a layer adds to a row of zeros (Dense, convolution, LSTM; normalization layers)."""
 
 
 @contextmanager
-def moved_biases(model: "KerasModel", moved: bool) -> Iterator[None]:
-    """Inside the block, every bias is off by N(0, `MOVED`); nothing is changed when `moved` is False."""
-    if not moved:
-        yield
-        return
+def perturbed_biases(model: "KerasModel") -> Iterator[None]:
+    """Inside the block N(0, `PERTURBATION`) is added to every bias; afterwards the weights are as before."""
     kept = model.get_weights()
     rng = np.random.default_rng(0)
     try:
         model.set_weights(
             [
-                weights + rng.normal(0, MOVED, weights.shape)
-                if any(name in variable.name for name in _NAMES)
+                weights + rng.normal(0, PERTURBATION, weights.shape)
+                if any(name in variable.name for name in _BIASES)
                 else weights
                 for variable, weights in zip(model.weights, kept, strict=True)
             ]

@@ -1,0 +1,109 @@
+"""Everything that the checks of one audit measure with; each part is made when a check first needs it."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from maskscope.audit.probes.compiled_metrics import CompiledMetrics
+from maskscope.audit.probes.context import AuditContext, scan_data
+from maskscope.audit.probes.diagnosis import Diagnosis, diagnose
+from maskscope.audit.probes.frozen_mask import FrozenMask
+from maskscope.audit.probes.gradients import LossGradients
+from maskscope.audit.probes.mask_trace import Trace, trace_mask, untraceable_reason
+from maskscope.audit.probes.model_loss import ModelLoss
+from maskscope.audit.probes.model_runner import ModelRunner
+from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
+from maskscope.audit.probes.unrunnable import error_summary
+from maskscope.corpus_scan import Scan
+from maskscope.errors import ModelError
+from maskscope.jobs import Job
+
+if TYPE_CHECKING:
+    from maskscope.keras_io.keras_graph import Run
+
+
+class AuditProbes:
+    """What a check is given: the context, and what computes on it.
+
+    Attributes:
+        context: what is audited.
+    """
+
+    def __init__(self, context: AuditContext) -> None:
+        self.context = context
+
+    @cached_property
+    def runner(self) -> ModelRunner:
+        """The model in graph mode. Raises Unrunnable when it takes no padded batch or has several outputs."""
+        return ModelRunner(self.context)
+
+    @cached_property
+    def frozen(self) -> FrozenMask:
+        """The model with its mask frozen."""
+        return FrozenMask(self.runner)
+
+    @cached_property
+    def loss(self) -> ModelLoss:
+        """The model's loss, or the one assumed for it."""
+        return ModelLoss(self.runner)
+
+    @cached_property
+    def gradients(self) -> LossGradients:
+        """The loss of a batch and its gradients."""
+        return LossGradients(self.runner, self.loss)
+
+    @cached_property
+    def metrics(self) -> CompiledMetrics:
+        """The metrics that the model was compiled with."""
+        return CompiledMetrics(self.gradients)
+
+    @cached_property
+    def small_sample(self) -> PaddedSample:
+        """A few sentences, cut short, for checks that run the model eagerly, layer by layer. Raises ModelError."""
+        return padded_sample(self.context, sentences=8, tokens=16)
+
+    @cached_property
+    def small_run(self) -> "Run":
+        """The model run on `small_sample` layer by layer, with the weights as given.
+
+        Raises TypeError for a model without a graph, ModelError, and whatever the layers raise.
+        """
+        from maskscope.keras_io import keras_graph
+
+        return keras_graph.run(self.context.model, (self.small_sample.x_btd,))
+
+    @cached_property
+    def trace(self) -> Trace | str:
+        """What became of the mask in the model; or one sentence why it can't be traced."""
+        reason = untraceable_reason(self.context.model)
+        if reason:
+            return reason
+        try:
+            sample = self.small_sample
+        except ModelError as error:
+            return str(error)
+        try:
+            return trace_mask(self.context.model, (sample.x_btd,), sample.mask_bt, given=self.small_run)
+        except Exception as error:  # noqa: BLE001 - the layers may be anyone's code and raise anything
+            reason = f"{type(error).__name__}: {error_summary(error)}"
+            return f"The model does not run on a batch of {sample.x_btd.shape} ({reason})."
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """The faulty layer when padding counts, and what would repair it."""
+        if isinstance(self.trace, str):
+            return Diagnosis()
+        return diagnose(self.context, self.trace, self.small_sample, self.small_run)
+
+    def scan(self, job: Job) -> Scan:
+        """The result of one pass over all sentences. Raises Cancelled."""
+        context = self.context
+        if context.scanned is not None:
+            return context.scanned
+        return scan_data(context.data, context.mask_value, context.mask_dtype, job)
+
+    def forget_outputs(self) -> None:
+        """Forget what was computed with the model's weights, which have been replaced; functions stay traced."""
+        for name in ("small_run", "trace", "diagnosis"):
+            self.__dict__.pop(name, None)
+        if "runner" in self.__dict__:
+            self.runner.forget_outputs()

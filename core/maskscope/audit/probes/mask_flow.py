@@ -1,0 +1,167 @@
+"""Where the mask is in a model: the masks noted in two runs of a padded batch, compared with the true mask."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskscope.keras_io.model_graph import MaskState
+from maskscope.types import Mask
+
+if TYPE_CHECKING:
+    from maskscope.keras_io.keras_graph import Arrival, Run, Shape, Visit
+
+
+def has_positions(shape: "Shape") -> bool:
+    """Whether a tensor of this shape has an axis of positions: (B, T, ...) but not (B, 1, ...), or (B, T), T free."""
+    return (len(shape) >= 3 and shape[1] != 1) or (len(shape) == 2 and shape[1] is None)
+
+
+class MaskFlow:
+    """The masks of two runs of one model, with the weights as given and with perturbed biases: the worse one counts.
+
+    A place is a visit's index in the run, so that each place comes after those that it takes tensors from.
+
+    Attributes:
+        run: the first of the two runs.
+        visits: its visits.
+        true_mask: (B, T) True = real token.
+        mask_makers: places of plain operations that serve masks alone; Keras has NotEqual and Any next to Masking.
+        after: by place, the mask after the visit: that of its first output with positions.
+        remade: places of Masking layers that make the right mask, and of operations whose results only they take.
+        begun: by place, whether a mask exists before or at the visit.
+    """
+
+    def __init__(self, given: "Run", perturbed: "Run", true_mask: Mask) -> None:
+        self.run, self._perturbed, self.true_mask = given, perturbed, true_mask
+        self.visits = given.visits
+        self.mask_makers = self._find_mask_makers()
+        self.after = [self._state_after(place) for place in range(len(self.visits))]
+        self.remade = self._find_remade()
+        self.begun = self._find_begun()
+
+    def end_state(self, place: int, output: int) -> MaskState:
+        """The mask on one output of a visit."""
+        return self._state(self.visits[place].masks[output], self._perturbed.visits[place].masks[output])
+
+    def arrival_states(self, place: int, number: int) -> tuple[MaskState, MaskState]:
+        """The mask on a tensor that a visit takes, and the mask that the visit uses for it.
+
+        They differ where the layer is given another mask with `mask=`.
+        """
+        one, other = self.visits[place].arrivals[number], self._perturbed.visits[place].arrivals[number]
+        own = self._state(one.mask, other.mask)
+        if one.role == "values" and one.given is not None:
+            return own, self._state(one.given, other.given)
+        return own, own
+
+    def gives_no_positions(self, place: int) -> bool:
+        """Whether no output of a visit has positions."""
+        return not any(has_positions(shape) for shape in self.visits[place].shapes)
+
+    def ignores_mask(self, place: int) -> bool:
+        """Whether a visit joins masked positions without using the mask."""
+        visit = self.visits[place]
+        if not self.gives_no_positions(place) or visit.takes_mask or visit.kind == "input":
+            return False
+        return any(
+            arrival.role == "values"
+            and self.begun[arrival.source]
+            and has_positions(self.visits[arrival.source].shapes[arrival.output])
+            for arrival in visit.arrivals
+        )
+
+    def joins_positions(self, name: str) -> bool:
+        """Whether the visit of that name makes one position of all, or none."""
+        place = next((place for place, visit in enumerate(self.visits) if visit.name == name), None)
+        return place is not None and self.gives_no_positions(place)
+
+    def joiner_before(self, place: int) -> "Visit | None":
+        """The visit that joins all positions on one of the branches that a visit merges; None when there is none."""
+        visit = self.visits[place]
+        if len(visit.arrivals) < 2:
+            return None
+        for arrival in visit.arrivals:
+            before = arrival.source
+            if arrival.role == "mask":
+                continue
+            while self.gives_no_positions(before) and self.visits[before].arrivals:
+                source = self.visits[before].arrivals[0].source
+                if not self.gives_no_positions(source):
+                    return self.visits[before]
+                before = source
+        return None
+
+    def mask_source(self, place: int) -> int:
+        """The nearest place before a mask maker that is not a mask maker itself."""
+        while place in self.mask_makers:
+            place = self.visits[place].arrivals[0].source
+        return place
+
+    def mask_after(self, place: int) -> Mask | None:
+        """(B, T) the mask after a visit, of the run with perturbed biases, in which more masks differ."""
+        for output, shape in enumerate(self.visits[place].shapes):
+            if has_positions(shape):
+                mask = self._perturbed.visits[place].masks[output]
+                return None if mask is None else np.asarray(mask, dtype=np.bool_)
+        return None
+
+    def _state(self, one: object, other: object) -> MaskState:
+        states = {self._compare(one), self._compare(other)}
+        return "altered" if "altered" in states else "none" if "none" in states else "same"
+
+    def _compare(self, mask: object) -> MaskState:
+        if mask is None:
+            return "none"
+        found = np.asarray(mask)
+        return "same" if np.array_equal(found, self.true_mask) else "altered"
+
+    def _state_after(self, place: int) -> MaskState:
+        for output, shape in enumerate(self.visits[place].shapes):
+            if has_positions(shape):
+                return self.end_state(place, output)
+        return "none"
+
+    def _users(self) -> "dict[int, list[tuple[int, Arrival]]]":
+        """By place, the places that take its outputs, with what they take."""
+        users: dict[int, list[tuple[int, Arrival]]] = {}
+        for place, visit in enumerate(self.visits):
+            for arrival in visit.arrivals:
+                users.setdefault(arrival.source, []).append((place, arrival))
+        return users
+
+    def _inner_operations(self) -> list[int]:
+        """Places of plain operations whose outputs are not the model's, the last first."""
+        ends = {place for place, _ in self.run.ends}
+        last_first = range(len(self.visits) - 1, -1, -1)
+        return [place for place in last_first if self.visits[place].kind == "operation" and place not in ends]
+
+    def _find_mask_makers(self) -> set[int]:
+        users = self._users()
+        makers: set[int] = set()
+        for place in self._inner_operations():
+            used = users.get(place, [])
+            if used and all(user in makers or arrival.role == "mask" for user, arrival in used):
+                makers.add(place)
+        return makers
+
+    def _find_remade(self) -> set[int]:
+        users = self._users()
+        remade = {place for place, visit in enumerate(self.visits) if visit.masking and self.after[place] == "same"}
+        for place in self._inner_operations():
+            used = users.get(place, [])
+            if used and all(user in remade for user, _ in used):
+                remade.add(place)
+        return remade
+
+    def _find_begun(self) -> list[bool]:
+        begun: list[bool] = []
+        for place, visit in enumerate(self.visits):
+            before = any(
+                arrival.source not in self.mask_makers
+                and arrival.role == "values"
+                and (begun[arrival.source] or self.arrival_states(place, number)[1] != "none")
+                for number, arrival in enumerate(visit.arrivals)
+            )
+            here = visit.masking or visit.masks_inside or self.after[place] != "none"
+            begun.append(place not in self.mask_makers and (before or here))
+        return begun

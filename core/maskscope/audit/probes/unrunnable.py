@@ -1,0 +1,37 @@
+"""Errors of a model that is run for the audit."""
+
+import re
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+class Unrunnable(Exception):  # noqa: N818 - the runner turns it into a finding
+    """The model can't be measured; the message says why, in one sentence."""
+
+
+def run_model(function: Callable[[], Result]) -> Result:
+    """Call a function that runs a model. Raises Unrunnable for whatever the model raises."""
+    try:
+        with warnings.catch_warnings():
+            # Keras also warns where a mask survives, so its warnings prove nothing
+            warnings.simplefilter("ignore", UserWarning)
+            return function()
+    except Unrunnable:
+        raise
+    except Exception as error:
+        # the layers may be anyone's code and raise anything
+        raise Unrunnable(f"The model does not run ({type(error).__name__}: {error_summary(error)}).") from error
+
+
+def error_summary(error: Exception) -> str:
+    """The message of an error without TensorFlow's stack trace, at most 200 characters."""
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
+    kept = [
+        line for line in lines if line and not re.match(r'File "|Detected at node|Graph execution error|\[\[', line)
+    ]
+    if "Graph execution error" in str(error):
+        kept = kept[-1:]
+    return " ".join(" ".join(kept).split())[:200]
