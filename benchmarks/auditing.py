@@ -21,7 +21,9 @@ def main() -> int:
     began = time.perf_counter()
     import keras
 
-    from maskscope.audit.runner import CHECKS, run, subject_of
+    from maskscope.audit.checks.registry import CHECKS
+    from maskscope.audit.probes.audit_probes import AuditProbes
+    from maskscope.audit.runner import model_context, run_check
     from maskscope.jobs import NullJob
     from maskscope.keras_io.keras_check import keras_trouble
 
@@ -36,12 +38,12 @@ def main() -> int:
     hidden = keras.layers.Bidirectional(lstm)(keras.layers.Masking()(inputs))
     model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(hidden))
 
-    subject = subject_of(model, x, lengths)
+    probes = AuditProbes(model_context(model, x, lengths))
     job, total = NullJob(), 0.0
-    print(f"{len(subject.sample)} of {SENTENCES} sentences, the longest of {lengths.max()} tokens, D = {DIM}")
+    print(f"{len(probes.context.sample)} of {SENTENCES} sentences, the longest of {lengths.max()} tokens, D = {DIM}")
     for check in CHECKS:
         began = time.perf_counter()
-        found = run(check, subject, job)
+        found = run_check(check, probes, job)
         seconds = time.perf_counter() - began
         total += seconds
         print(f"{check:<11}{found.verdict:<8}{seconds:6.2f} s")

@@ -1,4 +1,4 @@
-"""The arrays that `maskscope audit --data` names."""
+"""The arrays of `maskscope audit --data`."""
 
 import zipfile
 from pathlib import Path
@@ -12,7 +12,7 @@ from maskscope.errors import ReadError
 def read_padded(
     file: Path, lengths_file: Path | None = None
 ) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.integer] | None]:
-    """A padded array (N, T, D), and the lengths (N,) from `lengths_file`, else from the archive, else None.
+    """Read a padded array (N, T, D), and the lengths (N,) from `lengths_file`, else from the archive, else None.
 
     Raises ReadError when a file can't be read, or holds no array called X.
     """

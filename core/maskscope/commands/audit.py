@@ -1,4 +1,4 @@
-"""The command that audits a model: does what it prints at real tokens depend on padding?"""
+"""The command that audits a model: do its outputs at real tokens depend on padding?"""
 
 import argparse
 import json
@@ -59,15 +59,13 @@ def audit(values: argparse.Namespace) -> int:
     """``maskscope audit (PROJECT | --data X | --gallery) --model ID|FILE.keras``; 1 when a check failed."""
     sources = (values.project is not None, values.data is not None, values.gallery is not None)
     if sum(sources) != 1:
-        raise MaskscopeError(
-            "give a project, or --data X.npy, or --gallery, one of the three; see maskscope audit --help"
-        )
+        raise MaskscopeError("give one of a project, --data X.npy or --gallery; see maskscope audit --help")
     if values.lengths is not None and values.data is None:
-        raise MaskscopeError("--lengths goes with --data; a project knows its lengths")
+        raise MaskscopeError("--lengths needs --data; a project knows its lengths")
     if values.gallery is not None:
         for name in ("model", "repair", "padding"):
             if getattr(values, name) is not None:
-                raise MaskscopeError(f"--{name} does not go with --gallery, which brings its own models")
+                raise MaskscopeError(f"--{name} can't be combined with --gallery, which has its own models")
         return gallery(values, lambda report: _write_report(report, values))
     if values.repair is not None and (values.repair.suffix != ".keras" or values.repair.exists()):
         raise MaskscopeError(
@@ -110,10 +108,10 @@ def _of_project(values: argparse.Namespace) -> Given:
 
 def _of_arrays(values: argparse.Namespace) -> Given:
     if values.model is None or not (is_file(values.model) or Path(values.model).is_file()):
-        raise MaskscopeError("--data goes with a model's file; give --model FILE.keras")
+        raise MaskscopeError("--data needs a model's file; give --model FILE.keras")
     from maskscope.audit.files import read_padded
 
-    # what is wrong with the arrays is told before TensorFlow is started
+    # to report errors in the arrays before TensorFlow is started
     read_padded(values.data, values.lengths)
     given: Given = {"data": str(values.data.absolute()), "model": values.model, **_padding(values)}
     if values.lengths is not None:
@@ -126,7 +124,7 @@ def _padding(values: argparse.Namespace) -> Given:
 
 
 def _in_worker(name: str, given: Given) -> "AuditReport":
-    """Audit a file that may be anyone's, or repair it, in a worker with limits."""
+    """Run the worker's job of that name, "audit" or "repair", with limits: the model's file may be anyone's."""
     from maskscope.audit import AuditReport
     from maskscope.keras_io.safety import inspect_keras_file
     from maskscope.worker.client import run_job
@@ -154,20 +152,21 @@ def _say_repaired(repaired: "AuditReport", report: "AuditReport", file: Path) ->
     say("")
     say(f"{file}: {'; '.join(REPAIRS[name] for name in report.repairs)}")
     still = [finding.check for finding in repaired.findings if finding.verdict == "failed"]
-    after = f"{', '.join(still)} still fail{'s' if len(still) == 1 else ''}" if still else "none"
-    say(f"{report.count('failed')} checks failed before; of the repaired model {after}.")
-    say("Its weights are the old ones, which were trained with the mistake: train it again.")
+    after = f"{', '.join(still)} still fail{'s' if len(still) == 1 else ''}" if still else "none fails"
+    before = report.count("failed")
+    say(f"{before} check{'s' if before > 1 else ''} failed before; with the repaired model {after}.")
+    say("Its weights are the old ones, which were trained with the fault: train it again.")
 
 
 def _say(report: "AuditReport") -> None:
-    say(f"{report.model}: {report.verdict} ({len(report.sampled)} of {report.sentences:,} sentences looked at)")
+    say(f"{report.model}: {report.verdict} ({len(report.sampled)} of {report.sentences:,} sentences sampled)")
     say(table([(f.check, f.verdict, _place(f), f.meaning) for f in report.findings]))
-    if any("moved biases" in finding.meaning for finding in report.findings):
-        say("(each check runs the model with its weights as given, and with every bias moved by N(0, 0.5))")
+    if any("perturbed biases" in finding.meaning for finding in report.findings):
+        say("(each check runs the model with its weights as given, and with N(0, 0.5) added to every bias)")
     for advice, checks in report.advice.items():
         say(f"smallest change ({', '.join(checks)}): {advice}")
     if report.repairs:
-        say("Maskscope can make it in a copy of the model: --repair NAME.keras")
+        say("Maskscope can save a repaired copy of the model: --repair NAME.keras")
 
 
 def _place(finding: "Finding") -> str:
@@ -183,8 +182,14 @@ def _place(finding: "Finding") -> str:
     return ", ".join(words) or "-"
 
 
+def _write_report(report: "AuditReport", values: argparse.Namespace) -> None:
+    from maskscope.audit.files import write_page
+
+    write_page(values.report, html_report(report, values))
+
+
 def html_report(report: "AuditReport", values: argparse.Namespace) -> str:
-    """The report as a page, with the model's picture where Qt can start; where it can't, stderr says so."""
+    """The report as a page, with the model's picture where Qt can start; where it can't, a remark goes to stderr."""
     from maskscope.audit.html.page import html_page
 
     return html_page(report, _picture(report), _command(values))
@@ -210,7 +215,7 @@ def _picture(report: "AuditReport") -> str | None:
 
 
 def _command(values: argparse.Namespace) -> str:
-    """The command line as one types it to make the report again."""
+    """The command line that makes the report again."""
     from maskscope.audit.html.page import command_line
 
     words = ["maskscope", "audit"]

@@ -14,8 +14,10 @@ import numpy as np
 from hypothesis import strategies as st
 from keras import layers, ops
 
+from maskscope.audit.checks.registry import CHECKS
+from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.report import AuditReport
-from maskscope.audit.runner import CHECKS, audit_subject, subject_of
+from maskscope.audit.runner import model_context, run_checks
 
 CELLS = ("SimpleRNN", "GRU", "LSTM")
 MERGES = ("plain", "concat", "sum", "mul", "ave")
@@ -259,7 +261,7 @@ ELSEWHERE = (
     *("front padding", "whole numbers"),
 )
 """Those that have their one place."""
-BLAMED = {
+FAULTY_LAYER = {
     "plain operation": "multiply",
     "Conv1D": "conv1d",
     "Reshape": "reshape",
@@ -388,7 +390,7 @@ def audited(recipe: Recipe, checks: tuple[str, ...] = tuple(CHECKS)) -> AuditRep
     x, lengths = arrays(recipe)
     # an array without any padding tells nothing of what will stand there
     padding = recipe.value if (lengths == x.shape[1]).all() else None
-    return audit_subject(subject_of(build(recipe), x, lengths, padding), "drawn", checks=checks)
+    return run_checks(AuditProbes(model_context(build(recipe), x, lengths, padding)), "drawn", checks=checks)
 
 
 # Drawing

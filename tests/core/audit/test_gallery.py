@@ -1,10 +1,10 @@
-"""The gallery: the whole table of models by checks, cell by cell, with fresh weights and with moved ones."""
+"""The gallery: the whole table of models by checks, cell by cell, with fresh weights and with perturbed ones."""
 
 import pytest
 
 from maskscope.audit import gallery
+from maskscope.audit.checks.registry import CHECKS, rejected_by
 from maskscope.audit.report import AuditReport
-from maskscope.audit.runner import CHECKS
 
 pytestmark = pytest.mark.keras
 pytest.importorskip("keras")
@@ -39,7 +39,7 @@ TABLE = {
     "X8": ".............X",
     "X9": ".......X......",
 }
-BLAMED = {
+FAULTY_LAYER = {
     "M2": "projection",
     "M3": "convolution",
     "M4": "multiply",
@@ -67,14 +67,14 @@ def row(report: AuditReport) -> str:
 @pytest.mark.parametrize("name", [each.name for each in gallery.GALLERY])
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask:UserWarning")
 def test_every_cell_of_the_table_holds(name: str) -> None:
-    exhibit = gallery.exhibit(name)
-    assert exhibit is not None
-    fresh, moved = gallery.audit_exhibit(exhibit)
+    model = gallery.gallery_model(name)
+    assert model is not None
+    fresh, perturbed = gallery.audit_gallery_model(model)
     assert [finding.check for finding in fresh.findings] == list(CHECKS)
-    assert (row(fresh), row(moved)) == (TABLE[name], TABLE[name])
-    for report in (fresh, moved):
+    assert (row(fresh), row(perturbed)) == (TABLE[name], TABLE[name])
+    for report in (fresh, perturbed):
         traced = report.findings[list(CHECKS).index("TRACE")]
-        assert traced.layer is None if name not in BLAMED else str(traced.layer).startswith(BLAMED[name])
+        assert traced.layer is None if name not in FAULTY_LAYER else str(traced.layer).startswith(FAULTY_LAYER[name])
         for finding in report.findings:
             assert finding.meaning.endswith((".", ")")), finding.meaning
             if finding.verdict == "failed":
@@ -90,5 +90,5 @@ def test_every_check_has_an_exhibit_that_fails_it_and_the_must_fails_of_audit_md
     assert failing == set(CHECKS)
     for each in gallery.GALLERY:
         failed = {check for check, cell in zip(CHECKS, TABLE[each.name], strict=True) if cell == "X"}
-        assert each.rejected_by <= failed
+        assert rejected_by(each.name) <= failed
         assert bool(failed) == (each.kind == "mutant")

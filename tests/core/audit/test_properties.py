@@ -5,7 +5,7 @@ and of small models. To look for more, run the same strategies with other settin
 """
 
 import pytest
-from audit_models import BLAMED, REJECTED_BY, Data, Recipe, Step, audited, mutants, sound
+from audit_models import FAULTY_LAYER, REJECTED_BY, Data, Recipe, Step, audited, mutants, sound
 from hypothesis import HealthCheck, example, given, settings
 
 pytestmark = pytest.mark.keras
@@ -41,6 +41,6 @@ def test_a_sound_model_with_one_mutation_fails_and_the_layer_is_named(recipe: Re
     (found,) = audited(recipe, (check,)).findings
     assert found.verdict == "failed", found.meaning
     if check == "TRACE":
-        assert str(found.layer).startswith(BLAMED.get(recipe.mutation, ""))
+        assert str(found.layer).startswith(FAULTY_LAYER.get(recipe.mutation, ""))
     if check == "TIME":
         assert str(found.layer).startswith("time_distributed")

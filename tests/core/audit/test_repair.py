@@ -22,11 +22,11 @@ CHECKS = ("LENGTH", "CONTENT", "LOSS", "TRACE", "TIME", "DTYPE")
 
 
 def saved(name: str, folder: Path) -> tuple[Path, np.ndarray, np.ndarray]:
-    """An exhibit's model as a file, and its data."""
-    exhibit = gallery.exhibit(name)
-    assert exhibit is not None
-    exhibit.build().save(folder / "old.keras")
-    return folder / "old.keras", *exhibit.data()
+    """An gallery_model's model as a file, and its data."""
+    gallery_model = gallery.gallery_model(name)
+    assert gallery_model is not None
+    gallery_model.build().save(folder / "old.keras")
+    return folder / "old.keras", *gallery_model.data()
 
 
 @pytest.mark.parametrize(
@@ -100,15 +100,15 @@ def test_code_in_a_files_loss_is_never_looked_up_and_the_audit_says_so(tmp_path:
     def mean_of_all(y_true, y_pred):
         return keras.ops.mean(y_pred)
 
-    exhibit = gallery.exhibit("X5")
-    assert exhibit is not None
-    model = exhibit.build()
+    gallery_model = gallery.gallery_model("X5")
+    assert gallery_model is not None
+    model = gallery_model.build()
     model.compile(loss=mean_of_all, metrics=[mean_of_all])
     model.save(tmp_path / "own.keras")
     own = compiled.of_file(tmp_path / "own.keras")
     assert own is not None
     assert (own.loss, own.metrics, own.unknown_loss) == (None, [], True)
-    x, lengths = exhibit.data()
+    x, lengths = gallery_model.data()
     loss, metrics = audit_arrays(x, lengths, tmp_path / "own.keras", checks=("LOSS", "METRICS")).findings
     assert (loss.verdict, metrics.verdict) == ("could not tell", "could not tell")
     assert "'mean_of_all', is code" in loss.meaning
@@ -136,16 +136,16 @@ def test_the_command_line_repairs_a_model_and_reports_both(tmp_path: Path, capsy
     assert "expected a new name NAME.keras" in capsys.readouterr().err
 
 
-def test_the_command_line_shows_one_exhibit(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_shows_one_gallery_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["audit", "--gallery", "m13"]) == 0
     out = capsys.readouterr().out
-    assert "M13: autoencoder with RepeatVector; it must be caught by LOSS, TRACE" in out
+    assert "M13: autoencoder with RepeatVector; it must be rejected by LOSS, TRACE" in out
     assert "repeat (RepeatVector) loses the mask" in out
     for words, wrong in (
         ("expected P0, P1", ["--gallery", "M99"]),
-        ("does not go with --gallery", ["--gallery", "M1", "--model", "m1"]),
-        ("one of the three", ["--gallery", "M1", "--data", "x.npy"]),
-        ("goes with one exhibit", ["--gallery", "--report", "x.html"]),
+        ("can't be combined with --gallery", ["--gallery", "M1", "--model", "m1"]),
+        ("give one of a project", ["--gallery", "M1", "--data", "x.npy"]),
+        ("needs one model of the gallery", ["--gallery", "--report", "x.html"]),
     ):
         assert cli.main(["audit", *wrong]) == 2
         assert words in capsys.readouterr().err

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskscope.audit import CHECKS, AuditReport, Finding, audit_arrays, audit_project
+from maskscope.audit import AuditReport, Finding, audit_arrays, audit_project
+from maskscope.audit.checks.registry import CHECKS
 from maskscope.audit.probes.context import SAMPLE, Padded, Ragged, choose_sample
 from maskscope.errors import Cancelled, ModelError, ReadError
 from maskscope.jobs import FlagJob
@@ -77,7 +78,7 @@ def test_length_can_not_tell_of_a_model_of_fixed_length(tmp_path: Path) -> None:
     keras.Model(inputs, keras.layers.GlobalMaxPooling1D()(inputs)).save(tmp_path / "m.keras")
     found = one(padded_array(), LENGTHS, tmp_path / "m.keras", "LENGTH")
     assert found.verdict == "could not tell"
-    assert "not one prediction a position" in found.meaning
+    assert "not one prediction per position" in found.meaning
 
 
 def test_a_token_that_the_masking_layers_own_type_flushes_to_zero_is_a_collision(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_a_zero_row_in_a_sentence_is_a_collision(p0: Path) -> None:
     assert "-5 is free in this data" in found.advice
     assert one(x, None, p0, "COLLISIONS").verdict == "failed"
     x[2, 4] = 0
-    assert "2 real tokens in 1 sentences" in one(x, LENGTHS, p0, "COLLISIONS").meaning
+    assert "2 real tokens in 1 sentence" in one(x, LENGTHS, p0, "COLLISIONS").meaning
     # without lengths, the zero rows at the end are nothing but padding
     found = one(x, None, p0, "COLLISIONS")
     assert found.verdict == "could not tell"

@@ -464,9 +464,9 @@ class TestAuditUsage:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            ((), "one of the three"),
-            (("p", "--data", "x.npy"), "one of the three"),
-            (("p", "--lengths", "l.npy"), "--lengths goes with --data"),
+            ((), "give one of a project"),
+            (("p", "--data", "x.npy"), "give one of a project"),
+            (("p", "--lengths", "l.npy"), "--lengths needs --data"),
             (("--data", "x.npy"), "--model FILE.keras"),
             (("--data", "x.npy", "--model", "m1"), "--model FILE.keras"),
             (("--data", "gone.npy", "--model", "m.keras"), "gone.npy"),

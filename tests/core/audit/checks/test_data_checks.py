@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from maskscope.audit import runner
-from maskscope.audit.probes.context import Padded, Subject
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.context import AuditContext, Padded
 from maskscope.audit.report import Finding
 from maskscope.jobs import NullJob
 from maskscope.types import Floats
@@ -28,12 +29,12 @@ def padded(n_positions: int = 6) -> Floats:
     return x
 
 
-def subject(model: "keras.Model", x: Floats | None = None) -> Subject:
+def probes(model: "keras.Model", x: Floats | None = None) -> AuditProbes:
     from maskscope.keras_io.keras_model import mask_value
 
     x = padded() if x is None else x
     data = Padded(x, LENGTHS[: len(x)], "source")
-    return Subject(model, mask_value(model), data, tuple(range(len(x))), 1e-6)
+    return AuditProbes(AuditContext(model, mask_value(model), data, tuple(range(len(x))), 1e-6))
 
 
 def lstm() -> "keras.layers.Layer":
@@ -80,11 +81,11 @@ def autoencoder(repaired: bool, n_positions: int = 6) -> "keras.Model":
 
 
 def traced(of: "keras.Model", x: Floats | None = None) -> Finding:
-    return runner.run("TRACE", subject(of, x), NullJob())
+    return runner.run_check("TRACE", probes(of, x), NullJob())
 
 
 def judged(of: "keras.Model", x: Floats | None = None) -> Finding:
-    return runner.run("LOSS", subject(of, x), NullJob())
+    return runner.run_check("LOSS", probes(of, x), NullJob())
 
 
 def test_a_model_whose_branches_all_begin_at_masking_passes_and_is_left_as_it_was() -> None:
@@ -106,7 +107,7 @@ def test_the_autoencoder_fails_and_the_repaired_one_passes() -> None:
     found = judged(autoencoder(repaired=False))
     assert found.verdict == "failed"
     assert "mean squared error" in found.meaning
-    assert "no position was added, since the model takes 6" in found.meaning
+    assert "no position was added: the model takes exactly 6" in found.meaning
     assert traced(autoencoder(repaired=True)).verdict == "passed"
     assert judged(autoencoder(repaired=True)).verdict == "passed"
 
@@ -115,9 +116,9 @@ def test_a_model_of_fixed_length_is_audited_though_no_sentence_leaves_padding() 
     x = padded()[2:3, :5]
     data = Padded(x, LENGTHS[2:3], "source")
     for repaired, verdict in ((False, "failed"), (True, "passed")):
-        given = Subject(autoencoder(repaired, 5), 0.0, data, (0,), 1e-6)
-        assert runner.run("TRACE", given, NullJob()).verdict == verdict
-        assert runner.run("LOSS", given, NullJob()).verdict == verdict
+        given = AuditProbes(AuditContext(autoencoder(repaired, 5), 0.0, data, (0,), 1e-6))
+        assert runner.run_check("TRACE", given, NullJob()).verdict == verdict
+        assert runner.run_check("LOSS", given, NullJob()).verdict == verdict
 
 
 def test_the_losses_told_are_those_that_numpy_finds() -> None:
@@ -162,12 +163,12 @@ def test_what_can_not_be_told_is_said() -> None:
             return self.dense(x)
 
     data = Padded(padded(), LENGTHS, "source")
-    found = runner.run("TRACE", Subject(Own(), None, data, (0, 1), 1e-6), NullJob())
+    found = runner.run_check("TRACE", AuditProbes(AuditContext(Own(), None, data, (0, 1), 1e-6)), NullJob())
     assert (found.verdict, found.layer) == ("could not tell", None)
-    assert "code of its own" in found.meaning
+    assert "its own code" in found.meaning
     pooled = model(lambda x: layers.Dense(1)(layers.GlobalAveragePooling1D()(masking()(x))))
     assert traced(pooled).verdict == "passed"
-    assert "not one prediction a position" in judged(pooled).meaning
+    assert "not one prediction per position" in judged(pooled).meaning
     inner = keras.Sequential([keras.Input((None, DIM)), layers.GlobalAveragePooling1D()], name="inner")
     found = traced(model(lambda x: layers.Dense(1)(inner(masking()(x)))))
     assert (found.verdict, found.layer) == ("could not tell", "inner")
@@ -182,7 +183,7 @@ def test_what_can_not_be_told_is_said() -> None:
 def asked(check: str, of: "keras.Model", x: Floats | None = None) -> Finding:
     """One check of a model as it stands in memory, with what it was compiled with."""
     x = padded() if x is None else x
-    return runner.run(check, runner.subject_of(of, x, LENGTHS[: len(x)]), NullJob())
+    return runner.run_check(check, AuditProbes(runner.model_context(of, x, LENGTHS[: len(x)])), NullJob())
 
 
 def test_a_metric_that_counts_padding_is_found_out_though_the_model_predicts_nothing_there() -> None:
@@ -274,13 +275,13 @@ def test_a_loss_that_padding_makes_no_number_is_told_with_the_one_of_the_real_to
     of = model(lambda x: layers.Lambda(lambda h: h / h, mask=lambda _, mask: mask)(masking()(x)))
     found = asked("LOSS", of)
     assert (found.verdict, found.deviation) == ("failed", np.inf)
-    assert "is no number, but over the real tokens alone it is" in found.meaning
+    assert "is NaN or infinite, but over the real tokens alone it is" in found.meaning
 
 
 def test_a_layer_that_reads_other_positions_under_the_mask_is_named_and_the_loss_of_keras_is_not_blamed() -> None:
     of = model(lambda x: head(layers.GroupNormalization(1, name="over_positions")(rnn()(masking()(x)))))
     of.compile(loss="binary_crossentropy")
     for check in ("LENGTH", "WEIGHTS"):
-        found = runner.run(check, subject(of), NullJob())
+        found = runner.run_check(check, probes(of), NullJob())
         assert (found.verdict, found.layer, found.repair) == ("failed", "over_positions", None)
-        assert "in place of over_positions" in found.advice
+        assert "replace over_positions" in found.advice

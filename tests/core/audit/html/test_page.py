@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from maskscope.audit import About, AuditReport, Evidence, Finding
-from maskscope.audit.html.definitions import DEFINITIONS
+from maskscope.audit.checks.registry import CHECKS
 from maskscope.audit.html.page import html_page
 from maskscope.commands.audit import html_report
 from maskscope.keras_io.model_graph import GraphEdge, GraphNode, ModelGraph
@@ -163,7 +163,7 @@ def test_every_finding_is_there_failed_ones_first(root: Element) -> None:
     for finding in FINDINGS:
         found = article(root, finding.check)
         assert finding.meaning in found.text
-        assert found.one(class_="definition").text == DEFINITIONS[finding.check].text
+        assert found.one(class_="definition").text == CHECKS[finding.check].definition
         assert ("Smallest change: " in found.text) == bool(finding.advice)
         facts = [float(str(each.attributes["value"])) for each in found.all("data")]
         assert facts == [] if finding.deviation is None else facts[0] == finding.deviation
