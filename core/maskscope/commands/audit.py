@@ -182,12 +182,6 @@ def _place(finding: "Finding") -> str:
     return ", ".join(words) or "-"
 
 
-def _write_report(report: "AuditReport", values: argparse.Namespace) -> None:
-    from maskscope.audit.files import write_page
-
-    write_page(values.report, html_report(report, values))
-
-
 def html_report(report: "AuditReport", values: argparse.Namespace) -> str:
     """The report as a page, with the model's picture where Qt can start; where it can't, a remark goes to stderr."""
     from maskscope.audit.html.page import html_page
