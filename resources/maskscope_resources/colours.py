@@ -16,6 +16,7 @@ class Theme:
         second: secondary text, such as captions.
         accent: the cursor, the selection and links.
         accent_ground: background of what is selected.
+        on_accent: text on the accent colour.
         ramp_low: probability 0.
         ramp_high: probability 1.
         pad_ground: background of padding.
@@ -40,6 +41,7 @@ class Theme:
     second: str
     accent: str
     accent_ground: str
+    on_accent: str
     ramp_low: str
     ramp_high: str
     pad_ground: str
@@ -65,6 +67,7 @@ LIGHT = Theme(
     second="#5A6470",
     accent="#2463D1",
     accent_ground="#E8F0FE",
+    on_accent="#FFFFFF",
     ramp_low="#F4F2FA",
     ramp_high="#4C2C92",
     pad_ground="#EEF0F3",
@@ -103,6 +106,7 @@ DARK = Theme(
     second="#98A2AD",
     accent="#7AA7FF",
     accent_ground="#22314D",
+    on_accent="#10151C",
     ramp_low="#262334",
     ramp_high="#BDA6FF",
     pad_ground="#20252B",

@@ -15,16 +15,19 @@ from maskscope.types import TagScheme, hues
 from maskscope_resources.colours import DARK, LIGHT, Theme
 
 HATCH = 6
+"""Distance of the lines of a hatching, in pixels at 100 %."""
 RAMP_STEPS = 256
+"""Colours of the probability scale."""
 
 
 @lru_cache(maxsize=512)
 def colour(code: str) -> QColor:
-    """The QColor of "#RRGGBB", made once."""
+    """The QColor of "#RRGGBB", cached."""
     return QColor(code)
 
 
 def _linear(code: str) -> npt.NDArray[np.float64]:
+    """Linear RGB (3,) float64 of an sRGB colour."""
     srgb = np.array([int(code[place : place + 2], 16) for place in (1, 3, 5)], dtype=np.float64) / 255
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
@@ -38,12 +41,13 @@ def contrast(one: str, other: str) -> float:
 
 @lru_cache(maxsize=2048)
 def text_on(ground: str, theme: Theme) -> str:
-    """The theme's text colour where it reads very well on `ground`, else black or white: never under 4.5 : 1."""
+    """The text colour for a background: the theme's own from a contrast of 7, else black or white; at least 4.5."""
     if contrast(theme.text, ground) >= 7:
         return theme.text
     return max(("#FFFFFF", "#000000"), key=lambda ink: contrast(ink, ground))
 
 
+# From linear RGB to OKLab (Ottosson 2020)
 _TO_LMS = np.array(
     [
         [0.4122214708, 0.5363325363, 0.0514459929],
@@ -62,7 +66,7 @@ _TO_LAB = np.array(
 
 @lru_cache(maxsize=4)
 def ramp(theme: Theme) -> tuple[str, ...]:
-    """Colours of probability 0 to 1 in even steps of OKLab (Ottosson 2020)."""
+    """Colours of the probabilities from 0 to 1, RAMP_STEPS of them, in even steps of OKLab."""
     low, high = (_TO_LAB @ np.cbrt(_TO_LMS @ _linear(code)) for code in (theme.ramp_low, theme.ramp_high))
     share = np.linspace(0, 1, RAMP_STEPS)[:, None]
     lab = low + (high - low) * share
@@ -73,35 +77,44 @@ def ramp(theme: Theme) -> tuple[str, ...]:
 
 
 def tint(probability: float, theme: Theme) -> str:
-    """The colour of a probability from 0 to 1; a number that is none (NaN) takes the lowest."""
+    """The colour of a probability from 0 to 1; NaN has the colour of 0."""
     if not probability > 0:
         return ramp(theme)[0]
     return ramp(theme)[min(RAMP_STEPS - 1, int(probability * (RAMP_STEPS - 1) + 0.5))]
 
 
 def label_colour(place: int, scheme: TagScheme, theme: Theme) -> str:
-    """The colour of a class; outside has none of its own, and the classes of one span type share theirs."""
+    """The colour of a class. B- and I- of one span type share a colour; the outside label has the second text colour."""
     hue = hues(scheme)[place]
     return theme.second if hue < 0 else theme.labels[hue % len(theme.labels)]
 
 
 class Measures:
-    """Sizes in pixels at 100 %, scaled with the system's text size."""
+    """Turns sizes in pixels at 100 % into pixels at the system's text size.
+
+    Args:
+        font: of the application, whose size is 13 pixels at 100 %.
+    """
 
     def __init__(self, font: QFont) -> None:
         self.scale = max(0.75, QFontInfo(font).pixelSize() / 13)
-        self._known: dict[float, int] = {}
+        self._pixels: dict[float, int] = {}
 
     def __call__(self, size: float) -> int:
-        """`size` pixels of the design, on this system."""
-        known = self._known.get(size)
-        if known is None:
-            known = self._known[size] = round(size * self.scale)
-        return known
+        """Pixels on this system for a size at 100 %."""
+        pixels = self._pixels.get(size)
+        if pixels is None:
+            pixels = self._pixels[size] = round(size * self.scale)
+        return pixels
 
 
 class Style:
-    """A theme with the fonts and brushes made for it."""
+    """A theme with its fonts and brushes at the system's text size.
+
+    Args:
+        theme: its colours.
+        font: of the application.
+    """
 
     def __init__(self, theme: Theme, font: QFont) -> None:
         self.theme = theme
@@ -129,7 +142,7 @@ class Style:
         return tint(probability, self.theme)
 
     def ink(self, ground: str) -> QColor:
-        """The better ink on `ground`."""
+        """The text colour for a background "#RRGGBB"."""
         return colour(text_on(ground, self.theme))
 
     def label(self, place: int, scheme: TagScheme) -> str:
@@ -138,14 +151,14 @@ class Style:
 
     @property
     def hatch(self) -> QBrush:
-        """Padding: strokes at 45 degrees every six pixels, on padding's ground."""
+        """The brush of padding: lines at 45 degrees, HATCH pixels apart."""
         if self._hatch is None:
             self._hatch = self._strokes(self.c("pad_ground"), self.c("pad_stroke"), rising=True)
         return self._hatch
 
     @property
     def cross(self) -> QBrush:
-        """A token that a person ignores: strokes the other way, on the panel's ground, so that it is no padding."""
+        """The brush of an ignored token: lines the other way, so that it does not look like padding."""
         if self._cross is None:
             self._cross = self._strokes(self.c("panel"), self.c("control"), rising=False)
         return self._cross
