@@ -84,7 +84,7 @@ def tint(probability: float, theme: Theme) -> str:
 
 
 def label_colour(place: int, scheme: TagScheme, theme: Theme) -> str:
-    """The colour of a class. B- and I- of one span type share a colour; the outside label has the second text colour."""
+    """The colour of a class: B- and I- of a span type share one, and outside has that of secondary text."""
     hue = hues(scheme)[place]
     return theme.second if hue < 0 else theme.labels[hue % len(theme.labels)]
 
