@@ -1,4 +1,4 @@
-"""Writing a new project folder, one sentence at a time, in bounded memory."""
+"""Write a new project folder, one sentence at a time, in bounded memory."""
 
 import contextlib
 import hashlib
@@ -24,19 +24,18 @@ from maskscope.types import NO_LABEL, OUTSIDE_NAMES, Embeddings, Labels, Sentenc
 SUFFIX = ".maskscope"
 BLOCK = 4096
 MOST_CLASSES = 2000
-_HEADER_BYTES = 192
 
 
 def project_path(path: Path | str) -> Path:
-    """`path` with the suffix that a project folder has."""
+    """`path` with the suffix of project folders added, unless it has it."""
     path = Path(path)
     return path if path.name.endswith(SUFFIX) else path.with_name(path.name + SUFFIX)
 
 
 def refuse_taken(target: Path) -> None:
-    """Raise ProjectError when no new project can stand at `target`: it has no name, or one that is taken.
+    """Raise ProjectError when no new project can be made at `target`: it has no name, or one that is taken.
 
-    An empty folder is free to be used.
+    An empty folder is not taken.
     """
     if target.name in ("", ".."):
         raise ProjectError("a new project needs a name of its own", received=repr(str(target)))
@@ -45,14 +44,16 @@ def refuse_taken(target: Path) -> None:
 
 
 class ProjectWriter:
-    """Writes into a folder beside `target` and renames it there in `finish`; left early, nothing stays behind.
+    """Writes a project into a temporary folder, which `finish` renames to `target`; use it as a context manager.
+
+    When `finish` was not called, or failed, nothing stays behind.
 
     Args:
         target: the project folder to make, exactly as named; must not exist, unless as an empty folder.
         dim: D, numbers per embedding.
-        dtype: float16 or float32, what the rows are stored as.
-        classes: label names in the order they shall have, when the source knows it.
-        kind: the head that goes with `classes`; None decides by their number.
+        dtype: float16 or float32, in which the embeddings are stored.
+        classes: label names in the order of their class ids, when the source knows it.
+        kind: the kind of scheme that `classes` make; None decides by their number.
 
     Raises ProjectError when the target exists or its folder can't be written.
     """
@@ -81,17 +82,27 @@ class ProjectWriter:
         self._rows: list[tuple[int, str, str, bytes | None, str | None]] = []
         self._collisions: list[tuple[int, int]] = []
         self._counts: dict[int, int] = {}
+        self._opened = contextlib.ExitStack()
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._folder.mkdir()
-            (self._folder / "models").mkdir()
-            (self._folder / "scores").mkdir()
-            self._array: IO[bytes] = (self._folder / "embeddings.npy").open("wb")
-        except OSError as error:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise ProjectError(f"the project can't be written here: {error.strerror}", file=target) from error
-        self._array.write(b"\0" * _HEADER_BYTES)
+            self._open()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError | sqlite3.Error):
+                reason = error.strerror if isinstance(error, OSError) else None
+                raise ProjectError(f"the project can't be written here: {reason or error}", file=target) from error
+            raise
+
+    def _open(self) -> None:
+        """Make the folder and open its files; `close` closes and removes what was made."""
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir()
+        self._opened.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        (self._folder / "models").mkdir()
+        (self._folder / "scores").mkdir()
+        self._array: IO[bytes] = self._opened.enter_context((self._folder / "embeddings.npy").open("wb"))
+        _write_npy_header(self._array, (0, self._dim), self._dtype)
         self._db = sqlite3.connect(self._folder / "project.sqlite", isolation_level=None)
+        self._opened.callback(self._db.close)
         # Safe without a journal: until the folder is renamed, nobody takes it for a project.
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("PRAGMA synchronous = OFF")
@@ -107,11 +118,10 @@ class ProjectWriter:
         self.close()
 
     def close(self) -> None:
-        """Take away what `finish` did not make a project."""
-        with contextlib.suppress(sqlite3.Error):
-            self._db.close()
-        self._array.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Close the files, and remove the folder unless `finish` has made it a project."""
+        # On a full disk a file can't be closed cleanly; it is removed all the same.
+        with contextlib.suppress(sqlite3.Error, OSError):
+            self._opened.close()
 
     def add(self, sentence: Sentence) -> None:
         """Append one sentence. Raises ReadError when its arrays do not fit its tokens or the project."""
@@ -241,8 +251,7 @@ class ProjectWriter:
         self._db.close()
 
     def _sync(self) -> None:
-        self._array.seek(0)
-        self._array.write(_npy_header((self.n_tokens, self._dim), self._dtype))
+        _write_npy_header(self._array, (self.n_tokens, self._dim), self._dtype)
         self._array.flush()
         os.fsync(self._array.fileno())
         self._array.close()
@@ -251,7 +260,7 @@ class ProjectWriter:
         sync_folder(self._folder)
 
     def scheme(self) -> TagScheme:
-        """The scheme that the labels added so far make."""
+        """The label set of the sentences added so far."""
         if self._given is not None:
             binary = self._kind == "binary" or (self._kind is None and len(self._given) == 2)
             outside = next((place for place, name in enumerate(self._given) if name in OUTSIDE_NAMES), 0)
@@ -284,8 +293,10 @@ class ProjectWriter:
         self._counts = {int(place[code]): count for code, count in self._counts.items()}
 
 
-def _npy_header(shape: tuple[int, int], dtype: np.dtype[np.float16] | np.dtype[np.float32]) -> bytes:
-    # NumPy format 1.0 (numpy.lib.format), padded to a fixed size, because the count of rows comes last.
-    words = f"{{'descr': '{dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
-    room = _HEADER_BYTES - 10 - 1
-    return b"\x93NUMPY\x01\x00" + (room + 1).to_bytes(2, "little") + words.ljust(room).encode("ascii") + b"\n"
+def _write_npy_header(
+    stream: IO[bytes], shape: tuple[int, int], dtype: np.dtype[np.float16] | np.dtype[np.float32]
+) -> None:
+    """Write the header of an .npy file at the start; numpy makes it as long for any number of rows."""
+    stream.seek(0)
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
