@@ -9,11 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from maskscope.project import STATES, Project, ProjectWriter
+from maskscope.project import STATES, Project, ProjectWriter, ReviewState
 from maskscope.types import NO_EDIT, NO_LABEL, Sentence
 
 LENGTHS = (3, 0, 1, 5)
-GOLD = ([0, 1, 2], [], [NO_LABEL], [0, 0, 2, 1, NO_LABEL])
+GOLD: tuple[list[int], ...] = ([0, 1, 2], [], [NO_LABEL], [0, 0, 2, 1, NO_LABEL])
 NAMES = ("O", "LOC", "PER")
 
 Snapshot = tuple[tuple[tuple[int, ...], ...], tuple[str, ...]]
@@ -50,7 +50,7 @@ class ProjectMachine(RuleBasedStateMachine):
         labels=st.lists(st.integers(NO_EDIT, 2), min_size=1, max_size=3),
         state=st.sampled_from([None, *STATES]),
     )
-    def relabel(self, place: int, at: int, labels: list[int], state: str | None) -> None:
+    def relabel(self, place: int, at: int, labels: list[int], state: ReviewState | None) -> None:
         labels = labels[: max(0, LENGTHS[place] - at)]
         edits, states = list(self.now[0]), list(self.now[1])
         first = min(at, LENGTHS[place])
@@ -61,7 +61,7 @@ class ProjectMachine(RuleBasedStateMachine):
         self.follow(self.opened().edits.relabel(place, first, labels, "act", state), (tuple(edits), tuple(states)))
 
     @rule(place=st.integers(0, 3), state=st.sampled_from(STATES))
-    def review(self, place: int, state: str) -> None:
+    def review(self, place: int, state: ReviewState) -> None:
         states = list(self.now[1])
         states[place] = state
         self.follow(self.opened().edits.relabel(place, 0, [], "act", state), (self.now[0], tuple(states)))
