@@ -1,9 +1,10 @@
-"""The Audit page: the verdict first, each finding with what it saw, and the way to its token and its layer."""
+"""The Audit page: the verdict, the details of each finding, and the way to its token and its layer."""
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -17,11 +18,17 @@ from maskscope.workflows.demo import write_demo
 from maskscope_gui.app import make_window
 from maskscope_gui.background.audit_job import AuditJob
 from maskscope_gui.pages.audit.audit_page import AuditPage
-from maskscope_gui.pages.audit.deviation_scale import decades_above, share_of_scale, tolerance_share
+from maskscope_gui.pages.audit.deviation_scale import decades_above, tolerance_share
+from maskscope_gui.session.session import Session
+from maskscope_gui.settings import Settings
 from maskscope_gui.shell.desk import Desk
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_gui.theme.theme import Style
-from maskscope_resources.colours import DARK, LIGHT
+
+if TYPE_CHECKING:
+    from tests.gui.conftest import ScriptedClient
+
+    from maskscope_gui.background.worker_client import WorkerClient
 
 KEY = Qt.Key
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -90,20 +97,20 @@ def report(*findings: Finding, graph: ModelGraph | None = GRAPH, about: About = 
 
 
 FAILING = report(*PASSED, UNSURE, *FAILED)
-"""As a worker gives them: in the order of the checks, the failed ones last."""
+"""As the worker gives them: in the order of the checks, the failed ones last."""
 
 OpenAudit = Callable[..., tuple[MainWindow, Desk, AuditPage]]
 
 
 @pytest.fixture
-def open_audit(qtbot: QtBot, tmp_path: Path, client) -> Iterator[OpenAudit]:
+def open_audit(qtbot: QtBot, tmp_path: Path, client: "ScriptedClient") -> Iterator[OpenAudit]:
     """The window on the demo, with the Audit page open by its key."""
     opened: list[MainWindow] = []
 
     def open_one(width: int = 1440) -> tuple[MainWindow, Desk, AuditPage]:
         window, commands = make_window()
         opened.append(window)
-        desk = Desk(window, commands, client)
+        desk = Desk(window, commands, cast("WorkerClient", client))
         window.resize(width, 900)
         assert commands.open(write_demo(tmp_path / "demo.maskscope"))
         window.show()
@@ -121,21 +128,25 @@ def open_audit(qtbot: QtBot, tmp_path: Path, client) -> Iterator[OpenAudit]:
         window.deleteLater()
 
 
-def press(qtbot: QtBot, window: QWidget, *keys: Qt.Key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
-    """To the widget that has the focus, as a keyboard does."""
+def press(
+    qtbot: QtBot, window: QWidget, *keys: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
+) -> None:
+    """Press keys in the widget that has the focus, as a keyboard does."""
     for key in keys:
         qtbot.keyClick(QApplication.focusWidget() or window, key, modifier)
 
 
-def answer(client, found: AuditReport) -> None:
+def answer(client: "ScriptedClient", found: AuditReport) -> None:
     client.done.emit(len(client.requests), {"report": found.to_json()})
 
 
-def words(page: AuditPage) -> list[str]:
+def checks_of(page: AuditPage) -> list[str]:
     return [finding.check for finding in page.findings]
 
 
-def test_it_is_asked_for_shows_its_progress_and_can_be_stopped(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
+def test_an_audit_is_started_shows_its_progress_and_can_be_cancelled(
+    qtbot: QtBot, open_audit: OpenAudit, client: "ScriptedClient"
+) -> None:
     window, _, page = open_audit()
     assert window.page == "audit"
     assert "has not been audited yet" in page.head.verdict.text()
@@ -157,7 +168,7 @@ def test_it_is_asked_for_shows_its_progress_and_can_be_stopped(qtbot: QtBot, ope
     assert not page.busy
     assert window.status_line.work.text() == ""
     assert "Stopped" in page.head.note.text()
-    # An answer that comes too late is of no audit that is waited for.
+    # A late result of the cancelled audit is ignored.
     client.done.emit(1, {"report": FAILING.to_json()})
     assert page.findings == []
     press(qtbot, window, KEY.Key_1, modifier=CONTROL)
@@ -181,7 +192,13 @@ def test_it_is_asked_for_shows_its_progress_and_can_be_stopped(qtbot: QtBot, ope
     ],
 )
 def test_the_verdict_stands_first(
-    qtbot: QtBot, open_audit: OpenAudit, client, findings: tuple[Finding, ...], verdict: str, button: str, role: str
+    qtbot: QtBot,
+    open_audit: OpenAudit,
+    client: "ScriptedClient",
+    findings: tuple[Finding, ...],
+    verdict: str,
+    button: str,
+    role: str,
 ) -> None:
     window, _, page = open_audit()
     press(qtbot, window, KEY.Key_P, modifier=CONTROL)
@@ -192,7 +209,7 @@ def test_the_verdict_stands_first(
     assert window.toolbar.verdict.objectName() == button
     for part in ("BiLSTM 10 (m1)", "32 of 200 sentences sampled", "padded with 0", "cross-entropy, assumed", "4.2 s"):
         assert part in page.head.how.text()
-    # A second Ctrl+P shows what is known; only Ctrl+R audits again.
+    # A second Ctrl+P shows the report; only Ctrl+R audits again.
     press(qtbot, window, KEY.Key_P, modifier=CONTROL)
     assert len(client.requests) == 1
     press(qtbot, window, KEY.Key_R, modifier=CONTROL)
@@ -200,11 +217,13 @@ def test_the_verdict_stands_first(
     assert "Auditing" in page.head.verdict.text()
 
 
-def test_findings_are_walked_by_key_and_say_how_far_off_they_are(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
+def test_findings_are_chosen_by_key_and_tell_their_deviation(
+    qtbot: QtBot, open_audit: OpenAudit, client: "ScriptedClient"
+) -> None:
     window, _, page = open_audit(1920)
     page.audit_job.start()
     answer(client, FAILING)
-    assert words(page) == ["LENGTH", "GRADIENT", "DATA", "DTYPE", "LOSS"]
+    assert checks_of(page) == ["LENGTH", "GRADIENT", "DATA", "DTYPE", "LOSS"]
     assert page.table.hasFocus()
     titles = [column.title for column in page.table.columns]
     row = [page.table._cell_of(0, place).text for place in range(len(titles))]
@@ -213,7 +232,7 @@ def test_findings_are_walked_by_key_and_say_how_far_off_they_are(qtbot: QtBot, o
     }  # fmt: skip
     assert "32,000 times the tolerance" in page.details.deviation.text()
     assert page.details.advice.text().startswith("Smallest change: pass the mask round Conv1D")
-    # Longer than allowed by colour and by length: the bar of what fails goes past the mark, what holds stays before it.
+    # The bar of a failed check is longer than the tolerance, that of a passed one is shorter.
     image = page.table.grab().toImage()
     left, width = page.table._places()[-1]
     fails, holds = (QColor(getattr(window.look.theme, role)) for role in ("fails", "holds"))
@@ -225,7 +244,7 @@ def test_findings_are_walked_by_key_and_say_how_far_off_they_are(qtbot: QtBot, o
     mark = (width - window.look.px(10)) * tolerance_share(decades_above([(3.2e-2, 1e-6)]))
     assert length(0, fails) > mark > length(4, holds) > 0
     press(qtbot, window, KEY.Key_Down)
-    # Infinite where something was no number: JSON has no word for it.
+    # The deviation was infinite, which JSON can't store.
     assert page.details.title.text() == "✗ GRADIENT fails"
     assert "not a finite number" in page.details.deviation.text()
     assert not page.details.strip.isVisible()
@@ -236,66 +255,9 @@ def test_findings_are_walked_by_key_and_say_how_far_off_they_are(qtbot: QtBot, o
     assert page.details.meaning.text() == UNSURE.meaning
 
 
-def test_a_scale_of_decades_has_the_tolerance_in_one_place_for_all() -> None:
-    assert decades_above([(3.2e-2, 1e-6), (0.0, 0.0), (None, 1.0), (math.inf, 1.0)]) == 5
-    assert share_of_scale(1e-6, 1e-6, 5) == pytest.approx(tolerance_share(5)) == pytest.approx(3 / 8)
-    assert share_of_scale(0.0, 1e-6, 5) == 0
-    assert share_of_scale(1e-12, 1e-6, 5) == 0
-    assert share_of_scale(1e-1, 1e-6, 5) == 1
-    assert share_of_scale(2.0, 0.0, 5) == share_of_scale(math.inf, 1e-6, 5) == 1
-
-
-@pytest.mark.parametrize("theme", [LIGHT, DARK])
-def test_the_evidence_shows_tokens_padding_and_numbers(qtbot: QtBot, demo_session, theme) -> None:
-    from maskscope_gui.pages.audit.evidence import EvidenceStrip
-    from maskscope_gui.widgets.base import text_width
-
-    look = Style(theme, QApplication.font())
-    strip = EvidenceStrip(demo_session, look)
-    qtbot.addWidget(strip)
-    strip.show_evidence(FAILED[0].evidence, FAILED[0].tolerance, 13)
-    strip.resize(600, strip.height())
-    with qtbot.waitExposed(strip):
-        strip.show()
-    tokens = demo_session.sentence_row(SENTENCE).tokens
-    image = strip.grab().toImage()
-    rows = {row.label if row else "": top for top, row in strip._rows()}
-
-    def seen(label: str, position: int) -> set[str]:
-        box = strip.column_box(position)
-        return {
-            image.pixelColor(x, y).name().upper()
-            for x in range(box.left() + 1, box.right())
-            for y in range(rows[label], rows[label] + 10)
-        }
-
-    assert strip.tokens == tokens
-    assert theme.mask in seen("", 0)
-    assert theme.pad_ground in seen("", LENGTH)
-    # A mask that takes padding for a token is framed, and where it is right it is not.
-    assert theme.fails in seen("mask after conv1d", LENGTH)
-    assert theme.fails not in seen("mask after conv1d", 3)
-    # No colour of a probability stands at padding.
-    value = "probability without more padding"
-    assert look.tint(0.1).upper() in seen(value, 0)
-    assert look.tint(0.1 + 0.03 * LENGTH).upper() not in seen(value, LENGTH)
-    assert "13 · U+FE0F · real token" in strip.lines_at(13)[0]
-    assert strip.lines_at(13)[2] == "change with 7 more padded positions: 0.032, tolerance 1e-06"
-    assert strip.lines_at(LENGTH)[0] == f"position {LENGTH} · padding"
-    assert "not a prediction" in strip.tip_at(strip.column_box(LENGTH).center())
-    moved: list[int] = []
-    strip.moved.connect(moved.append)
-    for key in (KEY.Key_Right, KEY.Key_Home, KEY.Key_Left, KEY.Key_End):
-        qtbot.keyClick(strip, key)
-    assert moved == [14, 0, 0, len(REAL) - 1]
-    qtbot.mouseClick(strip.viewport(), LEFT, pos=strip.column_box(5).center())
-    assert strip.at == 5
-    # The chosen token is bold, and so wider: there is room for any of them.
-    strip.tokens = ("القاهرة",) * len(tokens)
-    assert strip._tokens_height() - look.px(2) >= text_width(strip.tokens[0], look.small_bold)
-
-
-def test_a_finding_leads_to_its_token_and_its_layer(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
+def test_a_finding_leads_to_its_token_and_its_layer(
+    qtbot: QtBot, open_audit: OpenAudit, client: "ScriptedClient"
+) -> None:
     window, _, page = open_audit(1920)
     page.audit_job.start()
     answer(client, FAILING)
@@ -309,7 +271,7 @@ def test_a_finding_leads_to_its_token_and_its_layer(qtbot: QtBot, open_audit: Op
     assert page.details.to_layer.text() == "Show layer conv1d"
     assert page.picture._canvas.chosen == {"conv1d"}
     assert page.picture._canvas.faulty == {"conv1d": "Faulty layer: LENGTH, GRADIENT"}
-    # A click on the layer goes to what blames it, one after the other; on another layer nothing happens.
+    # Clicks on a faulty layer choose its findings one after the other; clicks on other layers do nothing.
     canvas = page.picture._canvas
     page.table.go_to(4)
 
@@ -336,7 +298,7 @@ def test_a_finding_leads_to_its_token_and_its_layer(qtbot: QtBot, open_audit: Op
 
 @pytest.mark.parametrize("width", [1280, 800])
 def test_with_less_room_the_picture_takes_the_place_of_the_details(
-    qtbot: QtBot, open_audit: OpenAudit, client, width: int
+    qtbot: QtBot, open_audit: OpenAudit, client: "ScriptedClient", width: int
 ) -> None:
     window, _, page = open_audit(width)
     page.audit_job.start()
@@ -353,10 +315,11 @@ def test_with_less_room_the_picture_takes_the_place_of_the_details(
     assert page.details.title.isVisible()
     assert page.details.title.text() == "✗ GRADIENT fails"
     inner = page.details.widget()
+    assert inner is not None
     assert inner.minimumSizeHint().width() <= page.details.viewport().width()
 
 
-def test_the_sizes_of_its_parts_are_remembered(qtbot: QtBot, open_audit: OpenAudit, client) -> None:
+def test_the_sizes_of_its_parts_are_remembered(qtbot: QtBot, open_audit: OpenAudit, client: "ScriptedClient") -> None:
     window, desk, page = open_audit()
     page.audit_job.start()
     answer(client, FAILING)
@@ -375,7 +338,9 @@ def test_the_sizes_of_its_parts_are_remembered(qtbot: QtBot, open_audit: OpenAud
     assert other.columns.sizes()[0] == width
 
 
-def test_each_model_keeps_its_report(qtbot: QtBot, open_audit: OpenAudit, client, adopt) -> None:
+def test_each_model_keeps_its_report(
+    qtbot: QtBot, open_audit: OpenAudit, client: "ScriptedClient", adopt: Callable[..., str]
+) -> None:
     window, desk, page = open_audit()
     session = window.session
     page.audit_job.start()
@@ -392,7 +357,7 @@ def test_each_model_keeps_its_report(qtbot: QtBot, open_audit: OpenAudit, client
     assert "Audit the padding" in window.toolbar.verdict.text()
     assert not window.padding.audit.isVisible()
     press(qtbot, window, KEY.Key_P, modifier=CONTROL)
-    # Another model while one is audited: what it would find is not wanted any more.
+    # Another model comes into use during an audit: the audit is cancelled, and its result ignored.
     session.use_model("m1")
     assert client.stopped == [2]
     client.done.emit(2, {"report": report(*PASSED).to_json()})
@@ -405,10 +370,10 @@ def test_each_model_keeps_its_report(qtbot: QtBot, open_audit: OpenAudit, client
     assert desk.auditing.report is None
 
 
-def test_without_a_model_the_page_says_how_to_get_one(qtbot: QtBot, session, style, client) -> None:
-    from maskscope_gui.settings import Settings
-
-    page = AuditPage(session, AuditJob(session, client), Settings(), style)
+def test_without_a_model_the_page_says_how_to_get_one(
+    qtbot: QtBot, session: Session, style: Style, client: "ScriptedClient"
+) -> None:
+    page = AuditPage(session, AuditJob(session, cast("WorkerClient", client)), Settings(), style)
     qtbot.addWidget(page)
     with qtbot.waitExposed(page):
         page.show()
@@ -421,7 +386,7 @@ def test_without_a_model_the_page_says_how_to_get_one(qtbot: QtBot, session, sty
 
 
 def test_the_report_is_saved_as_a_page(
-    qtbot: QtBot, open_audit: OpenAudit, client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, open_audit: OpenAudit, client: "ScriptedClient", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window, _, page = open_audit()
     press(qtbot, window, KEY.Key_E, modifier=CONTROL | SHIFT)
@@ -432,7 +397,7 @@ def test_the_report_is_saved_as_a_page(
     press(qtbot, window, KEY.Key_E, modifier=CONTROL | SHIFT)
     text = (tmp_path / "audit.html").read_text(encoding="utf-8")
     assert all(finding.meaning in text for finding in FAILING.findings)
-    # The model's picture stands in it, too.
+    # The report holds the model's picture, too.
     assert "Bidirectional(LSTM)" in text
     assert "audit.html" in window.status_line.message.text()
     page.write_report(tmp_path / "nowhere" / "audit.html")
@@ -440,7 +405,7 @@ def test_the_report_is_saved_as_a_page(
 
 
 def test_a_repaired_model_is_written_compared_and_opened(
-    qtbot: QtBot, open_audit: OpenAudit, client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, open_audit: OpenAudit, client: "ScriptedClient", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window, _, page = open_audit()
     page.audit_job.start()
@@ -467,7 +432,7 @@ def test_a_repaired_model_is_written_compared_and_opened(
     assert client.requests[-1] == ("repair", given)
     client.progressed.emit(3, 0, 0, "LENGTH")
     assert page.head.note.text() == "Saving the repaired model: LENGTH…"
-    # What is known of the model stands meanwhile.
+    # The report of the model stays on screen meanwhile.
     assert page.head.verdict.text() == "✗ 2 of 5 checks fail"
     repaired = replace(FAILING, findings=PASSED)
     client.done.emit(3, {"path": out, "report": repaired.to_json()})
@@ -478,5 +443,5 @@ def test_a_repaired_model_is_written_compared_and_opened(
     assert page.findings[0].check == "LENGTH"
     page.head.open_button.setFocus()
     press(qtbot, window, KEY.Key_Return)
-    job, arguments = client.requests[-1]
-    assert (job, arguments["model"]) == ("open_model", out)
+    request = client.requests[-1]
+    assert (request[0], request[1]["model"]) == ("open_model", out)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,6 +17,8 @@ from maskscope_gui.shell.main_window import MainWindow
 if TYPE_CHECKING:
     from tests.gui.conftest import ScriptedClient
 
+    from maskscope_gui.background.worker_client import WorkerClient
+
 
 def test_the_picture_is_asked_of_the_worker_shown_and_saved(
     open_window: Callable[[Path], MainWindow],
@@ -30,7 +32,7 @@ def test_the_picture_is_asked_of_the_worker_shown_and_saved(
     with Project.open(spans) as project:
         adopt(project, np.full((6, 3), 1 / 3))
     window = open_window(spans)
-    page = PicturePage(window.session, client, window.settings, window.look)  # type: ignore[arg-type]
+    page = PicturePage(window.session, cast("WorkerClient", client), window.settings, window.look)
     window.made_pages["picture"] = page
     window.page_stack.addWidget(page)
     press(window, Qt.Key.Key_4, modifier=Qt.KeyboardModifier.ControlModifier)
