@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 from maskscope.project import Project
@@ -17,7 +18,8 @@ def label(path: Path, sentence: int, position: int) -> str:
 
 
 def edits(path: Path) -> int:
-    with sqlite3.connect(f"{path.as_uri()}/project.sqlite?mode=ro", uri=True) as db:
+    # a connection as a context manager ends its transaction, and stays open
+    with closing(sqlite3.connect(f"{path.as_uri()}/project.sqlite?mode=ro", uri=True)) as db:
         return int(db.execute("SELECT count(*) FROM edit").fetchone()[0])
 
 
