@@ -133,7 +133,7 @@ def build_model(scheme: "TagScheme", folder: Path) -> None:
     trained = trainer.train(embeddings, offsets, labels, spec, settings)
     seconds = time.monotonic() - begun
     folder.mkdir(exist_ok=True)
-    keras_model.save(keras_model.built_with(trained.parameters), folder / "model.keras")
+    keras_model.save(keras_model.with_weights(trained.parameters), folder / "model.keras")
     tagger = packed.load(folder / "model.keras")
     tagger.save_npz(folder / "weights.npz")
     probs_nc = tagger.score(embeddings, offsets)

@@ -66,12 +66,12 @@ def score(arguments: dict[str, Value], job: Job) -> Values:
             probs_nc, mask_value = tagger.score(project.embeddings, project.offsets, "model", job), tagger.mask_value
         elif engine == "keras":
             from maskscope.keras_io import keras_model
-            from maskscope.workflows.open_model import check_shapes, embeddings_mask_value, fit_columns
+            from maskscope.workflows.open_model import check_shapes, fit_columns
 
             job.progress(0, 0, "loading the model")
             loaded = keras_model.load(model)
             check_shapes(loaded, project.dim, project.scheme, model)
-            mask_value = embeddings_mask_value(loaded)
+            mask_value = keras_model.embeddings_mask_value(loaded)
             if "padding" in arguments:
                 probs_nc, padding_sc = keras_model.score_with_padding(loaded, project.embeddings, project.offsets, job)
                 padding_sc = fit_columns(padding_sc, project.scheme.n_outputs)

@@ -118,7 +118,7 @@ def _score_into(folder: Path, own: Path, project: Project, source: str, job: Job
         model = keras_model.load(own)
         job.progress(0, 0, "trying it on two sentences")
         check_shapes(model, project.dim, project.scheme, own)
-        mask_value = embeddings_mask_value(model)
+        mask_value = keras_model.embeddings_mask_value(model)
         scores, padding = keras_model.score_with_padding(model, project.embeddings, project.offsets, job)
         scores, padding = (fit_columns(columns, project.scheme.n_outputs) for columns in (scores, padding))
         np.save(folder / "padding.npy", padding)
@@ -139,14 +139,6 @@ def _score_into(folder: Path, own: Path, project: Project, source: str, job: Job
         engine=chosen.engine,
         engine_reason=chosen.reason,
     )
-
-
-def embeddings_mask_value(model: "KerasModel") -> float | None:
-    """Of the Masking layer that reads the embeddings themselves; one further up masks by other numbers than these."""
-    from maskscope.keras_io import keras_model
-
-    masking = [layer for layer in model.layers if type(layer).__name__ == "Masking"]
-    return keras_model.mask_value(model) if masking and masking[0].input is model.inputs[0] else None
 
 
 def check_shapes(model: "KerasModel", dim: int, scheme: TagScheme, file: Path) -> None:
@@ -172,7 +164,7 @@ def check_shapes(model: "KerasModel", dim: int, scheme: TagScheme, file: Path) -
     rng = np.random.default_rng(0)
     n_outputs = 0
     try:
-        forward = keras_model.graph(model, dim)
+        forward = keras_model.inference_function(model, dim)
         for batch, positions in _PROBES:
             x_btd: Floats = rng.normal(size=(batch, positions, dim)).astype(np.float32)
             printed = np.asarray(forward(x_btd))

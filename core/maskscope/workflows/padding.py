@@ -157,8 +157,8 @@ class _Kept:
 
         loaded = keras_model.load(model)
         check_shapes(loaded, project.dim, project.scheme, model)
-        self._forward = keras_model.graph(loaded, project.dim)
-        self._mask_of = keras_model.mask_of(loaded, project.dim)
+        self._forward = keras_model.inference_function(loaded, project.dim)
+        self._mask_of = keras_model.mask_function(loaded, project.dim)
 
 
 _KEPT = _Kept()

@@ -125,7 +125,7 @@ def _finish(folder: Path, project: Project, parameters: Parameters, run: RunInfo
             job.progress(0, 0, "writing the model")
     from maskscope.keras_io import keras_model
 
-    keras_model.save(keras_model.built_with(parameters), folder / "model.keras")
+    keras_model.save(keras_model.with_weights(parameters), folder / "model.keras")
     # what was written is what is scored: the file read back, not the weights in memory
     tagger = packed.load(folder / "model.keras")
     tagger.save_npz(folder / "weights.npz")

@@ -191,5 +191,5 @@ def test_the_command_line_runs_it_in_a_worker_and_says_why(
     assert evaluated["if_padding_counted"] is not None
     assert cli.main([*given, "--engine", "packed"]) == 2
     refused = capsys.readouterr().err
-    assert "the packed engine does not know this stack" in refused
+    assert "the packed engine does not support this model" in refused
     assert "Conv1D" in refused

@@ -84,7 +84,7 @@ def test_the_model_that_is_written_scores_as_the_trainer_does() -> None:
         own, rows, own_offsets = trainer.score(trained.parameters, x, offsets, ids)
         assert np.array_equal(rows, np.arange(len(x)))
         assert np.array_equal(own_offsets, offsets)
-        by_keras = keras_model.score_keras(keras_model.built_with(trained.parameters), x, offsets)
+        by_keras = keras_model.score_keras(keras_model.with_weights(trained.parameters), x, offsets)
         np.testing.assert_allclose(own, by_keras, rtol=0, atol=2e-6)
 
 

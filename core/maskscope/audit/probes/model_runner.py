@@ -142,7 +142,7 @@ class ModelRunner:
     def _forward(self) -> Any:
         from maskscope.keras_io import keras_model
 
-        return keras_model.graph(self.model, self.dim)
+        return keras_model.inference_function(self.model, self.dim)
 
     @cached_property
     def _short_outputs(self) -> Floats:
