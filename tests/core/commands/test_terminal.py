@@ -4,7 +4,6 @@ import io
 
 import pytest
 
-from maskscope.commands import terminal
 from maskscope.commands.terminal import TerminalJob, printable, table
 
 
@@ -16,7 +15,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("maskscope.commands.terminal.time.monotonic", lambda: now[0])
     return now
 
 
