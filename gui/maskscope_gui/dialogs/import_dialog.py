@@ -34,7 +34,7 @@ from maskscope_gui.dialogs.source_preview import (
 )
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import Role, WrappedLabel
-from maskscope_gui.widgets.token_text import shown
+from maskscope_gui.widgets.token_text import token_text
 
 _REST_MS = 200
 _MOST_SHOWN = 200
@@ -613,7 +613,7 @@ def _take_back(result: object) -> None:
 
 def _spelled(token: str) -> str:
     """A token with its code points where it can't be seen."""
-    text, stand_in = shown(token)
+    text, stand_in = token_text(token)
     if stand_in or len(token) > 3:
         return text
     return f"{text}   {' '.join(f'U+{ord(char):04X}' for char in token)}" if not token.isascii() else text

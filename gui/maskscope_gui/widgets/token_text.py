@@ -6,7 +6,7 @@ _NAMED = {" ": "␣", "\u00a0": "␣", "\t": "⇥", "\n": "⏎", "\r": "⏎"}
 _RTL = frozenset({"R", "AL"})
 
 
-def shown(token: str) -> tuple[str, bool]:
+def token_text(token: str) -> tuple[str, bool]:
     """A token as the views print it, and whether that is a stand-in for something that can't be seen.
 
     Empty, blank, control and lone combining tokens are named; nothing else is changed but line breaks.

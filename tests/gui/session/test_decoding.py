@@ -56,7 +56,7 @@ def likeliest_allowed(probs: np.ndarray, scheme: TagScheme) -> list[int]:
 def test_predictions_obey_the_scheme_and_the_argmax_stays_in_sight(qtbot, window, probs):
     session = window.session
     assert session.focus.predicted.tolist() == likeliest_allowed(probs[0], session.scheme)
-    assert {name: value for name, value, _ in window.token.lines()}["argmax"] == "O · gives way"
+    assert {name: value for name, value, _ in window.token.lines()}["argmax"] == "O · not chosen"
     # The first token more surely outside: then it is the second that can't have its own likeliest label.
     probs[0][0] = (0.6, 0.3, 0.1)
     session.set_scores("m1", probs.reshape(-1, 3))

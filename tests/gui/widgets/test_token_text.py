@@ -2,7 +2,7 @@
 
 import pytest
 
-from maskscope_gui.widgets.token_text import reads_right_to_left, shown
+from maskscope_gui.widgets.token_text import reads_right_to_left, token_text
 
 
 @pytest.mark.parametrize(
@@ -18,16 +18,16 @@ from maskscope_gui.widgets.token_text import reads_right_to_left, shown
     ],
 )
 def test_what_cannot_be_seen_is_named(token, words):
-    assert shown(token) == (words, True)
+    assert token_text(token) == (words, True)
 
 
 @pytest.mark.parametrize("token", ["Lisbon", "東京", "مرحبا", "☕", "👩‍🚀", "é", "e\u0301", "."])
 def test_what_can_be_seen_stays(token):
-    assert shown(token) == (token, False)
+    assert token_text(token) == (token, False)
 
 
 def test_a_line_break_inside_a_token_is_shown():
-    assert shown("a\nb") == ("a⏎b", False)
+    assert token_text("a\nb") == ("a⏎b", False)
 
 
 def test_the_direction_is_that_of_most_letters():

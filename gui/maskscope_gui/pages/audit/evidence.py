@@ -13,7 +13,7 @@ from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import elided, text_width
 from maskscope_gui.widgets.keyed_view import KeyedView
-from maskscope_gui.widgets.token_text import shown
+from maskscope_gui.widgets.token_text import token_text
 
 _INSET = 12
 _NARROWEST, _WIDEST = 15, 30
@@ -103,7 +103,7 @@ class EvidenceStrip(KeyedView):
     def _word(self, position: int) -> tuple[str, bool]:
         evidence = self.evidence
         real = evidence is not None and evidence.real[position - evidence.first]
-        return shown(self.tokens[position]) if real and position < len(self.tokens) else ("", False)
+        return token_text(self.tokens[position]) if real and position < len(self.tokens) else ("", False)
 
     def _rows(self) -> list[tuple[int, EvidenceRow | None]]:
         """The upper edge of the cells of each row; the first row, None, is the mask from the lengths."""

@@ -10,7 +10,7 @@ from maskscope.types import Indices, Offsets
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.table import Cell, Column, Table
-from maskscope_gui.widgets.token_text import shown
+from maskscope_gui.widgets.token_text import token_text
 
 _CONTEXT = 14
 """Tokens that are read on each side of a listed token; as many as fit are shown."""
@@ -103,9 +103,9 @@ class TokenTable(Table):
             return Cell(str(sentence), "second")
         if column == 1:
             tokens = self.session.sentence_row(sentence).tokens
-            before = " ".join(shown(token)[0] for token in tokens[max(0, position - _CONTEXT) : position])
-            after = " ".join(shown(token)[0] for token in tokens[position + 1 : position + 1 + _CONTEXT])
-            return Cell(shown(tokens[position])[0], "text", before or " ", after or " ")
+            before = " ".join(token_text(token)[0] for token in tokens[max(0, position - _CONTEXT) : position])
+            after = " ".join(token_text(token)[0] for token in tokens[position + 1 : position + 1 + _CONTEXT])
+            return Cell(token_text(tokens[position])[0], "text", before or " ", after or " ")
         return self._label_cells(listing, row)[column - 2]
 
     def _label_cells(self, listing: TokenListing, row: int) -> list[Cell]:

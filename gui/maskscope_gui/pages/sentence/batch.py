@@ -1,4 +1,4 @@
-"""The batch heat map: sentences by positions; its ragged edge is the mask."""
+"""The batch heat map: one row a sentence, one column a position; its ragged edge is the mask."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -13,16 +13,16 @@ from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour, ramp
 from maskscope_gui.widgets.base import PaintedView, draw_collision, elided
 
-BATCH = 28
+BATCH_SIZE = 28
 BatchOrder: TypeAlias = Literal["longest first", "as listed"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchMap:
-    """The sentences that stand around the one on screen in the list.
+    """A batch of sentences as a map: a block of the list with the sentence on screen.
 
     Attributes:
-        ids: (B,) sentences, in the order of the rows.
+        ids: (B,) sentences, row by row.
         lengths: (B,) tokens of each.
         values: (B, T) shown probability, NaN at padding and where there are no scores.
         masked: (B, T) True at real tokens that the model masks: collisions.
@@ -40,13 +40,13 @@ class BatchMap:
 
 
 def batch_around(session: Session, order: BatchOrder) -> BatchMap | None:
-    """The batch of the sentence on screen: a fixed block of the list, so that it stays while one moves in it."""
+    """The batch of the sentence on screen: a fixed block of the list, which stays while one moves in it."""
     project = session.project
     if project is None or session.cursor.sentence < 0:
         return None
     if session.cursor.row >= 0:
-        first = session.cursor.row // BATCH * BATCH
-        ids = session.list_order.sentences[first : first + BATCH]
+        first = session.cursor.row // BATCH_SIZE * BATCH_SIZE
+        ids = session.list_order.sentences[first : first + BATCH_SIZE]
     else:
         ids = np.array([session.cursor.sentence], dtype=np.int64)
     lengths = project.offsets[ids + 1] - project.offsets[ids]
@@ -67,7 +67,7 @@ def batch_around(session: Session, order: BatchOrder) -> BatchMap | None:
 
 
 class BatchView(PaintedView):
-    """See the module. The map is painted once for a batch, and the selection over it."""
+    """Paints the map once for a batch, and the selection over it; a click goes to a sentence and token."""
 
     def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(
@@ -79,24 +79,24 @@ class BatchView(PaintedView):
         self._key: tuple[int, ...] = ()
         self._picture: QPixmap | None = None
         session.cursor.sentence_changed.connect(self.refresh)
-        session.list_order.changed.connect(self._renew)
-        session.model_changed.connect(self._renew)
-        session.project_changed.connect(self._renew)
+        session.list_order.changed.connect(self._update_batch)
+        session.model_changed.connect(self._update_batch)
+        session.project_changed.connect(self._update_batch)
         session.cursor.moved.connect(self.viewport().update)
 
     def set_order(self, order: BatchOrder) -> None:
         """Sort the rows of the batch."""
         self.order = order
-        self._renew()
+        self._update_batch()
 
-    def _renew(self) -> None:
+    def _update_batch(self) -> None:
         self._key = ()
         self.refresh()
 
     def refresh(self) -> None:
-        """Take the batch of the sentence on screen; nothing is done while it is the same batch."""
+        """Show the batch of the sentence on screen; nothing is computed while it is the same batch."""
         session = self.session
-        key = (session.cursor.row // BATCH, -1 if session.cursor.row >= 0 else session.cursor.sentence)
+        key = (session.cursor.row // BATCH_SIZE, -1 if session.cursor.row >= 0 else session.cursor.sentence)
         if key != self._key or self.batch is None:
             self._key = key
             self.batch = batch_around(session, self.order)
@@ -104,12 +104,12 @@ class BatchView(PaintedView):
         self.viewport().update()
 
     def arrange(self) -> None:
-        """Paint the map anew."""
+        """Paint the map again."""
         self._picture = None
         super().arrange()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another size, another map."""
+        """Paint the map again, for the new size."""
         super().resizeEvent(event)
         self._picture = None
 
@@ -216,14 +216,14 @@ class BatchView(PaintedView):
             QRect(left, top + px(18), room, px(16)), Qt.AlignmentFlag.AlignVCenter, "of this batch is padding"
         )
 
-    def _legend_line(self, painter: QPainter, left: int, top: int, words: str, *, hatched: bool) -> None:
+    def _legend_line(self, painter: QPainter, left: int, top: int, text: str, *, hatched: bool) -> None:
         px = self.look.px
         if hatched:
             painter.fillRect(QRect(left, top + px(2), px(18), px(12)), self.look.hatch)
         else:
             draw_collision(painter, QPointF(left + px(9), top + px(8)), px(9), self.look.c("collision"))
         painter.setPen(self.look.c("second"))
-        painter.drawText(QRect(left + px(26), top, self._legend - px(40), px(16)), Qt.AlignmentFlag.AlignVCenter, words)
+        painter.drawText(QRect(left + px(26), top, self._legend - px(40), px(16)), Qt.AlignmentFlag.AlignVCenter, text)
 
     def _paint_selection(self, painter: QPainter, batch: BatchMap) -> None:
         here = np.flatnonzero(batch.ids == self.session.cursor.sentence)
@@ -242,7 +242,7 @@ class BatchView(PaintedView):
             )
             painter.drawRect(cell)
 
-    def place_at(self, point: QPointF) -> tuple[int, int] | None:
+    def cell_at(self, point: QPointF) -> tuple[int, int] | None:
         """Sentence and position at a point of the viewport; None outside the map."""
         if self.batch is None or len(self.batch.ids) == 0:
             return None
@@ -254,7 +254,7 @@ class BatchView(PaintedView):
         return None
 
     def centre_of(self, sentence: int, position: int) -> QPoint:
-        """Where a cell is in the viewport. Raises ValueError when the sentence is not in the batch."""
+        """The centre of a cell in the viewport. Raises ValueError when the sentence is not in the batch."""
         if self.batch is None or sentence not in self.batch.ids:
             raise ValueError(f"sentence {sentence} is not in this batch")
         row = int(np.flatnonzero(self.batch.ids == sentence)[0])
@@ -264,16 +264,16 @@ class BatchView(PaintedView):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Go to the sentence and token of a cell; at padding, to the sentence's last token."""
-        place = self.place_at(event.position())
-        if event.button() == Qt.MouseButton.LeftButton and place is not None:
-            self.session.cursor.select(*place)
+        cell = self.cell_at(event.position())
+        if event.button() == Qt.MouseButton.LeftButton and cell is not None:
+            self.session.cursor.select(*cell)
 
     def tip_at(self, point: QPoint) -> str:
-        """What the cell under the mouse holds."""
-        place = self.place_at(QPointF(point))
-        if place is None or self.batch is None:
+        """Explain the cell under the mouse."""
+        cell = self.cell_at(QPointF(point))
+        if cell is None or self.batch is None:
             return ""
-        sentence, position = place
+        sentence, position = cell
         row = int(np.flatnonzero(self.batch.ids == sentence)[0])
         if position >= self.batch.lengths[row]:
             return f"Sentence {sentence}, position {position}: padding"

@@ -1,4 +1,4 @@
-"""The reading strip: the sentence as wrapped chips, to read and to select in."""
+"""The reading strip: the sentence as a paragraph of token chips, to read and to select in."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import PaintedView, draw_collision, elided, text_width
 from maskscope_gui.widgets.geometry import Box, flow, nearest, runs
-from maskscope_gui.widgets.token_text import reads_right_to_left, shown
+from maskscope_gui.widgets.token_text import reads_right_to_left, token_text
 
 _IGNORED = -3
-"""Beside the labels of a run: a person marked these tokens to be ignored."""
+"""Stands for a label where a person marked a token as ignored."""
 
 
 class ReadingView(PaintedView):
-    """Tint is probability, the line under a chip its label, a dot an edit, hatching a masked token."""
+    """Shows tokens as chips: tinted by probability, underlined by label, dotted when edited, hatched when masked."""
 
     def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(session, style, "The sentence, token by token", parent)
@@ -47,10 +47,10 @@ class ReadingView(PaintedView):
         self._follow_cursor()
 
     def arrange(self) -> None:
-        """Lay the chips out anew; room for labels is kept whether there are any or not."""
+        """Lay the chips out; room for labels is kept whether there are any or not, so that labelling moves nothing."""
         focus = self.session.focus
         px = self.look.px
-        self._texts = [shown(token) for token in focus.row.tokens] if focus else []
+        self._texts = [token_text(token) for token in focus.row.tokens] if focus else []
         self._place_note()
         self._rtl = bool(focus) and reads_right_to_left(focus.row.tokens)  # type: ignore[union-attr]
         widths = [
@@ -72,38 +72,38 @@ class ReadingView(PaintedView):
         return self.look.px(24)
 
     def _place_note(self) -> None:
-        """What is special about this sentence stands under it, and does not scroll away."""
-        words, px = self._words(), self.look.px
+        """Show what is special about this sentence on a line under it that does not scroll."""
+        text, px = self._note_text(), self.look.px
         room = self.width() - 2 * px(16)
-        if not words and self._note.isHidden():
+        if not text and self._note.isHidden():
             return
         self._note.setFont(self.look.body)
-        self._note.setText(elided(words, self.look.body, room))
-        self._note.setToolTip(words)
-        tall = px(24) if words else 0
-        self._note.setVisible(bool(words))
-        self._note.setGeometry(px(16), self.height() - tall, room, tall)
-        self.setViewportMargins(0, 0, 0, tall)
+        self._note.setText(elided(text, self.look.body, room))
+        self._note.setToolTip(text)
+        height = px(24) if text else 0
+        self._note.setVisible(bool(text))
+        self._note.setGeometry(px(16), self.height() - height, room, height)
+        self.setViewportMargins(0, 0, 0, height)
 
-    def _words(self) -> str:
+    def _note_text(self) -> str:
         focus = self.session.focus
         if focus is None:
             return ""
         if focus.length == 0:
             return "This sentence has no tokens: all of its positions are padding."
-        places = np.flatnonzero(~focus.mask)
-        if len(places) == 0:
+        positions = np.flatnonzero(~focus.mask)
+        if len(positions) == 0:
             return ""
         value = self.session.mask_value or 0
         row = "is all zeros" if value == 0 else f"equals the mask value {value:g}"
-        if len(places) == 1:
-            where = f"▲ Token {places[0]}, “{self._texts[places[0]][0]}”, is a collision: its embedding {row}"
+        if len(positions) == 1:
+            where = f"▲ Token {positions[0]}, “{self._texts[positions[0]][0]}”, is a collision: its embedding {row}"
             return f"{where}, so the model masks it as padding."
-        listed = ", ".join(str(place) for place in places[:6]) + ("…" if len(places) > 6 else "")
+        listed = ", ".join(str(position) for position in positions[:6]) + ("…" if len(positions) > 6 else "")
         return f"▲ Tokens {listed} are collisions: each embedding {row}, so the model masks them as padding."
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Wrap anew."""
+        """Wrap for the new width."""
         super().resizeEvent(event)
         self.arrange()
 
@@ -119,7 +119,7 @@ class ReadingView(PaintedView):
         self.viewport().update()
 
     def box_of(self, position: int) -> QRect:
-        """Where a token's chip is in the viewport."""
+        """The rectangle of a token's chip in the viewport."""
         box = self._boxes[position]
         return QRect(box.x, box.y, box.width, box.height).translated(self._origin())
 
@@ -143,7 +143,7 @@ class ReadingView(PaintedView):
         self._paint_cursor(painter)
 
     def _in_sight(self, area: QRect) -> range:
-        """The chips on lines that `area` of the viewport touches; lines follow one another down the boxes."""
+        """The chips on the lines that `area` of the viewport touches."""
         shift = self._origin().y()
         top, bottom = area.top() - shift - self.look.px(60), area.bottom() - shift
         heights = [box.y for box in self._boxes]
@@ -191,7 +191,7 @@ class ReadingView(PaintedView):
         painter.setFont(font)
         inset = self.look.px(4)
         if ignored or not focus.mask[position]:
-            # A plate under the text, so that the hatching does not run through it.
+            # A plate under the text keeps the hatching from running through it.
             wide = text_width(text, font)
             plate = QRectF(box.x + (box.width - wide) / 2 - 3, box.y + inset, wide + 6, box.height - 2 * inset)
             painter.setBrush(self.look.c("panel" if focus.mask[position] else "pad_ground"))
@@ -242,7 +242,7 @@ class ReadingView(PaintedView):
                     continue
                 for position in range(first + start, first + end + 1):
                     if edits[position] != NO_EDIT:
-                        # An edit that cleared a label leaves no name: the dot alone says that a person did it.
+                        # An edit that cleared a label has no name to show: the dot alone marks it.
                         box = self._boxes[position]
                         painter.setPen(Qt.PenStyle.NoPen)
                         painter.setBrush(self.look.c("accent"))
@@ -277,7 +277,7 @@ class ReadingView(PaintedView):
         return nearest(self._boxes, place.x(), place.y())
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Put the cursor on a token; Shift extends the selection."""
+        """Move the cursor to a token; Shift extends the selection."""
         position = self._position_at(event.position())
         if event.button() == Qt.MouseButton.LeftButton and position is not None:
             extend = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
@@ -297,36 +297,36 @@ class ReadingView(PaintedView):
         if focus is None or not hits:
             return ""
         position = hits[0]
-        words = [f"{self._texts[position][0]}, position {position}"]
+        lines = [f"{self._texts[position][0]}, position {position}"]
         label = int(focus.row.labels[position])
         if focus.row.edits[position] == NO_LABEL:
-            words.append("ignored by you: it counts neither in training nor in scores")
+            lines.append("ignored by you: it counts neither in training nor in scores")
         else:
-            words.append(f"label: {self.session.scheme.classes[label] if label >= 0 else 'none yet'}")
+            lines.append(f"label: {self.session.scheme.classes[label] if label >= 0 else 'none yet'}")
         if not focus.mask[position]:
-            words.append("masked as padding: no prediction")
+            lines.append("masked as padding: no prediction")
         elif focus.inside is not None:
-            words.append(f"{self.session.shown_name} {focus.inside[position]:.2f}")
-        return "\n".join(words)
+            lines.append(f"{self.session.shown_name} {focus.inside[position]:.2f}")
+        return "\n".join(lines)
 
 
 def underlined(labels: Sequence[int], scheme: TagScheme) -> list[tuple[int, int, int, str]]:
-    """Runs of tokens under one line as (first, last, label, name); a negative label has no line and no name.
+    """Runs of tokens with one underline, as (first, last, label, name); a negative label has no underline and no name.
 
-    A span of a span scheme is one run, named by its type; one that begins as its scheme does not allow keeps the name
-    of its first class, so that the fault can be seen. With other classes a run is neighbours of one class.
+    A span of a span scheme is one run, named by its type; a span that its scheme does not allow to begin so keeps the
+    name of its first class, which shows the error. In other label sets a run is neighbouring tokens of one label.
     """
     if scheme.spans is None:
         return [(*run, scheme.classes[run[2]] if run[2] >= 0 else "") for run in runs(labels)]
     found: list[tuple[int, int, int, str]] = []
     before = ("", "")
-    for place, label in enumerate(labels):
+    for position, label in enumerate(labels):
         prefix, kind = span_parts(scheme.classes[label]) if label >= 0 else ("", str(label))
-        goes_on = kind == before[1] and (not prefix or (prefix in "IMEL" and before[0] in tuple("BIM")))
-        if found and goes_on:
-            found[-1] = (found[-1][0], place, *found[-1][2:])
+        continues = kind == before[1] and (not prefix or (prefix in "IMEL" and before[0] in tuple("BIM")))
+        if found and continues:
+            found[-1] = (found[-1][0], position, *found[-1][2:])
         else:
             name = "" if label < 0 else kind if prefix in "BSU" else scheme.classes[label]
-            found.append((place, place, label, name))
+            found.append((position, position, label, name))
         before = (prefix, kind)
     return found

@@ -1,7 +1,7 @@
-"""The list of sentences: text, doubt, the lane thumbnail, review state.
+"""The list of sentences: text, uncertainty, a thumbnail of the mask and the probabilities, review state.
 
-Painted by itself: Qt's own list view asks its model about every row on each layout, and a million rows must
-cost no more than the twenty in sight.
+It is not a QListView, which asks its model about every row on each layout: a million rows must cost no more than the
+twenty in sight.
 """
 
 from collections import OrderedDict
@@ -15,64 +15,67 @@ from maskscope.project import SentenceRow
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import PaintedView, draw_collision, elided, text_width
-from maskscope_gui.widgets.token_text import shown
+from maskscope_gui.widgets.token_text import token_text
 
 _ROW = 48
 _LEFT = 52
-_LANE = 160
-_TOKENS_SHOWN = 40
-_PICTURES = 200
+_THUMBNAIL = 160
+_MAX_TOKENS = 40
+"""Tokens that are joined for the one line of a row; no window shows more."""
+_MAX_PICTURES = 200
+_MIN_POSITIONS = 18
+"""Positions that the thumbnail of a short sentence shows, its padding included."""
 
 
 def sentence_text(tokens: tuple[str, ...]) -> str:
     """The start of a sentence on one line."""
-    return " ".join(shown(token)[0] for token in tokens[:_TOKENS_SHOWN])
+    return " ".join(token_text(token)[0] for token in tokens[:_MAX_TOKENS])
 
 
 class SentenceList(PaintedView):
-    """Follows the session's selection, and sets it. Only the rows in sight are read and painted."""
+    """Highlights the sentence at the cursor; a click goes to another. Only the rows in sight are read and painted."""
 
     def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(session, style, "Sentences", parent)
-        self._positions = 18
+        self._positions = _MIN_POSITIONS
         self._hover = -1
         self._pictures: OrderedDict[tuple[int, bool, bool], QPixmap] = OrderedDict()
         session.cursor.sentence_changed.connect(self._follow)
         session.list_order.changed.connect(self._follow)
         session.project_changed.connect(self._measure)
-        session.model_changed.connect(self._forget_pictures)
-        session.list_order.changed.connect(self._forget_pictures)
+        session.model_changed.connect(self._clear_pictures)
+        session.list_order.changed.connect(self._clear_pictures)
         session.editing.edited.connect(self._repaint_sentence)
 
     def _measure(self) -> None:
-        """How many positions the thumbnails show: as many as nineteen of twenty sentences have."""
+        """Set how many positions the thumbnails show: the length that 95 % of the sentences do not exceed."""
         lengths = self.session.list_order.facts.lengths if self.session.list_order.facts is not None else np.zeros(0)
-        self._positions = max(18, int(np.percentile(lengths, 95))) if len(lengths) else 18
+        self._positions = max(_MIN_POSITIONS, int(np.percentile(lengths, 95))) if len(lengths) else _MIN_POSITIONS
         self._pictures.clear()
         self.arrange()
 
     def arrange(self) -> None:
         """Set the scroll range to the number of rows."""
-        bar, tall = self.verticalScrollBar(), self.look.px(_ROW)
-        bar.setRange(0, max(0, tall * len(self.session.list_order.sentences) - self.viewport().height()))
+        bar, height = self.verticalScrollBar(), self.look.px(_ROW)
+        bar.setRange(0, max(0, height * len(self.session.list_order.sentences) - self.viewport().height()))
         bar.setPageStep(self.viewport().height())
-        bar.setSingleStep(tall)
+        bar.setSingleStep(height)
         self.viewport().update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another page size."""
+        """Paint the rows for the new width."""
         super().resizeEvent(event)
         self._pictures.clear()
         self.arrange()
 
     def _follow(self) -> None:
         self.arrange()
-        row, bar, tall = self.session.cursor.row, self.verticalScrollBar(), self.look.px(_ROW)
+        row, bar, height = self.session.cursor.row, self.verticalScrollBar(), self.look.px(_ROW)
         if row >= 0:
-            if row * tall < bar.value():
-                bar.setValue(row * tall)
-            elif (row + 1) * tall > bar.value() + self.viewport().height():
-                bar.setValue((row + 1) * tall - self.viewport().height())
+            if row * height < bar.value():
+                bar.setValue(row * height)
+            elif (row + 1) * height > bar.value() + self.viewport().height():
+                bar.setValue((row + 1) * height - self.viewport().height())
             self.setAccessibleDescription(sentence_text(self.session.sentence_row(self.session.cursor.sentence).tokens))
 
     def set_look(self, style: Style) -> None:
@@ -89,13 +92,13 @@ class SentenceList(PaintedView):
             self.viewport().update()
 
     def rows_a_page(self) -> int:
-        """How many rows are in sight."""
+        """The number of rows in sight."""
         return max(1, self.viewport().height() // self.look.px(_ROW))
 
     def row_box(self, row: int) -> QRect:
-        """Where a row is in the viewport."""
-        tall = self.look.px(_ROW)
-        return QRect(0, row * tall - self.verticalScrollBar().value(), self.viewport().width(), tall)
+        """The rectangle of a row in the viewport."""
+        height = self.look.px(_ROW)
+        return QRect(0, row * height - self.verticalScrollBar().value(), self.viewport().width(), height)
 
     def row_at(self, y: float) -> int:
         """The row at a height of the viewport; -1 below the last."""
@@ -109,20 +112,20 @@ class SentenceList(PaintedView):
             self.session.cursor.select_row(row)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Light up the row under the mouse."""
-        self._light(self.row_at(event.position().y()))
+        """Highlight the row under the mouse."""
+        self._highlight(self.row_at(event.position().y()))
 
     def leaveEvent(self, event: QEvent) -> None:
-        """Back to rest."""
-        self._light(-1)
+        """Clear the highlight."""
+        self._highlight(-1)
 
-    def _light(self, row: int) -> None:
+    def _highlight(self, row: int) -> None:
         if row != self._hover:
             self._hover = row
             self.viewport().update()
 
     def tip_at(self, point: QPoint) -> str:
-        """The whole sentence, as far as it fits a tooltip."""
+        """The start of the sentence under the mouse, longer than its row shows it."""
         row = self.row_at(point.y())
         if row < 0:
             return ""
@@ -135,15 +138,15 @@ class SentenceList(PaintedView):
         if self.session.list_order.facts is None:
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        tall = self.look.px(_ROW)
+        height = self.look.px(_ROW)
         shift = self.verticalScrollBar().value()
-        first = (event.rect().top() + shift) // tall
-        last = min((event.rect().bottom() + shift) // tall + 1, len(self.session.list_order.sentences))
+        first = (event.rect().top() + shift) // height
+        last = min((event.rect().bottom() + shift) // height + 1, len(self.session.list_order.sentences))
         for row in range(max(first, 0), last):
             painter.drawPixmap(self.row_box(row).topLeft(), self._picture(row))
 
     def _picture(self, row: int) -> QPixmap:
-        """The row as it was painted last, while nothing of it has changed: scrolling paints one new row."""
+        """The row as it was painted last, until something of it changes; so scrolling paints one new row only."""
         key = (int(self.session.list_order.sentences[row]), row == self.session.cursor.row, row == self._hover)
         picture = self._pictures.get(key)
         if picture is None:
@@ -157,11 +160,11 @@ class SentenceList(PaintedView):
             self._paint_row(painter, QRect(QPoint(0, 0), size), row)
             painter.end()
             self._pictures[key] = picture
-            if len(self._pictures) > _PICTURES:
+            if len(self._pictures) > _MAX_PICTURES:
                 self._pictures.popitem(last=False)
         return picture
 
-    def _forget_pictures(self) -> None:
+    def _clear_pictures(self) -> None:
         self._pictures.clear()
         self.viewport().update()
 
@@ -192,19 +195,21 @@ class SentenceList(PaintedView):
         room = box.width() - px(_LEFT) - right
         text = elided(sentence_text(row.tokens) or "(no tokens)", look.body, room)
         painter.drawText(QRect(box.x() + px(_LEFT), top.y(), room, top.height()), middle, text)
-        lane = QRectF(box.x() + px(_LEFT), box.y() + px(30), min(px(_LANE), box.width() - px(_LEFT) - px(90)), px(9))
-        self._paint_lane(painter, lane, sentence, row)
+        thumbnail = QRectF(
+            box.x() + px(_LEFT), box.y() + px(30), min(px(_THUMBNAIL), box.width() - px(_LEFT) - px(90)), px(9)
+        )
+        self._paint_thumbnail(painter, thumbnail, sentence, row)
         self._paint_state(painter, QRect(box.x(), box.y() + px(24), box.width() - px(12), px(20)), sentence, row.state)
 
-    def _paint_lane(self, painter: QPainter, lane: QRectF, sentence: int, row: SentenceRow) -> None:
+    def _paint_thumbnail(self, painter: QPainter, area: QRectF, sentence: int, row: SentenceRow) -> None:
         look, length = self.look, len(row.tokens)
         positions = max(self._positions, length)
-        wide = lane.width() / positions
-        edge = lane.x() + wide * length
+        width = area.width() / positions
+        edge = area.x() + width * length
         if length < positions:
-            painter.fillRect(QRectF(edge, lane.y(), lane.right() - edge, lane.height()), look.hatch)
+            painter.fillRect(QRectF(edge, area.y(), area.right() - edge, area.height()), look.hatch)
         values, mask = self.session.inside_of(sentence), self.session.mask_of(sentence)
-        gap = 1.0 if wide >= 4 else 0.0
+        gap = 1.0 if width >= 4 else 0.0
         ignored = (
             row.ignored
             if self.session.list_order.facts is not None and self.session.list_order.facts.edited[sentence]
@@ -212,7 +217,7 @@ class SentenceList(PaintedView):
         )
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
         for position in range(length):
-            cell = QRectF(lane.x() + position * wide, lane.y(), max(wide - gap, 1.0), lane.height())
+            cell = QRectF(area.x() + position * width, area.y(), max(width - gap, 1.0), area.height())
             if mask is not None and not mask[position]:
                 painter.fillRect(cell, look.c("collision"))
             elif ignored is not None and ignored[position]:
@@ -222,7 +227,7 @@ class SentenceList(PaintedView):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
 
     def _paint_ignored(self, painter: QPainter, cell: QRectF) -> None:
-        # Too small for strokes that repeat: a frame with one stroke the other way than padding's.
+        # Too small for hatching: a frame with one stroke, in the other direction than padding's.
         painter.setPen(QPen(self.look.c("control"), 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         inner = cell.adjusted(0.5, 0.5, -0.5, -0.5)
@@ -237,23 +242,25 @@ class SentenceList(PaintedView):
         right = box.right()
         middle = box.center().y() + 1
 
-        def word(text: str, role: str) -> None:
+        def draw(text: str, role: str) -> None:
             nonlocal right
-            wide = text_width(text, look.small)
+            width = text_width(text, look.small)
             painter.setPen(look.c(role))
-            painter.drawText(QRect(right - wide, box.y(), wide + 1, box.height()), Qt.AlignmentFlag.AlignVCenter, text)
-            right -= wide + px(6)
+            painter.drawText(
+                QRect(right - width, box.y(), width + 1, box.height()), Qt.AlignmentFlag.AlignVCenter, text
+            )
+            right -= width + px(6)
 
         if facts.collides[sentence]:
             draw_collision(painter, QPointF(right - px(4), middle), px(9), look.c("collision"))
             right -= px(14)
         if state == "accepted":
-            word("✓", "holds")
+            draw("✓", "holds")
         elif state == "flagged":
-            word("⚑", "fails")
+            draw("⚑", "fails")
         if facts.edited[sentence]:
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(look.c("accent"))
             painter.drawEllipse(QPointF(right - px(4), middle), px(3.2), px(3.2))
             right -= px(12)
-            word("edited", "accent")
+            draw("edited", "accent")

@@ -1,4 +1,4 @@
-"""What is known of the token at the cursor."""
+"""The TOKEN panel: position, mask, probabilities, labels and norm of the token at the cursor."""
 
 import time
 
@@ -10,13 +10,13 @@ from maskscope.types import NO_EDIT, NO_LABEL
 from maskscope_gui.session.session import Focus, Session
 from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import PaintedView, elided, text_width
-from maskscope_gui.widgets.token_text import shown
+from maskscope_gui.widgets.token_text import token_text
 
 _LINE = 21
 
 
 def ago(seconds: float) -> str:
-    """A span of time in words."""
+    """A time span as text, such as "5 min ago"."""
     if seconds < 60:
         return "just now"
     if seconds < 3600:
@@ -27,7 +27,7 @@ def ago(seconds: float) -> str:
 
 
 class TokenView(PaintedView):
-    """Position, mask, probabilities, labels, norm."""
+    """Shows one line for each property of the token; several selected tokens share the title."""
 
     def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(session, style, "The token at the cursor", parent)
@@ -41,7 +41,7 @@ class TokenView(PaintedView):
         self.arrange()
 
     def sizeHint(self) -> QSize:
-        """The title and its lines: always as many for a label set, so that nothing below moves."""
+        """Room for the title and the lines: always as many for a label set, so that nothing below moves."""
         lines = 8 if self.session.decodes_spans else 7
         return QSize(self.look.px(240), self.look.px(30) + lines * self.look.px(_LINE) + self.look.px(4))
 
@@ -62,7 +62,7 @@ class TokenView(PaintedView):
         if real:
             lines.append(("mask", "1 · real token", text))
         else:
-            lines.append(("mask", "0 · collision: taken for padding", self.look.c("collision")))
+            lines.append(("mask", "0 · collision, masked as padding", self.look.c("collision")))
         if focus.inside is not None:
             value = f"{focus.inside[at]:.3f}"
             lines.append(
@@ -74,10 +74,10 @@ class TokenView(PaintedView):
             lines.append(("argmax", *self._argmax(focus, at)))
         lines.append(("gold", *self._label(int(row.gold[at]), "no label")))
         if row.edits[at] == NO_LABEL:
-            lines.append(("edited", f"ignored by you{self._when(at)}", self.look.c("accent")))
+            lines.append(("edited", f"ignored by you{self._edited_ago(at)}", self.look.c("accent")))
         elif row.edits[at] != NO_EDIT:
             name, ink = self._label(int(row.edits[at]), "no label")
-            lines.append(("edited", f"{name} by you{self._when(at)}", ink))
+            lines.append(("edited", f"{name} by you{self._edited_ago(at)}", ink))
         else:
             lines.append(("edited", "–", second))
         lines.append(("norm", f"{focus.norms[at]:.2f}", text))
@@ -95,13 +95,13 @@ class TokenView(PaintedView):
         if focus.refused[at]:
             why = " · not allowed here"
         elif not taken:
-            why = " · gives way"
+            why = " · not chosen"
         else:
             return name, ink
         room = self.viewport().width() - self.look.px(108) - text_width(why, self.look.body)
         return elided(name, self.look.body, max(room, self.look.px(40))) + why, self.look.c("collision")
 
-    def _when(self, position: int) -> str:
+    def _edited_ago(self, position: int) -> str:
         project = self.session.project
         if project is None:
             return ""
@@ -114,7 +114,7 @@ class TokenView(PaintedView):
         return self.session.scheme.classes[label], colour(self.look.label(label, self.session.scheme))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint."""
+        """Paint the title and the lines."""
         painter = QPainter(self.viewport())
         painter.fillRect(event.rect(), self.look.c("panel"))
         focus, px = self.session.focus, self.look.px
@@ -127,10 +127,10 @@ class TokenView(PaintedView):
         if focus.length == 0:
             title = "(no tokens)"
         elif first == last:
-            title = shown(focus.row.tokens[first])[0]
+            title = token_text(focus.row.tokens[first])[0]
         else:
             title = f"{last - first + 1} tokens: " + " ".join(
-                shown(token)[0] for token in focus.row.tokens[first : last + 1]
+                token_text(token)[0] for token in focus.row.tokens[first : last + 1]
             )
         painter.drawText(
             QRect(px(12), 0, room, px(28)), Qt.AlignmentFlag.AlignVCenter, elided(title, self.look.token_title, room)

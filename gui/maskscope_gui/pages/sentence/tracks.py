@@ -30,7 +30,7 @@ from maskscope_gui.session.session import Focus, Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import PaintedView, draw_key, text_width
 from maskscope_gui.widgets.geometry import Columns
-from maskscope_gui.widgets.token_text import shown
+from maskscope_gui.widgets.token_text import token_text
 
 
 class TracksView(PaintedView):
@@ -59,7 +59,7 @@ class TracksView(PaintedView):
             self.viewport().update()
 
     def _show_sentence(self) -> None:
-        self._texts = [shown(token) for token in self.session.focus.row.tokens] if self.session.focus else []
+        self._texts = [token_text(token) for token in self.session.focus.row.tokens] if self.session.focus else []
         self.arrange()
         self.horizontalScrollBar().setValue(0)
         self._follow_cursor()
