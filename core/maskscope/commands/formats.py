@@ -29,28 +29,28 @@ def run(values: argparse.Namespace) -> int:
     if values.json:
         say_json(
             {
-                "readers": [_record(each, each.suffixes) for each in readers.formats()],
-                "exporters": [_record(each, (each.suffix,)) for each in exporters.formats()],
+                "readers": [_record(each) for each in readers.formats()],
+                "exporters": [_record(each) for each in exporters.formats()],
             }
         )
         return 0
     rows = [("", "FORMAT", "FILES", "NEEDS")]
     rows += [("import", each.name, " ".join(each.suffixes), each.needs) for each in readers.formats()]
-    rows += [("export", each.name, each.suffix, each.needs) for each in exporters.formats()]
+    rows += [("export", each.name, " ".join(each.suffixes), each.needs) for each in exporters.formats()]
     say(table(rows))
     say("")
     rows = [("", "FORMAT", "NOT INCLUDED", "")]
-    rows += [("import", each.name, each.loses, "") for each in readers.formats()]
-    rows += [("export", each.name, each.loses, "") for each in exporters.formats()]
+    rows += [("import", each.name, each.not_included, "") for each in readers.formats()]
+    rows += [("export", each.name, each.not_included, "") for each in exporters.formats()]
     say(table(rows))
     return 0
 
 
-def _record(each: "Format | ExportFormat", suffixes: tuple[str, ...]) -> dict[str, object]:
+def _record(each: "Format | ExportFormat") -> dict[str, object]:
     return {
         "name": each.name,
         "title": each.title,
-        "suffixes": list(suffixes),
+        "suffixes": list(each.suffixes),
         "needs": each.needs,
-        "loses": each.loses,
+        "loses": each.not_included,
     }

@@ -1,4 +1,4 @@
-"""The values that every exporter shares."""
+"""What every exporter takes, and what the registry holds of each."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from maskscope.types import Floats, Mask
 
 @dataclass(frozen=True, eq=False)
 class LabelledSentence:
-    """One sentence as an exporter takes it.
+    """One sentence, as an exporter receives it.
 
     Attributes:
-        id: its place in reading order, counted from 0.
-        name: the source's name for it, "" without one.
+        id: its index in reading order, counted from 0.
+        name: its name in the source, "" without one.
         tokens: T strings.
         labels: T label names as chosen for the export (gold, predicted or edited), None for no label.
         gold: T label names of the source.
-        predicted: T label names of the model, None when there are no predictions.
+        predicted: T predicted label names, None for a masked token; None when there are no predictions.
         probabilities: (T, C) float32, None when there are none.
-        mask: (T,) bool, True = real token that the model sees; False at a collision.
-        edited: (T,) bool, True = a person set this token's label.
+        mask: (T,) bool, True = real token that the model reads; False at a collision.
+        edited: (T,) bool, True = a person has edited this token's label.
         reviewed: the review state: "unreviewed", "accepted" or "flagged".
         comments: comment lines of the source, without "# ".
     """
@@ -41,20 +41,22 @@ class LabelledSentence:
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """One row of the registry.
+    """An export format, one row of the registry. The export dialog, `maskscope formats` and the docs are made from it.
 
     Attributes:
-        name: as `--format` takes it.
-        title: as a dialog shows it.
-        suffix: usual file suffix, with its dot.
-        needs: one line: what the sentences must bring.
-        loses: one line: what such a file does not hold.
-        write: write sentences to a path, with the label names and a job; returns how many were written.
+        name: the value of `--format`.
+        title: the name in a dialog.
+        suffixes: usual file suffixes, lower case, with their dot; the first is added to a new file's name.
+        needs: one line: what the sentences must have.
+        not_included: one line: what such a file does not hold.
+        description: Markdown: the grammar of such a file, for docs/formats.md.
+        write: writes sentences to a path, with the label names and a job; returns the number written.
     """
 
     name: str
     title: str
-    suffix: str
+    suffixes: tuple[str, ...]
     needs: str
-    loses: str
+    not_included: str
+    description: str
     write: Callable[[Path, Iterable[LabelledSentence], tuple[str, ...], Job], int]

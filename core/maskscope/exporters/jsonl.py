@@ -1,4 +1,4 @@
-"""Export to JSON Lines: one object a sentence, in UTF-8."""
+"""Export to JSON Lines: one object for each sentence, in UTF-8."""
 
 import json
 import math
@@ -11,12 +11,12 @@ from maskscope.exporters.writing import Record, write_checked
 from maskscope.jobs import Job
 from maskscope.types import Floats
 
-# Legal in JSON, but str.splitlines and other readers of lines take them for the end of one.
+# Legal in JSON, but str.splitlines and other readers of lines take them for line ends.
 _LINE_ENDS = str.maketrans({c: f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"})
 
 
 def write(path: Path, sentences: Iterable[LabelledSentence], classes: tuple[str, ...], job: Job) -> int:
-    """Write `sentences`, one object each, and return how many there were.
+    """Write `sentences`, one object each, and return their number.
 
     `classes` are the label names; the columns of `probabilities` are all of them, or the last one alone
     when there is one column (the binary head); the key "classes" names them.
@@ -76,7 +76,7 @@ def _probabilities(s: LabelledSentence, probs_tc: Floats, classes: tuple[str, ..
         for value in row:
             if not math.isfinite(value):
                 raise ExportError(
-                    f"the probability at position {position} is no number",
+                    f"the probability at position {position} is not finite",
                     file=path,
                     sentence=s.id,
                     expected="a finite number",
@@ -98,11 +98,25 @@ def _read_back(path: Path) -> Iterator[object]:
                 raise ExportError("the file can't be read back", file=path, received=str(error)) from None
 
 
+_DESCRIPTION = """
+UTF-8, one JSON object a line and a sentence (shown here on several lines):
+```
+{"id": 17, "name": "dev-17", "tokens": ["Anna", "sings"], "labels": ["name", null], "gold": ["O", null],
+ "predicted": ["name", "O"], "probabilities": [[0.83], [0.02]], "classes": ["name"],
+ "mask": [true, true], "edited": [true, false], "state": "accepted", "comments": []}
+```
+`labels` are the chosen labels; null means no label. `predicted`, `probabilities` and `classes` are null without scores.
+`classes` names the columns of `probabilities`: all labels, or for a binary scheme the one that is not outside.
+They have as many digits as it takes to read back the same float32. `mask` is true at a real token that the
+model sees, false at a collision. `id` counts from 0 in reading order.
+"""
+
 FORMAT = ExportFormat(
     name="jsonl",
     title="JSON Lines",
-    suffix=".jsonl",
+    suffixes=(".jsonl",),
     needs="nothing; without scores, predicted and probabilities are null",
-    loses="embeddings, and the history of edits",
+    not_included="embeddings, and the history of edits",
+    description=_DESCRIPTION.strip(),
     write=write,
 )

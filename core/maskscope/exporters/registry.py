@@ -1,4 +1,4 @@
-"""The one list of exporters."""
+"""The registry of export formats: a new one is added to `_FORMATS`, and nowhere else."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ _FORMATS = (CONLL, JSONL)
 
 
 def formats() -> tuple[ExportFormat, ...]:
-    """Every exporter."""
+    """Every export format."""
     return _FORMATS
 
 
@@ -24,14 +24,14 @@ def export(
     classes: tuple[str, ...],
     job: Job | None = None,
 ) -> int:
-    """Write `sentences` to `path` in a format, atomically, and return how many there were.
+    """Write `sentences` to `path` in a format, and return their number.
 
     Args:
-        path: the file; replaced only by a whole one that was read back and compared.
-        sentences: in the order in which they are to stand; taken one at a time.
-        format_name: an exporter's name.
+        path: the file; replaced only after the new one was read back and compared.
+        sentences: in the order in which they are written; taken one at a time.
+        format_name: the name of an export format.
         classes: the label names of the scheme.
-        job: progress and cancelling; None for nobody.
+        job: receives the progress, and may cancel; None for no job.
 
     Raises ExportError for an unknown format or what can't be written; Cancelled when the job is.
     """

@@ -105,7 +105,7 @@ class Format:
         title: as a dialog shows it.
         suffixes: usual file suffixes, lower case, with their dot.
         needs: one line: what the source must bring.
-        loses: one line: what of such a file is not read.
+        not_included: one line: what of such a file is not read.
         sniff: whether the content of a file is of this format, from its first bytes.
         open: open a file of this format; raises ReadError.
     """
@@ -114,7 +114,7 @@ class Format:
     title: str
     suffixes: tuple[str, ...]
     needs: str
-    loses: str
+    not_included: str
     sniff: Callable[[Path], bool]
     open: Callable[[Path, ReadOptions], Source]
 

@@ -141,7 +141,7 @@ FORMAT = Format(
     title="CoNLL text with embeddings",
     suffixes=(".conll", ".conllu", ".bio", ".iob", ".iob2", ".tsv", ".txt"),
     needs="a line a token, its label last, an empty line between sentences; --embeddings in HDF5 or .npy",
-    loses="columns between the first and the last, and -DOCSTART- lines",
+    not_included="columns between the first and the last, and -DOCSTART- lines",
     sniff=sniff,
     open=open_conll,
 )

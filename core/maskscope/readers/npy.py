@@ -47,7 +47,7 @@ FORMAT = Format(
     title="NumPy array, zero-padded",
     suffixes=(".npy",),
     needs="X of shape (N, T, D); labels from --labels, lengths from --lengths or the trailing zero rows",
-    loses="padding; there are no tokens, so they are called t0, t1, ...",
+    not_included="padding; there are no tokens, so they are called t0, t1, ...",
     sniff=sniff,
     open=open_npy,
 )

@@ -68,7 +68,7 @@ FORMAT = Format(
     title="NumPy archive, zero-padded",
     suffixes=(".npz",),
     needs="X of shape (N, T, D); optionally y, lengths, tokens and mask",
-    loses="padding, and members of other names",
+    not_included="padding, and members of other names",
     sniff=sniff,
     open=open_npz,
 )

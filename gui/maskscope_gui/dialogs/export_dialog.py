@@ -91,7 +91,7 @@ class ExportDialog(Dialog):
         counts = self.project.counts()
         self.format = Choices(self.look)
         for row in self._formats:
-            self.format.add(f"&{row.title}", f"Loses {row.loses}.")
+            self.format.add(f"&{row.title}", f"Not included: {row.not_included}.")
         self.labels = Choices(self.look)
         for source, (words, note) in _LABELS.items():
             why = self._why_not(source)
@@ -144,7 +144,9 @@ class ExportDialog(Dialog):
         self.column.addWidget(self.form_page, 1)
         self.column.addWidget(self.progress, 1)
         self.column.addLayout(self.button_row(self.cancel_button, self.export_button, left=self.outcome))
-        self.file.setText(str((self.project.path.parent / self.project.name).absolute()) + self.chosen_format.suffix)
+        self.file.setText(
+            str((self.project.path.parent / self.project.name).absolute()) + self.chosen_format.suffixes[0]
+        )
 
     def _why_not(self, source: LabelSource) -> str:
         if source != "predicted":
@@ -175,9 +177,9 @@ class ExportDialog(Dialog):
 
     def _suffix_changed(self) -> None:
         path = self.target()
-        known = {row.suffix for row in self._formats}
+        known = {suffix for row in self._formats for suffix in row.suffixes}
         if path is not None and path.suffix in known:
-            self.file.setText(str(path.with_suffix(self.chosen_format.suffix)))
+            self.file.setText(str(path.with_suffix(self.chosen_format.suffixes[0])))
         self._say_file()
 
     def _say_file(self) -> None:
@@ -202,12 +204,12 @@ class ExportDialog(Dialog):
             self,
             "Export to",
             self.file.text(),
-            f"{row.title} (*{row.suffix});;All files (*)",
+            f"{row.title} (*{row.suffixes[0]});;All files (*)",
             options=QFileDialog.Option.DontConfirmOverwrite,
         )
         if chosen:
             path = Path(chosen)
-            self.file.setText(str(path if path.suffix else path.with_suffix(row.suffix)))
+            self.file.setText(str(path if path.suffix else path.with_suffix(row.suffixes[0])))
             self._say_file()
 
     def export(self) -> None:

@@ -135,7 +135,7 @@ def test_the_suffix_follows_the_format_and_each_says_what_it_loses(
     qtbot: QtBot, style: Style, session: Session, tmp_path: Path
 ) -> None:
     dialog = opened(qtbot, style, session, tmp_path / "out.conll")
-    assert all(note.text().startswith("Loses ") for note in dialog.format.notes)
+    assert all(note.text().startswith("Not included: ") for note in dialog.format.notes)
     click(qtbot, dialog.format, 1)
     assert dialog.target() == tmp_path / "out.jsonl"
     click(qtbot, dialog.format, 0)
