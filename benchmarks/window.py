@@ -78,10 +78,11 @@ def answer_times(path: Path, rounds: int) -> list[tuple[str, list[float], float]
     """Milliseconds from the call to the end of painting, for what a hand does most."""
     from PySide6.QtCore import QCoreApplication
 
-    from maskscope_gui.app import make_application, make_window
+    from maskscope_gui.app import Program, make_application
 
     make_application()
-    window, commands = make_window()
+    program = Program()
+    window = program.window
     window.session.open(path)
     window.add_curve()
     window.resize(1440, 900)
@@ -103,17 +104,17 @@ def answer_times(path: Path, rounds: int) -> list[tuple[str, list[float], float]
         rows.append((name, times, bound))
 
     measure("select the next sentence", lambda turn: window.session.cursor.select_row(turn + 1), FRAME_MS)
-    measure("move the padding slider one step", lambda turn: window.lab.set_added(turn + 1), FRAME_MS)
+    measure("move the padding slider one step", lambda turn: window.experiment.set_added(turn + 1), FRAME_MS)
     measure("the same, filled with noise, no mask", lambda turn: _noise(window, turn), FRAME_MS)
     measure("set a label, durable and painted", lambda turn: window.session.editing.set_label(turn % 2), LABEL_MS)
-    commands.close()
+    program.close()
     window.close()
     window.session.close()
     return rows
 
 
 def _noise(window: object, turn: int) -> None:
-    lab = window.lab  # type: ignore[attr-defined]
+    lab = window.experiment  # type: ignore[attr-defined]
     if turn == 0:
         lab.set_fill("noise")
         lab.set_mask_from("none")

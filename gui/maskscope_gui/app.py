@@ -1,18 +1,33 @@
-"""The composition root: makes the application, the session and the window, and starts them."""
+"""The composition root: makes the application and the objects of a window, and starts them."""
 
 import os
 import sys
 from pathlib import Path
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication
 
+from maskscope_gui.background.audit_job import AuditJob
+from maskscope_gui.background.disagreement_job import DisagreementJob
+from maskscope_gui.background.open_model_job import OpenModelJob
 from maskscope_gui.background.padding_experiment import PaddingExperiment
+from maskscope_gui.background.score_job import ScoreJob
+from maskscope_gui.background.worker_client import WorkerClient
+from maskscope_gui.pages.services import PageServices
+from maskscope_gui.session.search import Search
 from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
-from maskscope_gui.shell.commands import Commands
-from maskscope_gui.shell.desk import Desk
+from maskscope_gui.shell.dialog_controller import DialogController
+from maskscope_gui.shell.handlers import connect_actions
+from maskscope_gui.shell.handlers.audit import AuditHandlers
+from maskscope_gui.shell.handlers.edit import EditHandlers
+from maskscope_gui.shell.handlers.model import ModelHandlers
+from maskscope_gui.shell.handlers.navigation import NavigationHandlers
+from maskscope_gui.shell.handlers.padding import PaddingHandlers
+from maskscope_gui.shell.handlers.project import ProjectHandlers
+from maskscope_gui.shell.handlers.view import ViewHandlers
 from maskscope_gui.shell.main_window import MainWindow
+from maskscope_gui.shell.worker_status import WorkerStatus
 from maskscope_resources.colours import Theme
 
 _WORKER_AFTER_MS = 1200
@@ -31,14 +46,60 @@ def make_application() -> QApplication:
     return app
 
 
-def make_window(theme: Theme | None = None) -> tuple[MainWindow, Commands]:
-    """A window with nothing open, and what its actions do."""
-    session = Session()
-    lab = PaddingExperiment(session)
-    window = MainWindow(session, lab, Settings(), theme)
-    session.setParent(window)
-    lab.setParent(window)
-    return window, Commands(window)
+class Program(QObject):
+    """A window with all that works for it. It belongs to the window, and ends what runs when the window closes.
+
+    Args:
+        theme: a fixed theme; None follows the settings.
+        client: the worker; None for one of its own, which starts its process when it is first asked.
+    """
+
+    def __init__(self, theme: Theme | None = None, client: WorkerClient | None = None) -> None:
+        super().__init__()
+        self.session = Session()
+        self.client = client or WorkerClient(self)
+        self.experiment = PaddingExperiment(self.session)
+        self.experiment.use_worker(self.client)
+        self.audit_job = AuditJob(self.session, self.client, self)
+        self.open_model_job = OpenModelJob(self.session, self.client, self)
+        self._score_job = ScoreJob(self.session, self)
+        self._score_job.use_worker(self.client)
+        self._disagreement_job = DisagreementJob(self.session, self)
+        self._search = Search(self.session, self)
+        services = PageServices(self.session, Settings(), self.client, self.audit_job, self.open_model_job)
+        self.window = MainWindow(services, self.experiment, theme)
+        for child in (self, self.session, self.experiment):
+            child.setParent(self.window)
+        for job in (self.audit_job, self.open_model_job, self._score_job, self._disagreement_job):
+            job.progressed.connect(self.window.status_line.set_work)
+        WorkerStatus(self.client, self.window.status_line, self.session, self)
+        self._connect_handlers()
+        self.window.closing.connect(self.close)
+
+    def _connect_handlers(self) -> None:
+        window = self.window
+        dialogs = DialogController(window, self.client)
+        self.projects = ProjectHandlers(window, dialogs, self.open_model_job)
+        topics = (
+            self.projects,
+            EditHandlers(window),
+            NavigationHandlers(window, self._search),
+            ViewHandlers(window, dialogs, (self.open_model_job.cancel, self.audit_job.cancel)),
+            PaddingHandlers(self.session, self.experiment),
+            ModelHandlers(window, dialogs),
+            AuditHandlers(window, self.audit_job, self.open_model_job),
+        )
+        connect_actions(window.actions_by_id, [topic.handlers() for topic in topics])
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        self.window.pages.close_pages()
+        self._score_job.close()
+        self._disagreement_job.close()
+        self._search.close()
+        self.experiment.close()
+        self.client.close()
+        self.open_model_job.close()
 
 
 def run(project: Path | None) -> int:
@@ -47,30 +108,30 @@ def run(project: Path | None) -> int:
     Raises ProjectError when `project` was named and can't be opened.
     """
     app = make_application()
-    window, commands = make_window()
-    desk = Desk(window, commands)
+    program = Program()
+    window = program.window
     if project is not None:
         from maskscope.project import Project
 
         Project.open(project, read_only=True).close()
-        commands.open(project)
+        program.projects.open(project)
     else:
         recent = window.settings.recent()
-        if not recent or not commands.open(recent[0]):
-            commands.open_demo()
-    if not window.restored:
+        if not recent or not program.projects.open(recent[0]):
+            program.projects.open_demo()
+    if not window.was_restored:
         window.resize(window.look.px(1440), window.look.px(900))
-    window.painted.connect(lambda: QTimer.singleShot(0, lambda: _after_first_picture(window, desk)))
+    window.painted.connect(lambda: QTimer.singleShot(0, lambda: _after_first_picture(program)))
     window.show()
     return app.exec()
 
 
-def _after_first_picture(window: MainWindow, desk: Desk) -> None:
+def _after_first_picture(program: Program) -> None:
     if os.environ.get("MASKSCOPE_QUIT_WHEN_PAINTED"):
         # For the benchmark of the start: the time to here is the time to the first picture.
         print("painted", flush=True)
-        window.close()
+        program.window.close()
         return
-    window.add_curve()
-    # TensorFlow takes seconds of both cores: it begins once the person has had a first look.
-    QTimer.singleShot(_WORKER_AFTER_MS, desk.client.start)
+    program.window.add_curve()
+    # TensorFlow takes seconds of both cores: it starts once the person has had a first look.
+    QTimer.singleShot(_WORKER_AFTER_MS, program.client.start)

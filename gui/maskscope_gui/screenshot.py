@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from maskscope.errors import MaskscopeError
 
 if TYPE_CHECKING:
-    from maskscope_gui.background.worker_client import WorkerClient
     from maskscope_gui.shell.main_window import MainWindow
 
 _TIMEOUT_S = 10.0
@@ -38,63 +37,46 @@ def screenshot(
     Raises ProjectError, or MaskscopeError when the picture can't be written.
     """
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    from maskscope_gui.app import make_application, make_window
-    from maskscope_gui.background.worker_client import WorkerClient
+    from maskscope_gui.app import Program, make_application
+    from maskscope_gui.page_table import PAGE_NAMES, SENTENCE_PAGE
     from maskscope_resources.colours import DARK, LIGHT
 
     make_application()
-    window, commands = make_window({"light": LIGHT, "dark": DARK}.get(theme or ""))
-    client = WorkerClient()
+    program = Program({"light": LIGHT, "dark": DARK}.get(theme or ""))
+    window = program.window
     try:
-        window.session.open(project)
+        program.session.open(project)
         if sentence is not None:
-            window.session.cursor.reveal(sentence)
+            program.session.cursor.reveal(sentence)
         window.add_curve()
         window.resize(*size)
         window.show()
-        _show_page(window, client, page)
-        _wait_until_settled(window, needs_worker=window.lab.in_keras or page in ("audit", "picture"))
+        if page == "audit":
+            program.audit_job.start()
+        window.pages.show_page(page if page in PAGE_NAMES else SENTENCE_PAGE)
+        _wait_until_settled(window, needs_worker=program.experiment.in_keras or page in ("audit", "picture"))
         if not window.grab().save(str(file)):
             raise MaskscopeError(
                 "the picture can't be written; is the folder there, and does the name end in .png?", file=file
             )
     finally:
-        commands.close()
-        client.close()
-        client.deleteLater()
-        window.session.close()
+        program.close()
+        program.session.close()
         window.deleteLater()
-
-
-def _show_page(window: "MainWindow", client: "WorkerClient", page: str) -> None:
-    """Show a page, and start what it shows."""
-    from maskscope_gui.background.audit_job import AuditJob
-    from maskscope_gui.page_table import PAGE_NAMES, SENTENCE_PAGE
-    from maskscope_gui.pages.audit.audit_page import AuditPage
-    from maskscope_gui.pages.picture.picture_page import PicturePage
-    from maskscope_gui.shell.desk import show_verdict
-
-    audit_job = AuditJob(window.session, client, window)
-    audit_job.changed.connect(lambda: show_verdict(window, audit_job))
-    window.page_makers["audit"] = lambda: AuditPage(window.session, audit_job, window.settings, window.look)
-    window.page_makers["picture"] = lambda: PicturePage(window.session, client, window.settings, window.look)
-    if page == "audit":
-        audit_job.start()
-    window.show_page(page if page in PAGE_NAMES else SENTENCE_PAGE)
-    if window.lab.in_keras:
-        window.lab.use_worker(client)
 
 
 def _wait_until_settled(window: "MainWindow", *, needs_worker: bool) -> None:
     """Process events until page and padding panel have nothing more to compute, or for as long as the timeout."""
     from PySide6.QtCore import QCoreApplication, QEventLoop
 
-    lab = window.lab
+    experiment = window.experiment
     end = time.monotonic() + (_KERAS_TIMEOUT_S if needs_worker else _TIMEOUT_S)
     while time.monotonic() < end:
         QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, _POLL_MS)
-        page_is_busy = window.shown_page is not None and window.shown_page.busy
-        padding_is_busy = lab.curves is None and not lab.error and bool(lab.run or lab.waiting)
+        page_is_busy = window.pages.shown is not None and window.pages.shown.busy
+        padding_is_busy = (
+            experiment.curves is None and not experiment.error and bool(experiment.run or experiment.waiting)
+        )
         if not page_is_busy and not padding_is_busy:
             break
     QCoreApplication.processEvents()

@@ -17,10 +17,9 @@ from pytestqt.qtbot import QtBot
 from maskscope.project import Project
 from maskscope.worker.limits import Limits
 from maskscope.workflows.demo import write_demo
-from maskscope_gui.app import make_window
+from maskscope_gui.app import Program
 from maskscope_gui.background import worker_client
 from maskscope_gui.background.worker_client import WorkerClient
-from maskscope_gui.shell.desk import Desk
 from maskscope_gui.shell.main_window import MainWindow
 
 # Speaks the protocol without TensorFlow; the model's name says what it does.
@@ -50,25 +49,25 @@ while line := sys.stdin.readline():
     say(event="failed", id=id, kind="ModelError", message=name + ".keras: is refused", detail="")
 """
 
-Desks = Callable[[WorkerClient | None], tuple[MainWindow, Desk]]
+Programs = Callable[[WorkerClient | None], tuple[MainWindow, Program]]
 
 
 @pytest.fixture
-def open_desk(qtbot: QtBot, tmp_path: Path) -> Iterator[Desks]:
+def open_program(qtbot: QtBot, tmp_path: Path) -> Iterator[Programs]:
     """Windows on the binary demo, with a worker."""
     opened: list[MainWindow] = []
 
-    def open_one(client: WorkerClient | None) -> tuple[MainWindow, Desk]:
-        window, commands = make_window()
+    def open_one(client: WorkerClient | None) -> tuple[MainWindow, Program]:
+        program = Program(client=client)
+        window = program.window
         opened.append(window)
-        desk = Desk(window, commands, client)
-        assert commands.open(write_demo(tmp_path / "demo.maskscope"))
+        assert program.projects.open(write_demo(tmp_path / "demo.maskscope"))
         window.resize(1440, 900)
         window.show()
         window.activateWindow()
         window.setFocus()
         qtbot.waitUntil(window.isActiveWindow)
-        return window, desk
+        return window, program
 
     yield open_one
     for window in opened:
@@ -113,9 +112,9 @@ def left_behind(window: MainWindow) -> list[str]:
     ],
 )
 def test_the_window_survives_what_a_file_does_to_the_worker(
-    qtbot: QtBot, open_desk: Desks, scripted, name: str, limits: Limits, words: str
+    qtbot: QtBot, open_program: Programs, scripted, name: str, limits: Limits, words: str
 ) -> None:
-    window, desk = open_desk(scripted(limits))
+    window, program = open_program(scripted(limits))
     drop(window, Path(f"/somewhere/{name}.keras"))
     assert window.status_line.work.text().startswith(f"Opening {name}.keras")
     qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
@@ -130,14 +129,14 @@ def test_the_window_survives_what_a_file_does_to_the_worker(
     # The next one gets a new worker.
     drop(window, Path("/somewhere/other.keras"))
     qtbot.waitUntil(lambda: "other.keras: is refused" in window.notice.words.text(), timeout=20_000)
-    assert desk.client.state == "ready"
+    assert program.client.state == "ready"
 
 
 def test_esc_stops_a_file_that_does_not_listen(
-    qtbot: QtBot, open_desk: Desks, scripted, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, open_program: Programs, scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_client, "CANCEL_SECONDS", 0.3)
-    window, desk = open_desk(scripted(Limits(60.0, 1 << 40)))
+    window, program = open_program(scripted(Limits(60.0, 1 << 40)))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("/somewhere/hangs.keras", ""))
     qtbot.keyClick(window, Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     qtbot.waitUntil(lambda: "25 % of tokens" in window.status_line.work.text(), timeout=20_000)
@@ -151,7 +150,7 @@ def test_esc_stops_a_file_that_does_not_listen(
     qtbot.waitUntil(lambda: "25 % of tokens" in window.status_line.work.text(), timeout=20_000)
     folder = window.session.project.path / "models"
     window.close()
-    assert desk.client.process_id == 0
+    assert program.client.process_id == 0
     assert sorted(path.name for path in folder.iterdir()) == ["m1"]
 
 
@@ -170,9 +169,9 @@ def unknown_stack(source: Path, target: Path, old: str, new: str) -> Path:
 
 @pytest.mark.keras
 def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
-    qtbot: QtBot, open_desk: Desks, tmp_path: Path
+    qtbot: QtBot, open_program: Programs, tmp_path: Path
 ) -> None:
-    window, _ = open_desk(None)
+    window, _ = open_program(None)
     session = window.session
     own = session.model.keras_file
     before = np.array(session.scores)
@@ -181,7 +180,7 @@ def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
     assert "it runs in Keras, because it" in window.status_line.message.toolTip()
     assert window.toolbar.model.text().startswith("relu <b>")
     assert "&lt;b&gt;.keras; it runs in Keras" in window.toolbar.model.toolTip()
-    qtbot.waitUntil(lambda: window.lab.curves is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: window.experiment.curves is not None, timeout=30_000)
     assert window.padding.figure.text() == "0.000000"
     assert "all 15 lengths tried" in window.padding.verdict.text()
     assert "runs in Keras because it" in window.padding.explanation.text()
@@ -208,31 +207,32 @@ def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
 
 
 def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(
-    qtbot: QtBot, open_desk: Desks, tmp_path: Path
+    qtbot: QtBot, open_program: Programs, tmp_path: Path
 ) -> None:
     words = "Keras 3.16.0 does not pass the mask from Masking to the loss; install keras>=3.15.1,<3.16."
     script = tmp_path / "fake.py"
     script.write_text(SCRIPT, encoding="utf-8", newline="\n")
-    window, desk = open_desk(WorkerClient(command=(sys.executable, "-S", "-E", str(script), words)))
-    desk.client.start()
+    window, program = open_program(WorkerClient(command=(sys.executable, "-S", "-E", str(script), words)))
+    program.client.start()
     qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
     assert window.notice.words.text() == words
-    assert window.status_line.worker.text() == "TensorFlow ready; this Keras is unfit"
+    assert window.status_line.worker.text() == "TensorFlow ready; this Keras drops masks"
     assert "keras&gt;=3.15.1,&lt;3.16" in window.status_line.worker.toolTip()
     window.notice.away.click()
-    desk.client.close()
+    program.client.close()
     assert window.status_line.worker.text() == ""
-    desk.client.start()
-    qtbot.waitUntil(lambda: desk.client.state == "ready", timeout=20_000)
+    program.client.start()
+    qtbot.waitUntil(lambda: program.client.state == "ready", timeout=20_000)
     assert not window.notice.isVisible()
-    assert window.status_line.worker.text() == "TensorFlow ready; this Keras is unfit"
+    assert window.status_line.worker.text() == "TensorFlow ready; this Keras drops masks"
 
 
 def test_without_a_project_a_model_is_not_imported(qtbot: QtBot) -> None:
-    window, commands = make_window()
+    program = Program()
+    window = program.window
     try:
         window.show()
-        commands.take_dropped([Path("m.keras")])
+        program.projects.open_dropped([Path("m.keras")])
         assert "open one first" in window.notice.words.text()
     finally:
         window.close()

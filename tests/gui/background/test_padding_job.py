@@ -15,7 +15,7 @@ from maskscope.engine.padding_probe import PaddingProbe
 from maskscope.project import Project
 from maskscope.workflows.demo import write_demo
 from maskscope.workflows.padding_answer import PaddingAnswer
-from maskscope_gui.app import make_window
+from maskscope_gui.app import Program
 from maskscope_gui.background.padding_job import ASKING, COARSE
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_resources.colours import LIGHT
@@ -41,9 +41,9 @@ def demo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def window(qtbot: QtBot, demo: Path, client) -> Iterator[MainWindow]:
-    opened, commands = make_window(LIGHT)
-    opened.lab.use_worker(client)
-    assert commands.open(demo)
+    program = Program(LIGHT, client)
+    opened = program.window
+    assert program.projects.open(demo)
     opened.session.cursor.reveal(41)
     opened.resize(1440, 900)
     opened.add_curve()
@@ -82,7 +82,7 @@ def asked(client) -> list[tuple[object, ...]]:
 def test_the_worker_is_asked_once_the_hand_rests_and_its_answers_are_kept(
     qtbot: QtBot, window: MainWindow, client, answers
 ) -> None:
-    padding, lab = window.padding, window.lab
+    padding, lab = window.padding, window.experiment
     assert padding.verdict.text() == ASKING
     qtbot.waitUntil(lambda: len(client.requests) == 1)
     for added in (13, 14, 15):
@@ -116,7 +116,7 @@ def test_the_worker_is_asked_once_the_hand_rests_and_its_answers_are_kept(
 def test_a_late_answer_is_dropped_and_what_is_not_wanted_is_cancelled(
     qtbot: QtBot, window: MainWindow, client, answers
 ) -> None:
-    padding, lab = window.padding, window.lab
+    padding, lab = window.padding, window.experiment
     qtbot.waitUntil(lambda: len(client.requests) == 1)
     client.done.emit(1, answers(client.requests[0][1], "none"))
     assert "✗ padding changes the output" in padding.verdict.text()
@@ -178,10 +178,10 @@ def test_only_the_models_own_mask_is_offered(qtbot: QtBot, window: MainWindow) -
         window.status_line.message.clear()
         qtbot.keyClick(window, key)
         assert "This model runs in Keras" in window.status_line.message.toolTip() + window.status_line.message.text()
-    assert window.lab.setting.mask_from == "model"
-    assert window.lab.setting.masked == frozenset()
+    assert window.experiment.setting.mask_from == "model"
+    assert window.experiment.setting.masked == frozenset()
     window.session.use_model("m1")
     assert all(window.padding.sources.button(place).isEnabled() for place in range(3))
     assert window.padding.figure.text() == "0.000000"
-    qtbot.waitUntil(lambda: window.lab.curves is not None, timeout=10_000)
-    assert window.lab.curves.unmasked.shape == (201,)
+    qtbot.waitUntil(lambda: window.experiment.curves is not None, timeout=10_000)
+    assert window.experiment.curves.unmasked.shape == (201,)

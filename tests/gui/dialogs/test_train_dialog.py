@@ -17,12 +17,11 @@ from maskscope.project import Project
 from maskscope.runs import ChoiceSetting, TrainSettings, train_settings
 from maskscope.types import Sentence
 from maskscope.workflows.demo import write_demo
-from maskscope_gui.app import make_window
+from maskscope_gui.app import Program
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.dialogs.train_dialog import TrainDialog
 from maskscope_gui.dialogs.train_form import help_line
 from maskscope_gui.session.session import Session
-from maskscope_gui.shell.desk import Desk
 from maskscope_gui.theme.theme import Style
 from maskscope_resources.colours import DARK
 
@@ -335,17 +334,17 @@ def test_the_real_worker_trains_and_survives_being_killed(qtbot: QtBot, style: S
 def test_a_training_that_was_cut_off_is_kept_when_its_project_opens(
     qtbot: QtBot, demo_session: Session, client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maskscope_gui.shell.desk._UNFINISHED_AFTER_MS", 0)
+    monkeypatch.setattr("maskscope_gui.shell.dialog_controller._UNFINISHED_AFTER_MS", 0)
     project = demo_session.project
     assert project is not None
     path = project.path
     folder = trained_folder(project)
     (folder / "training.lock").touch()
     demo_session.close()
-    window, commands = make_window()
+    program = Program(client=client)
+    window = program.window
     qtbot.addWidget(window)
-    Desk(window, commands, client)
-    commands.open(path)
+    program.projects.open(path)
     qtbot.waitUntil(lambda: bool(client.requests), timeout=5000)
     assert client.requests == [("recover", {"project": str(path), "unfinished": str(folder)})]
     with qtbot.waitSignal(window.session.message_requested) as told:

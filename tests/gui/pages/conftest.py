@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from maskscope.project import ProjectWriter
 from maskscope.types import Sentence
-from maskscope_gui.app import make_window
+from maskscope_gui.app import Program
 from maskscope_gui.shell.main_window import MainWindow
 
 
@@ -21,14 +21,15 @@ def open_window(qtbot: QtBot) -> Iterator[Callable[[Path], MainWindow]]:
     opened = []
 
     def open_one(path: Path) -> MainWindow:
-        window, commands = make_window()
+        program = Program()
+        window = program.window
         opened.append(window)
         window.resize(1440, 900)
-        assert commands.open(path)
+        assert program.projects.open(path)
         window.show()
         window.activateWindow()
         qtbot.waitUntil(window.isActiveWindow)
-        if window.shown_page is None:
+        if window.pages.shown is None:
             window.setFocus()
         return window
 

@@ -24,25 +24,25 @@ def test_pages_are_switched_by_key_and_mouse_and_esc_goes_back(
     qtbot: QtBot, open_window: OpenWindow, press: Press, spans: Path
 ) -> None:
     window = open_window(spans)
-    assert window.tracks_panel.isVisible()
+    assert window.sentence_page.tracks_panel.isVisible()
     press(window, KEY.Key_2, modifier=CONTROL)
-    assert window.page == "evaluation"
-    assert not window.tracks_panel.isVisible()
+    assert window.pages.current == "evaluation"
+    assert not window.sentence_page.tracks_panel.isVisible()
     assert window.reading.isVisible()
     assert window.actions_by_id["page_evaluation"].isChecked()
     press(window, KEY.Key_Escape)
-    if window.page != "sentence":
+    if window.pages.current != "sentence":
         # The first Esc stopped the evaluation.
         press(window, KEY.Key_Escape)
-    assert window.page == "sentence"
-    assert window.tracks_panel.isVisible()
-    qtbot.mouseClick(window.tabs, LEFT, pos=window.tabs.tab_box("models").center())
-    assert window.page == "models"
+    assert window.pages.current == "sentence"
+    assert window.sentence_page.tracks_panel.isVisible()
+    qtbot.mouseClick(window.pages.tabs, LEFT, pos=window.pages.tabs.tab_box("models").center())
+    assert window.pages.current == "models"
     press(window, KEY.Key_1, modifier=CONTROL)
-    assert window.page == "sentence"
+    assert window.pages.current == "sentence"
     assert window.focusWidget() is window
     for page in PAGE_TITLES:
-        assert window.tabs.tab_box(page).right() < window.tabs.width()
+        assert window.pages.tabs.tab_box(page).right() < window.pages.tabs.width()
 
 
 def test_the_page_is_remembered_and_the_batch_folds_as_before(
@@ -53,14 +53,14 @@ def test_the_page_is_remembered_and_the_batch_folds_as_before(
     window.close()
     window.session.close()
     again = open_window(spans)
-    assert again.page == "models"
-    page = again.made_pages["models"]
+    assert again.pages.current == "models"
+    page = again.pages.made["models"]
     assert isinstance(page, ModelsPage)
     assert page.table.isVisible()
     press(again, KEY.Key_1, modifier=CONTROL)
-    assert again.batch_panel.isVisible()
+    assert again.sentence_page.batch_panel.isVisible()
     again.resize(again.look.px(1200), again.look.px(800))
-    assert not again.batch_panel.isVisible()
+    assert not again.sentence_page.batch_panel.isVisible()
 
 
 @pytest.mark.parametrize("with_figures", [True, False])
@@ -69,7 +69,7 @@ def test_a_label_key_labels_on_every_page_and_enter_accepts_nothing(
 ) -> None:
     window = open_window(spans)
     press(window, KEY.Key_2, modifier=CONTROL)
-    page = window.made_pages["evaluation"]
+    page = window.pages.made["evaluation"]
     assert isinstance(page, EvaluationPage)
     if with_figures:
         # Of all sentences: the model of `spans` has no validation sentences.

@@ -13,7 +13,7 @@ from maskscope.readers import ReadOptions
 from maskscope.types import NO_EDIT, NO_LABEL, TagScheme
 from maskscope.workflows.export import export_project
 from maskscope.workflows.import_ import import_project
-from maskscope_gui.app import make_window
+from maskscope_gui.app import Program
 
 KEY = Qt.Key
 
@@ -27,9 +27,10 @@ def probs(spans):
 
 @pytest.fixture
 def window(qtbot, spans):
-    made, commands = make_window()
+    program = Program()
+    made = program.window
     made.resize(1440, 900)
-    assert commands.open(spans)
+    assert program.projects.open(spans)
     made.show()
     made.activateWindow()
     made.setFocus()
@@ -91,14 +92,14 @@ def test_ctrl_d_shows_each_token_by_itself_and_a_takes_what_is_shown(qtbot, wind
     session = window.session
     session.cursor.reveal(0)
     assert window.actions_by_id["decode"].isChecked()
-    assert "spans decoded" in window.decoding.text()
+    assert "spans decoded" in window.sentence_page.decoding.text()
     qtbot.keyClick(window, KEY.Key_D, Qt.KeyboardModifier.ControlModifier)
     assert session.focus.predicted.tolist() == [0, 2, 2]
     assert not window.actions_by_id["decode"].isChecked()
-    assert "argmax" in window.decoding.text()
+    assert "argmax" in window.sentence_page.decoding.text()
     qtbot.keyClick(window, KEY.Key_A)
     assert session.focus.row.labels.tolist() == [0, 2, 2]
-    qtbot.mouseClick(window.decoding, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(window.sentence_page.decoding, Qt.MouseButton.LeftButton)
     qtbot.keyClick(window, KEY.Key_A)
     assert session.focus.row.labels.tolist() == likeliest_allowed(probs[0], session.scheme)
 

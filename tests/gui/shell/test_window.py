@@ -14,7 +14,8 @@ from pytestqt.qtbot import QtBot
 from maskscope.project import Project, ProjectWriter
 from maskscope.types import NO_EDIT, Sentence
 from maskscope.workflows.demo import write_demo
-from maskscope_gui.app import make_window
+from maskscope_gui.app import Program
+from maskscope_gui.dialogs.train_dialog import TrainDialog
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_gui.widgets.base import KeyHint
 from maskscope_resources.colours import DARK, LIGHT
@@ -41,11 +42,12 @@ def open_window(qtbot: QtBot) -> Iterator[Open]:
     opened = []
 
     def open_one(path: Path | None) -> MainWindow:
-        window, commands = make_window()
+        program = Program()
+        window = program.window
         opened.append(window)
         window.resize(1440, 900)
         if path is not None:
-            assert commands.open(path)
+            assert program.projects.open(path)
         window.show()
         window.activateWindow()
         window.setFocus()
@@ -244,27 +246,27 @@ def test_padding_is_ignored_with_the_models_mask_and_not_without(qtbot, open_win
     window = open_window(demo)
     window.session.cursor.reveal(41)
     press(qtbot, window, KEY.Key_BracketRight)
-    assert window.lab.setting.added == 13
+    assert window.experiment.setting.added == 13
     assert window.padding.figure.text() == "0.000000"
-    qtbot.waitUntil(lambda: window.lab.curves is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: window.experiment.curves is not None, timeout=10_000)
     assert "every length up to 200" in window.padding.verdict.text()
-    assert window.lab.curves.chosen.shape == (201,)
-    assert window.lab.curves.chosen.max() <= 1e-6
-    assert window.lab.curves.unmasked.max() > 1e-4
+    assert window.experiment.curves.chosen.shape == (201,)
+    assert window.experiment.curves.chosen.max() <= 1e-6
+    assert window.experiment.curves.unmasked.max() > 1e-4
     qtbot.mouseClick(window.padding.sources.button(2), Qt.MouseButton.LeftButton)
     assert window.padding.figure.text() != "0.000000"
     assert "✗" in window.padding.verdict.text()
-    assert window.lab.run.mask.all()
+    assert window.experiment.run.mask.all()
 
 
 def test_noise_under_the_models_mask_is_not_masked_and_lengths_repair_it(qtbot, open_window, demo):
     window = open_window(demo)
     press(qtbot, window, KEY.Key_X)
-    assert window.lab.setting.fill == "noise"
-    assert window.lab.run.mask.all()
+    assert window.experiment.setting.fill == "noise"
+    assert window.experiment.run.mask.all()
     assert "only masks rows that equal" in window.padding.explanation.text()
     press(qtbot, window, KEY.Key_M)
-    assert window.lab.setting.mask_from == "lengths"
+    assert window.experiment.setting.mask_from == "lengths"
     assert window.padding.figure.text() == "0.000000"
 
 
@@ -272,7 +274,7 @@ def test_the_slider_moves_by_mouse_and_shows_its_number(qtbot, open_window, demo
     window = open_window(demo)
     window.padding.slider.setValue(57)
     assert window.padding.added.text() == "57"
-    assert len(window.lab.run.mask) == window.session.focus.length + 57
+    assert len(window.experiment.run.mask) == window.session.focus.length + 57
 
 
 def test_a_click_in_the_mask_lane_masks_a_real_token_and_shows_what_moves(qtbot, open_window, demo):
@@ -281,9 +283,9 @@ def test_a_click_in_the_mask_lane_masks_a_real_token_and_shows_what_moves(qtbot,
     qtbot.mouseClick(
         window.tracks.viewport(), Qt.MouseButton.LeftButton, pos=window.tracks.column_box(6, "mask").center()
     )
-    assert window.lab.setting.masked == {6}
-    assert not window.lab.run.mask[6]
-    assert window.lab.run.largest_change > 1e-4
+    assert window.experiment.setting.masked == {6}
+    assert not window.experiment.run.mask[6]
+    assert window.experiment.run.largest_change > 1e-4
     assert "by hand" in window.padding.verdict.text()
     press(qtbot, window, KEY.Key_K, shift=True)
     assert window.padding.figure.text() == "0.000000"
@@ -381,17 +383,17 @@ def _panel_colour(window: MainWindow) -> QColor:
 
 def test_a_narrow_window_folds_the_batch_first_and_then_the_right_column(qtbot, open_window, demo):
     window = open_window(demo)
-    assert window.batch_panel.isVisible()
+    assert window.sentence_page.batch_panel.isVisible()
     px = window.look.px
     window.resize(px(1200), px(800))
-    assert not window.batch_panel.isVisible()
+    assert not window.sentence_page.batch_panel.isVisible()
     assert window.padding.isVisible()
     window.resize(px(1000), px(800))
     assert not window.padding.isVisible()
-    window.left_tabs.setCurrentIndex(1)
+    window.columns.tabs.setCurrentIndex(1)
     assert window.padding.isVisible()
     window.resize(px(1440), px(900))
-    assert window.batch_panel.isVisible()
+    assert window.sentence_page.batch_panel.isVisible()
     assert window.padding.isVisible()
     assert window.list_panel.isVisible()
 
@@ -420,8 +422,8 @@ def test_a_project_without_a_model_opens_on_the_sentence_page(qtbot, open_window
     window.actions_by_id["page_evaluation"].trigger()
     window.close()
     window.session.close()
-    assert open_window(project_folder).page == "sentence"
-    assert open_window(demo).page == "evaluation"
+    assert open_window(project_folder).pages.current == "sentence"
+    assert open_window(demo).pages.current == "evaluation"
 
 
 def test_end_shows_where_padding_begins_in_a_long_sentence(qtbot, open_window, demo):
@@ -540,7 +542,7 @@ def test_a_read_only_window_can_be_opened_again_for_writing(qtbot, open_window, 
 def test_the_first_sentence_has_none_before_it_and_the_panel_says_so(qtbot, open_window, demo):
     window = open_window(demo)
     window.session.cursor.reveal(0)
-    window.lab.set_fill("previous")
+    window.experiment.set_fill("previous")
     assert "no sentence before" in window.padding.explanation.text()
     window.session.cursor.reveal(1)
     assert "only masks rows that equal" in window.padding.explanation.text()
@@ -586,7 +588,7 @@ def test_a_token_that_looks_like_html_is_shown_as_it_is(qtbot, open_window, tmp_
 
 def test_in_a_narrow_window_key_hints_give_way_and_none_is_cut_off(qtbot, open_window, demo):
     window = open_window(demo)
-    head = window.panels[0]
+    head = window.reading_panel.head
     hints = head.findChildren(KeyHint)
     assert [hint.isVisible() for hint in hints] == [True] * 4
     window.resize(window.look.px(1085), window.look.px(760))
@@ -600,9 +602,10 @@ def test_in_a_narrow_window_key_hints_give_way_and_none_is_cut_off(qtbot, open_w
 
 
 @pytest.mark.parametrize("answer", ["No", "Yes"])
-def test_quitting_asks_before_it_throws_a_training_away(qtbot, open_window, demo, answer):
+def test_quitting_asks_before_it_throws_a_training_away(qtbot, open_window, demo, monkeypatch, answer):
     window = open_window(demo)
-    window.what_would_end = lambda: "A tagger is being trained. Stop the training and quit?"
+    window.actions_by_id["train"].trigger()
+    monkeypatch.setattr(TrainDialog, "training", True)
     asked = []
 
     def reply():
@@ -612,6 +615,6 @@ def test_quitting_asks_before_it_throws_a_training_away(qtbot, open_window, demo
 
     QTimer.singleShot(200, reply)
     window.close()
-    assert asked == ["A tagger is being trained. Stop the training and quit?"]
+    assert asked == ["A tagger is being trained. Stop the training and quit? The best epoch so far is kept."]
     assert window.isVisible() is (answer == "No")
-    window.what_would_end = lambda: ""
+    monkeypatch.setattr(TrainDialog, "training", False)

@@ -14,6 +14,7 @@ from maskscope_gui.pages.audit.audit_columns import AuditColumns
 from maskscope_gui.pages.audit.audit_files import ask_model_file, ask_report_file, write_report
 from maskscope_gui.pages.audit.audit_head import AuditHead
 from maskscope_gui.pages.picture.model_picture import nodes_of
+from maskscope_gui.pages.services import PageServices
 from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
 from maskscope_gui.theme.theme import Style
@@ -25,6 +26,13 @@ _SCROLL_KEYS = frozenset(
     {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
 )
 _ENTER_KEYS = frozenset({Qt.Key.Key_Return, Qt.Key.Key_Enter})
+
+
+def make_page(services: PageServices, style: Style) -> Page:
+    """The page, for the table of pages."""
+    page = AuditPage(services.session, services.audit_job, services.settings, style)
+    page.open_wanted.connect(services.open_model_job.open)
+    return page
 
 
 class AuditPage(Page):

@@ -8,12 +8,18 @@ from maskscope_gui.actions import printed_key
 from maskscope_gui.background.evaluation_job import EvaluationJob
 from maskscope_gui.pages.evaluation.figures_sheet import FiguresSheet
 from maskscope_gui.pages.evaluation.token_table import LabelColumn, TokenListing, TokenTable
+from maskscope_gui.pages.services import PageServices
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import KeyHint, Panel, recolour
 from maskscope_gui.widgets.pages import Page
 
 _ROOM_FOR_WORDS = 600
+
+
+def make_page(services: PageServices, style: Style) -> Page:
+    """The page, for the table of pages."""
+    return EvaluationPage(services.session, style)
 
 
 class EvaluationPage(Page):

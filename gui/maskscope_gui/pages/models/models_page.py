@@ -10,10 +10,16 @@ from maskscope_gui.background.comparison_job import ComparisonJob, Group
 from maskscope_gui.pages.evaluation.token_table import LabelColumn, TokenListing, TokenTable
 from maskscope_gui.pages.models.comparison_counts import ComparisonCounts
 from maskscope_gui.pages.models.models_table import ModelsTable
+from maskscope_gui.pages.services import PageServices
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import KeyHint, Panel, recolour
 from maskscope_gui.widgets.pages import Page
+
+
+def make_page(services: PageServices, style: Style) -> Page:
+    """The page, for the table of pages."""
+    return ModelsPage(services.session, style)
 
 
 class ModelsPage(Page):

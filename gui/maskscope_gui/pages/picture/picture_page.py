@@ -12,6 +12,7 @@ from maskscope_gui.actions import printed_key
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.pages.picture.model_picture import ModelPicture
 from maskscope_gui.pages.picture.picture_file import write_picture
+from maskscope_gui.pages.services import PageServices
 from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
 from maskscope_gui.theme.theme import Style
@@ -22,6 +23,11 @@ _BUTTON_KEYS = frozenset({Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Tab, Q
 _SCROLL_KEYS = frozenset(
     {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
 )
+
+
+def make_page(services: PageServices, style: Style) -> Page:
+    """The page, for the table of pages."""
+    return PicturePage(services.session, services.client, services.settings, style)
 
 
 class PicturePage(Page):

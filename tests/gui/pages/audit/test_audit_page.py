@@ -15,13 +15,12 @@ from pytestqt.qtbot import QtBot
 from maskscope.audit.report import About, AuditReport, Evidence, Finding
 from maskscope.keras_io.model_graph import GraphEdge, GraphNode, MaskState, ModelGraph, NodeKind
 from maskscope.workflows.demo import write_demo
-from maskscope_gui.app import make_window
+from maskscope_gui.app import Program
 from maskscope_gui.background.audit_job import AuditJob
 from maskscope_gui.pages.audit.audit_page import AuditPage
 from maskscope_gui.pages.audit.deviation_scale import decades_above, tolerance_share
 from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
-from maskscope_gui.shell.desk import Desk
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_gui.theme.theme import Style
 
@@ -99,7 +98,7 @@ def report(*findings: Finding, graph: ModelGraph | None = GRAPH, about: About = 
 FAILING = report(*PASSED, UNSURE, *FAILED)
 """As the worker gives them: in the order of the checks, the failed ones last."""
 
-OpenAudit = Callable[..., tuple[MainWindow, Desk, AuditPage]]
+OpenAudit = Callable[..., tuple[MainWindow, Program, AuditPage]]
 
 
 @pytest.fixture
@@ -107,19 +106,19 @@ def open_audit(qtbot: QtBot, tmp_path: Path, client: "ScriptedClient") -> Iterat
     """The window on the demo, with the Audit page open by its key."""
     opened: list[MainWindow] = []
 
-    def open_one(width: int = 1440) -> tuple[MainWindow, Desk, AuditPage]:
-        window, commands = make_window()
+    def open_one(width: int = 1440) -> tuple[MainWindow, Program, AuditPage]:
+        program = Program(client=cast("WorkerClient", client))
+        window = program.window
         opened.append(window)
-        desk = Desk(window, commands, cast("WorkerClient", client))
         window.resize(width, 900)
-        assert commands.open(write_demo(tmp_path / "demo.maskscope"))
+        assert program.projects.open(write_demo(tmp_path / "demo.maskscope"))
         window.show()
         window.activateWindow()
         qtbot.waitUntil(window.isActiveWindow)
         press(qtbot, window, KEY.Key_5, modifier=CONTROL)
-        page = window.made_pages["audit"]
+        page = window.pages.made["audit"]
         assert isinstance(page, AuditPage)
-        return window, desk, page
+        return window, program, page
 
     yield open_one
     for window in opened:
@@ -148,7 +147,7 @@ def test_an_audit_is_started_shows_its_progress_and_can_be_cancelled(
     qtbot: QtBot, open_audit: OpenAudit, client: "ScriptedClient"
 ) -> None:
     window, _, page = open_audit()
-    assert window.page == "audit"
+    assert window.pages.current == "audit"
     assert "has not been audited yet" in page.head.verdict.text()
     assert page.head.run_button.hasFocus()
     press(qtbot, window, KEY.Key_Return)
@@ -173,7 +172,7 @@ def test_an_audit_is_started_shows_its_progress_and_can_be_cancelled(
     assert page.findings == []
     press(qtbot, window, KEY.Key_1, modifier=CONTROL)
     press(qtbot, window, KEY.Key_P, modifier=CONTROL)
-    assert window.page == "audit"
+    assert window.pages.current == "audit"
     assert len(client.requests) == 2
     client.failed.emit(2, "the worker process crashed.")
     assert page.head.note.text().startswith("The worker process crashed.")
@@ -265,7 +264,7 @@ def test_a_finding_leads_to_its_token_and_its_layer(
     session.cursor.reveal(3)
     assert page.details.to_place.text() == f"Show sentence {SENTENCE}, position 13"
     press(qtbot, window, KEY.Key_Return)
-    assert (session.cursor.sentence, session.cursor.position, window.page) == (SENTENCE, 13, "sentence")
+    assert (session.cursor.sentence, session.cursor.position, window.pages.current) == (SENTENCE, 13, "sentence")
     press(qtbot, window, KEY.Key_5, modifier=CONTROL)
     assert page.table.hasFocus()
     assert page.details.to_layer.text() == "Show layer conv1d"
@@ -293,7 +292,11 @@ def test_a_finding_leads_to_its_token_and_its_layer(
     page.table.go_to(0)
     page.details.strip.setFocus()
     press(qtbot, window, KEY.Key_End, KEY.Key_Return)
-    assert (session.cursor.sentence, session.cursor.position, window.page) == (SENTENCE, LENGTH - 1, "sentence")
+    assert (session.cursor.sentence, session.cursor.position, window.pages.current) == (
+        SENTENCE,
+        LENGTH - 1,
+        "sentence",
+    )
 
 
 @pytest.mark.parametrize("width", [1280, 800])
@@ -320,7 +323,7 @@ def test_with_less_room_the_picture_takes_the_place_of_the_details(
 
 
 def test_the_sizes_of_its_parts_are_remembered(qtbot: QtBot, open_audit: OpenAudit, client: "ScriptedClient") -> None:
-    window, desk, page = open_audit()
+    window, program, page = open_audit()
     page.audit_job.start()
     answer(client, FAILING)
     handle = page.columns.handle(1)
@@ -330,7 +333,7 @@ def test_the_sizes_of_its_parts_are_remembered(qtbot: QtBot, open_audit: OpenAud
     qtbot.mouseRelease(handle, LEFT, pos=start + QPoint(40, 0))
     width = page.columns.sizes()[0]
     assert width != window.look.px(300)
-    other = AuditPage(window.session, desk.auditing, window.settings, window.look)
+    other = AuditPage(window.session, program.audit_job, window.settings, window.look)
     qtbot.addWidget(other)
     other.resize(page.size())
     with qtbot.waitExposed(other):
@@ -341,7 +344,7 @@ def test_the_sizes_of_its_parts_are_remembered(qtbot: QtBot, open_audit: OpenAud
 def test_each_model_keeps_its_report(
     qtbot: QtBot, open_audit: OpenAudit, client: "ScriptedClient", adopt: Callable[..., str]
 ) -> None:
-    window, desk, page = open_audit()
+    window, program, page = open_audit()
     session = window.session
     page.audit_job.start()
     answer(client, FAILING)
@@ -365,9 +368,9 @@ def test_each_model_keeps_its_report(
     assert window.toolbar.verdict.objectName() == "verdict_fails"
     press(qtbot, window, KEY.Key_1, modifier=CONTROL)
     qtbot.mouseClick(window.padding.audit, LEFT)
-    assert window.page == "audit"
+    assert window.pages.current == "audit"
     session.close()
-    assert desk.auditing.report is None
+    assert program.audit_job.report is None
 
 
 def test_without_a_model_the_page_says_how_to_get_one(

@@ -16,7 +16,7 @@ def show_evaluation(qtbot: QtBot, press: Callable[..., None]) -> Callable[..., E
 
     def show(window: MainWindow, *, all_sentences: bool = True) -> EvaluationPage:
         press(window, Qt.Key.Key_2, modifier=Qt.KeyboardModifier.ControlModifier)
-        page = window.made_pages["evaluation"]
+        page = window.pages.made["evaluation"]
         assert isinstance(page, EvaluationPage)
         if all_sentences:
             press(window, Qt.Key.Key_H, modifier=Qt.KeyboardModifier.ControlModifier)

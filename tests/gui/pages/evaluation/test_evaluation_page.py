@@ -138,7 +138,7 @@ def test_cells_and_their_tokens_are_reached_by_keyboard_alone(
     assert "B-loc predicted I-loc · 1" in page.list_head._title.text()
     assert (window.session.cursor.sentence, window.session.cursor.position) == (0, 1)
     press(window, KEY.Key_Return)
-    assert window.page == "sentence"
+    assert window.pages.current == "sentence"
 
 
 def test_what_padding_would_change_is_hatched_next_to_each_figure(
@@ -179,7 +179,7 @@ def test_where_there_is_nothing_to_evaluate_the_page_says_why(
 ) -> None:
     window = open_window(write_labelled(labels, labels))
     press(window, KEY.Key_2, modifier=CONTROL)
-    page = window.made_pages["evaluation"]
+    page = window.pages.made["evaluation"]
     assert isinstance(page, EvaluationPage)
     assert "There is no model" in page.unavailable.text()
     assert page.unavailable.isVisible()

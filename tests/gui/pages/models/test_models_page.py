@@ -40,7 +40,7 @@ def show_models(open_window: OpenWindow, press: Press) -> Callable[[Path], tuple
     def show(path: Path) -> tuple[MainWindow, ModelsPage]:
         window = open_window(path)
         press(window, KEY.Key_3, modifier=CONTROL)
-        return window, cast(ModelsPage, window.made_pages["models"])
+        return window, cast(ModelsPage, window.pages.made["models"])
 
     return show
 
@@ -82,7 +82,7 @@ def test_enter_takes_a_model_into_use(two_models: Path, show_models: ShowModels,
     assert window.session.model.id == "m1"
     assert column(page.table, "name") == ["BiLSTM 3", "BiLSTM 3 · in use"]
     press(window, KEY.Key_2, modifier=CONTROL)
-    evaluation = cast(EvaluationPage, window.made_pages["evaluation"])
+    evaluation = cast(EvaluationPage, window.pages.made["evaluation"])
     # Unlike m2, m1 has no validation sentences.
     assert "no sentence was held back" in evaluation.unavailable.text()
 
@@ -155,7 +155,7 @@ def test_the_comparison_is_walked_by_keyboard(
     assert page.tokens.hasFocus()
     assert (window.session.cursor.sentence, window.session.cursor.position) == (0, 0)
     press(window, KEY.Key_Return)
-    assert window.page == "sentence"
+    assert window.pages.current == "sentence"
 
 
 def test_an_edit_makes_the_comparison_stale_until_it_is_computed_again(

@@ -33,8 +33,8 @@ def test_the_picture_is_asked_of_the_worker_shown_and_saved(
         adopt(project, np.full((6, 3), 1 / 3))
     window = open_window(spans)
     page = PicturePage(window.session, cast("WorkerClient", client), window.settings, window.look)
-    window.made_pages["picture"] = page
-    window.page_stack.addWidget(page)
+    window.pages.made["picture"] = page
+    window.pages._stack.addWidget(page)
     press(window, Qt.Key.Key_4, modifier=Qt.KeyboardModifier.ControlModifier)
     model = window.session.model
     assert model is not None
@@ -58,4 +58,4 @@ def test_the_picture_is_asked_of_the_worker_shown_and_saved(
     client.failed.emit(2, "The file is damaged.")
     assert "The file is damaged" in page.picture.message.text()
     press(window, Qt.Key.Key_Escape)
-    assert window.page == "sentence"
+    assert window.pages.current == "sentence"

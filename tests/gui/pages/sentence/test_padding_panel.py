@@ -45,7 +45,7 @@ def test_padding_is_ignored_with_the_models_mask(qtbot: QtBot, window: MainWindo
     assert panel.fill.text() == "zeros ▾"
     assert checked(window) == "the model"
     assert panel.figure.text() == "0.000000"
-    qtbot.waitUntil(lambda: window.lab.curves is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: window.experiment.curves is not None, timeout=10_000)
     assert panel.verdict.text() == "✓ ignored at every length up to 200"
     assert window.look.theme.holds.lower() in panel.figure.styleSheet()
     assert panel.explanation.text() == ""
@@ -62,15 +62,15 @@ def test_keys_and_slider_add_padded_positions(qtbot: QtBot, window: MainWindow, 
     # A click to the right of the handle moves it by one page.
     qtbot.mouseClick(panel.slider, LEFT, pos=QPoint(panel.slider.width() - 4, panel.slider.height() // 2))
     assert int(panel.added.text()) > 22
-    assert window.lab.run is not None
+    assert window.experiment.run is not None
     assert window.session.focus is not None
-    assert len(window.lab.run.mask) == window.session.focus.length + int(panel.added.text())
+    assert len(window.experiment.run.mask) == window.session.focus.length + int(panel.added.text())
 
 
 def test_without_a_mask_padding_changes_the_output_and_the_panel_says_where(qtbot: QtBot, window: MainWindow) -> None:
     panel = window.padding
     qtbot.mouseClick(panel.sources.button(2), LEFT)
-    run = window.lab.run
+    run = window.experiment.run
     assert run is not None
     assert panel.figure.text() == f"{run.largest_change:.6f}" != "0.000000"
     assert panel.verdict.text() == f"✗ padding changes the output, most at position {run.at}"
@@ -96,7 +96,7 @@ def test_the_content_is_chosen_from_a_menu(qtbot: QtBot, window: MainWindow) -> 
     texts = [action.text() for action in menu.actions()]
     assert texts == ["zeros", "noise", "the previous sentence"]
     menu.actions()[2].trigger()
-    assert window.lab.setting.fill == "previous"
+    assert window.experiment.setting.fill == "previous"
     assert window.padding.fill.text() == "the previous sentence ▾"
 
 
@@ -132,8 +132,8 @@ def test_without_a_model_the_panel_says_how_to_get_an_answer(open_window: OpenWi
 
 def test_the_legend_of_the_curve_gives_both_changes_in_words(qtbot: QtBot, window: MainWindow) -> None:
     window.add_curve()
-    qtbot.waitUntil(lambda: window.lab.curves is not None, timeout=10_000)
-    curves = window.lab.curves
+    qtbot.waitUntil(lambda: window.experiment.curves is not None, timeout=10_000)
+    curves = window.experiment.curves
     assert curves is not None
     assert curves.unmasked is not None
     assert [text for text, _, _ in window.curve.legend()] == [
@@ -141,5 +141,5 @@ def test_the_legend_of_the_curve_gives_both_changes_in_words(qtbot: QtBot, windo
         "with the model's mask: no change",
     ]
     qtbot.mouseClick(window.padding.sources.button(2), LEFT)
-    qtbot.waitUntil(lambda: window.lab.curves not in (None, curves), timeout=10_000)
+    qtbot.waitUntil(lambda: window.experiment.curves not in (None, curves), timeout=10_000)
     assert len(window.curve.legend()) == 1

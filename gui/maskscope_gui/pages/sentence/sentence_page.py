@@ -1,0 +1,119 @@
+"""The sentence page: the tracks of the sentence above the batch around it."""
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMenu, QSplitter, QToolButton, QVBoxLayout, QWidget
+
+from maskscope_gui.actions import printed_key
+from maskscope_gui.pages.sentence.batch import BatchView
+from maskscope_gui.pages.sentence.tracks import TracksView
+from maskscope_gui.session.session import Session
+from maskscope_gui.theme.theme import Style
+from maskscope_gui.widgets.base import Panel
+
+
+class SentencePage(QSplitter):
+    """Two panels, each with the buttons of its own settings in the heading."""
+
+    def __init__(
+        self, session: Session, tracks: TracksView, batch: BatchView, actions: Mapping[str, QAction], style: Style
+    ) -> None:
+        super().__init__(Qt.Orientation.Vertical)
+        self._session, self._batch = session, batch
+        self.shown_class = _button("Which probability is shown")
+        self.shown_class.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.decoding = _button(actions["decode"].toolTip())
+        self.decoding.clicked.connect(actions["decode"].trigger)
+        self.batch_order = _button("The order of the rows of the batch")
+        self.batch_order.clicked.connect(actions["batch_order"].trigger)
+        self._tracks_head = Panel("Tracks", style)
+        self._tracks_head.add(self.shown_class)
+        self._tracks_head.add(self.decoding)
+        self._batch_head = Panel("Batch", style)
+        self._batch_head.add(self.batch_order)
+        self.tracks_panel = _panel(self._tracks_head, tracks)
+        self.batch_panel = _panel(self._batch_head, batch)
+        for place, panel in enumerate((self.tracks_panel, self.batch_panel)):
+            self.addWidget(panel)
+            self.setStretchFactor(place, place)
+            self.setCollapsible(place, False)
+        self.setSizes([style.px(318), style.px(290)])
+        self.setHandleWidth(1)
+        session.project_changed.connect(self._new_project)
+        session.model_changed.connect(self._update_tracks_head)
+        session.decoding_changed.connect(self._update_tracks_head)
+        session.list_order.changed.connect(self._update_batch_head)
+        session.cursor.sentence_changed.connect(self._update_batch_head)
+        self._update_batch_head()
+
+    def set_look(self, style: Style) -> None:
+        """Paint the headings with other colours and fonts; the views are styled by the window."""
+        for head in (self._tracks_head, self._batch_head):
+            head.set_look(style)
+        for button in (self.shown_class, self.decoding, self.batch_order):
+            button.setFont(style.small)
+
+    def change_batch_order(self) -> None:
+        """Sort the rows of the batch by length, or as they are in the list."""
+        self._batch.set_order("as listed" if self._batch.order == "longest first" else "longest first")
+        self._update_batch_head()
+
+    def _new_project(self) -> None:
+        self._fill_classes()
+        self._update_tracks_head()
+        self._update_batch_head()
+
+    def _fill_classes(self) -> None:
+        session = self._session
+        if session.project is None or session.scheme.kind == "binary":
+            self.shown_class.setMenu(None)  # type: ignore[arg-type]
+            return
+        menu = QMenu(self.shown_class)
+        menu.addAction("P(any label)").triggered.connect(lambda _=False: session.show_class(None))
+        for class_id, name in enumerate(session.scheme.classes):
+            menu.addAction(f"P({name})").triggered.connect(lambda _=False, shown=class_id: session.show_class(shown))
+        self.shown_class.setMenu(menu)
+
+    def _update_tracks_head(self) -> None:
+        session = self._session
+        if session.project is None:
+            return
+        text = "spans decoded" if session.decoding == "viterbi" else "argmax, spans not decoded"
+        self.decoding.setText(f"{text}   {printed_key('decode')}")
+        self.decoding.setVisible(session.decodes_spans)
+        binary = session.scheme.kind == "binary"
+        self.shown_class.setEnabled(not binary)
+        if binary:
+            self.shown_class.setText(f"{session.shown_name}   threshold {session.threshold:.2f}")
+        else:
+            self.shown_class.setText(f"{session.shown_name} ▾   {printed_key('shown_class')}")
+
+    def _update_batch_head(self) -> None:
+        shown = self._batch.batch
+        text = "Batch"
+        if shown is not None and len(shown.ids):
+            text = f"Batch · {len(shown.ids)} sentences × {shown.values.shape[1]} positions"
+        self._batch_head.set_title(text)
+        self.batch_order.setText(f"{self._batch.order} ▾   {printed_key('batch_order')}")
+
+
+def _button(tip: str) -> QToolButton:
+    button = QToolButton()
+    button.setObjectName("flat")
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    button.setToolTip(tip)
+    return button
+
+
+def _panel(head: Panel, view: QWidget) -> QWidget:
+    panel = QWidget()
+    panel.setObjectName("panel")
+    panel.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+    column = QVBoxLayout(panel)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(0)
+    column.addWidget(head)
+    column.addWidget(view, 1)
+    return panel
