@@ -13,6 +13,13 @@ PAGE_TITLES = {row.name: row.title for row in PAGES}
 _TALL = 32
 _INSET = 12
 
+BUTTON_KEYS = frozenset({Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space, Qt.Key.Key_Tab, Qt.Key.Key_Backtab})
+"""What presses a button or leaves it."""
+SCROLL_KEYS = frozenset(
+    {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
+)
+"""What scrolls a view. A page keeps such keys from being shortcuts of the window while its widgets have the focus."""
+
 
 class PageTabs(QWidget):
     """The pages by name, each with its key; the one that is shown is underlined.
@@ -140,11 +147,10 @@ class Page(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """While the page itself has the focus, Enter, Space and Tab must not act on the sentence."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and self.hasFocus():
-            taken = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space, Qt.Key.Key_Tab, Qt.Key.Key_Backtab)
-            if event.key() in taken:
-                event.accept()
-                return True
+        is_shortcut = event.type() == QEvent.Type.ShortcutOverride
+        if is_shortcut and isinstance(event, QKeyEvent) and self.hasFocus() and event.key() in BUTTON_KEYS:
+            event.accept()
+            return True
         return super().event(event)
 
     @property

@@ -48,8 +48,13 @@ def compared_with_tolerance(finding: Finding) -> str:
         return "no deviation is allowed"
     if ratio < 0.01:
         return f"{plain_number(ratio)} of the tolerance"
-    if 0.95 < ratio < 1.05 and ratio != 1:
-        return f"{ratio:.4g} of the tolerance"
+    if ratio == 1:
+        return "equal to the tolerance"
+    if abs(ratio - 1) < 5e-4:
+        return f"just {'above' if ratio > 1 else 'below'} the tolerance"
+    if abs(ratio - 1) < 0.05:
+        # two digits would say "1 times the tolerance"
+        return f"{ratio:.4g} times the tolerance"
     return f"{plain_number(ratio)} times the tolerance"
 
 

@@ -19,12 +19,8 @@ from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import line
-from maskscope_gui.widgets.pages import Page
+from maskscope_gui.widgets.pages import BUTTON_KEYS, SCROLL_KEYS, Page
 
-_BUTTON_KEYS = frozenset({Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Tab, Qt.Key.Key_Backtab, Qt.Key.Key_Space})
-_SCROLL_KEYS = frozenset(
-    {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
-)
 _ENTER_KEYS = frozenset({Qt.Key.Key_Return, Qt.Key.Key_Enter})
 
 
@@ -147,7 +143,7 @@ class AuditPage(Page):
         if not isinstance(event, QKeyEvent):
             return super().eventFilter(watched, event)
         in_picture = watched is self.picture.area
-        keys = _BUTTON_KEYS | _SCROLL_KEYS if in_picture else _BUTTON_KEYS
+        keys = BUTTON_KEYS | SCROLL_KEYS if in_picture else BUTTON_KEYS
         if event.type() == QEvent.Type.ShortcutOverride and event.key() in keys:
             event.accept()
             return True

@@ -93,7 +93,7 @@ class ModelPicture(QWidget):
         self.area.verticalScrollBar().setValue(0)
         self._pages.setCurrentWidget(self.area)
 
-    def show_message(self, text: str = NO_PICTURE) -> None:
+    def show_message(self, text: str) -> None:
         """Show a message in place of a picture, such as why there is none."""
         self._canvas.graph = None
         self._canvas.faulty, self._canvas.chosen = {}, frozenset()

@@ -17,12 +17,7 @@ from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import Panel
-from maskscope_gui.widgets.pages import Page
-
-_BUTTON_KEYS = frozenset({Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Tab, Qt.Key.Key_Backtab, Qt.Key.Key_Space})
-_SCROLL_KEYS = frozenset(
-    {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
-)
+from maskscope_gui.widgets.pages import BUTTON_KEYS, SCROLL_KEYS, Page
 
 
 def make_page(services: PageServices, style: Style) -> Page:
@@ -109,7 +104,7 @@ class PicturePage(Page):
         """Keep the keys of the picture and of the button from being shortcuts of the window."""
         if not isinstance(event, QKeyEvent):
             return super().eventFilter(watched, event)
-        taken = _BUTTON_KEYS | _SCROLL_KEYS if watched is self.area else _BUTTON_KEYS
+        taken = BUTTON_KEYS | SCROLL_KEYS if watched is self.area else BUTTON_KEYS
         if event.type() == QEvent.Type.ShortcutOverride and event.key() in taken:
             event.accept()
             return True
