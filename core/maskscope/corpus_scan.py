@@ -1,43 +1,27 @@
-"""One pass over a corpus at the speed of memory: collisions, numbers that are none, what stands behind sentences.
+"""One pass over a corpus at the speed of memory: collisions, numbers that are not finite, and what padding holds."""
 
-Of each row two numbers are taken that say nearly all: the largest of its bits read as signed integers (its largest
-positive number, since numbers of IEEE 754 have the order of their bits) and as unsigned ones (the largest in size among
-its negative numbers). Whether it holds NaN or infinity, is all zeros, or may be one value throughout follows from these
-two; only a row that may be one is looked at again, as the Masking layer does (`masks.equal_rows`).
-"""
-
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from maskscope import masks
 from maskscope.jobs import Job, NullJob
+from maskscope.row_extremes import Numbers, RowExtremes
 from maskscope.types import Indices, Mask, Offsets
 
 MOST_LISTED = 1000
 CANDIDATES = (-5.0, -10.0, -1.0, -999.0, -1e9)
-"""Values to pad with instead of zero, the best first: far from what embeddings hold, and exact in every type."""
+"""Values to pad with instead of zero, the best first: far from the numbers of embeddings, and exact in every type."""
 
 _BLOCK_BYTES = 16 * 2**20
-_CACHED_BYTES = 2**20
-_TINY = float(np.finfo(np.float32).tiny)
-_BITS: dict[int, tuple[type[np.signedinteger[Any]], type[np.unsignedinteger[Any]]]] = {
-    2: (np.int16, np.uint16),
-    4: (np.int32, np.uint32),
-    8: (np.int64, np.uint64),
-}
 
-Numbers: TypeAlias = npt.NDArray[Any]
 ProblemKind: TypeAlias = Literal["integers", "cut", "not-finite", "behind", "front"]
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with an array, where it begins to be.
+    """The first thing that is wrong with an array.
 
     Attributes:
         kind: "integers" (embeddings were rounded), "cut" (a sentence is longer than the array), "not-finite" (NaN,
@@ -56,15 +40,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What one pass over a corpus found.
+    """Result of one pass over a corpus.
 
     Attributes:
         collision_count: real tokens that a Masking layer takes for padding; 0 where there is no mask value.
         collisions: (sentence, position) of the first `MOST_LISTED`.
         sentences_with_collisions: how many sentences hold one.
-        problem: what is wrong with the array, None when nothing is. Of several the one in the earliest sentence.
-        padding: the one number that every row behind a sentence's end consists of; None when there is no such row (as
-            in a ragged corpus), or when they hold several.
+        problem: what is wrong with the array; of several the one in the earliest sentence. None when nothing is wrong.
+        padding: the one number that all padding consists of; None when there is no padding (as in a ragged corpus),
+            or when it holds several numbers.
         free_values: of `CANDIDATES`, those that are exact in the compute type and equal no token, the best first.
     """
 
@@ -78,10 +62,10 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class DataFinding:
-    """Whether the array is what its lengths say: the check called DATA.
+    """Whether the array agrees with its lengths: the result of the check DATA.
 
     Attributes:
-        verdict: as an audit says it.
+        verdict: in the words of the audit.
         meaning: one sentence for a person.
         sentence, position: where, as in `Problem`.
     """
@@ -92,7 +76,7 @@ class DataFinding:
     position: int | None = None
 
     def words(self) -> str:
-        """The meaning, and where."""
+        """The meaning, with sentence and position."""
         if self.sentence is None:
             return self.meaning
         place = "" if self.position is None else f", position {self.position:,}"
@@ -100,14 +84,14 @@ class DataFinding:
 
 
 def data_finding(scan: Scan, lengths_from: Literal["source", "inferred"]) -> DataFinding:
-    """What a scan says of the array, given where the lengths come from."""
+    """The result of the check DATA, for a scan and the source of the lengths."""
     problem = scan.problem
     if problem is not None:
         return DataFinding("failed", problem.meaning, problem.sentence, problem.position)
     if lengths_from == "inferred":
         return DataFinding(
             "could not tell",
-            "The lengths were inferred from the zeros themselves, so there is nothing to hold the mask against; "
+            "The lengths were inferred from the zeros themselves, so there is nothing to compare the mask with; "
             "give the lengths.",
         )
     if scan.padding is None:
@@ -119,12 +103,12 @@ def data_finding(scan: Scan, lengths_from: Literal["source", "inferred"]) -> Dat
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """What was found in one block of a padded array.
+    """Result for one block of a padded array.
 
     Attributes:
         lengths: (b,) as given, or inferred.
         masked: (b, T) True = a Masking layer takes the position for padding; nowhere when there is no mask value.
-        broken: (b, T) True = holds NaN, infinity, or what the compute type can't hold.
+        broken: (b, T) True = holds NaN, infinity, or a number too large for the compute type.
         behind: (b,) True = a row behind the sentence's end is not all zeros.
     """
 
@@ -135,7 +119,7 @@ class Block:
 
 
 class Scanner:
-    """Takes a corpus in, block by block, in reading order.
+    """Scans a corpus that is given block by block, in reading order.
 
     Args:
         mask_value: of the Masking layer, None for a model without one.
@@ -147,117 +131,121 @@ class Scanner:
         self._value = mask_value
         self._compute = compute_dtype
         self._inferred = inferred
-        # Under another type a value that it can't hold would mask nothing, which is no use to anyone.
+        # A value that the compute type can't hold would mask nothing.
         self._free = [each for each in CANDIDATES if _is_exact(each, compute_dtype)]
         self._sentences = 0
         self._count = 0
-        self._listed: list[tuple[int, int]] = []
-        self._with = 0
+        self._collisions: list[tuple[int, int]] = []
+        self._sentences_with = 0
         self._problem: Problem | None = None
         self._padding: float | None = None
         self._one_padding = True
 
     def result(self) -> Scan:
-        """What was found so far."""
+        """The result so far."""
         return Scan(
             self._count,
-            tuple(self._listed),
-            self._with,
+            tuple(self._collisions),
+            self._sentences_with,
             self._problem,
             self._padding if self._one_padding else None,
             tuple(self._free),
         )
 
     def ragged(self, rows: Numbers, lengths: Indices) -> tuple[Mask, Mask]:
-        """Take in whole sentences, rows (n, D), which `lengths` (b,) cut.
+        """Scan whole sentences, rows (n, D), cut by `lengths` (b,).
 
-        Returns which rows a Masking layer takes for padding (n,), and which hold NaN, infinity or what the compute
-        type can't hold (n,).
+        Returns which rows a Masking layer takes for padding (n,), and which hold NaN, infinity or a number too large
+        for the compute type (n,).
         """
         self._refuse_integers(rows.dtype)
         ends = np.cumsum(lengths)
-        facts = _Facts.of(rows, self._compute)
-        self._strike(facts, None)
-        masked, broken = self._masked(facts), facts.broken
-        self._place(masked, broken, ends, lengths)
+        extremes = RowExtremes.of(rows, self._compute)
+        self._remove_used_candidates(extremes, None)
+        masked, broken = self._masked(extremes), extremes.broken
+        self._add_ragged_rows(masked, broken, ends, lengths)
         self._sentences += len(lengths)
         return masked, broken
 
     def padded(self, x_btd: Numbers, lengths: Indices | None) -> Block:
-        """Take in whole sentences, x (b, T, D); `lengths` (b,) None stands for what trailing zero rows leave."""
+        """Scan whole sentences, x (b, T, D); `lengths` (b,) None infers them from trailing zero rows."""
         self._refuse_integers(x_btd.dtype)
         n, n_positions, dim = x_btd.shape
         rows = np.ascontiguousarray(x_btd).reshape(n * n_positions, dim)
-        facts = _Facts.of(rows, self._compute)
-        zero_bt = facts.equal(0.0).reshape(n, n_positions)
+        extremes = RowExtremes.of(rows, self._compute)
+        zero_bt = extremes.equal(0.0).reshape(n, n_positions)
         if lengths is None and not zero_bt.size:
             lengths = np.zeros(n, dtype=np.int64)
         elif lengths is None:
             last = n_positions - np.argmin(zero_bt[:, ::-1], axis=1)
             lengths = np.where(zero_bt.all(axis=1), 0, last).astype(np.int64)
         real_bt = masks.mask_from_lengths(lengths, n_positions)
-        masked = zero_bt if self._value == 0 else self._masked(facts).reshape(n, n_positions)
-        broken = facts.broken.reshape(n, n_positions)
+        masked = zero_bt if self._value == 0 else self._masked(extremes).reshape(n, n_positions)
+        broken = extremes.broken.reshape(n, n_positions)
         real = real_bt.ravel()
-        self._strike(facts, real)
-        self._collide(*np.nonzero(masked & real_bt))
+        self._remove_used_candidates(extremes, real)
+        self._add_collisions(*np.nonzero(masked & real_bt))
         behind = np.asarray((~real_bt & ~zero_bt).any(axis=1))
-        self._judge(x_btd, lengths, zero_bt, real_bt, broken, facts)
+        self._check_padded_block(x_btd, lengths, zero_bt, real_bt, broken, extremes)
         self._sentences += n
         return Block(lengths, masked, broken, behind)
 
-    def _masked(self, facts: "_Facts") -> Mask:
-        return np.zeros(len(facts.rows), dtype=np.bool_) if self._value is None else facts.equal(self._value)
+    def _masked(self, extremes: RowExtremes) -> Mask:
+        return np.zeros(len(extremes.rows), dtype=np.bool_) if self._value is None else extremes.equal(self._value)
 
-    def _strike(self, facts: "_Facts", real: Mask | None) -> None:
+    def _remove_used_candidates(self, extremes: RowExtremes, real: Mask | None) -> None:
         # All candidates are negative, and hardly a token consists of negative numbers alone.
-        if not (facts.top < 0).any():
+        if not (extremes.top < 0).any():
             return
         for value in tuple(self._free):
-            held = facts.equal(value)
+            held = extremes.equal(value)
             if (held if real is None else held & real).any():
                 self._free.remove(value)
 
-    def _place(self, masked: Mask, broken: Mask, ends: Indices, lengths: Indices) -> None:
+    def _add_ragged_rows(self, masked: Mask, broken: Mask, ends: Indices, lengths: Indices) -> None:
         def where(rows: Indices) -> tuple[Indices, Indices]:
             sentences = np.searchsorted(ends, rows, side="right").astype(np.int64)
             return sentences, rows - (ends - lengths)[sentences]
 
         if masked.any():
-            self._collide(*where(np.flatnonzero(masked)))
+            self._add_collisions(*where(np.flatnonzero(masked)))
         if self._problem is None and broken.any():
             sentences, positions = where(np.flatnonzero(broken)[:1])
-            self._fail("not-finite", self._words_not_finite("token's embedding"), int(sentences[0]), int(positions[0]))
+            self._keep_problem(
+                "not-finite", self._not_finite_message("token's embedding"), int(sentences[0]), int(positions[0])
+            )
 
-    def _collide(self, sentences: Indices, positions: Indices) -> None:
+    def _add_collisions(self, sentences: Indices, positions: Indices) -> None:
         self._count += len(sentences)
-        self._with += len(np.unique(sentences))
-        room = MOST_LISTED - len(self._listed)
+        self._sentences_with += len(np.unique(sentences))
+        room = MOST_LISTED - len(self._collisions)
         some = (sentences[:room] + self._sentences).tolist()
-        self._listed += zip(some, positions[:room].tolist(), strict=True)
+        self._collisions += zip(some, positions[:room].tolist(), strict=True)
 
-    def _fail(self, kind: ProblemKind, meaning: str, sentence: int | None = None, position: int | None = None) -> None:
-        """Keep a problem, whose sentence is counted in this block, unless there was one before."""
+    def _keep_problem(
+        self, kind: ProblemKind, meaning: str, sentence: int | None = None, position: int | None = None
+    ) -> None:
+        """Keep a problem, its sentence counted within this block, unless there was one before."""
         if self._problem is None:
             place = None if sentence is None else sentence + self._sentences
             self._problem = Problem(kind, meaning, place, position)
 
     def _refuse_integers(self, dtype: np.dtype[Any]) -> None:
         if dtype.kind in "iub":
-            self._fail(
+            self._keep_problem(
                 "integers",
                 f"The array holds whole numbers ({dtype}): embeddings were rounded, as pad_sequences does without "
                 "dtype='float32'; pad again.",
             )
 
-    def _words_not_finite(self, what: str) -> str:
+    def _not_finite_message(self, what: str) -> str:
         too_large = {"float16": f", or more than {self._compute} can hold", "bfloat16": ""}.get(self._compute, "")
         return f"A {what} holds NaN or infinity{too_large}, which spreads to its whole sentence; correct the source."
 
-    def _judge(
-        self, x_btd: Numbers, lengths: Indices, zero_bt: Mask, real_bt: Mask, broken: Mask, facts: "_Facts"
+    def _check_padded_block(
+        self, x_btd: Numbers, lengths: Indices, zero_bt: Mask, real_bt: Mask, broken: Mask, extremes: RowExtremes
     ) -> None:
-        """Keep the first problem of this block, and what its padding is."""
+        """Keep the first problem of this block."""
         n_positions = real_bt.shape[1]
         found: list[tuple[int, int, ProblemKind, str]] = []
         cut = np.flatnonzero(lengths > n_positions)
@@ -269,16 +257,16 @@ class Scanner:
             found.append((int(cut[0]), -1, "cut", words))
         if broken.any():
             sentence, position = (int(place[0]) for place in np.nonzero(broken))
-            found.append((sentence, position, "not-finite", self._words_not_finite("row")))
-        odd = self._odd_padding(x_btd, ~real_bt, zero_bt, broken, facts)
+            found.append((sentence, position, "not-finite", self._not_finite_message("row")))
+        odd = self._first_odd_padding(x_btd, ~real_bt, zero_bt, broken, extremes)
         if odd is not None:
             sentence, position = odd
-            found.append((sentence, position, *self._words_behind(x_btd[sentence], int(lengths[sentence]))))
+            found.append((sentence, position, *self._describe_odd_padding(x_btd[sentence], int(lengths[sentence]))))
         if self._inferred and zero_bt.size:
-            # A first token of zeros is a collision; several, before a sentence that fills the array, look like padding.
+            # A first token of zeros is a collision; several, in a sentence that fills the array, look like padding.
             leading = np.where(zero_bt.all(axis=1), 0, np.argmin(zero_bt, axis=1))
             early = np.flatnonzero((leading > 1) & (lengths == n_positions))
-            found += self._taken_for_tokens(lengths, facts)
+            found += self._find_padding_as_tokens(lengths, extremes)
             if len(early):
                 words = (
                     f"A sentence begins with {int(leading[early[0]])} zero rows and ends in a token: it looks padded "
@@ -287,15 +275,17 @@ class Scanner:
                 found.append((int(early[0]), 0, "front", words))
         if found:
             sentence, position, kind, words = min(found, key=lambda each: each[:2])
-            self._fail(kind, words, sentence, None if position < 0 else position)
+            self._keep_problem(kind, words, sentence, None if position < 0 else position)
 
-    def _taken_for_tokens(self, lengths: Indices, facts: "_Facts") -> list[tuple[int, int, ProblemKind, str]]:
-        """Sentences that fill the array and end in rows of a number that one pads with."""
-        n, n_positions = len(lengths), len(facts.rows) // max(1, len(lengths))
-        if self._problem is not None or n_positions < 2 or facts.rows.shape[1] < 2:
+    def _find_padding_as_tokens(
+        self, lengths: Indices, extremes: RowExtremes
+    ) -> list[tuple[int, int, ProblemKind, str]]:
+        """Sentences that fill the array and end in rows of a number that is often used for padding."""
+        n, n_positions = len(lengths), len(extremes.rows) // max(1, len(lengths))
+        if self._problem is not None or n_positions < 2 or extremes.rows.shape[1] < 2:
             return []
         for value in CANDIDATES:
-            held = facts.constant(value, np.ones(len(facts.rows), dtype=np.bool_)).reshape(n, n_positions)
+            held = extremes.constant(value, np.ones(len(extremes.rows), dtype=np.bool_)).reshape(n, n_positions)
             ends = np.flatnonzero(held[:, -2:].all(axis=1))
             if len(ends):
                 sentence = int(ends[0])
@@ -308,11 +298,11 @@ class Scanner:
                 return [(sentence, first, "behind", words)]
         return []
 
-    def _odd_padding(
-        self, x_btd: Numbers, padding_bt: Mask, zero_bt: Mask, broken: Mask, facts: "_Facts"
+    def _first_odd_padding(
+        self, x_btd: Numbers, padding_bt: Mask, zero_bt: Mask, broken: Mask, extremes: RowExtremes
     ) -> tuple[int, int] | None:
-        """The first padded position that is unlike the padding so far, if any."""
-        # What is no number has its own verdict.
+        """The first padded position that differs from the padding so far, if any."""
+        # NaN and infinity are reported as another kind of problem.
         at = padding_bt & ~broken
         if (padding_bt & broken).any():
             self._one_padding = False
@@ -328,14 +318,14 @@ class Scanner:
             else:
                 self._one_padding = False
                 return sentence, position
-        alike = zero_bt if self._padding == 0 else facts.constant(self._padding, at.ravel()).reshape(at.shape)
+        alike = zero_bt if self._padding == 0 else extremes.constant(self._padding, at.ravel()).reshape(at.shape)
         odd = np.nonzero(at & ~alike)
         if not len(odd[0]):
             return None
         self._one_padding = False
         return int(odd[0][0]), int(odd[1][0])
 
-    def _words_behind(self, rows: Numbers, length: int) -> tuple[ProblemKind, str]:
+    def _describe_odd_padding(self, rows: Numbers, length: int) -> tuple[ProblemKind, str]:
         kept = rows[: len(rows) - length]
         front = len(kept) > 0 and bool((kept == kept[:1, :1]).all()) and not (rows[-1] == kept[0, 0]).all()
         where = "in front of the tokens, as pad_sequences does without padding='post'" if front else "elsewhere"
@@ -360,12 +350,12 @@ def scan_ragged(
     n_sentences = len(offsets) - 1
     first = 0
     while first < n_sentences:
-        job.progress(first, n_sentences, "sentences looked through")
+        job.progress(first, n_sentences, "sentences scanned")
         last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + step, side="right")) - 1)
         begin, end = int(offsets[first]), int(offsets[last])
         scanner.ragged(embeddings[begin:end], np.diff(offsets[first : last + 1]))
         first = last
-    job.progress(n_sentences, n_sentences, "sentences looked through")
+    job.progress(n_sentences, n_sentences, "sentences scanned")
     return scanner.result()
 
 
@@ -386,9 +376,9 @@ def scan_padded(
     scanner = Scanner(mask_value, compute_dtype, inferred or lengths is None)
     step = _step(x.shape[1:], x.dtype)
     for first in range(0, len(x), step):
-        job.progress(first, len(x), "sentences looked through")
+        job.progress(first, len(x), "sentences scanned")
         scanner.padded(x[first : first + step], None if lengths is None else lengths[first : first + step])
-    job.progress(len(x), len(x), "sentences looked through")
+    job.progress(len(x), len(x), "sentences scanned")
     return scanner.result()
 
 
@@ -399,143 +389,3 @@ def _step(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
 
 def _is_exact(value: float, compute_dtype: str) -> bool:
     return float(masks.computed(np.asarray([value], dtype=np.float64), compute_dtype)[0]) == value
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Facts:
-    """What the bits of rows (n, D) say.
-
-    Attributes:
-        rows: float16, float32 or float64, in C order and native byte order.
-        compute: the compute type.
-        top: (n,) the largest of a row's bits as signed integers: negative when no number of the row is positive.
-        low: (n,) the largest as unsigned ones: below the sign's bit when no number of the row is negative.
-        broken: (n,) True = holds NaN, infinity, or what the compute type can't hold.
-    """
-
-    rows: Numbers
-    compute: str
-    top: Indices
-    low: npt.NDArray[np.uint64]
-    broken: Mask
-
-    @classmethod
-    def of(cls, rows: Numbers, compute: str) -> "_Facts":
-        if rows.dtype.kind != "f" or rows.dtype.itemsize not in _BITS:
-            rows = rows.astype(np.float64)
-        rows = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("="))
-        signed, unsigned = _BITS[rows.dtype.itemsize]
-        n, dim = rows.shape
-        top, low = np.zeros(n, dtype=signed), np.zeros(n, dtype=unsigned)
-        if dim:
-            # The second look finds the rows in the processor's cache.
-            step = max(1, _CACHED_BYTES // (dim * rows.dtype.itemsize))
-            for begin in range(0, n, step):
-                block = rows[begin : begin + step]
-                block.view(signed).max(axis=1, out=top[begin : begin + step])
-                block.view(unsigned).max(axis=1, out=low[begin : begin + step])
-        limit = _bits_of(_limit(rows.dtype, compute), rows.dtype)
-        sign = 1 << (8 * rows.dtype.itemsize - 1)
-        broken = (top >= limit) | (low >= sign + limit)
-        _settle(
-            broken,
-            np.flatnonzero(broken),
-            rows,
-            lambda block: np.asarray(~np.isfinite(masks.computed(block, compute)).all(axis=1)),
-        )
-        return cls(rows, compute, top, low, broken)
-
-    def equal(self, value: float) -> Mask:
-        """Which rows (n,) a ``Masking(value)`` takes for padding."""
-        if abs(value) < _TINY and self.compute != "float64":
-            lower, upper = _zero_bounds(self.rows.dtype, self.compute)
-            held, certain = self._below(upper), self._below(lower)
-            return self._settled(held, np.flatnonzero(held & ~certain), value)
-        held = self._may_be(value)
-        return self._settled(held, np.flatnonzero(held), value)
-
-    def constant(self, value: float, among: Mask) -> Mask:
-        """Which rows (n,) of those in `among` consist of `value`, which is not zero, alone, as they are stored."""
-        bits = _bits_of(abs(value), self.rows.dtype) + (self._sign if value < 0 else 0)
-        held = (self.low == bits) & among
-        places = np.flatnonzero(held)
-        held[places] = self._smallest(places) == bits
-        return np.asarray(held)
-
-    def _settled(self, held: Mask, places: Indices, value: float) -> Mask:
-        """Keep in `held` only those of `places` whose rows are equal to `value` in the compute type."""
-        if not len(places):
-            return held
-        same = self._smallest(places) == self.low[places]
-        ones = places[same]
-        held[ones] = masks.equal_rows(self.rows[ones, :1], value, self.compute)
-        _settle(held, places[~same], self.rows, lambda block: masks.equal_rows(block, value, self.compute))
-        return held
-
-    def _smallest(self, places: Indices) -> npt.NDArray[np.uint64]:
-        """Of each of those rows the smallest of its bits as unsigned integers: a row of one number has no others."""
-        smallest = np.zeros(len(self.low), dtype=self.low.dtype)
-        unsigned = _BITS[self.rows.dtype.itemsize][1]
-        _settle(smallest, places, self.rows, lambda block: block.view(unsigned).min(axis=1))
-        return smallest[places]
-
-    @property
-    def _sign(self) -> int:
-        return 1 << (8 * self.rows.dtype.itemsize - 1)
-
-    def _below(self, size: float) -> Mask:
-        """Which rows (n,) hold only numbers less than `size` in size."""
-        bits = _bits_of(size, self.rows.dtype)
-        return np.asarray((self.top < bits) & (self.low < self._sign + bits))
-
-    def _may_be(self, value: float) -> Mask:
-        """Which rows (n,) may be all `value`, in a little more than what rounding could bring there."""
-        size, sign = abs(value), self._sign
-        if value != value:
-            return np.zeros(len(self.top), dtype=np.bool_)
-        if size < 2.0**-13:
-            # Below its normal numbers float16 rounds by more and more of a number's size.
-            return self._below(2.0**-12)
-        least, most = _bits_of(size * (1 - 2.0**-7), self.rows.dtype), _bits_of(size * (1 + 2.0**-7), self.rows.dtype)
-        if value > 0:
-            return np.asarray((self.top >= least) & (self.top <= most) & (self.low < sign))
-        return np.asarray((self.top < 0) & (self.low >= sign + least) & (self.low <= sign + most))
-
-
-def _settle(answers: Numbers, places: Indices, rows: Numbers, rule: Callable[[Numbers], Numbers]) -> None:
-    """Put at `places` of `answers` (n,) what the rule says of those rows, with a bounded copy of them."""
-    step = max(1, _CACHED_BYTES // max(1, rows.shape[1] * rows.dtype.itemsize))
-    for begin in range(0, len(places), step):
-        some = places[begin : begin + step]
-        whole = int(some[-1] - some[0]) + 1 == len(some)
-        answers[some] = rule(rows[some[0] : some[-1] + 1] if whole else rows[some])
-
-
-@lru_cache(maxsize=256)
-def _limit(dtype: np.dtype[Any], compute: str) -> float:
-    """A number from which on one of `dtype` may be infinite in the compute type: none that is less is."""
-    if compute == "float16" and dtype.itemsize > 2:
-        return 65504.0
-    if compute == "bfloat16" and dtype.itemsize > 2:
-        return 3.3e38
-    if compute == "float32" and dtype.itemsize > 4:
-        return float(np.finfo(np.float32).max)
-    return float("inf")
-
-
-@lru_cache(maxsize=256)
-def _zero_bounds(dtype: np.dtype[Any], compute: str) -> tuple[float, float]:
-    """Numbers of `dtype` below the first are zero in the compute type, and none from the second on is."""
-    if dtype.itemsize == 2 or compute == "float64":
-        # The smallest number above zero: only zero itself is less.
-        return (float(np.finfo(dtype).smallest_subnormal),) * 2
-    # Half of float16's smallest number is rounded to zero; else what lies below float32's normal numbers is flushed.
-    edge = 2.0**-25 if compute == "float16" else _TINY
-    return edge * (1 - 2.0**-7), edge * (1 + 2.0**-7)
-
-
-@lru_cache(maxsize=256)
-def _bits_of(value: float, dtype: np.dtype[Any]) -> int:
-    """The bits of a positive number of `dtype`; those of infinity where it is too large."""
-    with np.errstate(over="ignore"):
-        return int(np.asarray([value], dtype=np.float64).astype(dtype).view(_BITS[dtype.itemsize][1])[0])
