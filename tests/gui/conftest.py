@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSettings, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QSettings
 from PySide6.QtWidgets import QApplication
 
 from maskscope.engine.keras_file import TaggerWeights
@@ -21,7 +21,10 @@ from maskscope.engine.recurrence import LstmWeights
 from maskscope.project import Project, ProjectWriter
 from maskscope.runs import RunInfo, TrainSettings
 from maskscope.types import Sentence
+from maskscope.worker.conversation import State
+from maskscope.worker.requests import Request, Result
 from maskscope.workflows.demo import write_demo
+from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_resources.colours import LIGHT
@@ -184,36 +187,27 @@ def spans(tmp_path: Path, adopt: Callable[..., str]) -> Path:
     return target
 
 
-class ScriptedClient(QObject):
-    """Stands where the worker's client stands; the test says what the worker answers."""
-
-    stateChanged = Signal(str)
-    ready = Signal(str, str)
-    warned = Signal(str)
-    progressed = Signal(int, int, int, str)
-    figure_reported = Signal(int, str, int, float)
-    done = Signal(int, object)
-    failed = Signal(int, str)
-    cancelled = Signal(int)
-    late = Signal(int, object)
+class ScriptedClient(WorkerClient):
+    """A client without a worker process; the test emits the signals."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = "ready"
-        self.requests: list[tuple[str, dict[str, object]]] = []
+        self.requests: list[Request[Result]] = []
         self.stopped: list[int] = []
 
-    def request(self, job: str, **arguments: object) -> int:
+    @property
+    def state(self) -> State:
+        """Always ready."""
+        return "ready"
+
+    def request(self, request: Request[Result]) -> int:
         """Note it; ids count from 1."""
-        self.requests.append((job, arguments))
+        self.requests.append(request)
         return len(self.requests)
 
-    def cancel(self, request_id: int) -> None:
+    def cancel(self, job_id: int) -> None:
         """Note it."""
-        self.stopped.append(request_id)
-
-    def close(self) -> None:
-        """There is no process to end."""
+        self.stopped.append(job_id)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from maskscope.commands.arguments import Subparsers, add_command, add_model, path
 from maskscope.commands.chosen_model import choose_model, is_file
@@ -13,6 +13,8 @@ from maskscope.errors import MaskscopeError
 
 if TYPE_CHECKING:
     from maskscope.audit import AuditReport, Finding
+    from maskscope.worker.client import ResultT
+    from maskscope.worker.requests import AuditRequest, Request
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -71,12 +73,15 @@ def audit(values: argparse.Namespace) -> int:
         raise MaskscopeError(
             "can't be written", file=values.repair, expected="a new name NAME.keras", received=values.repair.name
         )
-    given = _of_arrays(values) if values.project is None else _of_project(values)
-    report = _in_worker("audit", given)
+    from maskscope.worker.requests import RepairRequest
+
+    request = _of_arrays(values) if values.project is None else _of_project(values)
+    report = _in_worker(request.model, request).report
     repaired = None
     if values.repair is not None and report.repairs:
-        repairs = ",".join(report.repairs)
-        repaired = _in_worker("repair", {**given, "repairs": repairs, "out": str(values.repair.absolute())})
+        out = values.repair.absolute()
+        repair = RepairRequest(request.model, request.source, report.repairs, out, request.padding)
+        repaired = _in_worker(request.model, repair).report
     elif values.repair is not None:
         remark("no model was written: the findings name no automatic repair")
     if values.report is not None:
@@ -94,45 +99,35 @@ def audit(values: argparse.Namespace) -> int:
     return 1 if report.verdict == "failed" else 0
 
 
-Given: TypeAlias = dict[str, str | float]
-"""Arguments of the worker's job."""
-
-
-def _of_project(values: argparse.Namespace) -> Given:
+def _of_project(values: argparse.Namespace) -> "AuditRequest":
     from maskscope.project import Project
+    from maskscope.worker.requests import AuditRequest, ProjectSource
 
     with Project.open(values.project, read_only=True) as project:
         chosen = choose_model(project, values.model)
-        return {"project": str(project.path), "model": str(chosen.keras_file), **_padding(values)}
+        return AuditRequest(chosen.keras_file, ProjectSource(project.path), values.padding)
 
 
-def _of_arrays(values: argparse.Namespace) -> Given:
+def _of_arrays(values: argparse.Namespace) -> "AuditRequest":
     if values.model is None or not (is_file(values.model) or Path(values.model).is_file()):
         raise MaskscopeError("--data needs a model's file; give --model FILE.keras")
     from maskscope.audit.files import read_padded
+    from maskscope.worker.requests import ArraySource, AuditRequest
 
     # to report errors in the arrays before TensorFlow is started
     read_padded(values.data, values.lengths)
-    given: Given = {"data": str(values.data.absolute()), "model": values.model, **_padding(values)}
-    if values.lengths is not None:
-        given["lengths"] = str(values.lengths.absolute())
-    return given
+    lengths = None if values.lengths is None else values.lengths.absolute()
+    return AuditRequest(Path(values.model), ArraySource(values.data.absolute(), lengths), values.padding)
 
 
-def _padding(values: argparse.Namespace) -> Given:
-    return {} if values.padding is None else {"padding": float(values.padding)}
-
-
-def _in_worker(name: str, given: Given) -> "AuditReport":
-    """Run the worker's job of that name, "audit" or "repair", with limits: the model's file may be anyone's."""
-    from maskscope.audit import AuditReport
+def _in_worker(model: Path, request: "Request[ResultT]") -> "ResultT":
+    """Audit or repair in a worker with limits: the model's file may be anyone's."""
     from maskscope.keras_io.safety import inspect_keras_file
     from maskscope.worker.client import run_job
 
-    inspect_keras_file(Path(str(given["model"])))
+    inspect_keras_file(model)
     with TerminalJob() as job:
-        report = run_job(name, given, job, warn=job.warn)["report"]
-    return AuditReport.from_json(str(report))
+        return run_job(request, job, warn=job.warn)
 
 
 def _repaired_record(repaired: "AuditReport", report: "AuditReport", file: Path) -> dict[str, object]:

@@ -177,15 +177,15 @@ def _score_in_keras(
     import numpy as np
 
     from maskscope.worker.client import run_job
+    from maskscope.worker.requests import ScoreRequest
 
     with tempfile.TemporaryDirectory() as folder:
         out, behind = Path(folder) / "scores.npy", Path(folder) / "padding.npy"
-        given = {"project": str(project.path), "model": str(chosen.keras_file), "out": str(out), "engine": "keras"}
-        told = run_job("score", given | ({"padding": str(behind)} if padding else {}), job, warn=job.warn)
-        value = told.get("mask_value")
+        request = ScoreRequest(project.path, chosen.keras_file, out, behind if padding else None)
+        result = run_job(request, job, warn=job.warn)
         return Scored(
             np.load(out, allow_pickle=False),
-            _mask(project, None if value is None else float(value)),
+            _mask(project, result.mask_value),
             scheme,
             used,
             np.load(behind, allow_pickle=False) if padding else None,

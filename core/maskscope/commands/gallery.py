@@ -82,30 +82,23 @@ def gallery(values: argparse.Namespace, write: Callable[["AuditReport"], None]) 
 def _audit(models: "tuple[GalleryModel, ...]", job: TerminalJob) -> list[AuditedModel]:
     """Audit the models in as many workers as there are cores, at most `_WORKERS`."""
     from maskscope.audit.checks.registry import rejected_by
-    from maskscope.audit.report import AuditReport
     from maskscope.worker.client import run_job
+    from maskscope.worker.requests import GalleryReports, GalleryRequest
 
     workers = max(1, min(_WORKERS, os.cpu_count() or 1, len(models)))
     parts = [models[number::workers] for number in range(workers)]
     progress = _JoinedProgress(job, len(models))
 
-    def run(number: int) -> list[dict[str, str]]:
-        names = ",".join(each.name for each in parts[number])
+    def run(number: int) -> tuple[GalleryReports, ...]:
+        request = GalleryRequest(tuple(each.name for each in parts[number]))
         # one worker's warning of a Keras that drops masks is enough
         warn = job.warn if number == 0 else None
-        result = run_job("gallery", {"names": names}, progress.part(number), warn=warn, one_core=workers > 1)
-        reports: list[dict[str, str]] = json.loads(str(result["reports"]))
-        return reports
+        return run_job(request, progress.part(number), warn=warn, one_core=workers > 1).reports
 
     with ThreadPoolExecutor(workers) as pool:
-        found = {each["name"]: each for part in pool.map(run, range(workers)) for each in part}
+        found = {each.name: each for part in pool.map(run, range(workers)) for each in part}
     return [
-        AuditedModel(
-            each,
-            rejected_by(each.name),
-            AuditReport.from_json(found[each.name]["fresh"]),
-            AuditReport.from_json(found[each.name]["perturbed"]),
-        )
+        AuditedModel(each, rejected_by(each.name), found[each.name].fresh, found[each.name].perturbed)
         for each in models
     ]
 

@@ -34,14 +34,14 @@ def model(values: argparse.Namespace) -> int:
         raise MaskscopeError(
             "is no name for a picture", file=picture, expected="NAME.svg or NAME.png", received=picture.name
         )
-    from maskscope.keras_io.model_graph import ModelGraph
     from maskscope.keras_io.safety import inspect_keras_file
     from maskscope.worker.client import run_job
+    from maskscope.worker.requests import ModelGraphRequest
 
     inspect_keras_file(file)
     # in a worker with limits: the file may be anyone's
     with TerminalJob() as job:
-        graph = ModelGraph.from_json(str(run_job("model_graph", {"model": str(file)}, job, warn=job.warn)["graph"]))
+        graph = run_job(ModelGraphRequest(file), job, warn=job.warn).graph
     if picture is not None:
         from maskscope.commands.model_picture import model_picture
 

@@ -1,1 +1,1 @@
-"""A process of its own for TensorFlow: `python -m maskscope.worker` speaks JSON lines on stdin and stdout."""
+"""The process that TensorFlow runs in, `python -m maskscope.worker`, and its clients: they exchange lines of JSON."""

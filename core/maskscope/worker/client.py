@@ -1,207 +1,214 @@
-"""Run one job in a worker process and wait for it: the command line's end of the worker."""
+"""Runs one job in a worker process and waits for it: the client of the command line."""
 
 import queue
 import subprocess
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import IO, TypeAlias
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BufferedReader
+from typing import Literal, TypeAlias, TypeVar, cast
 
-from maskscope import errors
-from maskscope.errors import Cancelled, MaskscopeError, WorkerError
+from maskscope.errors import Cancelled, WorkerError
 from maskscope.jobs import Job, NullJob
 from maskscope.worker import launch
-from maskscope.worker.limits import CANCEL_SECONDS, LOOK_SECONDS, Limits, Watchdog, limits_of
-from maskscope.worker.protocol import (
-    Cancel,
-    CancelledReply,
-    Done,
-    Event,
-    Failed,
-    Progress,
-    Ready,
-    Request,
-    Value,
-    decode_event,
+from maskscope.worker.conversation import (
+    Action,
+    Conversation,
+    JobCancelled,
+    JobDone,
+    JobFailed,
+    KillProcess,
+    LimitsOf,
+    SendBytes,
 )
+from maskscope.worker.limits import CHECK_SECONDS, limits_of, process_memory
+from maskscope.worker.protocol import Figure, Progress, Ready
+from maskscope.worker.requests import Request, Result
 
-LimitsOf: TypeAlias = Callable[[str, Mapping[str, Value]], Limits | None]
+ResultT = TypeVar("ResultT", bound=Result)
 Warn: TypeAlias = Callable[[str], object]
 
-_ID = "1"
-_LINES_KEPT = 40
 _END_SECONDS = 5.0
+_CHUNK = 1 << 16
 
 
 def run_job(
-    name: str,
-    arguments: Mapping[str, Value],
+    request: Request[ResultT],
     job: Job | None = None,
     *,
     warn: Warn | None = None,
     one_core: bool = False,
     limits: LimitsOf = limits_of,
     command: Sequence[str] = launch.COMMAND,
-) -> dict[str, Value]:
+) -> ResultT:
     """Start a worker, run one job in it, and end it.
 
     Args:
-        name: of `worker.jobs.JOBS`.
-        arguments: as that job takes them.
-        job: gets the progress and the figures; once it raises Cancelled the worker is asked to stop, and killed
-            when it does not.
-        warn: gets the sentence about a Keras that loses masks, before the job is run; None: nobody is told.
-        one_core: keep TensorFlow to one thread, where another worker runs beside this one.
-        limits: of time and memory, by the job's name and arguments; beyond them the worker is killed.
+        request: the job and its arguments.
+        job: gets the progress and the figures; once it raises Cancelled the worker is asked to stop, and killed when
+            it does not.
+        warn: gets the sentence about a Keras that loses masks, before the job runs; None to ignore it.
+        one_core: keep TensorFlow to one thread, where another worker runs at the same time.
+        limits: returns the limits of the request; a worker that exceeds them is killed.
         command: program and arguments to run instead of the worker (tests).
-
-    Returns:
-        The job's results.
 
     Raises:
         MaskscopeError: the job's own error, such as ModelError.
-        WorkerError: the worker could not start, ended, or broke a limit.
+        WorkerError: the worker could not start, ended, or exceeded a limit.
         Cancelled: the job was cancelled.
     """
     job = NullJob() if job is None else job
     job.progress(0, 0, "starting TensorFlow")
+    process = _Process(command, one_core)
     try:
-        process = subprocess.Popen(
-            list(command),
-            env=launch.environment() | (launch.ONE_CORE if one_core else {}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-        )
-    except OSError as error:
-        raise WorkerError("the worker process can't be started", received=error.strerror or str(error)) from error
-    run = _Run(process, Request(_ID, name, tuple(arguments.items())), job, limits(name, arguments), warn)
-    try:
-        return run.result()
-    except Cancelled:
-        run.stop_politely()
-        raise
+        return cast(ResultT, _Run(process, job, limits, warn).result(request))
     finally:
-        run.end()
+        process.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What the process wrote; `data` is empty at the end of a stream."""
+
+    stream: Literal["stdout", "stderr"]
+    data: bytes
+
+
+class _Process:
+    """A worker process, whose output two threads put into one queue."""
+
+    def __init__(self, command: Sequence[str], one_core: bool) -> None:
+        try:
+            self._process = subprocess.Popen(
+                list(command),
+                env=launch.environment() | (launch.ONE_CORE if one_core else {}),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except OSError as error:
+            raise WorkerError("the worker process can't be started", received=error.strerror or str(error)) from error
+        self._outputs: queue.SimpleQueue[_Output] = queue.SimpleQueue()
+        self._stdout = threading.Thread(target=self._read, args=("stdout", self._process.stdout), daemon=True)
+        self._stderr = threading.Thread(target=self._read, args=("stderr", self._process.stderr), daemon=True)
+        self._stdout.start()
+        self._stderr.start()
+
+    def memory(self) -> int:
+        """Return its memory in bytes."""
+        return process_memory(self._process.pid)
+
+    def output(self, timeout: float) -> _Output | None:
+        """Return what it wrote next; None when it wrote nothing for `timeout` seconds."""
+        try:
+            return self._outputs.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def rest_of_stderr(self) -> bytes:
+        """Return what is left of its standard error, once its standard output has ended."""
+        self._stderr.join(_END_SECONDS)
+        rest = b""
+        while not self._outputs.empty():
+            rest += self._outputs.get().data
+        return rest
+
+    def exit_code(self) -> int | None:
+        """Wait for its end and return the code; None when a signal or a crash ended it."""
+        code = self._process.wait()
+        return None if code < 0 else code
+
+    def write(self, data: bytes) -> None:
+        """Write to its standard input; nothing happens when it has ended, which its output tells."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
+        except OSError:
+            return
+
+    def kill(self) -> None:
+        """Kill it."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Kill it, and leave no process, no thread and no pipe."""
+        self._process.kill()
+        self._process.wait(_END_SECONDS)
+        for thread in (self._stdout, self._stderr):
+            thread.join(_END_SECONDS)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert stream is not None
+            # What was still to be written has no reader any more.
+            with suppress(OSError):
+                stream.close()
+
+    def _read(self, name: Literal["stdout", "stderr"], stream: BufferedReader) -> None:
+        while data := stream.read1(_CHUNK):
+            self._outputs.put(_Output(name, data))
+        self._outputs.put(_Output(name, b""))
 
 
 class _Run:
-    def __init__(
-        self,
-        process: "subprocess.Popen[str]",
-        request: Request,
-        job: Job,
-        limits: Limits | None,
-        warn: Warn | None,
-    ) -> None:
-        self.process, self.request, self.job, self.limits, self.warn = process, request, job, limits, warn
-        self.said: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self.lines: deque[str] = deque(maxlen=_LINES_KEPT)
-        assert process.stdout is not None
-        assert process.stderr is not None
-        self.readers = (
-            threading.Thread(target=self._read, args=(process.stdout,), daemon=True),
-            threading.Thread(target=self._keep_lines, args=(process.stderr,), daemon=True),
-        )
-        for reader in self.readers:
-            reader.start()
+    """One request, from the start of the process to its result."""
 
-    def result(self) -> dict[str, Value]:
-        """What the job gives, reporting meanwhile."""
-        watchdog: Watchdog | None = None
-        shown: tuple[int, int, str] = (0, 0, "starting TensorFlow")
+    def __init__(self, process: _Process, job: Job, limits: LimitsOf, warn: Warn | None) -> None:
+        self._process, self._job, self._warn = process, job, warn
+        self._conversation = Conversation(process.memory, limits)
+        self._job_id = 0
+        self._last_progress = Progress(0, 0, 0, "starting TensorFlow")
+        self._cancelled = False
+
+    def result(self, request: Request[Result]) -> Result:
+        """Return the result of the job, reporting its progress meanwhile."""
+        self._job_id = self._conversation.request(request)
         while True:
-            try:
-                event = self.said.get(timeout=LOOK_SECONDS)
-            except queue.Empty:
-                # Asks, too, whether the job is still wanted.
-                self.job.progress(*shown)
-                event = Progress("", 0, 0)
-            if event is None:
-                self._raise_end()
-            elif isinstance(event, Ready):
-                if event.warning and self.warn is not None:
-                    self.warn(event.warning)
-                self._send(self.request.encode())
-                if self.limits is not None:
-                    watchdog = Watchdog(self.process.pid, self.limits)
-            elif isinstance(event, Failed):
-                raise _error(event)
-            elif isinstance(event, Done):
-                return dict(event.result)
-            elif isinstance(event, CancelledReply):
-                raise Cancelled
-            elif event.id == _ID:
-                if watchdog is not None:
-                    watchdog.heard()
-                if isinstance(event, Progress):
-                    shown = (event.done, event.total, event.text)
-                    self.job.progress(*shown)
-                elif event.value is not None:
-                    self.job.figure(event.name, event.step, event.value)
-            if watchdog is not None and (words := watchdog.look()):
-                raise WorkerError(words.removesuffix("."))
+            for action in self._conversation.actions():
+                if isinstance(action, JobDone):
+                    return action.result
+                if isinstance(action, JobFailed):
+                    raise action.error
+                if isinstance(action, JobCancelled):
+                    raise Cancelled
+                self._carry_out(action)
+            self._receive(self._process.output(CHECK_SECONDS))
+            self._conversation.check_limits()
 
-    def stop_politely(self) -> None:
-        """Ask a worker that has the job to stop, and give it some seconds to tidy up."""
-        self._send(Cancel(_ID).encode())
-        until = time.monotonic() + CANCEL_SECONDS
-        while (left := until - time.monotonic()) > 0:
-            try:
-                event = self.said.get(timeout=left)
-            except queue.Empty:
-                return
-            if event is None or isinstance(event, Done | Failed | CancelledReply):
-                return
+    def _carry_out(self, action: Action) -> None:
+        if isinstance(action, SendBytes):
+            self._process.write(action.data)
+        elif isinstance(action, KillProcess):
+            self._process.kill()
+        elif isinstance(action, Ready):
+            if action.warning and self._warn is not None:
+                self._warn(action.warning)
+        elif isinstance(action, Progress):
+            self._last_progress = action
+            self._report(action)
+        elif isinstance(action, Figure):
+            self._report(action)
 
-    def end(self) -> None:
-        """Leave no process and no thread."""
-        self.process.kill()
-        self.process.wait(_END_SECONDS)
-        for reader in self.readers:
-            reader.join(_END_SECONDS)
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if stream is not None:
-                try:
-                    stream.close()
-                except OSError:
-                    # What was still to be written has no reader any more.
-                    continue
+    def _receive(self, output: _Output | None) -> None:
+        if output is None:
+            # Reported again, so that a job that was cancelled says so.
+            self._report(self._last_progress)
+        elif output.stream == "stderr":
+            self._conversation.receive_log(output.data)
+        elif output.data:
+            self._conversation.receive_output(output.data)
+        else:
+            self._conversation.receive_log(self._process.rest_of_stderr())
+            self._conversation.process_ended(self._process.exit_code())
 
-    def _send(self, line: str) -> None:
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(line)
-            self.process.stdin.flush()
-        except OSError:
-            # It has ended; the reader of its output says so.
+    def _report(self, message: Progress | Figure) -> None:
+        if self._cancelled:
             return
-
-    def _read(self, stream: IO[str]) -> None:
-        for line in stream:
-            try:
-                self.said.put(decode_event(line))
-            except WorkerError as error:
-                self.lines.append(str(error))
-        self.said.put(None)
-
-    def _keep_lines(self, stream: IO[str]) -> None:
-        for line in stream:
-            if line.strip():
-                self.lines.append(line.rstrip())
-
-    def _raise_end(self) -> None:
-        code = self.process.wait()
-        self.readers[1].join(_END_SECONDS)
-        how = "crashed or was killed" if code < 0 else f"ended with code {code}"
-        raise WorkerError(f"the worker process {how}.{launch.last_words(self.lines)}".removesuffix("."))
-
-
-def _error(event: Failed) -> MaskscopeError:
-    kind = getattr(errors, event.kind, None)
-    if isinstance(kind, type) and issubclass(kind, MaskscopeError):
-        return kind(event.message)
-    return WorkerError(event.message)
+        try:
+            if isinstance(message, Progress):
+                self._job.progress(message.done, message.total, message.text)
+            elif message.value is not None:
+                self._job.figure(message.name, message.step, message.value)
+        except Cancelled:
+            self._cancelled = True
+            self._conversation.cancel(self._job_id)

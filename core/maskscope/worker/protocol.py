@@ -1,183 +1,211 @@
-"""What the window and the worker say to each other: one JSON object a line, in UTF-8.
+"""The messages between a client and the worker: one JSON object a line, in UTF-8.
 
-To the worker: a `Request`, answered by any number of `Progress` and `Figure` and then by exactly one of `Done`,
-`Failed`, `CancelledReply`; or a `Cancel`. From the worker, before anything else and once: `Ready`, or `Failed`
-with id "" when TensorFlow can't be imported. Requests wait their turn; one job runs at a time.
+The worker first sends `Ready`, or `StartFailed` and ends. It answers each `RunJob` with any number of `Progress` and
+`Figure`, and then with exactly one of `Done`, `Failed` and `CancelledReply`. It runs one job at a time, in the order
+of the requests. Paths travel percent-encoded, since a file's name need not be valid Unicode; numpy arrays as base64 of
+the `.npy` format; a float that is no finite number as null.
 """
 
-import json
-from dataclasses import asdict, dataclass
-from typing import ClassVar, TypeAlias
+import base64
+import io
+import os
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar, get_args, get_origin
+from urllib.parse import quote, unquote_to_bytes
 
-from maskscope.errors import WorkerError
+import msgspec
+import numpy as np
+import numpy.typing as npt
 
-Value: TypeAlias = str | int | float | bool | None
-"""What an argument or a result may be on the wire."""
-Values: TypeAlias = tuple[tuple[str, Value], ...]
-"""Named arguments or results, in order; `dict(values)` looks one up."""
+from maskscope.errors import MaskscopeError, WorkerError
+from maskscope.worker.requests import AnyRequest, AnyResult
 
+MessageT = TypeVar("MessageT")
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Asks for a job.
-
-    Attributes:
-        id: chosen by the one who asks; every answer carries it, so a late one can be told and dropped.
-        job: "train", "score", "audit", "open_model", "padding" or "ping".
-        arguments: named; which ones a job takes stands in `worker/jobs.py`.
-    """
-
-    id: str
-    job: str
-    arguments: Values = ()
-
-    def encode(self) -> str:
-        """The line, with its line feed."""
-        return _line({"id": self.id, "job": self.job, "arguments": dict(self.arguments)})
+_RECEIVED_SHOWN = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Asks to stop a job that runs or waits; it stops at its next report."""
-
-    id: str
-
-    def encode(self) -> str:
-        """The line, with its line feed."""
-        return _line({"cancel": self.id})
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
+    """Base of all messages."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class RunJob(Message, frozen=True, tag="run"):
+    """Run a job; `id` is chosen by the client, and every answer carries it."""
+
+    id: int
+    request: AnyRequest
+
+
+class CancelJob(Message, frozen=True, tag="cancel"):
+    """Stop a job that runs or waits; it stops at its next report of progress."""
+
+    id: int
+
+
+ToWorker: TypeAlias = RunJob | CancelJob
+
+
+class Ready(Message, frozen=True, tag="ready"):
     """TensorFlow is imported, jobs can run.
 
     Attributes:
         keras: its version.
         tensorflow: its version.
-        warning: what this Keras does wrong with a mask, as one sentence for a person; "" when it does nothing wrong.
+        warning: what this Keras does wrong with a mask, in one sentence; "" when it does nothing wrong.
     """
 
-    event: ClassVar[str] = "ready"
     keras: str
     tensorflow: str
     warning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class StartFailed(Message, frozen=True, tag="start_failed"):
+    """TensorFlow can't be imported; `message` says why in one sentence, `detail` is the traceback."""
+
+    message: str
+    detail: str = ""
+
+
+class Progress(Message, frozen=True, tag="progress"):
     """`done` of `total` units are done (0: not known); `text` names the unit or the phase."""
 
-    event: ClassVar[str] = "progress"
-    id: str
+    id: int
     done: int
     total: int
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One live figure, such as ("loss", epoch, 0.31); a value that is no finite number comes as None."""
+class Figure(Message, frozen=True, tag="figure"):
+    """One live figure, such as ("loss", epoch, 0.31)."""
 
-    event: ClassVar[str] = "figure"
-    id: str
+    id: int
     name: str
     step: int
     value: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Message, frozen=True, tag="done"):
     """The job is done."""
 
-    event: ClassVar[str] = "done"
-    id: str
-    result: Values = ()
+    id: int
+    result: AnyResult
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Message, frozen=True, tag="failed"):
     """The job failed.
 
     Attributes:
-        id: of the request; "" when the worker itself can't go on.
-        kind: the error's class, "ModelError" for one.
+        id: of the job; None for a line from the client in which no job's id could be read.
+        kind: the error's class, such as "ModelError".
         message: one sentence for a person.
-        detail: the traceback when the error is none of ours, else "".
+        detail: the traceback of an error that is not a MaskscopeError, else "".
     """
 
-    event: ClassVar[str] = "failed"
-    id: str
+    id: int | None
     kind: str
     message: str
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CancelledReply:
-    """The job was cancelled, and what was half done has been taken away."""
+class CancelledReply(Message, frozen=True, tag="cancelled"):
+    """The job was cancelled, and what it had half done is removed."""
 
-    event: ClassVar[str] = "cancelled"
-    id: str
+    id: int
 
 
-Event: TypeAlias = Ready | Progress | Figure | Done | Failed | CancelledReply
-
-_EVENTS: dict[str, type[Event]] = {kind.event: kind for kind in (Ready, Progress, Figure, Done, Failed, CancelledReply)}
+FromWorker: TypeAlias = Ready | StartFailed | Progress | Figure | Done | Failed | CancelledReply
 
 
-def encode_event(event: Event) -> str:
-    """The line of an event, with its line feed."""
-    record: dict[str, object] = {"event": event.event, **asdict(event)}
-    if isinstance(event, Done):
-        record["result"] = dict(event.result)
-    if isinstance(event, Figure) and event.value is not None and not abs(event.value) < float("inf"):
-        record["value"] = None
-    return _line(record)
+class _JobId(msgspec.Struct):
+    """The part of a message that says which job it is about; other fields are ignored."""
+
+    id: int | None = None
 
 
-def decode_request(line: str) -> Request | Cancel:
-    """What a line asks of the worker. Raises WorkerError for a line that is neither."""
-    record = _record(line)
-    if isinstance(record.get("cancel"), str):
-        return Cancel(str(record["cancel"]))
-    arguments = record.get("arguments", {})
-    if not isinstance(record.get("id"), str) or not isinstance(record.get("job"), str):
-        raise WorkerError("received a line that is no request", received=line[:200])
-    return Request(str(record["id"]), str(record["job"]), _values(arguments, line))
-
-
-def decode_event(line: str) -> Event:
-    """What the worker said. Raises WorkerError for a line that is no event."""
-    record = _record(line)
-    kind = _EVENTS.get(str(record.pop("event", "")))
-    if kind is None:
-        raise WorkerError("received a line that is no event", received=line[:200])
-    if kind is Done:
-        record["result"] = _values(record.get("result", {}), line)
+def encode(message: ToWorker | FromWorker) -> bytes:
+    """Encode a message as one line, with its line feed."""
     try:
-        return kind(**record)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise WorkerError("received an event with other fields than its own", received=line[:200]) from error
+        return _ENCODER.encode(message) + b"\n"
+    except UnicodeEncodeError:
+        # A file's name that is not valid Unicode, in a text for a person.
+        return _ENCODER.encode(_valid_unicode(msgspec.to_builtins(message, enc_hook=_encode_value))) + b"\n"
 
 
-def _record(line: str) -> dict[str, object]:
+def decode_to_worker(line: bytes) -> ToWorker:
+    """Decode a line from a client. Raises WorkerError for a line that is no such message, or for an unknown job."""
+    return _decode(_TO_WORKER, line, f"a request for {', '.join(JOB_NAMES)}, or a cancel")
+
+
+def decode_from_worker(line: bytes) -> FromWorker:
+    """Decode a line from the worker. Raises WorkerError for a line that is no such message."""
+    return _decode(_FROM_WORKER, line, "a message of the worker")
+
+
+def job_id(line: bytes) -> int | None:
+    """The id of the job that a line is about, also where the rest of it can't be decoded; None for no such id."""
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise WorkerError("received a line that is no JSON", received=line[:200]) from error
-    if not isinstance(record, dict):
-        raise WorkerError("received a line that is no JSON object", received=line[:200])
-    return record
+        return _JOB_ID.decode(line).id
+    except (ValueError, RecursionError):
+        return None
 
 
-def _values(record: object, line: str) -> Values:
-    if not isinstance(record, dict) or not all(
-        value is None or isinstance(value, str | int | float | bool) for value in record.values()
-    ):
-        raise WorkerError("received values that are no plain ones", received=line[:200])
-    return tuple(record.items())
+def _decode(decoder: "msgspec.json.Decoder[MessageT]", line: bytes, expected: str) -> MessageT:
+    try:
+        return decoder.decode(line)
+    except (ValueError, RecursionError, MaskscopeError) as error:
+        received = line[:_RECEIVED_SHOWN].decode("utf-8", "backslashreplace").rstrip("\n")
+        raise WorkerError(
+            f"received a message that can't be read ({error})", expected=expected, received=received
+        ) from error
 
 
-def _line(record: dict[str, object]) -> str:
-    # ASCII only: a pipe's encoding on Windows is then of no matter
-    return json.dumps(record, ensure_ascii=True, allow_nan=False) + "\n"
+def _encode_value(value: object) -> object:
+    if isinstance(value, Path):
+        return quote(os.fsencode(value))
+    if isinstance(value, np.ndarray):
+        stream = io.BytesIO()
+        np.save(stream, value, allow_pickle=False)
+        return base64.b64encode(stream.getvalue()).decode("ascii")
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a message can't hold {type(value).__name__}")
+
+
+def _decode_value(kind: Any, value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a text; received {type(value).__name__}")
+    if kind is Path:
+        return Path(os.fsdecode(unquote_to_bytes(value)))
+    if get_origin(kind) is np.ndarray:
+        return _decode_array(kind, value)
+    raise TypeError(f"a message can't hold {kind}")
+
+
+def _decode_array(kind: Any, text: str) -> npt.NDArray[np.generic]:
+    """Decode an array, whose dtype must be that of the annotation `kind`, such as `npt.NDArray[np.float32]`."""
+    stream = io.BytesIO(base64.b64decode(text, validate=True))
+    array: npt.NDArray[np.generic] = np.lib.format.read_array(stream, allow_pickle=False)
+    (expected,) = get_args(get_args(kind)[1])
+    if array.dtype != expected:
+        raise ValueError(f"expected an array of {np.dtype(expected)}; received {array.dtype}")
+    return array
+
+
+def _valid_unicode(value: object) -> object:
+    """Replace lone surrogates in all texts of a JSON value by their escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_valid_unicode(key): _valid_unicode(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_valid_unicode(each) for each in value]
+    return value
+
+
+JOB_NAMES = tuple(str(kind.__struct_config__.tag) for kind in get_args(AnyRequest))
+"""Names of all jobs, as requests carry them."""
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_encode_value)
+_TO_WORKER: "msgspec.json.Decoder[ToWorker]" = msgspec.json.Decoder(ToWorker, dec_hook=_decode_value)
+_FROM_WORKER: "msgspec.json.Decoder[FromWorker]" = msgspec.json.Decoder(FromWorker, dec_hook=_decode_value)
+_JOB_ID = msgspec.json.Decoder(_JobId)

@@ -4,9 +4,8 @@ The packed engine can step through a sentence under any mask. Keras is only aske
 sentence with k padded positions behind it, under the mask that it makes itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast, get_args
 
 import numpy as np
 
@@ -77,44 +76,43 @@ class KerasPaddingProbe:
 
 
 def answer(
-    project: Project, model: Path, sentence: int, fill: str, ks: tuple[int, ...], shown: int, job: Job
+    project: Project, model: Path, sentence: int, fill: Fill, added: Sequence[int], shown: int | None, job: Job
 ) -> PaddingAnswer:
-    """Ask a `.keras` file about one sentence. The loaded model and the sentence are kept for the next question.
+    """Run a `.keras` file on one sentence with padding. Model and sentence are kept for the next call.
 
     Args:
         project: its embeddings and its scheme.
         model: loaded anew when the file has changed.
         sentence: its id.
-        fill: "zeros", "noise" or "previous".
-        ks: how many padded positions, each 0 to `MAX_PADDING`.
-        shown: the one of `ks` whose probabilities are wanted; -1 for none.
-        job: is told each change as it is found, as the figure "change" at step k.
+        fill: what padded positions contain.
+        added: numbers of added padded positions, each 0 to `MAX_PADDING`.
+        shown: the one of `added` whose probabilities are wanted; None for none.
+        job: gets each change as it is found, as the figure "change" with the number of positions as its step.
 
     Raises:
         ModelError: the file is refused, or the model can't be run so.
-        WorkerError: there is no such sentence, fill or number of positions.
+        WorkerError: there is no such sentence or number of positions.
         Cancelled: the job was cancelled.
     """
-    known = fill in get_args(Fill) and all(0 <= k <= MAX_PADDING for k in ks)
-    if not known or not 0 <= sentence < project.n_sentences:
+    if not all(0 <= k <= MAX_PADDING for k in added) or not 0 <= sentence < project.n_sentences:
         raise WorkerError(
-            "there is no such question about padding",
-            expected=f"a sentence below {project.n_sentences}, one of {', '.join(get_args(Fill))}, 0 to {MAX_PADDING}",
-            received=f"sentence {sentence}, {fill!r}, {', '.join(map(str, ks))}",
+            "there is no such sentence or number of padded positions",
+            expected=f"a sentence below {project.n_sentences}, 0 to {MAX_PADDING} positions",
+            received=f"sentence {sentence}, {', '.join(map(str, added))} positions",
         )
-    job.progress(0, len(ks), "loading the model")
-    probe = _KEPT.probe(project, model, sentence, cast(Fill, fill))
-    changes: Floats = np.zeros(len(ks), dtype=np.float32)
-    at = np.full(len(ks), -1, dtype=np.int64)
-    kept: PaddedRun | None = None
-    for place, k in enumerate(ks):
-        job.progress(place, len(ks), "positions")
+    job.progress(0, len(added), "loading the model")
+    probe = _KEPT.probe(project, model, sentence, fill)
+    changes: Floats = np.zeros(len(added), dtype=np.float32)
+    at = np.full(len(added), -1, dtype=np.int64)
+    shown_run: PaddedRun | None = None
+    for place, k in enumerate(added):
+        job.progress(place, len(added), "positions")
         run = probe.run(k)
         changes[place] = run.largest_change
         at[place] = -1 if run.at is None else run.at
-        kept = run if k == shown else kept
+        shown_run = run if k == shown else shown_run
         job.figure("change", k, run.largest_change)
-    return PaddingAnswer(np.asarray(ks, dtype=np.int64), changes, at, kept)
+    return PaddingAnswer(np.asarray(added, dtype=np.int64), changes, at, shown_run)
 
 
 def forget() -> None:

@@ -1,4 +1,4 @@
-"""The padding audit of the model in use: asked of the worker, and each model's last report kept."""
+"""Audits or repairs the model in use in the worker, and keeps the last report of each model."""
 
 import hashlib
 from collections import OrderedDict
@@ -9,15 +9,15 @@ from typing import Literal, TypeAlias
 from PySide6.QtCore import QObject, Signal
 
 from maskscope.audit.report import AuditReport, Finding
-from maskscope.errors import MaskscopeError
 from maskscope.project import ModelRecord
+from maskscope.worker.requests import AuditRequest, AuditResult, ProjectSource, RepairRequest, RepairResult
 from maskscope_gui.background.tasks import duration
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
 
 Role: TypeAlias = Literal["text", "second", "holds", "fails", "collision"]
 Running: TypeAlias = Literal["", "audit", "repair"]
-Subject: TypeAlias = tuple[Path, str, float]
+ModelKey: TypeAlias = tuple[Path, str, float]
 """A model: folder of its project, its id, and when it was made, since a folder may be replaced by another."""
 
 VERDICT_MARKS: dict[str, tuple[str, Role]] = {
@@ -26,12 +26,12 @@ VERDICT_MARKS: dict[str, tuple[str, Role]] = {
     "could not tell": ("?", "collision"),
 }
 _REPORTS_KEPT = 32
-_PLACES = ("failed", "could not tell", "passed")
+_VERDICT_ORDER = ("failed", "could not tell", "passed")
 
 
 @dataclass(frozen=True, slots=True)
 class RepairedModel:
-    """A model that was written with its mechanical repairs made, and audited again.
+    """A repaired copy of a model.
 
     Attributes:
         path: its file.
@@ -43,18 +43,18 @@ class RepairedModel:
 
 
 class AuditJob(QObject):
-    """One job at a time, an audit or a repair, of the model in use; another model ends it.
+    """Runs one job at a time, an audit or a repair of the model in use; choosing another model cancels it.
 
     Attributes:
-        doing: what runs now.
-        words: what it is at; what went wrong, or how it ended, when nothing runs.
-        trouble: True when `words` says what went wrong.
-        share: done and total of the job that runs; the total is 0 when it is not known.
+        running: the job that runs; "" for none.
+        message: what the running job does; else the error of the last job, or how it ended.
+        failed: True when `message` is an error.
+        progress: done and total of the running job; the total is 0 when it is not known.
 
     Signals:
-        changed: any of these, or `report`, or `repaired`.
-        ended: a job has come to an end of its own: a report, a repaired model, or an error.
-        progressed: (words) for the status line; "" when it is over.
+        changed: an attribute, `report` or `repaired` has changed.
+        ended: a job has ended by itself, with a report, a repaired model or an error.
+        progressed: (text) for the status line; "" once nothing runs.
     """
 
     changed = Signal()
@@ -70,9 +70,9 @@ class AuditJob(QObject):
         self.progress = (0, 0)
         self._job: int | None = None
         self._out = Path()
-        self._of: Subject | None = None
-        self._reports: OrderedDict[Subject, AuditReport] = OrderedDict()
-        self._repaired: dict[Subject, RepairedModel] = {}
+        self._job_key: ModelKey | None = None
+        self._reports: OrderedDict[ModelKey, AuditReport] = OrderedDict()
+        self._repaired: dict[ModelKey, RepairedModel] = {}
         client.progressed.connect(self._progressed)
         client.done.connect(self._done)
         client.failed.connect(self._failed)
@@ -82,65 +82,62 @@ class AuditJob(QObject):
         session.project_changed.connect(self._model_changed)
 
     @property
-    def _subject(self) -> Subject | None:
+    def _model_key(self) -> ModelKey | None:
         project, model = self.session.project, self.session.model
         return None if project is None or model is None else (project.path, model.id, model.created)
 
     @property
     def report(self) -> AuditReport | None:
-        """The last one of the model in use; None before any, and while it is audited anew."""
-        subject = self._subject
-        return None if subject is None or self.running == "audit" else self._reports.get(subject)
+        """The last report on the model in use; None before any, and while it is audited again."""
+        key = self._model_key
+        return None if key is None or self.running == "audit" else self._reports.get(key)
 
     @property
     def repaired(self) -> RepairedModel | None:
-        """What a repair made of the model in use; None before any."""
-        subject = self._subject
-        return None if subject is None else self._repaired.get(subject)
+        """The repaired copy of the model in use; None before any."""
+        key = self._model_key
+        return None if key is None else self._repaired.get(key)
 
     def start(self) -> None:
-        """Audit the model in use; nothing happens while a job runs or there is no model."""
+        """Audit the model in use; does nothing while a job runs or without a model."""
         project, model = self.session.project, self.session.model
         if self.running or project is None or model is None:
             return
         self._repaired.pop((project.path, model.id, model.created), None)
-        job = self.client.request("audit", project=str(project.path), model=str(model.keras_file))
-        self._began("audit", job)
+        request = AuditRequest(model.keras_file, ProjectSource(project.path))
+        self._set_running("audit", self.client.request(request))
 
     def repair(self, out: Path) -> None:
-        """Write the model in use to `out` with the repairs that its report asks for, audited again."""
+        """Write a copy of the model in use to `out` with the repairs that its report names, and audit it."""
         project, model, report = self.session.project, self.session.model, self.report
         if self.running or project is None or model is None or report is None or not report.repairs:
             return
-        repairs = ",".join(report.repairs)
         self._out = out
-        job = self.client.request(
-            "repair", project=str(project.path), model=str(model.keras_file), repairs=repairs, out=str(out)
-        )
-        self._began("repair", job)
+        request = RepairRequest(model.keras_file, ProjectSource(project.path), report.repairs, out)
+        self._set_running("repair", self.client.request(request))
 
-    def _began(self, doing: Running, job: int) -> None:
-        self.running, self._job, self._of = doing, job, self._subject
+    def _set_running(self, running: Running, job: int) -> None:
+        self.running, self._job, self._job_key = running, job, self._model_key
         self.failed, self.progress = False, (0, 0)
-        waits = {"starting": "starting TensorFlow", "busy": "waiting for the worker"}
-        self._tell(waits.get(self.client.state, "starting"))
+        waiting = {"starting": "starting TensorFlow", "busy": "waiting for the worker"}
+        self._set_message(waiting.get(self.client.state, "starting"))
 
     def cancel(self) -> bool:
-        """Stop what runs; False when nothing does."""
+        """Cancel the running job; return False when there is none."""
         if self._job is None:
             return False
-        self._tell("stopping")
+        self._set_message("stopping")
         self.client.cancel(self._job)
         return True
 
     def repaired_models(self) -> tuple[RepairedModel, ...]:
-        """Every model that was repaired here."""
+        """Return every model that was repaired in this session."""
         return tuple(self._repaired.values())
 
     def adopt(self, repaired: RepairedModel) -> None:
-        """The repaired model is in the project, and shown: its audit is that of the model in use, if the file is."""
-        subject, model = self._subject, self.session.model
-        if subject is None or model is None or not repaired.report.about.sha256:
+        """Use the audit of a repaired model for the model in use, when that is the same file, opened in the project."""
+        key, model = self._model_key, self.session.model
+        if key is None or model is None or not repaired.report.about.sha256:
             return
         try:
             with model.keras_file.open("rb") as stream:
@@ -148,57 +145,51 @@ class AuditJob(QObject):
         except OSError:
             return
         if same:
-            self._keep(subject, repaired.report)
+            self._keep(key, repaired.report)
             self.changed.emit()
 
-    def _keep(self, subject: Subject, report: AuditReport) -> None:
-        self._reports[subject] = report
-        self._reports.move_to_end(subject)
+    def _keep(self, key: ModelKey, report: AuditReport) -> None:
+        self._reports[key] = report
+        self._reports.move_to_end(key)
         if len(self._reports) > _REPORTS_KEPT:
             self._repaired.pop(self._reports.popitem(last=False)[0], None)
 
     def _model_changed(self) -> None:
-        if self._subject == self._of:
+        if self._model_key == self._job_key:
             return
         if self._job is not None:
-            # What it would find is not of the model that is in use now.
+            # Its findings would be about another model than the one in use now.
             self.client.cancel(self._job)
             self.progressed.emit("")
         self._job, self.running, self.message, self.failed = None, "", "", False
-        self._of = self._subject
+        self._job_key = self._model_key
         self.changed.emit()
 
-    def _tell(self, words: str) -> None:
-        self.message = words
+    def _set_message(self, message: str) -> None:
+        self.message = message
         what = "Audit" if self.running == "audit" else "Repairing the model"
-        self.progressed.emit(f"{what} · {words} · Esc stops it")
+        self.progressed.emit(f"{what} · {message} · Esc stops it")
         self.changed.emit()
 
     def _progressed(self, job: int, done: int, total: int, text: str) -> None:
         if job == self._job:
             self.progress = (done, total)
             count = f", {done:,} of {total:,}" if total > 1 else ""
-            self._tell(f"{text or 'checking'}{count}")
+            self._set_message(f"{text or 'checking'}{count}")
 
     def _done(self, job: int, result: object) -> None:
-        if job != self._job or self._of is None:
+        if job != self._job or self._job_key is None:
             return
-        record = result if isinstance(result, dict) else {}
-        try:
-            report = AuditReport.from_json(str(record.get("report", "")))
-        except MaskscopeError as error:
-            self._failed(job, str(error))
-            return
-        if self.running == "repair":
-            self._repaired[self._of] = RepairedModel(Path(str(record.get("path") or self._out)), report)
-        else:
-            self._keep(self._of, report)
+        if isinstance(result, RepairResult):
+            self._repaired[self._job_key] = RepairedModel(self._out, result.report)
+        elif isinstance(result, AuditResult):
+            self._keep(self._job_key, result.report)
         self._end("", False)
         self.ended.emit()
 
-    def _failed(self, job: int, words: str) -> None:
+    def _failed(self, job: int, error: str) -> None:
         if job == self._job:
-            self._end(f"{words[:1].upper()}{words[1:]}", True)
+            self._end(f"{error[:1].upper()}{error[1:]}", True)
             self.ended.emit()
 
     def _cancelled(self, job: int) -> None:
@@ -209,19 +200,19 @@ class AuditJob(QObject):
         if job == self._job and self.running == "repair":
             self.session.message_requested.emit(f"{self._out.name} had been written before it was stopped.", "info")
 
-    def _end(self, words: str, trouble: bool) -> None:
-        self._job, self.running, self.message, self.failed = None, "", words, trouble
+    def _end(self, message: str, failed: bool) -> None:
+        self._job, self.running, self.message, self.failed = None, "", message, failed
         self.progressed.emit("")
         self.changed.emit()
 
 
 def failed_first(report: AuditReport) -> list[Finding]:
-    """What failed first, then what could not be told, then what holds."""
-    return sorted(report.findings, key=lambda finding: _PLACES.index(finding.verdict))
+    """Return the findings sorted by verdict: failed, could not tell, passed."""
+    return sorted(report.findings, key=lambda finding: _VERDICT_ORDER.index(finding.verdict))
 
 
 def verdict_text(report: AuditReport) -> tuple[str, Role]:
-    """The verdict in one line, and its colour."""
+    """Return the verdict in one line, and the role of its colour."""
     total = len(report.findings)
     passed, failed, unsure = (report.count(verdict) for verdict in ("passed", "failed", "could not tell"))
     if failed:
@@ -232,7 +223,7 @@ def verdict_text(report: AuditReport) -> tuple[str, Role]:
 
 
 def short_verdict(report: AuditReport) -> str:
-    """Such as "5 fail" or "14 of 14 hold"."""
+    """Return the verdict in a few words, such as "5 fail" or "14 of 14 hold"."""
     failed, unsure = report.count("failed"), report.count("could not tell")
     if failed:
         return f"{failed} {'fails' if failed == 1 else 'fail'}"
@@ -241,7 +232,7 @@ def short_verdict(report: AuditReport) -> str:
 
 
 def audit_details(report: AuditReport, model: ModelRecord | None) -> str:
-    """How the audit was made, in one line."""
+    """Return how the audit was made, in one line."""
     about = report.about
     name = report.model if model is None else f"{model.name} ({model.id})"
     of = f"{len(report.sampled):,} of {report.sentences:,} sentence{'s' if report.sentences != 1 else ''} sampled"
@@ -257,7 +248,7 @@ def audit_details(report: AuditReport, model: ModelRecord | None) -> str:
 
 
 def format_deviation(value: float | None) -> str:
-    """A deviation or a tolerance, short."""
+    """Format a deviation or a tolerance."""
     if value is None:
         return "–"
     if value in (float("inf"), float("-inf")):

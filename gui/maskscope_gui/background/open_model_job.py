@@ -1,4 +1,4 @@
-"""Opens a model that was made elsewhere: looked through, loaded and scored in the worker, then put into the project."""
+"""Opens a model that was made elsewhere: the worker checks, loads and scores it, then it is added to the project."""
 
 import shutil
 import uuid
@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from maskscope.errors import MaskscopeError
 from maskscope.project import ModelRecord
+from maskscope.worker.requests import OpenModelRequest
 from maskscope_gui.actions import printed_key
 from maskscope_gui.background.tasks import error_message
 from maskscope_gui.background.worker_client import WorkerClient
@@ -15,11 +16,14 @@ from maskscope_gui.session.session import Session
 
 
 class OpenModelJob(QObject):
-    """One file at a time. What goes wrong is said by the session, in one sentence, and leaves nothing behind.
+    """Opens one file at a time. An error is shown as a message of the session, and no file is left behind.
+
+    Attributes:
+        job: id of the running job; None for none.
 
     Signals:
-        progressed: (words) for the status line; "" when it is over.
-        opened: (model id) the model is in the project, and shown.
+        progressed: (text) for the status line; "" once nothing runs.
+        opened: (model id) the model is in the project, and in use.
     """
 
     progressed = Signal(str)
@@ -39,7 +43,7 @@ class OpenModelJob(QObject):
         session.project_changed.connect(self._project_changed)
 
     def open(self, file: Path) -> None:
-        """Open a file for the project that is open."""
+        """Open a model's file in the project that is open."""
         project = self.session.project
         if project is None:
             self._refuse(file, "opens onto a project; open one first")
@@ -49,34 +53,33 @@ class OpenModelJob(QObject):
             self._refuse(file, f"has to wait until {self._file.name} is open; Esc cancels that")
         else:
             self._file, self._project = file, project.path
-            # A folder of a name that is known here: a worker that is killed can't take it away.
+            # The folder is named here, because a worker that is killed can't remove it.
             self._folder = project.path / "models" / f".partial-{uuid.uuid4().hex[:8]}"
-            given = {"project": str(project.path), "model": str(file), "folder": str(self._folder)}
-            self.job = self.client.request("open_model", **given)
-            self._tell("starting TensorFlow" if self.client.state == "starting" else "waiting for the worker")
+            self.job = self.client.request(OpenModelRequest(project.path, file, self._folder))
+            self._show_progress("starting TensorFlow" if self.client.state == "starting" else "waiting for the worker")
 
     def cancel(self) -> bool:
-        """Stop; False when no model is being opened."""
+        """Cancel; return False when no model is being opened."""
         if self.job is None:
             return False
-        self._tell("cancelling")
+        self._show_progress("cancelling")
         self.client.cancel(self.job)
         return True
 
     def close(self) -> None:
-        """The worker has ended: take away what it may have left."""
+        """Remove what the worker may have left, once it has ended."""
         if self.job is not None:
             self._end()
 
-    def _refuse(self, file: Path, why: str) -> None:
-        self.session.message_requested.emit(f"Not opened: {file.name} {why}.", "error")
+    def _refuse(self, file: Path, reason: str) -> None:
+        self.session.message_requested.emit(f"Not opened: {file.name} {reason}.", "error")
 
-    def _tell(self, words: str) -> None:
-        self.progressed.emit(f"Opening {self._file.name} · {words} · Esc cancels")
+    def _show_progress(self, text: str) -> None:
+        self.progressed.emit(f"Opening {self._file.name} · {text} · Esc cancels")
 
     def _progressed(self, job: int, done: int, total: int, text: str) -> None:
         if job == self.job:
-            self._tell(f"{100 * done // total} % of {text}" if total > 0 else text)
+            self._show_progress(f"{100 * done // total} % of {text}" if total > 0 else text)
 
     def _project_changed(self) -> None:
         project = self.session.project
@@ -101,11 +104,11 @@ class OpenModelJob(QObject):
         self.session.message_requested.emit(f"{record.name} ({record.id}) is shown: {engine_text(record)}.", "info")
         self.opened.emit(record.id)
 
-    def _failed(self, job: int, words: str) -> None:
+    def _failed(self, job: int, error: str) -> None:
         if job == self.job:
             self._end()
             self.session.message_requested.emit(
-                f"Not opened: {words.rstrip('.')}. Another file: {printed_key('open_model')}.", "error"
+                f"Not opened: {error.rstrip('.')}. Another file: {printed_key('open_model')}.", "error"
             )
 
     def _cancelled(self, job: int) -> None:
@@ -122,7 +125,7 @@ class OpenModelJob(QObject):
 
 
 def engine_text(model: ModelRecord) -> str:
-    """Which engine runs a model, and why, as part of a sentence."""
+    """Return which engine runs a model, and why, as part of a sentence."""
     if model.run.engine == "packed":
         return "it runs in this program, on the packed engine"
     return f"it runs in Keras, because it {model.run.engine_reason}"

@@ -119,7 +119,7 @@ class Task(QObject):
 
     def _pass_progress(self, done: int, total: int, text: str) -> None:
         if not self._over and not self._job.cancelled:
-            self.progressed.emit(*fitting(done, total), text)
+            self.progressed.emit(*fit_32_bits(done, total), text)
 
     def _pass_figure(self, name: str, step: int, value: float) -> None:
         if not self._over and not self._job.cancelled:
@@ -164,7 +164,7 @@ class _TaskJob(FlagJob):
         self._measure(name, step, value)
 
 
-def fitting(done: int, total: int) -> tuple[int, int]:
+def fit_32_bits(done: int, total: int) -> tuple[int, int]:
     """Counts as a signal can carry them, in 32 bits: those of a very large corpus in larger units."""
     shift = max(0, max(done, total).bit_length() - 31)
     return done >> shift, total >> shift

@@ -7,7 +7,6 @@ import math
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from maskscope.errors import MaskscopeError
 from maskscope.project import CHECKPOINT, ModelRecord, Project, set_aside
+from maskscope.worker.requests import RecoverRequest, RecoverResult, TrainRequest, TrainResult
 from maskscope_gui.background.tasks import error_message, rate_and_time_left
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.dialogs.form import Dialog
@@ -208,7 +208,7 @@ class TrainDialog(Dialog):
         self._show_training(True)
         self.bar.setRange(0, 0)
         self.cancel_button.setFocus()
-        self.job = self.client.request("train", project=str(project.path), **asdict(settings))
+        self.job = self.client.request(TrainRequest(project.path, settings))
         self._tell("starting TensorFlow" if self.client.state == "starting" else "starting")
 
     def cancel(self) -> None:
@@ -252,8 +252,8 @@ class TrainDialog(Dialog):
             self.curve.show_series(self._series)
 
     def _done(self, job: int, result: object) -> None:
-        if job == self.job and isinstance(result, dict) and self._project is not None:
-            self._take(Path(str(result.get("folder", ""))), self._recovering)
+        if job == self.job and isinstance(result, TrainResult | RecoverResult) and self._project is not None:
+            self._take(result.folder, self._recovering)
 
     def _take(self, folder: Path, why: str) -> None:
         """Adopt a model, show it, and say so; `why` begins the sentence when training did not end by itself."""
@@ -292,7 +292,8 @@ class TrainDialog(Dialog):
         self.cancel_button.setEnabled(False)
         self.bar.setRange(0, 0)
         self.outcome.set_text("")
-        self.job = self.client.request("recover", project=str(self._project), unfinished=str(folder))
+        assert self._project is not None
+        self.job = self.client.request(RecoverRequest(self._project, folder))
         self._tell("keeping what the training had reached")
 
     def _adopt(self, folder: Path) -> tuple[ModelRecord, bool]:
@@ -313,7 +314,7 @@ class TrainDialog(Dialog):
             # A worker that was killed could not take away what it had begun.
             _remove(folder)
         if left and not self._recovering:
-            self._recover(left[0], f"{words} What it had reached is kept: ")
+            self._recover(left[0], f"{words.rstrip('.')}. What it had reached is kept: ")
             return
         for folder in left:
             # Once is enough: what can't be made a model of must not be tried at each start.
@@ -332,8 +333,8 @@ class TrainDialog(Dialog):
             self._finish("Stopped before the first epoch had ended, so there is nothing to keep.", "second")
 
     def _late(self, job: int, result: object) -> None:
-        if job == self.job and isinstance(result, dict):
-            self._stopped = Path(str(result.get("folder", "")))
+        if job == self.job and isinstance(result, TrainResult | RecoverResult):
+            self._stopped = result.folder
 
     def _finish(self, words: str, role: str) -> None:
         self.job = None

@@ -14,18 +14,32 @@ import pytest
 import maskscope
 from maskscope.engine import packed
 from maskscope.project import Project, ProjectWriter
+from maskscope.runs import TrainSettings
 from maskscope.types import Sentence
 from maskscope.worker.protocol import (
-    Cancel,
+    CancelJob,
     CancelledReply,
     Done,
-    Event,
     Failed,
     Figure,
+    FromWorker,
     Progress,
     Ready,
-    Request,
-    decode_event,
+    RunJob,
+    decode_from_worker,
+    encode,
+)
+from maskscope.worker.requests import (
+    AnyRequest,
+    AuditRequest,
+    AuditResult,
+    PingRequest,
+    PingResult,
+    ProjectSource,
+    ScoreRequest,
+    ScoreResult,
+    TrainRequest,
+    TrainResult,
 )
 from maskscope.workflows.train import recover_training
 
@@ -36,7 +50,7 @@ SECONDS = 120.0
 
 
 class Peer:
-    """A worker process, and what it said."""
+    """A worker process, and what it sent."""
 
     def __init__(self) -> None:
         core = str(Path(maskscope.__file__).parents[1])
@@ -46,30 +60,38 @@ class Peer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            encoding="utf-8",
         )
-        self.said: queue.Queue[Event] = queue.Queue()
+        self.received: queue.Queue[FromWorker] = queue.Queue()
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.said.put(decode_event(line))
+            self.received.put(decode_from_worker(line))
 
-    def send(self, text: str) -> None:
+    def send(self, line: bytes) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(text)
+        self.process.stdin.write(line)
         self.process.stdin.flush()
 
-    def answer(self, job_id: str) -> tuple[Event, list[Event]]:
-        """The last answer to a job, and what was said before it."""
-        before: list[Event] = []
+    def run(self, number: int, request: AnyRequest) -> None:
+        self.send(encode(RunJob(number, request)))
+
+    def wait_for(self, kind: type[FromWorker]) -> FromWorker:
+        """The next message of one kind; those before it are dropped."""
+        while not isinstance(message := self.received.get(timeout=SECONDS), kind):
+            pass
+        return message
+
+    def answer(self, number: int) -> tuple[Done | Failed | CancelledReply, list[FromWorker]]:
+        """The last answer to a job, and what came before it."""
+        before: list[FromWorker] = []
         while True:
-            event = self.said.get(timeout=SECONDS)
-            if isinstance(event, Done | Failed | CancelledReply) and event.id == job_id:
-                return event, before
-            before.append(event)
+            message = self.received.get(timeout=SECONDS)
+            if isinstance(message, Done | Failed | CancelledReply) and message.id == number:
+                return message, before
+            before.append(message)
 
     def close(self) -> int:
         assert self.process.stdin is not None
@@ -84,7 +106,7 @@ class Peer:
 @pytest.fixture(scope="module")
 def peer() -> Iterator[Peer]:
     peer = Peer()
-    ready = peer.said.get(timeout=SECONDS)
+    ready = peer.received.get(timeout=SECONDS)
     assert isinstance(ready, Ready)
     assert ready.keras.startswith("3.")
     yield peer
@@ -104,75 +126,77 @@ def project(tmp_path: Path) -> Path:
     return path
 
 
+def trained(answer: Done | Failed | CancelledReply) -> Path:
+    """The folder of a model that a training has answered with."""
+    assert isinstance(answer, Done), answer
+    assert isinstance(answer.result, TrainResult)
+    return answer.result.folder
+
+
 def test_it_trains_scores_and_audits_while_the_window_holds_the_lock(peer: Peer, project: Path) -> None:
     with Project.open(project) as opened:
-        settings = (("units", 3), ("epochs", 2), ("batch_tokens", 60))
-        peer.send(Request("1", "train", (("project", str(project)), *settings)).encode())
-        done, before = peer.answer("1")
-        assert isinstance(done, Done), done
-        figures = [event for event in before if isinstance(event, Figure)]
-        assert [(event.name, event.step) for event in figures] == [
+        peer.run(1, TrainRequest(project, TrainSettings(units=3, epochs=2, batch_tokens=60)))
+        done, before = peer.answer(1)
+        figures = [message for message in before if isinstance(message, Figure)]
+        assert [(figure.name, figure.step) for figure in figures] == [
             (name, epoch) for epoch in (1, 2) for name in ("loss", "val_loss", "f1")
         ]
-        assert any(isinstance(event, Progress) and event.text == "epoch 2" for event in before)
-        record = opened.models.adopt(Path(str(dict(done.result)["folder"])))
+        assert any(isinstance(message, Progress) and message.text == "epoch 2" for message in before)
+        record = opened.models.adopt(trained(done))
         out = project.parent / "scores.npy"
-        asked = (("project", str(project)), ("model", str(record.keras_file)))
-        peer.send(Request("2", "score", (*asked, ("engine", "keras"), ("out", str(out)))).encode())
-        done, _ = peer.answer("2")
-        assert isinstance(done, Done), done
+        peer.run(2, ScoreRequest(project, record.keras_file, out))
+        done, _ = peer.answer(2)
+        assert done == Done(2, ScoreResult(0.0))
         own = packed.load(record.weights_file).score(opened.embeddings, opened.offsets)
         np.testing.assert_allclose(np.load(out), own, rtol=0, atol=2e-6)
-        peer.send(Request("3", "audit", asked).encode())
-        done, _ = peer.answer("3")
+        peer.run(3, AuditRequest(record.keras_file, ProjectSource(project)))
+        done, _ = peer.answer(3)
         assert isinstance(done, Done), done
-        assert '"LENGTH"' in str(dict(done.result)["report"])
+        assert isinstance(done.result, AuditResult)
+        assert "LENGTH" in [finding.check for finding in done.result.report.findings]
 
 
 def test_a_cancelled_training_hands_over_what_it_has_and_one_that_waited_leaves_nothing(
     peer: Peer, project: Path
 ) -> None:
-    arguments = (("project", str(project)), ("epochs", 100_000))
-    peer.send(Request("4", "train", arguments).encode())
-    peer.send(Request("5", "train", arguments).encode())
-    while not isinstance(peer.said.get(timeout=SECONDS), Figure):
-        pass
-    peer.send(Cancel("5").encode() + Cancel("4").encode())
-    done, _ = peer.answer("4")
-    assert isinstance(done, Done)
-    assert isinstance(peer.answer("5")[0], CancelledReply)
+    request = TrainRequest(project, TrainSettings(epochs=100_000))
+    peer.run(4, request)
+    peer.run(5, request)
+    peer.wait_for(Figure)
+    peer.send(encode(CancelJob(5)) + encode(CancelJob(4)))
+    done, _ = peer.answer(4)
+    assert isinstance(peer.answer(5)[0], CancelledReply)
     with Project.open(project) as opened:
-        record = opened.models.adopt(Path(str(dict(done.result)["folder"])))
+        record = opened.models.adopt(trained(done))
         assert not record.run.complete
     assert list((project / "models").glob(".partial*")) == []
-    peer.send(Request("6", "ping").encode())
-    assert peer.answer("6")[0] == Done("6")
+    peer.run(6, PingRequest())
+    assert peer.answer(6)[0] == Done(6, PingResult())
 
 
 def test_a_job_that_fails_says_why_and_the_next_one_runs(peer: Peer, tmp_path: Path) -> None:
-    peer.send(Request("7", "train", (("project", str(tmp_path / "nowhere")),)).encode())
-    failed, _ = peer.answer("7")
+    peer.run(7, TrainRequest(tmp_path / "nowhere", TrainSettings()))
+    failed, _ = peer.answer(7)
     assert isinstance(failed, Failed)
     assert (failed.kind, failed.detail) == ("ProjectError", "")
     assert "nowhere" in failed.message
-    peer.send(Request("8", "dance").encode())
-    failed, _ = peer.answer("8")
+    peer.send(b'{"type": "run", "id": 8, "request": {"job": "dance"}}\n')
+    failed, _ = peer.answer(8)
     assert isinstance(failed, Failed)
-    assert "there is train, " in failed.message
-    peer.send("nonsense\n")
-    peer.send(Request("9", "ping").encode())
-    answer, before = peer.answer("9")
+    assert "expected a request for train, " in failed.message
+    peer.send(b"nonsense\n")
+    peer.run(9, PingRequest())
+    answer, before = peer.answer(9)
     assert isinstance(answer, Done)
-    assert any(isinstance(event, Failed) and event.id == "" for event in before)
+    assert any(isinstance(message, Failed) and message.id is None for message in before)
 
 
 def test_it_ends_with_the_program_that_started_it(project: Path) -> None:
     peer = Peer()
-    peer.send(Request("1", "train", (("project", str(project)), ("epochs", 100_000))).encode())
-    while not isinstance(peer.said.get(timeout=SECONDS), Figure):
-        pass
+    peer.run(1, TrainRequest(project, TrainSettings(epochs=100_000)))
+    peer.wait_for(Figure)
     assert peer.close() == 0
-    # nobody was there to take the model, but what it had reached is not lost
+    # Nobody was there to take the model, but the best epoch is not lost.
     with Project.open(project) as opened:
         (folder,) = opened.models.unfinished_trainings()
         record = opened.models.adopt(recover_training(opened, folder))

@@ -1,11 +1,12 @@
 """The padding question put to a model in Keras: equal to the packed engine's where that knows the model."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from maskscope.engine.padding_probe import PaddingProbe, padding_rows
+from maskscope.engine.padding_probe import Fill, PaddingProbe, padding_rows
 from maskscope.errors import WorkerError
 from maskscope.jobs import NullJob
 from maskscope.project import Project, ProjectWriter
@@ -15,8 +16,8 @@ pytestmark = pytest.mark.keras
 keras = pytest.importorskip("keras")
 
 from maskscope.engine import packed  # noqa: E402
-from maskscope.worker.jobs import JOBS  # noqa: E402
-from maskscope.worker.limits import limits_of  # noqa: E402
+from maskscope.worker.jobs import run_request  # noqa: E402
+from maskscope.worker.requests import PaddingRequest, PaddingResult  # noqa: E402
 from maskscope.workflows.padding_answer import PaddingAnswer  # noqa: E402
 
 DIM = 5
@@ -58,18 +59,29 @@ def recurrent() -> object:
     return layers.Bidirectional(layers.LSTM(3, return_sequences=True))
 
 
-def ask(project: Project, file: Path, job: Noting | None = None, **changed: object) -> PaddingAnswer:
-    given = {"project": str(project.path), "model": str(file), "sentence": 1, "fill": "zeros", "ks": "5", "shown": 5}
-    answer = dict(JOBS["padding"](given | changed, job or Noting()))
-    return PaddingAnswer.from_text(str(answer["answer"]))
+def ask(
+    project: Project,
+    file: Path,
+    job: Noting | None = None,
+    *,
+    sentence: int = 1,
+    fill: Fill = "zeros",
+    added: tuple[int, ...] = (5,),
+    shown: int | None = 5,
+) -> PaddingAnswer:
+    """What the worker's job answers."""
+    request = PaddingRequest(project.path, file, sentence, fill, added, shown)
+    result = run_request(request, job or Noting())
+    assert isinstance(result, PaddingResult)
+    return result.answer
 
 
 def test_a_known_stack_is_told_as_the_packed_engine_tells_it(project: Project, tmp_path: Path) -> None:
     file = made(tmp_path / "known.keras", layers.Masking(), recurrent())
     tagger = packed.load(file)
-    for fill in ("zeros", "noise", "previous"):
+    for fill in get_args(Fill):
         job = Noting()
-        answer = ask(project, file, job, fill=fill, ks="7,0,200", shown=7)
+        answer = ask(project, file, job, fill=fill, added=(7, 0, 200), shown=7)
         probe = PaddingProbe(tagger, project.rows(1), fill, project.rows(0))
         expected = [probe.run(k) for k in (7, 0, 200)]
         np.testing.assert_allclose(answer.changes, [run.largest_change for run in expected], rtol=0, atol=2e-6)
@@ -110,21 +122,12 @@ def test_a_masking_layer_above_others_is_asked_about_what_reaches_it(project: Pr
     assert (empty.shown.probs_tc.shape, empty.shown.at, empty.at.tolist()) == ((5, 1), None, [-1])
 
 
-@pytest.mark.parametrize(
-    "changed", [{"sentence": 3}, {"fill": "ones"}, {"ks": "201"}, {"ks": "x"}, {"ks": ""}, {"sentence": "1"}]
-)
-def test_what_is_no_question_is_refused(project: Project, changed: dict[str, object]) -> None:
+@pytest.mark.parametrize(("sentence", "added"), [(3, 5), (-1, 5), (1, 201), (1, -1)])
+def test_a_sentence_or_a_number_of_positions_out_of_range_is_refused(
+    project: Project, sentence: int, added: int
+) -> None:
     with pytest.raises(WorkerError, match="received"):
-        ask(project, project.path / "nothing.keras", **changed)
-
-
-def test_an_answer_that_is_cut_off_is_refused_and_limits_hold(project: Project, tmp_path: Path) -> None:
-    text = PaddingAnswer(np.array([1]), np.zeros(1, np.float32), np.array([0])).to_text()
-    assert PaddingAnswer.from_text(text).shown is None
-    for damaged in (text[: len(text) // 2], "", "ü"):
-        with pytest.raises(WorkerError, match="can't be read"):
-            PaddingAnswer.from_text(damaged)
-    assert limits_of("padding", {"project": str(project.path), "model": "m.keras"}) is not None
+        ask(project, project.path / "nothing.keras", sentence=sentence, added=(added,), shown=None)
 
 
 def test_the_rows_behind_a_sentence() -> None:

@@ -15,39 +15,14 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from maskscope.project import Project
+from maskscope.worker import conversation
 from maskscope.worker.limits import Limits
 from maskscope.workflows.demo import write_demo
 from maskscope_gui.app import Program
-from maskscope_gui.background import worker_client
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.shell.main_window import MainWindow
 
-# Speaks the protocol without TensorFlow; the model's name says what it does.
-SCRIPT = """
-import json, os, sys, time
-def say(**event): print(json.dumps(event), flush=True)
-say(event="ready", keras="3", tensorflow="2", warning=" ".join(sys.argv[1:]))
-while line := sys.stdin.readline():
-    request = json.loads(line)
-    if "cancel" in request:
-        continue
-    id, given = request["id"], request["arguments"]
-    name = os.path.basename(given["model"]).partition(".")[0]
-    os.mkdir(given["folder"])
-    say(event="progress", id=id, done=1, total=4, text="tokens")
-    if name == "hangs":
-        time.sleep(60)
-    elif name == "dies":
-        os._exit(9)
-    elif name == "eats":
-        kept = []
-        while True:
-            kept.append(bytearray(b"x") * (4 << 20))
-            say(event="progress", id=id, done=1, total=4, text="tokens")
-            time.sleep(0.01)
-    os.rmdir(given["folder"])
-    say(event="failed", id=id, kind="ModelError", message=name + ".keras: is refused", detail="")
-"""
+FAKE_WORKER = (sys.executable, "-S", "-E", str(Path(__file__).parents[2] / "fake_worker.py"))
 
 Programs = Callable[[WorkerClient | None], tuple[MainWindow, Program]]
 
@@ -76,12 +51,9 @@ def open_program(qtbot: QtBot, tmp_path: Path) -> Iterator[Programs]:
         window.deleteLater()
 
 
-@pytest.fixture
-def scripted(tmp_path: Path) -> Callable[[Limits | None], WorkerClient]:
-    script = tmp_path / "fake.py"
-    script.write_text(SCRIPT, encoding="utf-8", newline="\n")
-    command = (sys.executable, "-S", "-E", str(script))
-    return lambda limits: WorkerClient(command=command, limits=lambda job, given: limits)
+def fake_worker(limits: Limits | None, *arguments: str) -> WorkerClient:
+    """A client of the fake worker, which does as the name of the model's file says."""
+    return WorkerClient(command=(*FAKE_WORKER, *arguments), limits=lambda request: limits)
 
 
 def drop(window: MainWindow, file: Path) -> None:
@@ -106,15 +78,15 @@ def left_behind(window: MainWindow) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "limits", "words"),
     [
-        ("hangs", Limits(0.5, 1 << 40), "no sign of progress"),
-        ("eats", Limits(60.0, 100 << 20), "took more than the 0.1 GB that it may"),
-        ("dies", Limits(60.0, 1 << 40), "ended with code 9"),
+        ("hang", Limits(0.5, 1 << 40), "no sign of progress"),
+        ("eat", Limits(60.0, 100 << 20), "took more than its limit of 0.1 GB"),
+        ("die", Limits(60.0, 1 << 40), "ended with code 9"),
     ],
 )
 def test_the_window_survives_what_a_file_does_to_the_worker(
-    qtbot: QtBot, open_program: Programs, scripted, name: str, limits: Limits, words: str
+    qtbot: QtBot, open_program: Programs, name: str, limits: Limits, words: str
 ) -> None:
-    window, program = open_program(scripted(limits))
+    window, program = open_program(fake_worker(limits))
     drop(window, Path(f"/somewhere/{name}.keras"))
     assert window.status_line.work.text().startswith(f"Opening {name}.keras")
     qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
@@ -127,27 +99,27 @@ def test_the_window_survives_what_a_file_does_to_the_worker(
     assert window.session.model is not None
     assert window.session.model.id == "m1"
     # The next one gets a new worker.
-    drop(window, Path("/somewhere/other.keras"))
-    qtbot.waitUntil(lambda: "other.keras: is refused" in window.notice.words.text(), timeout=20_000)
+    drop(window, Path("/somewhere/refuse.keras"))
+    qtbot.waitUntil(lambda: "m.keras: is no model" in window.notice.words.text(), timeout=20_000)
     assert program.client.state == "ready"
 
 
 def test_esc_stops_a_file_that_does_not_listen(
-    qtbot: QtBot, open_program: Programs, scripted, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, open_program: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_client, "CANCEL_SECONDS", 0.3)
-    window, program = open_program(scripted(Limits(60.0, 1 << 40)))
-    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("/somewhere/hangs.keras", ""))
+    monkeypatch.setattr(conversation, "CANCEL_SECONDS", 0.3)
+    window, program = open_program(fake_worker(Limits(60.0, 1 << 40)))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("/somewhere/hang.keras", ""))
     qtbot.keyClick(window, Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
-    qtbot.waitUntil(lambda: "25 % of tokens" in window.status_line.work.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "25 % of steps" in window.status_line.work.text(), timeout=20_000)
     assert len(left_behind(window)) == 1
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: window.status_line.work.text() == "", timeout=20_000)
     assert "was cancelled" in window.status_line.message.text()
     assert left_behind(window) == []
     # Closing while one is being opened leaves nothing either.
-    drop(window, Path("/somewhere/hangs.keras"))
-    qtbot.waitUntil(lambda: "25 % of tokens" in window.status_line.work.text(), timeout=20_000)
+    drop(window, Path("/somewhere/hang.keras"))
+    qtbot.waitUntil(lambda: "25 % of steps" in window.status_line.work.text(), timeout=20_000)
     folder = window.session.project.path / "models"
     window.close()
     assert program.client.process_id == 0
@@ -210,9 +182,7 @@ def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(
     qtbot: QtBot, open_program: Programs, tmp_path: Path
 ) -> None:
     words = "Keras 3.16.0 does not pass the mask from Masking to the loss; install keras>=3.15.1,<3.16."
-    script = tmp_path / "fake.py"
-    script.write_text(SCRIPT, encoding="utf-8", newline="\n")
-    window, program = open_program(WorkerClient(command=(sys.executable, "-S", "-E", str(script), words)))
+    window, program = open_program(fake_worker(None, "warns", words))
     program.client.start()
     qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
     assert window.notice.words.text() == words

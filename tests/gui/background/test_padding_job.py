@@ -1,9 +1,10 @@
-"""The PADDING panel for a model that only Keras runs: what is asked of the worker, when, and what is shown."""
+"""The PADDING panel for a model that only Keras runs: what the worker is asked, when, and what is shown."""
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pytest
@@ -11,14 +12,18 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from maskscope.engine import packed
-from maskscope.engine.padding_probe import PaddingProbe
+from maskscope.engine.padding_probe import MaskFrom, PaddingProbe
 from maskscope.project import Project
+from maskscope.worker.requests import PaddingRequest, PaddingResult, Request, Result
 from maskscope.workflows.demo import write_demo
 from maskscope.workflows.padding_answer import PaddingAnswer
 from maskscope_gui.app import Program
-from maskscope_gui.background.padding_job import ASKING, COARSE
+from maskscope_gui.background.padding_job import COARSE, RUNNING
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_resources.colours import LIGHT
+
+if TYPE_CHECKING:
+    from tests.gui.conftest import ScriptedClient
 
 KEY = Qt.Key
 
@@ -40,7 +45,7 @@ def demo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def window(qtbot: QtBot, demo: Path, client) -> Iterator[MainWindow]:
+def window(qtbot: QtBot, demo: Path, client: "ScriptedClient") -> Iterator[MainWindow]:
     program = Program(LIGHT, client)
     opened = program.window
     assert program.projects.open(demo)
@@ -57,53 +62,64 @@ def window(qtbot: QtBot, demo: Path, client) -> Iterator[MainWindow]:
     opened.deleteLater()
 
 
-@pytest.fixture
-def answers(demo: Path) -> Callable[[dict[str, object]], dict[str, object]]:
-    """What Keras would say, by the packed engine: of the classic stack it says the same; with no mask, the change."""
+class Answer(Protocol):
+    """Answers a request as Keras would."""
 
-    def answer(given: dict[str, object], rule: str = "model") -> dict[str, object]:
+    def __call__(self, request: Request[Result], mask_from: MaskFrom = "model") -> PaddingResult: ...
+
+
+@pytest.fixture
+def answer(demo: Path) -> Answer:
+    """The packed engine gives the same outputs for this model; with the mask from "none", padding changes them."""
+
+    def answer_by_packed_engine(request: Request[Result], mask_from: MaskFrom = "model") -> PaddingResult:
+        assert isinstance(request, PaddingRequest)
         with Project.open(demo, read_only=True) as project:
             tagger = packed.load(project.models.get("m1").weights_file)
-            sentence = int(str(given["sentence"]))
-            probe = PaddingProbe(tagger, project.rows(sentence), str(given["fill"]), project.rows(sentence - 1))
-        ks = [int(k) for k in str(given["ks"]).split(",")]
-        runs = [probe.run(k, rule) for k in ks]
-        shown = runs[ks.index(given["shown"])] if given["shown"] in ks else None
-        changes = np.array([run.largest_change for run in runs], np.float32)
-        return {"answer": PaddingAnswer(np.array(ks), changes, np.array([run.at for run in runs]), shown).to_text()}
+            before = project.rows(request.sentence - 1)
+            probe = PaddingProbe(tagger, project.rows(request.sentence), request.fill, before)
+        runs = {k: probe.run(k, mask_from) for k in request.added}
+        changes = np.array([run.largest_change for run in runs.values()], np.float32)
+        at = np.array([-1 if run.at is None else run.at for run in runs.values()])
+        shown = None if request.shown is None else runs[request.shown]
+        return PaddingResult(PaddingAnswer(np.array(request.added), changes, at, shown))
 
-    return answer
-
-
-def asked(client) -> list[tuple[object, ...]]:
-    return [(given["sentence"], given["fill"], given["ks"], given["shown"]) for _, given in client.requests]
+    return answer_by_packed_engine
 
 
-def test_the_worker_is_asked_once_the_hand_rests_and_its_answers_are_kept(
-    qtbot: QtBot, window: MainWindow, client, answers
+def requested(client: "ScriptedClient") -> list[tuple[object, ...]]:
+    """What each request was about."""
+    return [
+        (request.sentence, request.fill, request.added, request.shown)
+        for request in client.requests
+        if isinstance(request, PaddingRequest)
+    ]
+
+
+def test_a_request_is_sent_after_the_last_change_and_its_answer_is_kept(
+    qtbot: QtBot, window: MainWindow, client: "ScriptedClient", answer: Answer
 ) -> None:
     padding, lab = window.padding, window.experiment
-    assert padding.verdict.text() == ASKING
+    assert padding.verdict.text() == RUNNING
     qtbot.waitUntil(lambda: len(client.requests) == 1)
     for added in (13, 14, 15):
         padding.slider.setValue(added)
     assert client.stopped == [1]
     assert len(client.requests) == 1
     qtbot.waitUntil(lambda: len(client.requests) == 2)
-    assert client.requests[1][0] == "padding"
-    assert asked(client)[1] == (41, "zeros", "15", 15)
-    client.done.emit(2, answers(client.requests[1][1]))
+    assert requested(client)[1] == (41, "zeros", (15,), 15)
+    client.done.emit(2, answer(client.requests[1]))
     assert padding.figure.text() == "0.000000"
     assert len(lab.run.mask) == window.session.focus.length + 15
-    assert asked(client)[2] == (41, "zeros", ",".join(map(str, COARSE)), -1)
-    client.done.emit(3, answers(client.requests[2][1]))
+    assert requested(client)[2] == (41, "zeros", COARSE, None)
+    client.done.emit(3, answer(client.requests[2]))
     assert lab.curves.unmasked is None
     assert lab.curves.added.tolist() == list(COARSE)
     assert "all 15 lengths tried" in padding.verdict.text()
     # A known place is answered at once, and the curve is not asked for again; nor is anything by another redraw.
     qtbot.keyClick(window, KEY.Key_BracketRight)
     qtbot.waitUntil(lambda: len(client.requests) == 4)
-    client.done.emit(4, answers(client.requests[3][1]))
+    client.done.emit(4, answer(client.requests[3]))
     qtbot.keyClick(window, KEY.Key_BracketLeft)
     window.session.show_class(None)
     qtbot.wait(150)
@@ -113,12 +129,12 @@ def test_the_worker_is_asked_once_the_hand_rests_and_its_answers_are_kept(
     assert client.stopped == [1]
 
 
-def test_a_late_answer_is_dropped_and_what_is_not_wanted_is_cancelled(
-    qtbot: QtBot, window: MainWindow, client, answers
+def test_a_late_answer_is_dropped_and_a_request_that_is_not_wanted_is_cancelled(
+    qtbot: QtBot, window: MainWindow, client: "ScriptedClient", answer: Answer
 ) -> None:
     padding, lab = window.padding, window.experiment
     qtbot.waitUntil(lambda: len(client.requests) == 1)
-    client.done.emit(1, answers(client.requests[0][1], "none"))
+    client.done.emit(1, answer(client.requests[0], "none"))
     assert "✗ padding changes the output" in padding.verdict.text()
     assert LIGHT.fails.lower() in padding.figure.styleSheet()
     assert "No Masking layer" not in padding.explanation.text()
@@ -128,24 +144,24 @@ def test_a_late_answer_is_dropped_and_what_is_not_wanted_is_cancelled(
     qtbot.keyClick(window, KEY.Key_BracketRight)
     assert client.stopped == [2]
     # The last figure stays, grey; rings are painted where the last answer has any.
-    assert (padding.figure.text(), padding.verdict.text()) == (figure, ASKING)
+    assert (padding.figure.text(), padding.verdict.text()) == (figure, RUNNING)
     assert LIGHT.second.lower() in padding.figure.styleSheet()
     window.tracks.grab()
     qtbot.waitUntil(lambda: len(client.requests) == 3)
-    client.done.emit(2, answers(client.requests[1][1]))
+    client.done.emit(2, answer(client.requests[1]))
     assert lab.curves is None
     window.session.cursor.reveal(42)
     assert client.stopped == [2, 3]
     assert lab.run is None
-    client.done.emit(3, answers(client.requests[2][1]))
+    client.done.emit(3, answer(client.requests[2]))
     assert lab.run is None
     assert padding.figure.text() == figure
     qtbot.waitUntil(lambda: len(client.requests) == 4)
-    assert asked(client)[3] == (42, "zeros", "13", 13)
+    assert requested(client)[3] == (42, "zeros", (13,), 13)
 
 
-def test_an_error_is_one_sentence_and_the_next_question_starts_anew(
-    qtbot: QtBot, window: MainWindow, client, answers
+def test_an_error_is_one_sentence_and_the_next_change_sends_a_new_request(
+    qtbot: QtBot, window: MainWindow, client: "ScriptedClient", answer: Answer
 ) -> None:
     padding = window.padding
     qtbot.waitUntil(lambda: len(client.requests) == 1)
@@ -156,13 +172,14 @@ def test_an_error_is_one_sentence_and_the_next_question_starts_anew(
     qtbot.wait(150)
     assert len(client.requests) == 1
     qtbot.keyClick(window, KEY.Key_BracketRight)
-    assert padding.verdict.text() == ASKING
+    assert padding.verdict.text() == RUNNING
     qtbot.waitUntil(lambda: len(client.requests) == 2)
-    client.done.emit(2, {"answer": "damaged"})
-    assert "can't be read" in padding.explanation.text()
+    nothing = PaddingAnswer(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    client.done.emit(2, PaddingResult(nothing))
+    assert "another request" in padding.explanation.text()
     qtbot.keyClick(window, KEY.Key_BracketRight)
     qtbot.waitUntil(lambda: len(client.requests) == 3)
-    client.done.emit(3, answers(client.requests[2][1]))
+    client.done.emit(3, answer(client.requests[2]))
     assert padding.figure.text() == "0.000000"
     # An answer stays when the curve behind it fails.
     client.failed.emit(4, words)
@@ -173,7 +190,7 @@ def test_an_error_is_one_sentence_and_the_next_question_starts_anew(
 def test_only_the_models_own_mask_is_offered(qtbot: QtBot, window: MainWindow) -> None:
     offered = [window.padding.sources.button(place).isEnabled() for place in range(3)]
     assert offered == [True, False, False]
-    assert "the audit does (Ctrl+P)" in window.padding.sources.button(1).toolTip()
+    assert "tested by the audit (Ctrl+P)" in window.padding.sources.button(1).toolTip()
     for key in (KEY.Key_M, KEY.Key_K):
         window.status_line.message.clear()
         qtbot.keyClick(window, key)

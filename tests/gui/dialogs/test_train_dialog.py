@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import sys
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from maskscope.errors import ProjectError
 from maskscope.project import Project
 from maskscope.runs import ChoiceSetting, TrainSettings, train_settings
 from maskscope.types import Sentence
+from maskscope.worker.requests import RecoverRequest, RecoverResult, TrainRequest, TrainResult
 from maskscope.workflows.demo import write_demo
 from maskscope_gui.app import Program
 from maskscope_gui.background.worker_client import WorkerClient
@@ -83,8 +84,7 @@ def test_enter_trains_with_what_the_form_says(qtbot: QtBot, dialog: TrainDialog,
     qtbot.keyClick(dialog.form.controls["units"], Qt.Key.Key_Return)
     project = dialog.session.project
     assert project is not None
-    expected = {"project": str(project.path), **asdict(TrainSettings(units=24))}
-    assert client.requests == [("train", expected)]
+    assert client.requests == [TrainRequest(project.path, TrainSettings(units=24))]
     assert dialog.training
     assert not dialog.form.controls["units"].isEnabled()
     assert not dialog.train_button.isEnabled()
@@ -116,7 +116,7 @@ def test_the_new_model_is_in_use_and_its_f1_is_said(qtbot: QtBot, dialog: TrainD
     dialog.train()
     folder = trained_folder(session.project)
     with qtbot.waitSignal(dialog.trained) as trained:
-        client.done.emit(1, {"folder": str(folder)})
+        client.done.emit(1, TrainResult(folder))
     assert trained.args == ["m2"]
     assert session.model is not None
     assert session.model.id == "m2"
@@ -147,7 +147,7 @@ def test_closing_hides_it_and_training_goes_on(qtbot: QtBot, dialog: TrainDialog
     assert dialog.phase.text().startswith("epoch 1")
     dialog.close()
     with qtbot.waitSignal(session.message_requested) as told:
-        client.done.emit(1, {"folder": str(trained_folder(session.project))})
+        client.done.emit(1, TrainResult(trained_folder(session.project)))
     assert "(m2)" in told.args[0]
     assert told.args[1] == "info"
 
@@ -159,7 +159,7 @@ def test_a_model_for_a_project_that_was_closed_waits_in_it(qtbot: QtBot, dialog:
     dialog.train()
     folder = trained_folder(session.project)
     session.close()
-    client.done.emit(1, {"folder": str(folder)})
+    client.done.emit(1, TrainResult(folder))
     assert "It waits in its project" in dialog.outcome.text()
     with Project.open(path) as project:
         assert [model.id for model in project.models.all()] == ["m1", "m2"]
@@ -175,11 +175,13 @@ def test_a_project_opened_again_by_another_name_takes_its_model(
     assert session.project is not None
     dialog = opened(qtbot, style, session, client)
     dialog.train()
-    assert Path(str(client.requests[0][1]["project"])).is_absolute()
+    (request,) = client.requests
+    assert isinstance(request, TrainRequest)
+    assert request.project.is_absolute()
     folder = trained_folder(session.project)
     session.close()
     session.open(demo)
-    client.done.emit(1, {"folder": str(folder.resolve())})
+    client.done.emit(1, TrainResult(folder.resolve()))
     assert "It is the model in use now" in dialog.outcome.text()
     assert session.model is not None
     assert session.model.id == "m2"
@@ -195,7 +197,7 @@ def test_a_model_that_its_project_cannot_take_is_kept(qtbot: QtBot, dialog: Trai
     session.close()
     # Open in another program by now, which has the lock.
     with Project.open(path) as holder:
-        client.done.emit(1, {"folder": str(folder)})
+        client.done.emit(1, TrainResult(folder))
         assert [model.id for model in holder.models.all()] == ["m1"]
     words = dialog.outcome.text()
     (kept,) = (path / "models").glob("kept-*")
@@ -216,7 +218,7 @@ def test_a_model_that_cannot_be_shown_is_in_its_project_all_the_same(
 
     dialog.train()
     monkeypatch.setattr(session, "use_model", broken)
-    client.done.emit(1, {"folder": str(trained_folder(session.project))})
+    client.done.emit(1, TrainResult(trained_folder(session.project)))
     assert "(m2)" in dialog.outcome.text()
     assert "can't be read" in dialog.outcome.text()
     assert [model.id for model in session.project.models.all()] == ["m1", "m2"]
@@ -230,7 +232,7 @@ def test_a_training_that_is_stopped_keeps_its_best_epoch(qtbot: QtBot, dialog: T
     qtbot.mouseClick(dialog.cancel_button, Qt.MouseButton.LeftButton)
     assert client.stopped == [1]
     folder = trained_folder(session.project)
-    client.late.emit(1, {"folder": str(folder)})
+    client.late.emit(1, TrainResult(folder))
     client.cancelled.emit(1)
     assert dialog.outcome.text().startswith("Stopped. BiLSTM 10 (m2)")
     assert session.model is not None
@@ -253,7 +255,7 @@ def test_a_failure_is_one_sentence_and_another_try_is_possible(qtbot: QtBot, dia
     assert dialog.outcome.text().startswith("training diverged")
     qtbot.mouseClick(dialog.train_button, Qt.MouseButton.LeftButton)
     assert len(client.requests) == 2
-    client.done.emit(2, {"folder": "nowhere"})
+    client.done.emit(2, TrainResult(Path("nowhere")))
     assert "is not there any more" in dialog.outcome.text()
 
 
@@ -346,9 +348,9 @@ def test_a_training_that_was_cut_off_is_kept_when_its_project_opens(
     qtbot.addWidget(window)
     program.projects.open(path)
     qtbot.waitUntil(lambda: bool(client.requests), timeout=5000)
-    assert client.requests == [("recover", {"project": str(path), "unfinished": str(folder)})]
+    assert client.requests == [RecoverRequest(path, folder)]
     with qtbot.waitSignal(window.session.message_requested) as told:
-        client.done.emit(1, {"folder": str(folder)})
+        client.done.emit(1, RecoverResult(folder))
     assert told.args[0].startswith("A training was cut off before its end. What it had reached is kept: BiLSTM 10 (m2)")
     assert window.session.model is not None
     assert window.session.model.id == "m2"

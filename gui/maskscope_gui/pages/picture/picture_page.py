@@ -7,7 +7,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFileDialog, QToolButton, QVBoxLayout, QWidget
 
 from maskscope.errors import MaskscopeError
-from maskscope.keras_io.model_graph import ModelGraph
+from maskscope.worker.requests import ModelGraphRequest, ModelGraphResult
 from maskscope_gui.actions import printed_key
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.pages.picture.model_picture import ModelPicture
@@ -128,7 +128,7 @@ class PicturePage(Page):
         elif model.keras_file != self._keras_file:
             self._forget_request()
             self._keras_file = model.keras_file
-            self._job = self.client.request("model_graph", model=str(model.keras_file))
+            self._job = self.client.request(ModelGraphRequest(model.keras_file))
             self._show_message(f"Tracing the layers of {model.name}…")
         self._enable()
 
@@ -150,21 +150,16 @@ class PicturePage(Page):
         if job == self._job:
             self.progressed.emit(f"Tracing the model: {text or 'its layers'} · Esc cancels")
 
-    def _done(self, job: int, values: dict[str, object]) -> None:
-        if job != self._job:
+    def _done(self, job: int, result: object) -> None:
+        if job != self._job or not isinstance(result, ModelGraphResult):
             return
         self._job = None
         self.progressed.emit("")
-        try:
-            graph = ModelGraph.from_json(str(values.get("graph", "")))
-        except MaskscopeError as error:
-            self._show_message(f"The picture can't be shown: {error}")
-        else:
-            model = self.session.model
-            self.head.set_title("Picture" if model is None else f"Picture · {model.id} · {model.name}")
-            self.picture.show_graph(graph)
-            if self.hasFocus():
-                self.area.setFocus()
+        model = self.session.model
+        self.head.set_title("Picture" if model is None else f"Picture · {model.id} · {model.name}")
+        self.picture.show_graph(result.graph)
+        if self.hasFocus():
+            self.area.setFocus()
         self._enable()
 
     def _failed(self, job: int, error: str) -> None:

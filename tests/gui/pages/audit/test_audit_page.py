@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -14,6 +14,16 @@ from pytestqt.qtbot import QtBot
 
 from maskscope.audit.report import About, AuditReport, Evidence, Finding
 from maskscope.keras_io.model_graph import GraphEdge, GraphNode, MaskState, ModelGraph, NodeKind
+from maskscope.worker.protocol import Done, decode_from_worker, encode
+from maskscope.worker.requests import (
+    AnyResult,
+    AuditRequest,
+    AuditResult,
+    OpenModelRequest,
+    ProjectSource,
+    RepairRequest,
+    RepairResult,
+)
 from maskscope.workflows.demo import write_demo
 from maskscope_gui.app import Program
 from maskscope_gui.background.audit_job import AuditJob
@@ -26,8 +36,6 @@ from maskscope_gui.theme.theme import Style
 
 if TYPE_CHECKING:
     from tests.gui.conftest import ScriptedClient
-
-    from maskscope_gui.background.worker_client import WorkerClient
 
 KEY = Qt.Key
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -107,7 +115,7 @@ def open_audit(qtbot: QtBot, tmp_path: Path, client: "ScriptedClient") -> Iterat
     opened: list[MainWindow] = []
 
     def open_one(width: int = 1440) -> tuple[MainWindow, Program, AuditPage]:
-        program = Program(client=cast("WorkerClient", client))
+        program = Program(client=client)
         window = program.window
         opened.append(window)
         window.resize(width, 900)
@@ -135,8 +143,15 @@ def press(
         qtbot.keyClick(QApplication.focusWidget() or window, key, modifier)
 
 
+def received(result: AnyResult) -> AnyResult:
+    """The result as it arrives from the worker, where an infinite deviation is None."""
+    done = decode_from_worker(encode(Done(1, result)))
+    assert isinstance(done, Done)
+    return done.result
+
+
 def answer(client: "ScriptedClient", found: AuditReport) -> None:
-    client.done.emit(len(client.requests), {"report": found.to_json()})
+    client.done.emit(len(client.requests), received(AuditResult(found)))
 
 
 def checks_of(page: AuditPage) -> list[str]:
@@ -154,7 +169,7 @@ def test_an_audit_is_started_shows_its_progress_and_can_be_cancelled(
     project, model = window.session.project, window.session.model
     assert project is not None
     assert model is not None
-    assert client.requests == [("audit", {"project": str(project.path), "model": str(model.keras_file)})]
+    assert client.requests == [AuditRequest(model.keras_file, ProjectSource(project.path))]
     assert page.busy
     client.progressed.emit(1, 1, 3, "LENGTH")
     assert page.head.bar.isVisible()
@@ -168,7 +183,7 @@ def test_an_audit_is_started_shows_its_progress_and_can_be_cancelled(
     assert window.status_line.work.text() == ""
     assert "Stopped" in page.head.note.text()
     # A late result of the cancelled audit is ignored.
-    client.done.emit(1, {"report": FAILING.to_json()})
+    client.done.emit(1, received(AuditResult(FAILING)))
     assert page.findings == []
     press(qtbot, window, KEY.Key_1, modifier=CONTROL)
     press(qtbot, window, KEY.Key_P, modifier=CONTROL)
@@ -178,8 +193,7 @@ def test_an_audit_is_started_shows_its_progress_and_can_be_cancelled(
     assert page.head.note.text().startswith("The worker process crashed.")
     assert page.head.run_button.isVisible()
     qtbot.mouseClick(page.head.run_button, LEFT)
-    client.done.emit(3, {"report": "no json"})
-    assert "no audit's report" in page.head.note.text()
+    assert len(client.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -363,7 +377,7 @@ def test_each_model_keeps_its_report(
     # Another model comes into use during an audit: the audit is cancelled, and its result ignored.
     session.use_model("m1")
     assert client.stopped == [2]
-    client.done.emit(2, {"report": report(*PASSED).to_json()})
+    client.done.emit(2, received(AuditResult(report(*PASSED))))
     assert page.head.verdict.text() == "✗ 2 of 5 checks fail"
     assert window.toolbar.verdict.objectName() == "verdict_fails"
     press(qtbot, window, KEY.Key_1, modifier=CONTROL)
@@ -376,7 +390,7 @@ def test_each_model_keeps_its_report(
 def test_without_a_model_the_page_says_how_to_get_one(
     qtbot: QtBot, session: Session, style: Style, client: "ScriptedClient"
 ) -> None:
-    page = AuditPage(session, AuditJob(session, cast("WorkerClient", client)), Settings(), style)
+    page = AuditPage(session, AuditJob(session, client), Settings(), style)
     qtbot.addWidget(page)
     with qtbot.waitExposed(page):
         page.show()
@@ -430,15 +444,15 @@ def test_a_repaired_model_is_written_compared_and_opened(
     project, model = window.session.project, window.session.model
     assert project is not None
     assert model is not None
-    out = str(tmp_path / "mine.keras")
-    given = {"project": str(project.path), "model": str(model.keras_file), "repairs": "remask", "out": out}
-    assert client.requests[-1] == ("repair", given)
+    out = tmp_path / "mine.keras"
+    source = ProjectSource(project.path)
+    assert client.requests[-1] == RepairRequest(model.keras_file, source, ("remask",), out)
     client.progressed.emit(3, 0, 0, "LENGTH")
     assert page.head.note.text() == "Saving the repaired model: LENGTH…"
     # The report of the model stays on screen meanwhile.
     assert page.head.verdict.text() == "✗ 2 of 5 checks fail"
     repaired = replace(FAILING, findings=PASSED)
-    client.done.emit(3, {"path": out, "report": repaired.to_json()})
+    client.done.emit(3, received(RepairResult(repaired)))
     assert page.head.note.text() == (
         "Saved mine.keras. Before: 2 fail; after: 2 of 2 hold. Its weights were trained with the fault: train it again."
     )
@@ -447,4 +461,5 @@ def test_a_repaired_model_is_written_compared_and_opened(
     page.head.open_button.setFocus()
     press(qtbot, window, KEY.Key_Return)
     request = client.requests[-1]
-    assert (request[0], request[1]["model"]) == ("open_model", out)
+    assert isinstance(request, OpenModelRequest)
+    assert request.model == out

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,13 +11,12 @@ from PySide6.QtGui import QImage
 
 from maskscope.keras_io.model_graph import ModelGraph
 from maskscope.project import Project
+from maskscope.worker.requests import ModelGraphRequest, ModelGraphResult
 from maskscope_gui.pages.picture.picture_page import PicturePage
 from maskscope_gui.shell.main_window import MainWindow
 
 if TYPE_CHECKING:
     from tests.gui.conftest import ScriptedClient
-
-    from maskscope_gui.background.worker_client import WorkerClient
 
 
 def test_the_picture_is_asked_of_the_worker_shown_and_saved(
@@ -32,16 +31,16 @@ def test_the_picture_is_asked_of_the_worker_shown_and_saved(
     with Project.open(spans) as project:
         adopt(project, np.full((6, 3), 1 / 3))
     window = open_window(spans)
-    page = PicturePage(window.session, cast("WorkerClient", client), window.settings, window.look)
+    page = PicturePage(window.session, client, window.settings, window.look)
     window.pages.made["picture"] = page
     window.pages._stack.addWidget(page)
     press(window, Qt.Key.Key_4, modifier=Qt.KeyboardModifier.ControlModifier)
     model = window.session.model
     assert model is not None
-    assert client.requests == [("model_graph", {"model": str(model.keras_file)})]
+    assert client.requests == [ModelGraphRequest(model.keras_file)]
     assert page.busy
     assert not page.save.isEnabled()
-    client.done.emit(1, {"graph": autoencoder.to_json()})
+    client.done.emit(1, ModelGraphResult(autoencoder))
     assert page.picture.graph == autoencoder
     assert "m2" in page.head._title.text()
     for name in ("model.svg", "model.png"):
@@ -53,7 +52,7 @@ def test_the_picture_is_asked_of_the_worker_shown_and_saved(
     # Another model is traced again; the late result of the earlier request is ignored.
     window.session.use_model("m1")
     assert len(client.requests) == 2
-    client.done.emit(1, {"graph": autoencoder.to_json()})
+    client.done.emit(1, ModelGraphResult(autoencoder))
     assert page.picture.graph is None
     client.failed.emit(2, "The file is damaged.")
     assert "The file is damaged" in page.picture.message.text()

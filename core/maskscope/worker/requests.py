@@ -1,0 +1,243 @@
+"""What can be asked of the worker: a request for each job, and the result that the job answers with."""
+
+from pathlib import Path
+from typing import ClassVar, Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from maskscope.audit.report import AuditReport
+from maskscope.engine.padding_probe import Fill
+from maskscope.keras_io.model_graph import ModelGraph
+from maskscope.runs import TrainSettings
+from maskscope.workflows.padding_answer import PaddingAnswer
+
+
+class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="result"):
+    """Base of the results."""
+
+
+ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
+
+
+class Request(msgspec.Struct, Generic[ResultT_co], frozen=True, forbid_unknown_fields=True, tag_field="job"):
+    """Base of the requests; the parameter is the type of the result, and so is `result_type`."""
+
+    result_type: ClassVar[type[Result]]
+
+
+class TrainResult(Result, frozen=True, tag="train"):
+    """A trained model, or the best epoch of a training that was cancelled: a folder for `ModelStore.adopt`."""
+
+    folder: Path
+
+
+class TrainRequest(Request[TrainResult], frozen=True, tag="train"):
+    """Train a model on the labels of a project."""
+
+    result_type = TrainResult
+    project: Path
+    settings: TrainSettings
+
+
+class RecoverResult(Result, frozen=True, tag="recover"):
+    """The model of an unfinished training: a folder for `ModelStore.adopt`."""
+
+    folder: Path
+
+
+class RecoverRequest(Request[RecoverResult], frozen=True, tag="recover"):
+    """Make a model of the best epoch of a training that was cut off; `unfinished` is the folder that it left."""
+
+    result_type = RecoverResult
+    project: Path
+    unfinished: Path
+
+
+class ScoreResult(Result, frozen=True, tag="score"):
+    """The scores are written; `mask_value` is that of the model's Masking layer, None without such a layer."""
+
+    mask_value: float | None
+
+
+class ScoreRequest(Request[ScoreResult], frozen=True, tag="score"):
+    """Run a model in Keras on every sentence of a project.
+
+    Attributes:
+        model: a `.keras` file.
+        out: file to write, an array (n_tokens, C) in the `.npy` format.
+        padding_out: file to write for the outputs at padded positions, (n_sentences, C); None: none is written.
+    """
+
+    result_type = ScoreResult
+    project: Path
+    model: Path
+    out: Path
+    padding_out: Path | None = None
+
+
+class ProjectSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="source", tag="project"):
+    """The sentences of a project."""
+
+    project: Path
+
+
+class ArraySource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="source", tag="array"):
+    """A padded array in a file; `lengths` is a file with the number of tokens in each sentence, None: inferred."""
+
+    data: Path
+    lengths: Path | None = None
+
+
+AuditSource: TypeAlias = ProjectSource | ArraySource
+
+
+class AuditResult(Result, frozen=True, tag="audit"):
+    """The findings."""
+
+    report: AuditReport
+
+
+class AuditRequest(Request[AuditResult], frozen=True, tag="audit"):
+    """Audit a `.keras` file; `padding` is the value at padded positions, None: that of the array, or 0."""
+
+    result_type = AuditResult
+    model: Path
+    source: AuditSource
+    padding: float | None = None
+
+
+class RepairResult(Result, frozen=True, tag="repair"):
+    """The findings of the repaired model, on the same sentences."""
+
+    report: AuditReport
+
+
+class RepairRequest(Request[RepairResult], frozen=True, tag="repair"):
+    """Write a copy of a model with mechanical repairs, and audit it.
+
+    Attributes:
+        model, source, padding: as for `AuditRequest`.
+        repairs: names of `audit.repair.REPAIRS`.
+        out: the `.keras` file to write.
+    """
+
+    result_type = RepairResult
+    model: Path
+    source: AuditSource
+    repairs: tuple[str, ...]
+    out: Path
+    padding: float | None = None
+
+
+class GalleryReports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The findings for one model of the gallery: with fresh weights, and with perturbed ones."""
+
+    name: str
+    fresh: AuditReport
+    perturbed: AuditReport
+
+
+class GalleryResult(Result, frozen=True, tag="gallery"):
+    """One entry for each model, in the order of the request."""
+
+    reports: tuple[GalleryReports, ...]
+
+
+class GalleryRequest(Request[GalleryResult], frozen=True, tag="gallery"):
+    """Audit models of the gallery by their names."""
+
+    result_type = GalleryResult
+    names: tuple[str, ...]
+
+
+class OpenModelResult(Result, frozen=True, tag="open_model"):
+    """The opened model: a folder for `ModelStore.adopt`."""
+
+    folder: Path
+
+
+class OpenModelRequest(Request[OpenModelResult], frozen=True, tag="open_model"):
+    """Check, load and score a `.keras` file that was made elsewhere; `folder` is to be made."""
+
+    result_type = OpenModelResult
+    project: Path
+    model: Path
+    folder: Path
+
+
+class ModelGraphResult(Result, frozen=True, tag="model_graph"):
+    """The layers, and where the mask goes."""
+
+    graph: ModelGraph
+
+
+class ModelGraphRequest(Request[ModelGraphResult], frozen=True, tag="model_graph"):
+    """Trace the mask through the layers of a `.keras` file."""
+
+    result_type = ModelGraphResult
+    model: Path
+
+
+class PaddingResult(Result, frozen=True, tag="padding"):
+    """What added padding changes."""
+
+    answer: PaddingAnswer
+
+
+class PaddingRequest(Request[PaddingResult], frozen=True, tag="padding"):
+    """Run a model on one sentence with padded positions added.
+
+    The worker keeps model and sentence for the next request. It reports each largest change as soon as it is known, as
+    the figure "change" with the number of added positions as its step.
+
+    Attributes:
+        model: a `.keras` file.
+        sentence: its id.
+        fill: what padded positions contain.
+        added: numbers of added positions.
+        shown: the one of `added` whose outputs are wanted; None for none.
+    """
+
+    result_type = PaddingResult
+    project: Path
+    model: Path
+    sentence: int
+    fill: Fill
+    added: tuple[int, ...]
+    shown: int | None = None
+
+
+class PingResult(Result, frozen=True, tag="ping"):
+    """The worker runs."""
+
+
+class PingRequest(Request[PingResult], frozen=True, tag="ping"):
+    """Do nothing."""
+
+    result_type = PingResult
+
+
+AnyRequest: TypeAlias = (
+    TrainRequest
+    | RecoverRequest
+    | ScoreRequest
+    | AuditRequest
+    | RepairRequest
+    | GalleryRequest
+    | OpenModelRequest
+    | ModelGraphRequest
+    | PaddingRequest
+    | PingRequest
+)
+AnyResult: TypeAlias = (
+    TrainResult
+    | RecoverResult
+    | ScoreResult
+    | AuditResult
+    | RepairResult
+    | GalleryResult
+    | OpenModelResult
+    | ModelGraphResult
+    | PaddingResult
+    | PingResult
+)
