@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -21,18 +21,16 @@ from maskscope.errors import ReadError
 from maskscope.readers.base import unreadable
 
 BLOCK_BYTES = 4 * 2**20
-"""What one block of rows may weigh, unless a single row weighs more."""
+"""Size of one block of rows, unless a single row is larger."""
 
 FORTRAN_BLOCK_BYTES = 64 * 2**20
 """The same for an array in Fortran order, where each block touches pages all over the file."""
-
-MAGIC = b"\x93NUMPY"
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 
 
 class StoredArray:
-    """The header of a stored array, and the way to its rows.
+    """The header of a stored array; `rows` opens its rows.
 
     Args:
         file: the .npy or .npz file.
@@ -40,7 +38,7 @@ class StoredArray:
 
     Attributes:
         shape, dtype: as stored.
-        title: words for messages: "the array", or "member 'X'".
+        title: its name in messages: "the array", or "member 'X'".
 
     Raises ReadError when the file is no numpy array, is truncated, or holds Python objects.
     """
@@ -83,12 +81,22 @@ class StoredArray:
 
     @property
     def block_bytes(self) -> int:
-        """What one block of rows should weigh."""
+        """Size of one block of rows."""
         return FORTRAN_BLOCK_BYTES if self._fortran else BLOCK_BYTES
 
     def describe(self) -> str:
         """Such as "(17, 9, 1024) float32", for messages."""
         return f"{self.shape} {self.dtype}"
+
+    def require(self, kinds: str, shapes: Sequence[tuple[int, ...]], expected: str) -> None:
+        """Raise ReadError, saying what was `expected`, unless the dtype's kind and the shape are among those given."""
+        if self.dtype.kind not in kinds or self.shape not in shapes:
+            raise ReadError(
+                f"{self.title} does not fit the embeddings",
+                file=self.file,
+                expected=expected,
+                received=self.describe(),
+            )
 
     def rows(self) -> "ArrayRows":
         """Open the array at its first row."""

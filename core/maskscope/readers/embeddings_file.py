@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 
 from maskscope.corpus_scan import Scan, Scanner
 from maskscope.errors import ReadError
-from maskscope.readers.arrays import MAGIC, ArrayRows, StoredArray
+from maskscope.readers.arrays import ArrayRows, StoredArray
 from maskscope.readers.base import (
     Note,
     StoredDtype,
@@ -23,7 +24,7 @@ from maskscope.readers.base import (
     narrowed,
     stored_dtype,
 )
-from maskscope.readers.padded import embedding_notes, look_through
+from maskscope.readers.embedding_notes import embedding_notes, scan_sentence
 from maskscope.types import Embeddings
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -72,7 +73,7 @@ class EmbeddingRows(Protocol):
 def open_rows(path: Path, layer: Layer) -> EmbeddingRows:
     """Open the file of `--embeddings`, by its content. Raises ReadError when it is neither HDF5 nor .npy."""
     start = head(path, 16)
-    if start.startswith(MAGIC):
+    if start.startswith(MAGIC_PREFIX):
         return FlatRows(path, layer)
     if start.startswith(HDF5_MAGIC):
         return Hdf5Rows(path, layer)
@@ -126,7 +127,7 @@ class FlatRows:
             )
         raw = rows.take(len(tokens))
         x_td = narrowed(raw, self.dtype)
-        look_through(self._scanner, self._tally, x_td, raw, self._path, sentence)
+        scan_sentence(self._scanner, self._tally, x_td, raw, self._path, sentence)
         return x_td
 
     def finish(self, n_sentences: int) -> None:
@@ -238,7 +239,7 @@ class Hdf5Rows:
         self._refuse_other_order(sentence, tokens)
         raw = self._combined(sentence)
         x_td = narrowed(raw, self.dtype)
-        look_through(self._scanner, self._tally, x_td, raw, self._path, sentence)
+        scan_sentence(self._scanner, self._tally, x_td, raw, self._path, sentence)
         return x_td
 
     def finish(self, n_sentences: int) -> None:

@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
+from numpy.lib.format import MAGIC_PREFIX
+
 from maskscope.errors import ReadError
-from maskscope.readers.arrays import MAGIC, StoredArray
+from maskscope.readers.arrays import StoredArray
 from maskscope.readers.base import Format, ReadOptions, Source, head, refuse_options
 from maskscope.readers.padded import PaddedSource
 
 
 def sniff(path: Path) -> bool:
     """Whether `path` begins as a .npy file does."""
-    return head(path, len(MAGIC)) == MAGIC
+    return head(path, len(MAGIC_PREFIX)) == MAGIC_PREFIX
 
 
 def open_npy(path: Path, options: ReadOptions) -> Source:

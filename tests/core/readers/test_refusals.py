@@ -81,6 +81,14 @@ def without_embeddings(folder: Path) -> tuple[Path, ReadOptions]:
     return conll()(folder)[0], ReadOptions()
 
 
+def huge_header(folder: Path) -> tuple[Path, ReadOptions]:
+    """A header that is valid, but too long to be that of an array of numbers."""
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1)}" + b" " * 20_000 + b"\n"
+    start = b"\x93NUMPY\x02\x00" + len(header).to_bytes(4, "little")
+    (folder / "x.npy").write_bytes(start + header + b"\0\0\x80?")
+    return folder / "x.npy", ReadOptions()
+
+
 def unknown(folder: Path) -> tuple[Path, ReadOptions]:
     (folder / "x.json").write_text("{}", encoding="utf-8")
     return folder / "x.json", ReadOptions()
@@ -117,6 +125,7 @@ CASES: dict[str, tuple[Callable[[Path], tuple[Path, ReadOptions]], str, int | No
     "infinite": (npy(np.where(X == 13, -np.inf, X)), "x.npy", 1, "finite", "-inf"),
     "overflow": (npy(LARGE), "x.npy", 1, "3.4e+38", "1e+300"),
     "truncated": (npy(cut=5), "x.npy", 1, "64 bytes", "59 bytes"),
+    "huge header": (huge_header, "x.npy", None, "header", "is large"),
     "header only": (npy(cut=150), "x.npy", None, "header", "EOF"),
     "Fortran truncated": (npy(np.asfortranarray(X), cut=5), "x.npy", 0, "64 bytes", "59 bytes"),
     "layer of an array": (
