@@ -53,8 +53,8 @@ def _describe_row(row: EvidenceRow, evidence: Evidence, finding: Finding) -> str
     if row.kind == "mask":
         wrong = [index + evidence.first for index in wrong_mask(row, evidence)]
         if not wrong:
-            return f"{label}: equal to the mask from the lengths."
-        return f"{label}: different from the mask from the lengths at {_positions(wrong)} (crossed out)."
+            return f"{label}: right at every position."
+        return f"{label}: wrong at {_positions(wrong)} (crossed out)."
     missing = [index + evidence.first for index in not_finite(row, finding, evidence)]
     crosses = f" Not a finite number at {_positions(missing)} (crosses)." if missing else ""
     if row.kind == "value":

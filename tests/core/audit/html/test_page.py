@@ -257,7 +257,7 @@ def test_the_evidence_is_drawn_position_by_position(root: Element) -> None:
     assert rows[4] == ["4", "real token", "0.02", "0.25"]
     collisions = article(root, "COLLISIONS")
     assert len(list(collisions.all("rect", class_="wrong"))) == 1
-    assert "different from the mask from the lengths at position 3 (crossed out)." in collisions.one("figcaption").text
+    assert "The model's mask: wrong at position 3 (crossed out)." in collisions.one("figcaption").text
 
 
 def test_a_long_sentence_goes_on_below() -> None:
