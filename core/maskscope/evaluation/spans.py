@@ -21,9 +21,6 @@ from maskscope.types import Indices, Labels, Mask, Offsets, TagScheme, span_part
 
 Reading: TypeAlias = Literal["default", "strict"]
 
-Entity = tuple[int, int, str]
-"""First token, one past the last token, type."""
-
 _O, _B, _I, _E, _S = range(5)
 _CODES = {"B": _B, "I": _I, "M": _I, "E": _E, "L": _E, "S": _S, "U": _S}
 
@@ -146,13 +143,6 @@ def find(labels: Labels, scheme: TagScheme, offsets: Offsets, reading: Reading =
         return found.chosen(prefix[first] == _B)
     whole = (prefix[first] == _S) | ((prefix[first] == _B) & (prefix[last] == _E))
     return found.chosen(whole)
-
-
-def entities(labels: Labels, scheme: TagScheme, offsets: Offsets, reading: Reading = "default") -> list[Entity]:
-    """What `find` finds, as a list of first token, one past the last, and type."""
-    found = find(labels, scheme, offsets, reading)
-    rows = zip(found.first.tolist(), found.last.tolist(), found.kind.tolist(), strict=True)
-    return [(first, last, found.kinds[kind]) for first, last, kind in rows]
 
 
 def score(gold: Spans, predicted: Spans, more: Indices | None = None) -> SpanScores:

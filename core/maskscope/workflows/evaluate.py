@@ -7,10 +7,7 @@ import numpy as np
 
 from maskscope.engine import packed
 from maskscope.errors import ModelError
-from maskscope.evaluation import spans
-from maskscope.evaluation.calibration import bin_of
 from maskscope.evaluation.decoding import Decoding
-from maskscope.evaluation.spans import Spans
 from maskscope.evaluation.token_scores import Evaluation, evaluate_predictions
 from maskscope.jobs import Job, NullJob
 from maskscope.masks import token_rows
@@ -23,9 +20,6 @@ Against: TypeAlias = Literal["edited", "gold"]
 
 Subset: TypeAlias = Literal["all", "validation"]
 """Which sentences: all, or those held back from the model's training."""
-
-Outcome: TypeAlias = Literal["right", "missed", "spurious"]
-"""Of an entity: predicted as labelled, labelled but not predicted, predicted but not labelled."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +54,6 @@ class EvaluatedTokens:
         labels: (n,) int16, their labels.
         predicted: (n,) int16, their predictions, decoded.
         confidence: (n,) float32, the probability that the calibration is about.
-        gold_spans, predicted_spans: entities by the default reading, bounds as rows.
     """
 
     scheme: TagScheme
@@ -69,35 +62,6 @@ class EvaluatedTokens:
     labels: Labels
     predicted: Labels
     confidence: Floats
-    gold_spans: Spans
-    predicted_spans: Spans
-
-    def tokens_of_cell(self, label: int, prediction: int) -> Indices:
-        """Rows (k,) of the tokens that confusion[label][prediction] counts."""
-        return np.asarray(self.rows[(self.labels == label) & (self.predicted == prediction)])
-
-    def tokens_of_bin(self, place: int) -> Indices:
-        """Rows (k,) of the tokens in one bin of the calibration, 0 to 9."""
-        return np.asarray(self.rows[bin_of(self.confidence) == place])
-
-    def entities(self, outcome: Outcome, kind: str | None = None) -> Indices:
-        """Entities (k, 2), first row and one past the last, of one outcome; of one type, or of all (None).
-
-        Where bounds or type are predicted wrongly, the labelled entity is missed and the predicted one is spurious.
-        """
-        if outcome == "missed":
-            found = self.gold_spans.chosen(~self.gold_spans.found_in(self.predicted_spans))
-        else:
-            hits = self.predicted_spans.found_in(self.gold_spans)
-            found = self.predicted_spans.chosen(hits if outcome == "right" else ~hits)
-        if kind is not None:
-            place = found.kinds.index(kind) if kind in found.kinds else -1
-            found = found.chosen(np.asarray(found.kind == place))
-        return np.stack([found.first, found.last], axis=1)
-
-    def places(self, rows: Indices) -> Indices:
-        """Sentence and position (k, 2) of rows (k,)."""
-        return places_of(rows, self.offsets)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,27 +167,16 @@ def _select(project: Project, scores: ModelScores, labels: Labels, subset: Subse
 
 
 def _evaluated_tokens(project: Project, scheme: TagScheme, part: _Selection, predicted: Labels) -> EvaluatedTokens:
-    """The counted tokens of a selection, with its entities."""
-    labelled = part.labels >= 0
-    counted = np.flatnonzero(labelled)
-    rows = part.rows
-
-    def entities(labels: Labels) -> Spans:
-        found = spans.find(np.where(labelled, labels, NO_LABEL).astype(np.int16), scheme, part.offsets)
-        if rows is None or not len(found):
-            return found
-        return Spans(rows[found.first], rows[found.last - 1] + 1, found.kind, found.kinds)
-
+    """The counted tokens of a selection."""
+    counted = np.flatnonzero(part.labels >= 0)
     confidence = part.probs_nc[:, 0] if scheme.kind == "binary" else part.probs_nc.max(axis=1)
     return EvaluatedTokens(
         scheme=scheme,
         offsets=project.offsets,
-        rows=counted if rows is None else rows[counted],
+        rows=counted if part.rows is None else part.rows[counted],
         labels=part.labels[counted],
         predicted=predicted[counted],
         confidence=np.asarray(confidence[counted]),
-        gold_spans=entities(part.labels),
-        predicted_spans=entities(predicted),
     )
 
 

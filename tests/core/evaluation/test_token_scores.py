@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskscope.evaluation.spans import entities, entity_rule
+from maskscope.evaluation.spans import entity_rule, find
 from maskscope.evaluation.token_scores import evaluate
 from maskscope.types import Floats, Labels, Offsets, TagScheme
 
@@ -59,6 +59,13 @@ def test_typed_scores_by_hand() -> None:
     assert scores.metrics.macro.f1 == pytest.approx((0.5 + 2 / 3) / 2)
     assert scores.metrics.per_class[0].name == "O"
     assert scores.metrics.confusion == ((1, 1, 0), (0, 1, 1), (1, 0, 2))
+
+
+def entities(labels: Labels, scheme: TagScheme, offsets: Offsets) -> list[tuple[int, int, str]]:
+    """First token, one past the last token, and type of each entity."""
+    found = find(labels, scheme, offsets)
+    rows = zip(found.first.tolist(), found.last.tolist(), found.kind.tolist(), strict=True)
+    return [(first, last, found.kinds[kind]) for first, last, kind in rows]
 
 
 @pytest.mark.parametrize("scheme", [BINARY, TYPED])

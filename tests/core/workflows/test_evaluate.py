@@ -13,12 +13,20 @@ from maskscope.engine.packed import PackedTagger
 from maskscope.engine.recurrence import LstmWeights
 from maskscope.engine.weights import TaggerWeights
 from maskscope.errors import Cancelled, ModelError
+from maskscope.evaluation.calibration import bin_of
 from maskscope.jobs import FlagJob
 from maskscope.project import Project, ProjectWriter
 from maskscope.runs import RunInfo, TrainSettings
-from maskscope.types import NO_LABEL, Floats, Sentence, TagScheme
+from maskscope.types import NO_LABEL, Floats, Indices, Sentence, TagScheme
 from maskscope.workflows.compare import compare
-from maskscope.workflows.evaluate import ModelScores, evaluate_project, model_scores, output_at_padding
+from maskscope.workflows.evaluate import (
+    EvaluatedTokens,
+    ModelScores,
+    evaluate_project,
+    model_scores,
+    output_at_padding,
+    places_of,
+)
 
 SENTENCES = (
     (("Ann", "saw", "New", "York"), ("B-PER", "O", "B-LOC", "I-LOC")),
@@ -65,6 +73,11 @@ def say(*names: str) -> Floats:
     return np.stack([np.where(np.array(SCHEME.classes) == name, 0.7, 0.1) for name in names]).astype(np.float32)
 
 
+def of_cell(tokens: EvaluatedTokens, label: int, prediction: int) -> Indices:
+    """Rows of the tokens that one cell of the confusion matrix counts."""
+    return np.asarray(tokens.rows[(tokens.labels == label) & (tokens.predicted == prediction)])
+
+
 def test_every_figure_has_its_tokens(project: Project) -> None:
     project.models.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "B-PER", "B-PER", "O", "O"))
     found = evaluate_project(project, "m1")
@@ -72,19 +85,15 @@ def test_every_figure_has_its_tokens(project: Project) -> None:
     assert (evaluation.tokens, evaluation.unlabelled, found.sentences, found.masked_by_model) == (8, 1, 3, 1)
     for label, row in enumerate(evaluation.metrics.confusion):
         for prediction, count in enumerate(row):
-            assert len(tokens.tokens_of_cell(label, prediction)) == count
-    # York, as (sentence, position), called O
-    assert tokens.places(tokens.tokens_of_cell(3, 0)).tolist() == [[0, 3]]
-    assert [len(tokens.tokens_of_bin(place)) for place in range(10)] == [
+            assert len(of_cell(tokens, label, prediction)) == count
+    # York, as (sentence, position), predicted as O
+    assert places_of(of_cell(tokens, 3, 0), tokens.offsets).tolist() == [[0, 3]]
+    assert np.bincount(bin_of(tokens.confidence), minlength=10).tolist() == [
         each.count for each in evaluation.metrics.calibration.bins
     ]
-    # right: Ann; New York and Rome are missed; New, the variation selector and Rome as a person are spurious
-    assert tokens.entities("right").tolist() == [[0, 1]]
-    assert tokens.entities("missed").tolist() == [[2, 4], [6, 7]]
-    assert tokens.entities("spurious").tolist() == [[2, 3], [5, 6], [6, 7]]
-    assert tokens.entities("spurious", "PER").tolist() == [[5, 6], [6, 7]]
-    assert tokens.entities("spurious", "nothing").tolist() == []
-    assert evaluation.metrics.entities.micro.support == 3
+    # right: Ann; New York and Rome are missed; New, the variation selector and Rome as a person are wrong
+    entities = evaluation.metrics.entities.micro
+    assert (entities.support, entities.predicted, entities.recall) == (3, 4, 1 / 3)
 
 
 def test_held_back_sentences_alone_keep_their_rows(project: Project) -> None:
@@ -92,8 +101,7 @@ def test_held_back_sentences_alone_keep_their_rows(project: Project) -> None:
     found = evaluate_project(project, "m1", subset="validation")
     assert (found.sentences, found.masked_by_model, found.evaluation.tokens) == (2, 0, 6)
     tokens = found.tokens
-    assert tokens.places(tokens.tokens_of_cell(1, 2)).tolist() == [[2, 0]]
-    assert sorted(tokens.entities("missed").tolist()) == [[2, 4], [6, 7]]
+    assert places_of(of_cell(tokens, 1, 2), tokens.offsets).tolist() == [[2, 0]]
     padded = found.evaluation.if_padding_counted
     assert padded is not None
     assert padded.padded_positions == 1
@@ -236,7 +244,7 @@ class TestCommands:
         strict = record["entities"]["strict"]["micro"]["f1"]
         assert f"{strict:.3f}  3 entities  {padded['entities']['strict']['micro']['f1']:.3f}" in words
         assert "if padding were counted, 3 positions more" in words
-        assert "breaks the scheme on 1: entity F1" in words
+        assert "breaks the span scheme on 1: entity F1" in words
 
     def test_evaluate_without_a_masking_layer_has_no_such_column(
         self, scored: Path, capsys: pytest.CaptureFixture[str]
@@ -248,7 +256,7 @@ class TestCommands:
         assert cli.main(["evaluate", str(scored), "--model", "m1"]) == 0
         words = capsys.readouterr().out
         assert "if padding" not in words
-        assert "what the model prints at padding is not known" in words
+        assert "the model's output at padded positions is not known" in words
 
     def test_compare(self, scored: Path, capsys: pytest.CaptureFixture[str]) -> None:
         record = self.json(capsys, "compare", scored, "--model", "m1", "--with", "m2", "--decoding", "argmax")
@@ -270,6 +278,6 @@ class TestCommands:
         assert "A is m1, B is m2" in words
         assert re.search(r"^  2 +0 +Rome +B-LOC +O +0\.70 +B-LOC +0\.70$", words, re.MULTILINE)
         assert cli.main(["compare", str(scored), "--model", "m1", "--with", "m1"]) == 0
-        assert "they say the same of every token" in capsys.readouterr().out
+        assert "both predict the same label for every token" in capsys.readouterr().out
         assert cli.main(["compare", str(scored), "--with", "m9"]) == 2
         assert "expected m1 or m2; received m9" in capsys.readouterr().err
