@@ -1,4 +1,4 @@
-"""What the window shows while no project is open: every way in."""
+"""The start page, shown while no project is open."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from maskscope_gui.theme.theme import Style
 
 
 class StartPage(QWidget):
-    """The demo, an import, a project, a recent one.
+    """Offers the demo, an import, a project folder, and the recent projects.
 
     Signals:
         chosen: (path) a recent project was clicked.
@@ -50,8 +50,8 @@ class StartPage(QWidget):
             ("import", "Import…", "X.npy, X.npz, or CoNLL with an HDF5 file of embeddings"),
             ("open", "Open project…", "a folder that ends in .maskscope"),
         )
-        for action_id, words, note in rows:
-            button = QPushButton(words)
+        for action_id, text, note in rows:
+            button = QPushButton(text)
             button.setObjectName("primary" if action_id == "open_demo" else "")
             button.setFixedWidth(px(150))
             button.clicked.connect(actions[action_id].trigger)
@@ -81,7 +81,7 @@ class StartPage(QWidget):
         whole.addStretch(2)
 
     def refresh(self) -> None:
-        """Show the recent projects there are."""
+        """List the recent projects that still exist."""
         while (item := self._list.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:

@@ -1,4 +1,4 @@
-"""The line at the bottom: saved, edits, reviewed, collisions; what undo would do; TensorFlow."""
+"""The status line: saved, edited, reviewed, collisions; the step that undo takes back; background work; TensorFlow."""
 
 import time
 
@@ -14,7 +14,7 @@ _MESSAGE_MS = 8000
 
 
 class StatusLine(QWidget):
-    """Shows the session's state, and for some seconds what it said."""
+    """Shows the state of the open project, and for some seconds a message."""
 
     def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,12 +50,12 @@ class StatusLine(QWidget):
         row.addWidget(self.work)
         row.addWidget(self.worker)
         for label in (self.message, self.undo):
-            # Tokens stand in them, and a token may look like HTML.
+            # They show tokens, and a token may look like HTML.
             label.setTextFormat(Qt.TextFormat.PlainText)
         self._fade = QTimer(self)
         self._fade.setSingleShot(True)
         self._fade.timeout.connect(self.message.clear)
-        session.message_requested.connect(self.say)
+        session.message_requested.connect(self.show_message)
         session.editing.edited.connect(lambda _: self.refresh())
         session.project_changed.connect(self._new_project)
         self.set_look(style)
@@ -66,32 +66,32 @@ class StatusLine(QWidget):
         self.refresh()
 
     def set_look(self, style: Style) -> None:
-        """Measures and colours of another theme."""
+        """Take sizes, fonts and colours of another theme."""
         self.look = style
         self.setFixedHeight(style.px(26))
         for label in self.findChildren(QLabel):
             label.setFont(style.small)
         self.refresh()
 
-    def say(self, words: str, kind: str) -> None:
-        """Show one sentence for a while; errors have a bar of their own."""
+    def show_message(self, text: str, kind: str) -> None:
+        """Show one sentence for some seconds; errors are shown by the notice bar instead."""
         if kind == "error":
             return
-        self.message.setText(elided(words, self.look.small, max(self.width() // 2, self.look.px(200))))
-        self.message.setToolTip(plain_tip(words))
+        self.message.setText(elided(text, self.look.small, max(self.width() // 2, self.look.px(200))))
+        self.message.setToolTip(plain_tip(text))
         recolour(self.message, self.look.c("accent").name())
         self._fade.start(_MESSAGE_MS)
 
-    def set_work(self, words: str) -> None:
-        """What runs in the background; "" for nothing."""
-        self.work.setText(words)
+    def set_work(self, text: str) -> None:
+        """Show what runs in the background; "" for nothing."""
+        self.work.setText(text)
 
-    def set_worker(self, words: str) -> None:
-        """What TensorFlow is at."""
-        self.worker.setText(words)
+    def set_worker(self, text: str) -> None:
+        """Show the state of TensorFlow."""
+        self.worker.setText(text)
 
     def refresh(self) -> None:
-        """Count anew; every count is kept by the project, none is made here."""
+        """Show the counts, which the project keeps; nothing is counted here."""
         project = self.session.project
         for widget in (self.saved, self.edits, self.reviewed, self.undo, self.undo_key):
             widget.setVisible(project is not None)
@@ -100,21 +100,20 @@ class StatusLine(QWidget):
             return
         counts = project.counts()
         if project.read_only:
-            self.saved.setText("read-only: open elsewhere, or the folder can't be written")
+            self.saved.setText("read-only: open in another window, or the folder can't be written")
             recolour(self.saved, self.look.c("collision").name())
         else:
             at = self.session.editing.saved_at
             when = "" if at is None else time.strftime(" %H:%M:%S", time.localtime(at))
             self.saved.setText(f"✓ saved{when}")
             recolour(self.saved, self.look.c("holds").name())
-        n_edits = project.edits.count()
-        self.edits.setText(f"{n_edits:,} edit{'s' if n_edits != 1 else ''}")
+        self.edits.setText(f"{counts.edited:,} edited {'token' if counts.edited == 1 else 'tokens'}")
         flagged = f", {counts.flagged:,} flagged" if counts.flagged else ""
         self.reviewed.setText(f"{counts.accepted:,} of {project.n_sentences:,} reviewed{flagged}")
         n_collisions = self.session.list_order.facts.n_collisions if self.session.list_order.facts is not None else 0
         if n_collisions:
-            many = "s" if n_collisions != 1 else ""
-            self.collisions.setText(f"▲ {n_collisions:,} collision{many}   {printed_key('next_collision')}")
+            collisions = "collision" if n_collisions == 1 else "collisions"
+            self.collisions.setText(f"▲ {n_collisions:,} {collisions}   {printed_key('next_collision')}")
             recolour(self.collisions, self.look.c("collision").name())
             self.collisions.setVisible(True)
         undo, _ = project.edits.next_titles()

@@ -1,4 +1,4 @@
-"""The line at the top: project, model, train, audit verdict, search, export."""
+"""The toolbar: project, model, training, audit verdict, search, export."""
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
@@ -14,7 +14,7 @@ _MODEL_HELP = "The model whose probabilities are shown"
 
 
 class Toolbar(QWidget):
-    """Shows the session's project and model; its buttons are the actions of the table."""
+    """Shows the project and the model; its buttons trigger actions of the table."""
 
     def __init__(
         self, session: Session, actions: dict[str, QAction], style: Style, parent: QWidget | None = None
@@ -26,8 +26,8 @@ class Toolbar(QWidget):
         self.name = QLabel()
         self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.name.setObjectName("name")
-        self.size_words = QLabel()
-        self.size_words.setObjectName("second")
+        self.size_label = QLabel()
+        self.size_label.setObjectName("second")
         self.model = QToolButton()
         self.model.setObjectName("button")
         self.model.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -48,7 +48,7 @@ class Toolbar(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(style.px(12), 0, style.px(12), 0)
         row.setSpacing(style.px(8))
-        for widget in (self.name, self.size_words):
+        for widget in (self.name, self.size_label):
             row.addWidget(widget)
         row.addSpacing(style.px(12))
         for button in (self.model, self.train, self.verdict):
@@ -70,29 +70,30 @@ class Toolbar(QWidget):
         return button
 
     def set_look(self, style: Style) -> None:
-        """Measures of another theme or text size."""
+        """Take the sizes of another theme or text size."""
         self.setFixedHeight(style.px(48))
         self.search.setFixedWidth(style.px(230))
 
-    def set_verdict(self, words: str, kind: str) -> None:
+    def set_verdict(self, text: str, kind: str) -> None:
         """Show the audit's verdict; `kind` is "holds", "fails" or "" for none yet."""
-        self.verdict.setText(words)
+        self.verdict.setText(text)
         self.verdict.setObjectName(f"verdict_{kind}" if kind else "")
         self.verdict.style().unpolish(self.verdict)
         self.verdict.style().polish(self.verdict)
 
     def refresh(self) -> None:
-        """Project and model in words."""
+        """Show project and model."""
         project = self.session.project
         for widget in (self.model, self.train, self.verdict, self.search, self.export):
             widget.setVisible(project is not None)
         if project is None:
             self.name.setText("Maskscope")
-            self.size_words.setText("")
+            self.size_label.setText("")
             return
         self.name.setText(project.name if len(project.name) <= 32 else project.name[:31] + "…")
-        words = f"{project.n_sentences:,} sentences · {project.dim}-d"
-        self.size_words.setText(words + (" · read-only" if project.read_only else ""))
+        sentences = "sentence" if project.n_sentences == 1 else "sentences"
+        text = f"{project.n_sentences:,} {sentences} · {project.dim}-d"
+        self.size_label.setText(text + (" · read-only" if project.read_only else ""))
         model = self.session.model
         if model is None:
             self.model.setText("no model yet" if not self.session.n_models else "no model shown  ▾")

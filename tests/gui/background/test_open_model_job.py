@@ -90,7 +90,7 @@ def test_the_window_survives_what_a_file_does_to_the_worker(
     drop(window, Path(f"/somewhere/{name}.keras"))
     assert window.status_line.work.text().startswith(f"Opening {name}.keras")
     qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
-    said = window.notice.words.text()
+    said = window.notice.label.text()
     assert said.startswith("Not opened: ")
     assert words in said
     assert "Ctrl+Shift+O" in said
@@ -100,7 +100,7 @@ def test_the_window_survives_what_a_file_does_to_the_worker(
     assert window.session.model.id == "m1"
     # The next one gets a new worker.
     drop(window, Path("/somewhere/refuse.keras"))
-    qtbot.waitUntil(lambda: "m.keras: is no model" in window.notice.words.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "m.keras: is no model" in window.notice.label.text(), timeout=20_000)
     assert program.client.state == "ready"
 
 
@@ -164,7 +164,7 @@ def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
     evil = unknown_stack(own, tmp_path / "evil.keras", '"class_name": "Dense"', '"class_name": "Lambda"')
     drop(window, evil)
     qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
-    assert "evil.keras: holds Python code in a Lambda layer" in window.notice.words.text()
+    assert "evil.keras: holds Python code in a Lambda layer" in window.notice.label.text()
     assert session.model.id == "m2"
     # Its scores are lost: the worker makes them again.
     path = session.project.path
@@ -185,10 +185,10 @@ def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(
     window, program = open_program(fake_worker(None, "warns", words))
     program.client.start()
     qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
-    assert window.notice.words.text() == words
+    assert window.notice.label.text() == words
     assert window.status_line.worker.text() == "TensorFlow ready; this Keras drops masks"
     assert "keras&gt;=3.15.1,&lt;3.16" in window.status_line.worker.toolTip()
-    window.notice.away.click()
+    window.notice.dismiss_button.click()
     program.client.close()
     assert window.status_line.worker.text() == ""
     program.client.start()
@@ -203,7 +203,7 @@ def test_without_a_project_a_model_is_not_imported(qtbot: QtBot) -> None:
     try:
         window.show()
         program.projects.open_dropped([Path("m.keras")])
-        assert "open one first" in window.notice.words.text()
+        assert "open one first" in window.notice.label.text()
     finally:
         window.close()
         window.deleteLater()

@@ -359,8 +359,8 @@ def test_a_second_window_is_read_only_and_says_so(qtbot, open_window, demo):
     assert "read-only" in second.status_line.saved.text()
     press(qtbot, second, KEY.Key_1)
     assert second.notice.isVisible()
-    assert "read-only" in second.notice.words.text()
-    qtbot.mouseClick(second.notice.away, Qt.MouseButton.LeftButton)
+    assert "read-only" in second.notice.label.text()
+    qtbot.mouseClick(second.notice.dismiss_button, Qt.MouseButton.LeftButton)
     assert not second.notice.isVisible()
     assert first.session.project.edits.count() == 0
 
@@ -507,7 +507,7 @@ def test_a_folder_that_is_no_project_is_refused_in_words_and_the_open_one_stays(
     (tmp_path / "not-one" / "project.sqlite").write_bytes(b"no database at all, but long enough to be looked at")
     window.dropped.emit([tmp_path / "not-one"])
     assert window.notice.isVisible()
-    assert "damaged" in window.notice.words.text()
+    assert "damaged" in window.notice.label.text()
     assert window.session.project.name == "demo"
     press(qtbot, window, KEY.Key_1)
     assert not window.notice.isVisible()

@@ -418,7 +418,7 @@ def test_the_report_is_saved_as_a_page(
     assert "Bidirectional(LSTM)" in text
     assert "audit.html" in window.status_line.message.text()
     page.write_report(tmp_path / "nowhere" / "audit.html")
-    assert "can't be written" in window.notice.words.text()
+    assert "can't be written" in window.notice.label.text()
 
 
 def test_a_repaired_model_is_written_compared_and_opened(
