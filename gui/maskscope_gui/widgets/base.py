@@ -1,4 +1,4 @@
-"""What the painted views share."""
+"""The base of the painted views, and small widgets and painting functions that several of them share."""
 
 import html
 from collections.abc import Collection
@@ -25,7 +25,7 @@ Role: TypeAlias = Literal["text", "second", "holds", "fails", "collision"]
 
 
 class PaintedView(QAbstractScrollArea):
-    """A scrollable view that paints what the session holds. It computes nothing but places."""
+    """A scrollable view that paints the state of the session. It computes layout and nothing else."""
 
     def __init__(self, session: Session, style: Style, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -35,7 +35,7 @@ class PaintedView(QAbstractScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.viewport().setMouseTracking(True)
-        # Each view fills its ground itself; without this Qt paints those of all its parents first.
+        # Each view fills its background; without this Qt first paints the backgrounds of all its parents.
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
@@ -45,7 +45,7 @@ class PaintedView(QAbstractScrollArea):
         self.arrange()
 
     def arrange(self) -> None:
-        """Lay out anew and repaint."""
+        """Lay out again and repaint."""
         self.viewport().update()
 
     def tip_at(self, point: QPoint) -> str:
@@ -55,16 +55,16 @@ class PaintedView(QAbstractScrollArea):
     def viewportEvent(self, event: QEvent) -> bool:
         """Show the tooltip of what is under the mouse."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            words = self.tip_at(event.pos())
-            # Qt takes a text with tags for HTML, and tokens may hold any.
-            words = f"<span>{html.escape(words)}</span>".replace("\n", "<br>") if words else ""
-            QToolTip.showText(event.globalPos(), words, self.viewport())
+            tip = self.tip_at(event.pos())
+            # Qt takes text with tags for HTML, and tokens may look like tags.
+            tip = f"<span>{html.escape(tip)}</span>".replace("\n", "<br>") if tip else ""
+            QToolTip.showText(event.globalPos(), tip, self.viewport())
             return True
         return super().viewportEvent(event)
 
 
 class KeyHint(QAbstractButton):
-    """Words with the key that does the same, printed as a key; a click does it too."""
+    """The name of an action with its key; a click does what the key does."""
 
     def __init__(self, text: str, key: str, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -84,12 +84,12 @@ class KeyHint(QAbstractButton):
         self.update()
 
     def sizeHint(self) -> QSize:
-        """Room for the words and the key."""
+        """Room for the text and the key."""
         text = text_width(self.text(), self.look.body)
         return QSize(text + self.look.px(6) + key_width(self._key, self.look) + 2, self.look.px(24))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint."""
+        """Paint the text and the key."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(self.look.body)
@@ -99,21 +99,21 @@ class KeyHint(QAbstractButton):
         draw_key(painter, text + self.look.px(6), self.height() // 2, self._key, self.look)
 
     def enterEvent(self, event: QEvent) -> None:
-        """Light up."""
+        """Highlight the text."""
         self.update()
 
     def leaveEvent(self, event: QEvent) -> None:
-        """Back to rest."""
+        """Clear the highlight."""
         self.update()
 
 
 def key_width(key: str, style: Style) -> int:
-    """Width of a printed key."""
+    """Pixels that a drawn key takes."""
     return max(text_width(key, style.tiny) + style.px(10), style.px(18))
 
 
 def draw_key(painter: QPainter, x: int, middle: int, key: str, style: Style) -> None:
-    """Print a key, its left edge at `x`, around the height `middle`."""
+    """Draw a key, its left edge at `x`, centred at the height `middle`."""
     height = style.px(18)
     box = QRectF(x + 0.5, middle - height / 2 + 0.5, key_width(key, style) - 1, height - 1)
     painter.setPen(QPen(style.c("line"), 1))
@@ -125,7 +125,7 @@ def draw_key(painter: QPainter, x: int, middle: int, key: str, style: Style) -> 
 
 
 def draw_collision(painter: QPainter, centre: QPointF, size: float, colour: QColor) -> None:
-    """The triangle that marks a real token which is masked as padding."""
+    """Draw the triangle that marks a real token that is masked as padding."""
     half = size / 2
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -137,7 +137,7 @@ def draw_collision(painter: QPainter, centre: QPointF, size: float, colour: QCol
 
 
 def plain_tip(text: str) -> str:
-    """A tooltip that shows `text` as it is, wrapped: a name of a file or a layer may look like HTML."""
+    """A wrapped tooltip that shows `text` as it is: the name of a file or a layer may look like HTML."""
     return f"<qt>{html.escape(text, quote=False)}</qt>"
 
 
@@ -147,12 +147,12 @@ def elided(text: str, font: QFont, width: int) -> str:
 
 
 def text_width(text: str, font: QFont) -> int:
-    """The pixels that `text` takes on a line; remembered, since the views ask for the same words again and again."""
+    """The pixels that `text` takes on one line; cached, since the views measure the same texts again and again."""
     return _text_width(text, _known(font))
 
 
-# Fonts by identity: Style makes each of them once, and asking a QFont for its key costs as much as measuring.
-# The font is kept beside its metrics, so that no other font can come to have its identity.
+# Fonts by id(): Style makes each font once, and QFont.key() takes as long as measuring a text.
+# The font is kept with its metrics, so that its id() is never given to another font.
 _FONTS: dict[int, tuple[QFont, QFontMetrics]] = {}
 
 
@@ -174,14 +174,14 @@ def _elided(text: str, width: int, font: int) -> str:
 
 
 def recolour(widget: QWidget, code: str) -> None:
-    """Set the colour of a widget's words; Qt restyles even when nothing changes, so that is not asked of it."""
+    """Set the text colour of a widget. Qt styles it again even when the colour is the same, so that is avoided."""
     sheet = f"color: {code}"
     if widget.styleSheet() != sheet:
         widget.setStyleSheet(sheet)
 
 
 class Panel(QWidget):
-    """A panel's title line; what stands at its right end is added with `add`."""
+    """The title line of a panel; `add` puts widgets at its right end."""
 
     def __init__(self, title: str, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -196,17 +196,17 @@ class Panel(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def set_title(self, text: str) -> None:
-        """Another title."""
+        """Change the title."""
         self._title.setText(text)
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another width: perhaps room for another number of hints."""
+        """Show as many hints as the new width has room for."""
         super().resizeEvent(event)
         self._fit()
 
     def _fit(self) -> None:
-        """Show as many key hints, first ones first, as there is room for beside the title; none is cut off."""
+        """Show as many key hints as there is room for, in their order; none is cut off."""
         margins = self._row.contentsMargins()
         room = self.width() - margins.left() - margins.right() - self._title.sizeHint().width()
         for hint in self.findChildren(KeyHint):
@@ -217,7 +217,7 @@ class Panel(QWidget):
             hint.setVisible(room >= 0)
 
     def hold_back(self, hints: Collection[KeyHint]) -> None:
-        """Show all hints but these: their keys mean something else for now."""
+        """Show all hints but these, whose keys have another meaning on the page that is shown."""
         for hint in self.findChildren(KeyHint):
             hint.wanted = hint not in hints
         self._fit()
@@ -227,7 +227,7 @@ class Panel(QWidget):
         self._row.addWidget(widget)
 
     def set_look(self, style: Style) -> None:
-        """Fonts and colours of another theme."""
+        """Use other colours and fonts."""
         self.look = style
         self._title.setFont(style.caps)
         for hint in self.findChildren(KeyHint):
@@ -269,7 +269,7 @@ class WrappedLabel(QLabel):
         return QSize(0, self.fontMetrics().lineSpacing())
 
     def set_look(self, style: Style) -> None:
-        """Fonts and colours of another theme."""
+        """Use other colours and fonts."""
         self.look = style
         weight = "font-weight: 600; " if self._bold else ""
         self.setStyleSheet(f"{weight}color: {style.c(self.role).name()}; font-size: {style.px(self._size)}px;")

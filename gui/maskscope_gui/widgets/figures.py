@@ -1,4 +1,4 @@
-"""The figures of an evaluation: the verdict in large, then a table; beside each, what padding would make of it."""
+"""The figures of an evaluation: the headline figure and score tables, each with what counting padding would give."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,12 @@ _COLUMNS = ("precision", "recall", "F1", "support")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: a class, or an average, as counted and as with padding."""
+    """One row of a score table: a class or an average.
+
+    Attributes:
+        padded: the scores if padding were counted; None when they are not known.
+        strong: set in bold, as averages are.
+    """
 
     name: str
     scores: ClassScores
@@ -29,7 +34,7 @@ class Row:
 
 
 def verdict(evaluation: Evaluation, scheme: TagScheme) -> tuple[str, float, float | None]:
-    """The figure that matters most, with its name, and what it would be with padding (None when not known)."""
+    """The headline figure: its name, its value, and its value if padding were counted (None when not known)."""
     counted, padded = _metrics(evaluation)
     if scheme.spans is not None:
         return "entity F1", counted.entities.micro.f1, None if padded is None else padded.entities.micro.f1
@@ -38,12 +43,12 @@ def verdict(evaluation: Evaluation, scheme: TagScheme) -> tuple[str, float, floa
 
 
 def entity_rows(evaluation: Evaluation, scheme: TagScheme) -> list[Row]:
-    """Whole entities by type, then all of them by both readings; nothing where the labels are no spans."""
+    """Scores of whole entities by type, then of all by both definitions; empty where labels are not spans."""
     if scheme.spans is None:
         return []
     counted, padded = _metrics(evaluation)
-    beside = {} if padded is None else {scores.name: scores for scores in padded.entities.per_type}
-    rows = [Row(scores.name, scores, beside.get(scores.name)) for scores in counted.entities.per_type]
+    padded_types = {} if padded is None else {scores.name: scores for scores in padded.entities.per_type}
+    rows = [Row(scores.name, scores, padded_types.get(scores.name)) for scores in counted.entities.per_type]
     rows.append(Row("all, default", counted.entities.micro, None if padded is None else padded.entities.micro, True))
     strict = counted.entities.strict
     if strict is not None:
@@ -53,7 +58,7 @@ def entity_rows(evaluation: Evaluation, scheme: TagScheme) -> list[Row]:
 
 
 def class_rows(evaluation: Evaluation, scheme: TagScheme) -> list[Row]:
-    """Tokens by class, outside last, and their averages."""
+    """Scores of tokens by class, the outside class last, then their averages."""
     counted, padded = _metrics(evaluation)
     rows: list[Row] = []
     places = [place for place in range(len(scheme.classes)) if place != scheme.outside]
@@ -81,7 +86,7 @@ def _outside(scheme: TagScheme) -> str:
 
 
 class HatchedFigures(QWidget):
-    """Paints a figure, and beside it, hatched like padding, what it would be if padding were counted."""
+    """A widget that can paint, hatched as padding is, what a figure would be if padding were counted."""
 
     def __init__(self, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -89,19 +94,19 @@ class HatchedFigures(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def set_look(self, style: Style) -> None:
-        """Fonts and colours of another theme."""
+        """Use other colours and fonts."""
         self.look = style
         self.setFixedHeight(self.sizeHint().height())
         self.update()
 
     def hatched(self, painter: QPainter, box: QRect, text: str) -> None:
-        """A figure that counts padding: hatched, its digits on a plate so that no stroke runs through them."""
+        """Paint a figure that counts padding: hatched, its digits on a plate to keep them readable."""
         px, look = self.look.px, self.look
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(look.hatch)
         painter.drawRoundedRect(QRectF(box), 3, 3)
-        wide = text_width(text, look.small) + px(6)
-        plate = QRectF(box.center().x() - wide / 2 + 0.5, box.y() + 1, wide, box.height() - 2)
+        width = text_width(text, look.small) + px(6)
+        plate = QRectF(box.center().x() - width / 2 + 0.5, box.y() + 1, width, box.height() - 2)
         painter.setBrush(look.c("pad_ground"))
         painter.drawRoundedRect(plate, 2, 2)
         painter.setFont(look.small)
@@ -110,23 +115,23 @@ class HatchedFigures(QWidget):
 
 
 class VerdictView(HatchedFigures):
-    """The one figure that matters, and in two lines what it was made of."""
+    """The headline figure, and in a few lines what it was computed from."""
 
     def __init__(self, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(style, parent)
-        self.setAccessibleName("The verdict")
+        self.setAccessibleName("Headline figure")
         self.name, self.value = "", 0.0
         self.padded: float | None = None
         self.lines: tuple[str, ...] = ()
         self.set_look(style)
 
     def sizeHint(self) -> QSize:
-        """The figure and its lines."""
+        """Room for the figure and its lines."""
         px = self.look.px
         return QSize(px(300), px(44) + px(20) * max(1, len(self.lines)) + px(6))
 
     def show_verdict(self, name: str, value: float, padded: float | None, lines: tuple[str, ...]) -> None:
-        """Another verdict."""
+        """Show a figure."""
         self.name, self.value, self.padded, self.lines = name, value, padded, lines
         self.setAccessibleDescription(f"{name} {value:.3f}. {' '.join(lines)}")
         self.setFixedHeight(self.sizeHint().height())
@@ -140,10 +145,10 @@ class VerdictView(HatchedFigures):
         text = f"{self.value:.3f}"
         painter.setFont(look.figure)
         painter.setPen(look.c("text"))
-        wide = text_width(text, look.figure)
+        width = text_width(text, look.figure)
         middle = Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(QRect(px(_INSET), 0, wide + 2, px(40)), middle, text)
-        left = px(_INSET) + wide + px(10)
+        painter.drawText(QRect(px(_INSET), 0, width + 2, px(40)), middle, text)
+        left = px(_INSET) + width + px(10)
         painter.setFont(look.body)
         painter.drawText(QRect(left, px(4), self.width() - left, px(36)), middle, self.name)
         if self.padded is not None:
@@ -164,7 +169,7 @@ class VerdictView(HatchedFigures):
 
 
 class ScoresTable(HatchedFigures):
-    """Precision, recall, F1 and support of each class, each with its hatched neighbour."""
+    """Precision, recall, F1 and support of each class, each with its value if padding were counted."""
 
     def __init__(self, of: str, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(style, parent)
@@ -174,18 +179,18 @@ class ScoresTable(HatchedFigures):
         self.set_look(style)
 
     def sizeHint(self) -> QSize:
-        """A head and the rows."""
+        """Room for a header and the rows."""
         px = self.look.px
         return QSize(px(480), px(_ROW) * (len(self.rows) + 1) + px(4))
 
     def show_rows(self, rows: list[Row]) -> None:
-        """Other scores."""
+        """Show scores."""
         self.rows = rows
         self.setFixedHeight(self.sizeHint().height())
         self.update()
 
     def _pair(self) -> int:
-        """Width of a figure with its neighbour and the gap after them."""
+        """Width of a figure, its hatched counterpart and the gap after them."""
         px = self.look.px
         return min(px(2 * _FIGURE + 24), (self.width() - px(2 * _INSET + 96)) // len(_COLUMNS))
 
@@ -222,23 +227,23 @@ class ScoresTable(HatchedFigures):
                     self.hatched(painter, QRect(left + half + px(6), top + px(3), half, px(_ROW) - px(6)), other)
 
     def event(self, event: QEvent) -> bool:
-        """A tooltip with the whole name, and what the hatched figures are."""
+        """Show a tooltip with the whole name and all figures of a row."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             QToolTip.showText(event.globalPos(), self.tip_at(event.pos()), self)
             return True
         return super().event(event)
 
     def tip_at(self, point: QPoint) -> str:
-        """What a row says, in words."""
+        """The figures of the row under the mouse, in text."""
         number = point.y() // self.look.px(_ROW) - 1
         if not 0 <= number < len(self.rows):
             return ""
         row = self.rows[number]
         precision, recall, f1, support = _figures(row.scores)
-        words = f"{row.name}: precision {precision}, recall {recall}, F1 {f1}, support {support}"
+        text = f"{row.name}: precision {precision}, recall {recall}, F1 {f1}, support {support}"
         if row.padded is not None:
-            words += f"; F1 if padding were counted: {row.padded.f1:.3f}"
-        return words
+            text += f"; F1 if padding were counted: {row.padded.f1:.3f}"
+        return text
 
 
 def _figures(scores: ClassScores | None) -> tuple[str, str, str, str]:

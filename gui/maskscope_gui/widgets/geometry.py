@@ -1,4 +1,4 @@
-"""Where things lie, as plain functions: hit-testing needs no widget."""
+"""Layout and hit-testing as plain functions that need no widget."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -8,29 +8,29 @@ from itertools import accumulate
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in pixels."""
+    """A rectangle in pixels; x and y are its upper left corner."""
 
     x: int
     y: int
     width: int
     height: int
 
-    def holds(self, x: float, y: float) -> bool:
-        """True when a point lies in it; its right and lower edges do not belong to it."""
+    def contains(self, x: float, y: float) -> bool:
+        """True when a point is in the rectangle; its right and lower edges are not part of it."""
         return self.x <= x < self.x + self.width and self.y <= y < self.y + self.height
 
 
 def flow(
     widths: Sequence[int], room: int, row_height: int, gap: int, line_gap: int, *, right_to_left: bool = False
 ) -> tuple[tuple[Box, ...], int]:
-    """Boxes laid in lines like words in a paragraph, and the height they take.
+    """Lay boxes out in lines, as words in a paragraph; returns them and the height that they take.
 
-    A box wider than `room` is cut to it. Right to left starts each line at the right edge.
+    A box wider than `room` is cut to it. With `right_to_left`, each line starts at the right edge.
     """
     boxes = []
     x = y = 0
-    for wide in widths:
-        width = min(wide, room)
+    for wanted in widths:
+        width = min(wanted, room)
         if x and x + width > room:
             x = 0
             y += row_height + line_gap
@@ -49,14 +49,14 @@ def nearest(boxes: Sequence[Box], x: float, y: float) -> int | None:
         key=lambda top: 0 if top <= y < top + boxes[0].height else min(abs(y - top), abs(y - top - boxes[0].height)),
     )
     return min(
-        (place for place, box in enumerate(boxes) if box.y == line),
-        key=lambda place: max(boxes[place].x - x, x - boxes[place].x - boxes[place].width + 1, 0),
+        (number for number, box in enumerate(boxes) if box.y == line),
+        key=lambda number: max(boxes[number].x - x, x - boxes[number].x - boxes[number].width + 1, 0),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Columns side by side: column i lies from edges[i] to edges[i + 1]."""
+    """Columns side by side: column i reaches from edges[i] to edges[i + 1]."""
 
     edges: tuple[int, ...]
 
@@ -67,20 +67,20 @@ class Columns:
 
     @property
     def width(self) -> int:
-        """All of them together."""
+        """The width of all columns together."""
         return self.edges[-1]
 
     def __len__(self) -> int:
         return len(self.edges) - 1
 
     def at(self, x: float) -> int | None:
-        """The column at `x`; None outside."""
+        """The column at `x`; None outside of all columns."""
         if not 0 <= x < self.width:
             return None
         return bisect_right(self.edges, x) - 1
 
     def between(self, left: float, right: float) -> range:
-        """The columns that `left` to `right` touches."""
+        """The columns that are at least partly between `left` and `right`."""
         if len(self) == 0 or right <= 0 or left >= self.width:
             return range(0)
         first = max(bisect_right(self.edges, left) - 1, 0)
@@ -90,9 +90,9 @@ class Columns:
 def runs(values: Sequence[int]) -> list[tuple[int, int, int]]:
     """Runs of equal values as (first, last, value)."""
     found: list[tuple[int, int, int]] = []
-    for place, value in enumerate(values):
+    for number, value in enumerate(values):
         if found and found[-1][2] == value:
-            found[-1] = (found[-1][0], place, value)
+            found[-1] = (found[-1][0], number, value)
         else:
-            found.append((place, place, value))
+            found.append((number, number, value))
     return found

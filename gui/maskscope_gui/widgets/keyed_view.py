@@ -10,7 +10,7 @@ from maskscope_gui.widgets.base import PaintedView
 
 
 class KeyedView(PaintedView):
-    """A painted view that takes keys of its own while it has the focus, before the window's shortcuts see them."""
+    """A painted view whose KEYS act on it, and not as shortcuts of the window, while it has the focus."""
 
     KEYS: frozenset[int] = frozenset()
 
@@ -19,13 +19,13 @@ class KeyedView(PaintedView):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def event(self, event: QEvent) -> bool:
-        """Claim the keys that mean something here, and Tab, which goes through the page."""
+        """Claim KEYS, and Tab, which goes through the page."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             held = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
             shift = held == Qt.KeyboardModifier.ShiftModifier
             plain = held == Qt.KeyboardModifier.NoModifier
             tabs = event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab)
-            # Shift and an arrow select tokens of the sentence, here as everywhere.
+            # Shift and an arrow key select tokens of the sentence, as on every page.
             if (tabs and (plain or shift)) or (plain and event.key() in self.KEYS):
                 event.accept()
                 return True

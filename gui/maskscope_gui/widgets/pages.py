@@ -1,4 +1,4 @@
-"""The pages under the reading strip: a slim row of tabs, and what a page is."""
+"""The row of page tabs, and the base of the pages."""
 
 from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
@@ -10,7 +10,7 @@ from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import draw_key, key_width, text_width
 
 PAGE_TITLES = {row.name: row.title for row in PAGES}
-_TALL = 32
+_HEIGHT = 32
 _INSET = 12
 
 BUTTON_KEYS = frozenset({Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space, Qt.Key.Key_Tab, Qt.Key.Key_Backtab})
@@ -22,10 +22,10 @@ SCROLL_KEYS = frozenset(
 
 
 class PageTabs(QWidget):
-    """The pages by name, each with its key; the one that is shown is underlined.
+    """The titles of the pages, each with its key; the page that is shown is underlined.
 
     Signals:
-        chosen: (page) its tab was clicked.
+        chosen: (name of the page) its tab was clicked.
     """
 
     chosen = Signal(str)
@@ -42,34 +42,34 @@ class PageTabs(QWidget):
         self.set_look(style)
 
     def set_look(self, style: Style) -> None:
-        """Fonts and colours of another theme."""
+        """Use other colours and fonts."""
         self.look = style
-        self.setFixedHeight(style.px(_TALL))
+        self.setFixedHeight(style.px(_HEIGHT))
         self.update()
 
     def sizeHint(self) -> QSize:
-        """A line."""
-        return QSize(self.look.px(360), self.look.px(_TALL))
+        """One line."""
+        return QSize(self.look.px(360), self.look.px(_HEIGHT))
 
     def show_page(self, page: str) -> None:
-        """Underline another."""
+        """Underline a page."""
         self.page = page
         self.setAccessibleDescription(f"{PAGE_TITLES[page]} is shown")
         self.update()
 
     def tab_box(self, page: str) -> QRect:
-        """Where a tab is; keys give way when there is no room for all of them."""
+        """The rectangle of a tab; the keys are left out when there is no room for all of them."""
         left = self.look.px(_INSET)
         for name in PAGE_TITLES:
-            wide = self._width(name)
+            width = self._width(name)
             if name == page:
-                return QRect(left, 0, wide, self.height())
-            left += wide + self._gap()
+                return QRect(left, 0, width, self.height())
+            left += width + self._gap()
         raise AssertionError
 
     def _keys_fit(self) -> bool:
         px = self.look.px
-        whole = sum(text_width(words, self.look.bold) + px(6) for words in PAGE_TITLES.values())
+        whole = sum(text_width(title, self.look.bold) + px(6) for title in PAGE_TITLES.values())
         whole += sum(key_width(self._key(page), self.look) for page in PAGE_TITLES)
         return whole + px(22) * (len(PAGE_TITLES) - 1) + 2 * px(_INSET) <= self.width()
 
@@ -80,26 +80,26 @@ class PageTabs(QWidget):
         return printed_key(f"page_{page}")
 
     def _width(self, page: str) -> int:
-        words = text_width(PAGE_TITLES[page], self.look.bold)
-        return words + (self.look.px(6) + key_width(self._key(page), self.look) if self._keys_fit() else 0)
+        title = text_width(PAGE_TITLES[page], self.look.bold)
+        return title + (self.look.px(6) + key_width(self._key(page), self.look) if self._keys_fit() else 0)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint."""
+        """Paint the tabs."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         px, look = self.look.px, self.look
         painter.fillRect(self.rect(), look.c("panel"))
         painter.fillRect(QRect(0, self.height() - 1, self.width(), 1), look.c("line"))
-        for page, words in PAGE_TITLES.items():
+        for page, title in PAGE_TITLES.items():
             box = self.tab_box(page)
-            here = page == self.page
-            painter.setFont(look.bold if here else look.body)
-            painter.setPen(look.c("text" if here or page == self._hover else "second"))
-            painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, words)
+            current = page == self.page
+            painter.setFont(look.bold if current else look.body)
+            painter.setPen(look.c("text" if current or page == self._hover else "second"))
+            painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, title)
             if self._keys_fit():
-                left = box.x() + text_width(words, look.bold) + px(6)
+                left = box.x() + text_width(title, look.bold) + px(6)
                 draw_key(painter, left, box.center().y() + 1, self._key(page), look)
-            if here:
+            if current:
                 painter.fillRect(QRect(box.x(), self.height() - 2, box.width(), 2), look.c("accent"))
 
     def _at(self, x: float) -> str | None:
@@ -114,24 +114,24 @@ class PageTabs(QWidget):
             self.chosen.emit(page)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Light up the tab under the mouse."""
+        """Highlight the tab under the mouse."""
         page = self._at(event.position().x())
         if page != self._hover:
             self._hover = page
             self.update()
 
     def leaveEvent(self, event: object) -> None:
-        """Back to rest."""
+        """Clear the highlight."""
         self._hover = None
         self.update()
 
 
 class Page(QWidget):
-    """One page. Tab goes round its stops, whatever else is in the window.
+    """One page. Tab goes through its `stops` and nowhere else in the window.
 
     Signals:
-        progressed: (words) for the status line; "" when it is over.
-        asked: (action id) the page asks for an action of the table.
+        progressed: (text) for the status line; "" once nothing runs.
+        asked: (action id) the page wants an action to be triggered.
     """
 
     progressed = Signal(str)
@@ -146,7 +146,7 @@ class Page(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def event(self, event: QEvent) -> bool:
-        """While the page itself has the focus, Enter, Space and Tab must not act on the sentence."""
+        """Keep Enter, Space and Tab from acting on the sentence while the page itself has the focus."""
         is_shortcut = event.type() == QEvent.Type.ShortcutOverride
         if is_shortcut and isinstance(event, QKeyEvent) and self.hasFocus() and event.key() in BUTTON_KEYS:
             event.accept()
@@ -155,14 +155,14 @@ class Page(QWidget):
 
     @property
     def busy(self) -> bool:
-        """True while something is computed for it."""
+        """True while something is computed for the page."""
         return False
 
     def enter(self) -> None:
-        """The page was brought to the front: take the focus, and find out what there is to show."""
+        """Take the focus and update; called when the page is brought to the front."""
 
     def cancel(self) -> None:
-        """Stop what is computed for it."""
+        """Stop what is computed for the page."""
 
     def compute(self) -> None:
         """Compute again what the page shows."""
@@ -171,13 +171,13 @@ class Page(QWidget):
         """Let the person choose a file for what the page shows, where it can be saved."""
 
     def list_found(self) -> None:
-        """Show the sentences of the tokens that the page lists in the list at the left, and no others."""
+        """Show only the sentences of the tokens that the page lists in the sentence list."""
 
     def close_down(self) -> None:
-        """Stop, and wait for what still runs."""
+        """Stop what is computed, and wait for its thread."""
 
     def set_look(self, style: Style) -> None:
-        """Fonts and colours of another theme."""
+        """Use other colours and fonts."""
         self.look = style
 
     def focusNextPrevChild(self, forward: bool) -> bool:
@@ -185,7 +185,7 @@ class Page(QWidget):
         stops = [stop for stop in self.stops if stop.isVisibleTo(self) and stop.isEnabled()]
         if not stops:
             return True
-        here = next((place for place, stop in enumerate(stops) if stop.hasFocus()), -1)
+        current = next((place for place, stop in enumerate(stops) if stop.hasFocus()), -1)
         reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason
-        stops[(here + (1 if forward else -1)) % len(stops)].setFocus(reason)
+        stops[(current + (1 if forward else -1)) % len(stops)].setFocus(reason)
         return True

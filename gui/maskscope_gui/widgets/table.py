@@ -1,4 +1,4 @@
-"""A table that paints only the rows in sight: a million rows cost no more than twenty."""
+"""A table that reads and paints only the rows in sight, so that a million rows cost no more than twenty."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from maskscope_gui.widgets.keyed_view import KeyedView
 ROW = 26
 HEAD = 24
 _INSET = 12
-_WIDE = 90
-_LEAST_FREE = 190
+_MIN_SHRINKABLE = 90
+_MIN_FREE = 190
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column.
+    """One column of a table.
 
     Attributes:
-        title: in the head.
-        width: pixels at 100 %; 0 takes the room that the others leave.
-        right: numbers stand at the right edge.
+        title: the text in the header.
+        width: pixels at 100 %; 0 for the room that the other columns leave.
+        right: align to the right, as numbers are.
     """
 
     title: str
@@ -36,14 +36,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What stands in a cell.
+    """The content of one cell.
 
     Attributes:
-        text: its words.
-        ink: a role of the theme, or "#RRGGBB".
-        before, after: for a token: the words around it, in the second colour; the token stays in the middle.
-        bold: set in a heavier weight.
-        tip: the tooltip; "" for the words themselves, in full.
+        text: what the cell shows.
+        ink: the text colour, a role of the theme or "#RRGGBB".
+        before, after: for a token, the text around it, in the second colour; the tokens of all rows are aligned.
+        bold: use a heavier weight.
+        tip: the tooltip; "" for the text itself, in full.
     """
 
     text: str
@@ -55,12 +55,12 @@ class Cell:
 
 
 class Table(KeyedView):
-    """See the module. The cursor is a row; Up, Down, Home, End and the page keys move it, Enter chooses, Space marks.
+    """Shows rows of cells. Up, Down, Home, End and the page keys move the cursor, Enter chooses a row, Space marks it.
 
     Signals:
-        moved: (row) the cursor is on another row, or was put on this one anew.
-        entered: (row) Enter, or a double click.
-        marked: (row) Space.
+        moved: (row) the cursor was put on a row.
+        entered: (row) Enter was pressed, or the row was double-clicked.
+        marked: (row) Space was pressed.
     """
 
     moved = Signal(int)
@@ -102,12 +102,12 @@ class Table(KeyedView):
             self.KEYS = self.KEYS | {Qt.Key.Key_Space}
 
     def set_rows(self, n_rows: int, row: int = -1) -> None:
-        """Show so many rows, the cursor on `row` (-1 for none)."""
+        """Set the number of rows, and put the cursor on `row`, or on none for -1."""
         self.n_rows = n_rows
         self.row = min(row, n_rows - 1)
         self.arrange()
         self.verticalScrollBar().setValue(0)
-        self._bring()
+        self._scroll_to_row()
 
     def arrange(self) -> None:
         """Set the scroll range to the number of rows."""
@@ -119,24 +119,24 @@ class Table(KeyedView):
         self.viewport().update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another page size."""
+        """Set the scroll range for the new height."""
         super().resizeEvent(event)
         self.arrange()
 
     def height_of(self, n_rows: int) -> int:
-        """Pixels for the head and so many rows."""
+        """Pixels that the header and `n_rows` rows take."""
         return self.look.px(HEAD) + n_rows * self.look.px(ROW) + 2
 
     def go_to(self, row: int) -> None:
-        """Put the cursor on a row, and tell."""
+        """Put the cursor on a row, or on the nearest one there is."""
         if not self.n_rows:
             return
         self.row = min(max(row, 0), self.n_rows - 1)
-        self._bring()
+        self._scroll_to_row()
         self.viewport().update()
         self.moved.emit(self.row)
 
-    def _bring(self) -> None:
+    def _scroll_to_row(self) -> None:
         if self.row < 0:
             return
         px, bar = self.look.px, self.verticalScrollBar()
@@ -147,7 +147,7 @@ class Table(KeyedView):
             bar.setValue(top + px(ROW) - room)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Move, choose, mark."""
+        """Move the cursor, choose or mark the row."""
         page = max(1, (self.viewport().height() - self.look.px(HEAD)) // self.look.px(ROW) - 1)
         steps = {
             Qt.Key.Key_Up: self.row - 1,
@@ -168,13 +168,13 @@ class Table(KeyedView):
             event.ignore()
 
     def row_box(self, row: int) -> QRect:
-        """Where a row is in the viewport."""
+        """The rectangle of a row in the viewport."""
         px = self.look.px
         top = px(HEAD) + row * px(ROW) - self.verticalScrollBar().value()
         return QRect(0, top, self.viewport().width(), px(ROW))
 
     def row_at(self, y: float) -> int:
-        """The row at a height of the viewport; -1 in the head and below the last."""
+        """The row at a height of the viewport; -1 in the header and below the last row."""
         px = self.look.px
         if y < px(HEAD):
             return -1
@@ -188,36 +188,36 @@ class Table(KeyedView):
             self.go_to(row)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """As Enter."""
+        """Choose the row, as Enter does."""
         row = self.row_at(event.position().y())
         if row >= 0 and event.button() == Qt.MouseButton.LeftButton:
             self.entered.emit(row)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Light up the row under the mouse."""
-        self._light(self.row_at(event.position().y()))
+        """Highlight the row under the mouse."""
+        self._highlight(self.row_at(event.position().y()))
 
     def leaveEvent(self, event: QEvent) -> None:
-        """Back to rest."""
-        self._light(-1)
+        """Clear the highlight."""
+        self._highlight(-1)
 
-    def _light(self, row: int) -> None:
+    def _highlight(self, row: int) -> None:
         if row != self._hover:
             self._hover = row
             self.viewport().update()
 
-    def _places(self) -> list[tuple[int, int]]:
+    def _column_places(self) -> list[tuple[int, int]]:
         """Left edge and width of each column."""
         px = self.look.px
         room = self.viewport().width() - 2 * px(_INSET)
         widths = [px(column.width) for column in self.columns]
         free = sum(not width for width in widths)
-        lacking = free * px(_LEAST_FREE) + sum(widths) - room
-        wide = sum(width for width in widths if width >= px(_WIDE))
-        if free and lacking > 0 and wide:
-            # The widest give way first: their words are elided, and stand in full in the tooltip.
-            keep = max(0.5, 1 - lacking / wide)
-            widths = [round(width * keep) if width >= px(_WIDE) else width for width in widths]
+        missing = free * px(_MIN_FREE) + sum(widths) - room
+        shrinkable = sum(width for width in widths if width >= px(_MIN_SHRINKABLE))
+        if free and missing > 0 and shrinkable:
+            # The widest columns shrink first: their text is elided, and the tooltip has it in full.
+            keep = max(0.5, 1 - missing / shrinkable)
+            widths = [round(width * keep) if width >= px(_MIN_SHRINKABLE) else width for width in widths]
         share = max(px(60), (room - sum(widths)) // max(1, free))
         places, left = [], px(_INSET)
         for width in (width or share for width in widths):
@@ -226,12 +226,12 @@ class Table(KeyedView):
         return places
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint the head and the rows in sight."""
+        """Paint the header and the rows in sight."""
         painter = QPainter(self.viewport())
         px, look = self.look.px, self.look
         painter.fillRect(event.rect(), look.c("panel"))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        places = self._places()
+        places = self._column_places()
         first = max(0, self.verticalScrollBar().value() // px(ROW))
         last = min(self.n_rows, first + (self.viewport().height() - px(HEAD)) // px(ROW) + 2)
         painter.save()
@@ -239,7 +239,7 @@ class Table(KeyedView):
         for row in range(first, last):
             self._paint_row(painter, row, places)
         painter.restore()
-        self._paint_head(painter, places)
+        self._paint_header(painter, places)
         if not self.n_rows and self.empty:
             painter.setFont(look.body)
             painter.setPen(look.c("second"))
@@ -247,7 +247,7 @@ class Table(KeyedView):
             flags = Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextWordWrap
             painter.drawText(box, int(flags), self.empty)
 
-    def _paint_head(self, painter: QPainter, places: list[tuple[int, int]]) -> None:
+    def _paint_header(self, painter: QPainter, places: list[tuple[int, int]]) -> None:
         px, look = self.look.px, self.look
         painter.fillRect(QRect(0, 0, self.viewport().width(), px(HEAD)), look.c("panel"))
         painter.fillRect(QRect(0, px(HEAD) - 1, self.viewport().width(), 1), look.c("line"))
@@ -275,8 +275,8 @@ class Table(KeyedView):
             painter.drawRoundedRect(mark, 3, 3)
             painter.setFont(look.small_bold)
             painter.drawText(mark, Qt.AlignmentFlag.AlignCenter, name)
-        for place, (column, (left, width)) in enumerate(zip(self.columns, places, strict=True)):
-            cell = self._cell(row, place)
+        for number, (column, (left, width)) in enumerate(zip(self.columns, places, strict=True)):
+            cell = self._cell(row, number)
             room = QRect(left, box.y(), width - px(10), box.height())
             if cell.before or cell.after:
                 self._paint_token(painter, room, cell)
@@ -288,41 +288,41 @@ class Table(KeyedView):
             painter.drawText(room, side | Qt.AlignmentFlag.AlignVCenter, elided(cell.text, font, room.width()))
 
     def _paint_token(self, painter: QPainter, room: QRect, cell: Cell) -> None:
-        """A token in its sentence, one below the other in a column, with as much around it as there is room for."""
+        """Paint a token with as much of its sentence around it as fits; the tokens of all rows are aligned."""
         px, look = self.look.px, self.look
         middle = Qt.AlignmentFlag.AlignVCenter
         before_room = room.width() * 2 // 5
         token = elided(cell.text, look.bold, room.width() - before_room)
-        wide = text_width(token, look.bold)
+        width = text_width(token, look.bold)
         before = _last_words(cell.before, look, before_room - px(6))
         painter.setFont(look.body)
         painter.setPen(look.c("second"))
         left = QRect(room.x(), room.y(), before_room - px(6), room.height())
         painter.drawText(left, middle | Qt.AlignmentFlag.AlignRight, before)
         start = room.x() + before_room
-        rest = QRect(start + wide + px(6), room.y(), room.right() - start - wide - px(6), room.height())
+        rest = QRect(start + width + px(6), room.y(), room.right() - start - width - px(6), room.height())
         if rest.width() > px(16):
             painter.drawText(rest, middle, elided(cell.after, look.body, rest.width()))
         painter.setFont(look.bold)
         painter.setPen(look.c("text"))
-        painter.drawText(QRect(start, room.y(), wide + 2, room.height()), middle, token)
+        painter.drawText(QRect(start, room.y(), width + 2, room.height()), middle, token)
 
     def tip_at(self, point: QPoint) -> str:
-        """The words of a cell in full."""
+        """The text of the cell under the mouse, in full."""
         row = self.row_at(point.y())
         if row < 0:
             return ""
-        for place, (left, width) in enumerate(self._places()):
+        for number, (left, width) in enumerate(self._column_places()):
             if left <= point.x() < left + width:
-                cell = self._cell(row, place)
+                cell = self._cell(row, number)
                 return cell.tip or " ".join(part for part in (cell.before, cell.text, cell.after) if part)
         return ""
 
 
-def _last_words(words: str, style: Style, room: int) -> str:
-    if text_width(words, style.body) <= room:
-        return words
-    parts = words.split(" ")
+def _last_words(text: str, style: Style, room: int) -> str:
+    if text_width(text, style.body) <= room:
+        return text
+    parts = text.split(" ")
     while len(parts) > 1 and text_width("…" + " ".join(parts), style.body) > room:
         parts.pop(0)
     return "…" + " ".join(parts) if text_width("…" + " ".join(parts), style.body) <= room else "…"

@@ -1,4 +1,4 @@
-"""How tokens look when they have no look of their own."""
+"""Tokens as text to show: tokens that would be invisible get a name."""
 
 import unicodedata
 
@@ -7,9 +7,9 @@ _RTL = frozenset({"R", "AL"})
 
 
 def token_text(token: str) -> tuple[str, bool]:
-    """A token as the views print it, and whether that is a stand-in for something that can't be seen.
+    """A token as the views show it, and whether that text stands for a token that can't be seen.
 
-    Empty, blank, control and lone combining tokens are named; nothing else is changed but line breaks.
+    Empty, blank, control and lone combining tokens get a name; line breaks in other tokens are replaced by a sign.
     """
     if not token:
         return "empty", True

@@ -1,4 +1,4 @@
-"""The two curves of an evaluation, painted: precision against recall, and calibration."""
+"""The two curves of an evaluation: precision against recall, and calibration."""
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
@@ -11,16 +11,16 @@ from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import PaintedView, elided
 from maskscope_gui.widgets.keyed_view import KeyedView
 
-_TALL = 236
+_HEIGHT = 236
 _INSET = 12
 
 
 def _area(view: PaintedView) -> QRect:
-    """The square of a curve, numbers to its left and under it."""
+    """The area of a curve, with room for the scale at its left and below."""
     px = view.look.px
     top = px(46)
-    tall = view.viewport().height() - top - px(40)
-    return QRect(px(_INSET + 34), top, min(view.viewport().width() - px(2 * _INSET + 36), px(320)), tall)
+    height = view.viewport().height() - top - px(40)
+    return QRect(px(_INSET + 34), top, min(view.viewport().width() - px(2 * _INSET + 36), px(320)), height)
 
 
 def _paint_axes(view: PaintedView, painter: QPainter, area: QRect, across: str, down: str) -> None:
@@ -33,13 +33,13 @@ def _paint_axes(view: PaintedView, painter: QPainter, area: QRect, across: str, 
         painter.setPen(QPen(look.c("line"), 1))
         painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
         painter.setPen(look.c("second"))
-        words = f"{share:.2f}".rstrip("0").rstrip(".") if share not in (0, 1) else str(int(share))
+        text = f"{share:.2f}".rstrip("0").rstrip(".") if share not in (0, 1) else str(int(share))
         painter.drawText(
             QRectF(area.left() - px(44), y - px(8), px(38), px(16)),
             Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
-            words,
+            text,
         )
-        painter.drawText(QRectF(x - px(20), area.bottom() + px(3), px(40), px(16)), Qt.AlignmentFlag.AlignCenter, words)
+        painter.drawText(QRectF(x - px(20), area.bottom() + px(3), px(40), px(16)), Qt.AlignmentFlag.AlignCenter, text)
     painter.drawText(
         QRectF(area.left(), area.bottom() + px(19), area.width(), px(16)), Qt.AlignmentFlag.AlignCenter, across
     )
@@ -58,8 +58,8 @@ class PrecisionRecallView(PaintedView):
         self.arrange()
 
     def sizeHint(self) -> QSize:
-        """A square with its words."""
-        return QSize(self.look.px(320), self.look.px(_TALL))
+        """Room for the curve, its scale and its summary."""
+        return QSize(self.look.px(320), self.look.px(_HEIGHT))
 
     def arrange(self) -> None:
         """Keep the height."""
@@ -67,7 +67,7 @@ class PrecisionRecallView(PaintedView):
         self.viewport().update()
 
     def show_curve(self, curve: PrecisionRecallCurve | None, padded: PrecisionRecallCurve | None) -> None:
-        """Another curve."""
+        """Show a curve, and the curve with padding counted where it is known."""
         self.curve, self.padded = curve, padded
         self.setVisible(curve is not None)
         self.viewport().update()
@@ -111,8 +111,8 @@ class PrecisionRecallView(PaintedView):
         painter.drawLine(QPointF(left, px(31)), QPointF(left + px(18), px(31)))
         painter.setFont(look.small)
         painter.setPen(look.c("second"))
-        words = f"if padding were counted: {self.padded.average_precision:.3f}"
-        painter.drawText(QRect(left + px(24), px(22), room - px(94), px(18)), Qt.AlignmentFlag.AlignVCenter, words)
+        text = f"if padding were counted: {self.padded.average_precision:.3f}"
+        painter.drawText(QRect(left + px(24), px(22), room - px(94), px(18)), Qt.AlignmentFlag.AlignVCenter, text)
 
     def _line(self, curve: PrecisionRecallCurve, area: QRect) -> QPolygonF:
         pairs = zip(curve.recall, curve.precision, strict=True)
@@ -122,18 +122,18 @@ class PrecisionRecallView(PaintedView):
         return QPointF(area.left() + x * area.width(), area.bottom() - y * area.height())
 
     def tip_at(self, point: QPoint) -> str:
-        """What the mark is."""
+        """Explain the ring."""
         if self.curve is None:
             return ""
-        now = f"The window predicts at threshold {self.session.threshold:.2f}."
+        now = f"Predictions are made at threshold {self.session.threshold:.2f}."
         return f"The ring is the {self.summary()}, on these sentences. {now}"
 
 
 class CalibrationView(KeyedView):
-    """Of the tokens given a probability, the share for which it came true; Left, Right and Enter list those of a bin.
+    """How often a probability came true, in ten bins; Left and Right move over the bins, Enter lists the tokens of one.
 
     Signals:
-        chosen: (bin) it was clicked, or Enter was pressed on it.
+        chosen: (number of the bin) it was clicked, or Enter was pressed on it.
     """
 
     chosen = Signal(int)
@@ -149,8 +149,8 @@ class CalibrationView(KeyedView):
         self.arrange()
 
     def sizeHint(self) -> QSize:
-        """A square with its words."""
-        return QSize(self.look.px(320), self.look.px(_TALL))
+        """Room for the curve, its scale and its summary."""
+        return QSize(self.look.px(320), self.look.px(_HEIGHT))
 
     def arrange(self) -> None:
         """Keep the height."""
@@ -158,7 +158,7 @@ class CalibrationView(KeyedView):
         self.viewport().update()
 
     def show_calibration(self, calibration: Calibration | None, padded: Calibration | None) -> None:
-        """Another curve."""
+        """Show a curve, and the curve with padding counted where it is known."""
         self.calibration, self.padded = calibration, padded
         self.viewport().update()
 
@@ -168,10 +168,10 @@ class CalibrationView(KeyedView):
             return ""
         return f"expected calibration error {self.calibration.expected_calibration_error:.3f}"
 
-    def bin_box(self, place: int) -> QRect:
-        """The column of a bin in the viewport."""
+    def bin_box(self, number: int) -> QRect:
+        """The rectangle of a bin in the viewport."""
         area = _area(self)
-        left = area.left() + round(area.width() * place / 10)
+        left = area.left() + round(area.width() * number / 10)
         return QRect(left, area.top(), round(area.width() / 10), area.height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -188,12 +188,12 @@ class CalibrationView(KeyedView):
         room = self.viewport().width() - 2 * px(_INSET)
         painter.drawText(QRect(px(_INSET), 0, room, px(22)), Qt.AlignmentFlag.AlignVCenter, self.summary())
         if self.padded is not None:
-            words = f"if padding were counted: {self.padded.expected_calibration_error:.3f}"
+            text = f"if padding were counted: {self.padded.expected_calibration_error:.3f}"
             painter.setFont(look.small)
             left = px(_INSET + 70)
             painter.fillRect(QRect(left, px(26), px(18), px(11)), look.hatch)
             painter.setPen(look.c("second"))
-            painter.drawText(QRect(left + px(24), px(22), room - px(94), px(18)), Qt.AlignmentFlag.AlignVCenter, words)
+            painter.drawText(QRect(left + px(24), px(22), room - px(94), px(18)), Qt.AlignmentFlag.AlignVCenter, text)
         what = "probability of the label" if calibration.of == "label" else "largest probability"
         what += " (line: its mean)"
         _paint_axes(self, painter, area, what, "came true")
@@ -203,10 +203,10 @@ class CalibrationView(KeyedView):
 
     def _paint_bins(self, painter: QPainter, area: QRect, calibration: Calibration) -> None:
         px, look = self.look.px, self.look
-        for place, part in enumerate(calibration.bins):
-            column = self.bin_box(place)
+        for number, part in enumerate(calibration.bins):
+            column = self.bin_box(number)
             half = column.width() * 0.62
-            counted = None if self.padded is None else self.padded.bins[place].observed
+            counted = None if self.padded is None else self.padded.bins[number].observed
             if counted is not None:
                 top = area.bottom() - max(counted * area.height(), 2.0)
                 painter.fillRect(
@@ -214,10 +214,10 @@ class CalibrationView(KeyedView):
                 )
             if part.observed is None or part.predicted is None:
                 continue
-            tall_px = max(part.observed * area.height(), 2.0)
-            bar = QRectF(column.left() + 2, area.bottom() - tall_px, half - 3, tall_px)
+            bar_height = max(part.observed * area.height(), 2.0)
+            bar = QRectF(column.left() + 2, area.bottom() - bar_height, half - 3, bar_height)
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.fillRect(bar, colour(look.tint(max((place + 0.5) / 10, 0.22))))
+            painter.fillRect(bar, colour(look.tint(max((number + 0.5) / 10, 0.22))))
             mean = area.bottom() - part.predicted * area.height()
             painter.setPen(QPen(look.c("text"), 1.6))
             painter.drawLine(QPointF(bar.left(), mean), QPointF(bar.right(), mean))
@@ -227,7 +227,7 @@ class CalibrationView(KeyedView):
             painter.drawRect(QRectF(self.bin_box(self.bin)).adjusted(1, 0, -1, px(1)))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Move over the bins; Enter lists."""
+        """Move over the bins, or list the tokens of one."""
         key = Qt.Key(event.key())
         if key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
             self.bin = min(max(self.bin + (1 if key == Qt.Key.Key_Right else -1), 0), 9)
@@ -239,28 +239,28 @@ class CalibrationView(KeyedView):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """List the tokens of the bin that was clicked."""
-        place = self._bin_at(event.position().toPoint())
-        if place is not None and event.button() == Qt.MouseButton.LeftButton:
-            self.bin = place
+        number = self._bin_at(event.position().toPoint())
+        if number is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.bin = number
             self.viewport().update()
-            self.chosen.emit(place)
+            self.chosen.emit(number)
 
     def _bin_at(self, point: QPoint) -> int | None:
-        return next((place for place in range(10) if self.bin_box(place).contains(point)), None)
+        return next((number for number in range(10) if self.bin_box(number).contains(point)), None)
 
     def tip_at(self, point: QPoint) -> str:
-        """What a bin holds."""
-        place = self._bin_at(point)
-        if self.calibration is None or place is None:
+        """Explain the bin under the mouse."""
+        number = self._bin_at(point)
+        if self.calibration is None or number is None:
             return ""
-        part = self.calibration.bins[place]
+        part = self.calibration.bins[number]
         if part.predicted is None or part.observed is None:
             return f"No token has a probability from {part.low:.1f} to {part.high:.1f}."
-        words = (
+        text = (
             f"{part.count:,} tokens with a probability from {part.low:.1f} to {part.high:.1f}:"
             f" {part.predicted:.3f} on average (the line), {part.observed:.3f} came true (the bar)."
         )
-        padded = None if self.padded is None else self.padded.bins[place]
+        padded = None if self.padded is None else self.padded.bins[number]
         if padded is not None and padded.observed is not None:
-            words += f"\nIf padding were counted: {padded.observed:.3f} of {padded.count:,}."
-        return f"{words}\nA click lists them."
+            text += f"\nIf padding were counted: {padded.observed:.3f} of {padded.count:,}."
+        return f"{text}\nA click lists them."

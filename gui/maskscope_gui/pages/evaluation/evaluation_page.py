@@ -108,10 +108,10 @@ class EvaluationPage(Page):
         """Put the figures above the list of tokens."""
         self.parts.setHandleWidth(1)
         parts: tuple[QWidget, QWidget] = (self.sheet, lower)
-        for place, widget in enumerate(parts):
+        for number, widget in enumerate(parts):
             self.parts.addWidget(widget)
-            self.parts.setCollapsible(place, False)
-            self.parts.setStretchFactor(place, 3 - 2 * place)
+            self.parts.setCollapsible(number, False)
+            self.parts.setStretchFactor(number, 3 - 2 * number)
         self.parts.setSizes([self.look.px(420), self.look.px(210)])
 
     def showEvent(self, event: object) -> None:

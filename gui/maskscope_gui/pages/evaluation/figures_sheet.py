@@ -108,17 +108,17 @@ class FiguresSheet(QScrollArea):
         _clear(self._grid)
         self._grid.addWidget(self.verdict, 0, 0, 1, columns)
         groups = self._groups(columns)
-        for place, group in enumerate(groups):
+        for number, group in enumerate(groups):
             column = QVBoxLayout()
             column.setSpacing(self.look.px(8))
             for widget in group:
                 column.addWidget(widget)
-            if place == len(groups) - 1:
+            if number == len(groups) - 1:
                 column.addLayout(self._curves(side_by_side))
             column.addStretch(1)
-            self._grid.addLayout(column, 1, place)
-        for place in range(2):
-            self._grid.setColumnStretch(place, 1 if place < columns else 0)
+            self._grid.addLayout(column, 1, number)
+        for number in range(2):
+            self._grid.setColumnStretch(number, 1 if number < columns else 0)
         self._grid.setRowStretch(1, 1)
 
     def _groups(self, columns: int) -> list[list[QWidget]]:

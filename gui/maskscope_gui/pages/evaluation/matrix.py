@@ -1,4 +1,4 @@
-"""The confusion matrix as a heat map: labels down, predictions across."""
+"""The confusion matrix as a heat map: labels in rows, predictions in columns."""
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
@@ -10,19 +10,20 @@ from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import elided, text_width
 from maskscope_gui.widgets.keyed_view import KeyedView
 
-_CELL = (34, 22)
-_WIDEST = 96
-_NAME = 128
-_HEAD = 96
+_MIN_COLUMN = 34
+_ROW = 22
+_MAX_COLUMN = 96
+_MAX_NAME = 128
+_MAX_HEADER = 96
 _INSET = 12
 
 
 class MatrixView(KeyedView):
-    """Tint is the share of a label's tokens. Arrows move over the cells; Enter or a click lists a cell's tokens.
+    """Tints each cell by its share of the label's tokens. Arrow keys move; Enter or a click lists a cell's tokens.
 
     Signals:
         chosen: (label, prediction) a cell was clicked, or Enter was pressed on it.
-        walked: a key has moved the cursor to another cell.
+        walked: a key moved the cursor to another cell.
     """
 
     chosen = Signal(int, int)
@@ -41,7 +42,7 @@ class MatrixView(KeyedView):
     )
 
     def __init__(self, session: Session, style: Style, parent: QWidget | None = None) -> None:
-        super().__init__(session, style, "Confusion matrix: labels down, predictions across", parent)
+        super().__init__(session, style, "Confusion matrix: labels in rows, predictions in columns", parent)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
@@ -53,17 +54,17 @@ class MatrixView(KeyedView):
         self._hover: tuple[int, int] | None = None
 
     def show_evaluation(self, evaluation: Evaluation | None, classes: tuple[str, ...], outside: int) -> None:
-        """Another matrix; the cursor goes to the largest confusion when the label set is another one."""
-        fresh = classes != self._names
+        """Show a matrix; with another label set than before, the cursor goes to the most frequent error."""
+        new_labels = classes != self._names
         self.evaluation, self._names = evaluation, classes
-        # Outside comes last, as in the palette: what one looks for stands at the top.
-        self._order = [*(place for place in range(len(classes)) if place != outside), outside]
-        if evaluation is not None and fresh:
+        # Outside comes last, as in the palette: the labels that one looks for are at the top.
+        self._order = [*(label for label in range(len(classes)) if label != outside), outside]
+        if evaluation is not None and new_labels:
             wrong = [
-                (evaluation.metrics.confusion[label][guess], -row, -column)
+                (evaluation.metrics.confusion[label][prediction], -row, -column)
                 for row, label in enumerate(self._order)
-                for column, guess in enumerate(self._order)
-                if label != guess
+                for column, prediction in enumerate(self._order)
+                if label != prediction
             ]
             _, row, column = max(wrong, default=(0, 0, 0))
             self.cell = (-row, -column)
@@ -73,17 +74,17 @@ class MatrixView(KeyedView):
     def sizeHint(self) -> QSize:
         """All rows; columns are scrolled where they don't fit."""
         px = self.look.px
-        tall = self._head() + max(1, len(self._order)) * px(_CELL[1]) + px(6)
+        height = self._header_height() + max(1, len(self._order)) * px(_ROW) + px(6)
         bar = self.horizontalScrollBar()
-        return QSize(px(240), tall + (px(12) if bar.maximum() > 0 else 0))
+        return QSize(px(240), height + (px(12) if bar.maximum() > 0 else 0))
 
     def arrange(self) -> None:
         """Room for the rows, and a scroll range for the columns."""
         bar = self.horizontalScrollBar()
-        whole = self._left() + self._wide() * len(self._order) + self.look.px(_INSET)
+        whole = self._names_width() + self._column_width() * len(self._order) + self.look.px(_INSET)
         bar.setRange(0, max(0, whole - self.viewport().width()))
         bar.setPageStep(max(1, self.viewport().width()))
-        bar.setSingleStep(self._wide())
+        bar.setSingleStep(self._column_width())
         # Not setFixedHeight: inside a resize it would leave the viewport at the size it had before.
         self.updateGeometry()
         self.viewport().update()
@@ -93,55 +94,55 @@ class MatrixView(KeyedView):
         return self.sizeHint()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Other widths."""
+        """Lay out for the new width."""
         super().resizeEvent(event)
         self.arrange()
 
-    def _left(self) -> int:
+    def _names_width(self) -> int:
         px = self.look.px
         longest = max((text_width(name, self.look.body) for name in self._names), default=0)
-        return px(_INSET) + min(px(_NAME), longest + px(14))
+        return px(_INSET) + min(px(_MAX_NAME), longest + px(14))
 
-    def _wide(self) -> int:
-        """Columns as wide as their numbers need, wider where there is room for their names."""
+    def _column_width(self) -> int:
+        """Pixels of a column: what its numbers need, and more where there is room for its name."""
         px = self.look.px
         most = max((max(row) for row in self.evaluation.metrics.confusion), default=0) if self.evaluation else 0
-        least = max(px(_CELL[0]), text_width(f"{most:,}", self.look.small) + px(10))
+        least = max(px(_MIN_COLUMN), text_width(f"{most:,}", self.look.small) + px(10))
         longest = max((text_width(name, self.look.small) for name in self._names), default=0) + px(10)
-        room = (self.viewport().width() - self._left() - px(_INSET)) // max(1, len(self._order))
-        return max(least, min(px(_WIDEST), longest, room))
+        room = (self.viewport().width() - self._names_width() - px(_INSET)) // max(1, len(self._order))
+        return max(least, min(px(_MAX_COLUMN), longest, room))
 
-    def _level(self) -> bool:
-        """True when every name fits over its column as it is read."""
-        return all(text_width(name, self.look.small) + self.look.px(8) <= self._wide() for name in self._names)
+    def _names_fit(self) -> bool:
+        """True when every name fits over its column without being rotated."""
+        return all(text_width(name, self.look.small) + self.look.px(8) <= self._column_width() for name in self._names)
 
-    def _head(self) -> int:
+    def _header_height(self) -> int:
         px = self.look.px
-        if self._level():
+        if self._names_fit():
             return px(42)
         longest = max((text_width(name, self.look.small) for name in self._names), default=0)
-        return px(26) + min(px(_HEAD), longest + px(6))
+        return px(26) + min(px(_MAX_HEADER), longest + px(6))
 
     def cell_box(self, row: int, column: int) -> QRect:
-        """Where a cell is in the viewport, by its place on the screen."""
+        """The rectangle of a cell in the viewport, by its row and column on the screen."""
         px = self.look.px
-        left = self._left() + column * self._wide() - self.horizontalScrollBar().value()
-        return QRect(left, self._head() + row * px(_CELL[1]), self._wide(), px(_CELL[1]))
+        left = self._names_width() + column * self._column_width() - self.horizontalScrollBar().value()
+        return QRect(left, self._header_height() + row * px(_ROW), self._column_width(), px(_ROW))
 
     def box_of(self, label: int, prediction: int) -> QRect:
-        """Where the cell of a label and a prediction is in the viewport."""
+        """The rectangle of the cell of a label and a prediction, in the viewport."""
         return self.cell_box(self._order.index(label), self._order.index(prediction))
 
-    def _at(self, point: QPointF) -> tuple[int, int] | None:
-        if self.evaluation is None or point.x() < self._left() or point.y() < self._head():
+    def _cell_at(self, point: QPointF) -> tuple[int, int] | None:
+        if self.evaluation is None or point.x() < self._names_width() or point.y() < self._header_height():
             return None
-        column = int(point.x() - self._left() + self.horizontalScrollBar().value()) // self._wide()
-        row = int(point.y() - self._head()) // self.look.px(_CELL[1])
+        column = int(point.x() - self._names_width() + self.horizontalScrollBar().value()) // self._column_width()
+        row = int(point.y() - self._header_height()) // self.look.px(_ROW)
         inside = 0 <= row < len(self._order) and 0 <= column < len(self._order)
         return (row, column) if inside else None
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Move over the cells; Enter lists."""
+        """Move over the cells, or list the tokens of one."""
         row, column = self.cell
         last = len(self._order) - 1
         moves = {
@@ -156,22 +157,22 @@ class MatrixView(KeyedView):
         if key in moves:
             row, column = moves[key]
             self.cell = (min(max(row, 0), last), min(max(column, 0), last))
-            self._bring()
+            self._scroll_to_cell()
             self.viewport().update()
             self.walked.emit()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self._choose()
+            self._list_cell()
         else:
             event.ignore()
 
-    def _bring(self) -> None:
+    def _scroll_to_cell(self) -> None:
         box, bar = self.cell_box(*self.cell), self.horizontalScrollBar()
-        if box.left() < self._left():
-            bar.setValue(bar.value() + box.left() - self._left())
+        if box.left() < self._names_width():
+            bar.setValue(bar.value() + box.left() - self._names_width())
         elif box.right() > self.viewport().width() - self.look.px(_INSET):
             bar.setValue(bar.value() + box.right() - self.viewport().width() + self.look.px(_INSET))
 
-    def _choose(self) -> None:
+    def _list_cell(self) -> None:
         if self.evaluation is not None:
             row, column = self.cell
             self.listed = (self._order[row], self._order[column])
@@ -180,20 +181,20 @@ class MatrixView(KeyedView):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """List the tokens of the cell that was clicked."""
-        at = self._at(event.position())
+        at = self._cell_at(event.position())
         if at is not None and event.button() == Qt.MouseButton.LeftButton:
             self.cell = at
-            self._choose()
+            self._list_cell()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Light up the cell under the mouse."""
-        at = self._at(event.position())
+        """Highlight the cell under the mouse."""
+        at = self._cell_at(event.position())
         if at != self._hover:
             self._hover = at
             self.viewport().update()
 
     def leaveEvent(self, event: object) -> None:
-        """Back to rest."""
+        """Clear the highlight."""
         self._hover = None
         self.viewport().update()
 
@@ -205,7 +206,7 @@ class MatrixView(KeyedView):
         if self.evaluation is None:
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        room = QRect(self._left(), 0, self.viewport().width() - self._left(), self.viewport().height())
+        room = QRect(self._names_width(), 0, self.viewport().width() - self._names_width(), self.viewport().height())
         painter.save()
         painter.setClipRect(room)
         self._paint_columns(painter)
@@ -214,23 +215,23 @@ class MatrixView(KeyedView):
         self._paint_rows(painter)
 
     def _paint_columns(self, painter: QPainter) -> None:
-        px, look, wide, head = self.look.px, self.look, self._wide(), self._head()
+        px, look, width, header = self.look.px, self.look, self._column_width(), self._header_height()
         painter.setFont(look.small)
-        for column, place in enumerate(self._order):
+        for column, label in enumerate(self._order):
             box = self.cell_box(0, column)
-            if box.right() < self._left() or box.left() > self.viewport().width():
+            if box.right() < self._names_width() or box.left() > self.viewport().width():
                 continue
-            here = column == self.cell[1] and self.hasFocus()
-            painter.setPen(look.c("text" if here else "second"))
-            name = self._names[place]
-            if self._level():
-                line = QRect(box.left(), px(20), wide, head - px(20))
+            at_cursor = column == self.cell[1] and self.hasFocus()
+            painter.setPen(look.c("text" if at_cursor else "second"))
+            name = self._names[label]
+            if self._names_fit():
+                line = QRect(box.left(), px(20), width, header - px(20))
                 painter.drawText(line, Qt.AlignmentFlag.AlignCenter, name)
                 continue
             painter.save()
-            painter.translate(box.left() + wide / 2, head - px(6))
+            painter.translate(box.left() + width / 2, header - px(6))
             painter.rotate(-90)
-            line = QRect(0, -px(10), head - px(26), px(20))
+            line = QRect(0, -px(10), header - px(26), px(20))
             painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, elided(name, look.small, line.width()))
             painter.restore()
 
@@ -240,11 +241,11 @@ class MatrixView(KeyedView):
         painter.setFont(look.small)
         for row, label in enumerate(self._order):
             total = sum(confusion[label])
-            for column, guess in enumerate(self._order):
+            for column, prediction in enumerate(self._order):
                 box = self.cell_box(row, column)
-                if box.right() < self._left() or box.left() > self.viewport().width():
+                if box.right() < self._names_width() or box.left() > self.viewport().width():
                     continue
-                count = confusion[label][guess]
+                count = confusion[label][prediction]
                 ground = look.tint(count / total) if count else look.theme.window
                 plate = QRectF(box).adjusted(0, 0, -1, -1)
                 painter.fillRect(plate, colour(ground))
@@ -252,57 +253,57 @@ class MatrixView(KeyedView):
                 painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, f"{count:,}" if count else "·")
         for at, role, width in (
             (self._hover, "second", 1.0),
-            (None if self.listed is None else self._screen(self.listed), "accent", 1.4),
+            (None if self.listed is None else self._on_screen(self.listed), "accent", 1.4),
             (self.cell if self.hasFocus() else None, "accent", 2.4),
         ):
             if at is not None:
                 ring = QRectF(self.cell_box(*at)).adjusted(0.5, 0.5, -1.5, -1.5)
                 painter.setBrush(Qt.BrushStyle.NoBrush)
                 if role == "accent":
-                    # A line of the ground between ring and tint, so that it is seen on any tint.
+                    # A line in the background colour around the ring makes it visible on any tint.
                     painter.setPen(QPen(look.c("panel"), width + 2))
                     painter.drawRect(ring)
                 painter.setPen(QPen(look.c(role), width))
                 painter.drawRect(ring)
 
-    def _screen(self, cell: tuple[int, int]) -> tuple[int, int]:
+    def _on_screen(self, cell: tuple[int, int]) -> tuple[int, int]:
         return self._order.index(cell[0]), self._order.index(cell[1])
 
     def _paint_rows(self, painter: QPainter) -> None:
         px, look = self.look.px, self.look
-        painter.fillRect(QRect(0, 0, self._left(), self.viewport().height()), look.c("panel"))
+        painter.fillRect(QRect(0, 0, self._names_width(), self.viewport().height()), look.c("panel"))
         painter.setFont(look.small)
         painter.setPen(look.c("second"))
-        painter.drawText(QRect(px(_INSET), 0, self._left(), px(20)), Qt.AlignmentFlag.AlignVCenter, "label")
-        across = QRect(self._left(), 0, self.viewport().width() - self._left(), px(20))
+        painter.drawText(QRect(px(_INSET), 0, self._names_width(), px(20)), Qt.AlignmentFlag.AlignVCenter, "label")
+        across = QRect(self._names_width(), 0, self.viewport().width() - self._names_width(), px(20))
         painter.fillRect(across, look.c("panel"))
         painter.drawText(across, Qt.AlignmentFlag.AlignVCenter, "predicted")
         painter.setFont(look.body)
-        for row, place in enumerate(self._order):
+        for row, label in enumerate(self._order):
             box = self.cell_box(row, 0)
-            here = row == self.cell[0] and self.hasFocus()
-            painter.setPen(look.c("text" if here else "second"))
-            line = QRect(px(_INSET), box.y(), self._left() - px(_INSET) - px(8), box.height())
-            painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, elided(self._names[place], look.body, line.width()))
+            at_cursor = row == self.cell[0] and self.hasFocus()
+            painter.setPen(look.c("text" if at_cursor else "second"))
+            line = QRect(px(_INSET), box.y(), self._names_width() - px(_INSET) - px(8), box.height())
+            painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, elided(self._names[label], look.body, line.width()))
 
     def tip_at(self, point: QPoint) -> str:
-        """What a cell counts, and what it would if padding were counted."""
-        at = self._at(QPointF(point))
+        """Explain the cell or the name under the mouse."""
+        at = self._cell_at(QPointF(point))
         if self.evaluation is None:
             return ""
         if at is None:
-            rows = (point.y() - self._head()) // self.look.px(_CELL[1])
-            if point.x() < self._left() and 0 <= rows < len(self._order):
+            rows = (point.y() - self._header_height()) // self.look.px(_ROW)
+            if point.x() < self._names_width() and 0 <= rows < len(self._order):
                 return self._names[self._order[rows]]
-            columns = int(point.x() - self._left() + self.horizontalScrollBar().value()) // self._wide()
-            if point.y() < self._head() and point.x() >= self._left() and columns < len(self._order):
+            columns = int(point.x() - self._names_width() + self.horizontalScrollBar().value()) // self._column_width()
+            if point.y() < self._header_height() and point.x() >= self._names_width() and columns < len(self._order):
                 return self._names[self._order[columns]]
             return ""
-        label, guess = self._order[at[0]], self._order[at[1]]
-        count = self.evaluation.metrics.confusion[label][guess]
-        words = f"{count:,} {'token' if count == 1 else 'tokens'}: label {self._names[label]}, predicted"
-        words = f"{words} {self._names[guess]}"
+        label, prediction = self._order[at[0]], self._order[at[1]]
+        count = self.evaluation.metrics.confusion[label][prediction]
+        text = f"{count:,} {'token' if count == 1 else 'tokens'}: label {self._names[label]}, predicted"
+        text = f"{text} {self._names[prediction]}"
         padded = self.evaluation.if_padding_counted
-        if padded is not None and padded.metrics.confusion[label][guess] != count:
-            words += f"\nif padding were counted: {padded.metrics.confusion[label][guess]:,}"
-        return f"{words}\nA click lists them."
+        if padded is not None and padded.metrics.confusion[label][prediction] != count:
+            text += f"\nif padding were counted: {padded.metrics.confusion[label][prediction]:,}"
+        return f"{text}\nA click lists them."

@@ -59,32 +59,32 @@ class ComparisonCounts(KeyedView):
         """The rectangle of the count of a group, in the viewport."""
         return self._box(next(number for number, box in enumerate(self.boxes) if box[0] == group))
 
-    def _box(self, place: int) -> QRect:
+    def _box(self, wanted: int) -> QRect:
         px, look = self.look.px, self.look
         left = px(12)
-        for number, (_, count, words) in enumerate(self.boxes):
-            wide = max(text_width(words, look.small), text_width(f"{count:,}", look.token_title)) + px(4)
-            if number == place:
-                return QRect(left, 0, wide, self.viewport().height())
-            left += wide + px(22)
+        for number, (_, count, caption) in enumerate(self.boxes):
+            width = max(text_width(caption, look.small), text_width(f"{count:,}", look.token_title)) + px(4)
+            if number == wanted:
+                return QRect(left, 0, width, self.viewport().height())
+            left += width + px(22)
         return QRect()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint."""
+        """Paint each count above its caption, the chosen group underlined."""
         painter = QPainter(self.viewport())
         px, look = self.look.px, self.look
         painter.fillRect(event.rect(), look.c("panel"))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for place, (group, count, words) in enumerate(self.boxes):
-            box = self._box(place)
-            here = group is not None and group == self.group
+        for number, (group, count, caption) in enumerate(self.boxes):
+            box = self._box(number)
+            chosen = group is not None and group == self.group
             painter.setFont(look.token_title)
-            painter.setPen(look.c("accent" if here else "text"))
+            painter.setPen(look.c("accent" if chosen else "text"))
             painter.drawText(box.adjusted(0, px(2), 0, -px(24)), Qt.AlignmentFlag.AlignVCenter, f"{count:,}")
             painter.setFont(look.small)
-            painter.setPen(look.c("accent" if here else "second"))
-            painter.drawText(box.adjusted(0, px(28), 0, -px(6)), Qt.AlignmentFlag.AlignVCenter, words)
-            if here:
+            painter.setPen(look.c("accent" if chosen else "second"))
+            painter.drawText(box.adjusted(0, px(28), 0, -px(6)), Qt.AlignmentFlag.AlignVCenter, caption)
+            if chosen:
                 painter.fillRect(QRect(box.x(), box.bottom() - px(3), box.width(), px(2)), look.c("accent"))
                 if self.hasFocus():
                     painter.setPen(QPen(look.c("accent"), 1.4))
@@ -115,8 +115,8 @@ class ComparisonCounts(KeyedView):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """List the group that was clicked."""
-        for place, (group, _, _) in enumerate(self.boxes):
-            if group is not None and self._box(place).contains(event.position().toPoint()):
+        for number, (group, _, _) in enumerate(self.boxes):
+            if group is not None and self._box(number).contains(event.position().toPoint()):
                 self.choose(group)
 
     def tip_at(self, point: QPoint) -> str:

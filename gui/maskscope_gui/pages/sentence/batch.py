@@ -153,23 +153,25 @@ class BatchView(PaintedView):
         picture.fill(self.look.c("panel"))
         painter = QPainter(picture)
         area = self._area()
-        wide, tall = self._cell()
+        width, height = self._cell()
         rows, columns = batch.values.shape
-        gap_x, gap_y = (1 if wide >= 4 else 0), (1 if tall >= 4 else 0)
+        gap_x, gap_y = (1 if width >= 4 else 0), (1 if height >= 4 else 0)
         plain = self.look.c("accent_ground")
         for row in range(rows):
-            top = area.y() + row * tall
+            top = area.y() + row * height
             edge = int(batch.lengths[row])
             if edge < columns:
-                painter.fillRect(QRectF(area.x() + edge * wide, top, (columns - edge) * wide, tall), self.look.hatch)
+                painter.fillRect(
+                    QRectF(area.x() + edge * width, top, (columns - edge) * width, height), self.look.hatch
+                )
             values = batch.values[row]
             for column in range(edge):
-                cell = QRectF(area.x() + column * wide, top, wide - gap_x, tall - gap_y)
+                cell = QRectF(area.x() + column * width, top, width - gap_x, height - gap_y)
                 value = float(values[column])
                 if batch.masked[row, column]:
                     painter.fillRect(cell, self.look.hatch)
                     draw_collision(
-                        painter, cell.center(), min(wide, tall, self.look.px(10)) * 0.9, self.look.c("collision")
+                        painter, cell.center(), min(width, height, self.look.px(10)) * 0.9, self.look.c("collision")
                     )
                 else:
                     painter.fillRect(cell, plain if value != value else colour(self.look.tint(value)))
@@ -186,8 +188,8 @@ class BatchView(PaintedView):
         if self.session.scores is not None:
             scale = QLinearGradient(left, 0, left + room, 0)
             steps = ramp(self.look.theme)
-            for place in range(0, 256, 15):
-                scale.setColorAt(place / 255, colour(steps[place]))
+            for step in range(0, 256, 15):
+                scale.setColorAt(step / 255, colour(steps[step]))
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(scale)
             painter.drawRoundedRect(QRectF(left, top, room, px(10)), 2, 2)
@@ -226,19 +228,21 @@ class BatchView(PaintedView):
         painter.drawText(QRect(left + px(26), top, self._legend - px(40), px(16)), Qt.AlignmentFlag.AlignVCenter, text)
 
     def _paint_selection(self, painter: QPainter, batch: BatchMap) -> None:
-        here = np.flatnonzero(batch.ids == self.session.cursor.sentence)
-        if len(here) == 0:
+        rows_at_cursor = np.flatnonzero(batch.ids == self.session.cursor.sentence)
+        if len(rows_at_cursor) == 0:
             return
         area = self._area()
-        wide, tall = self._cell()
-        row = int(here[0])
+        width, height = self._cell()
+        row = int(rows_at_cursor[0])
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(self.look.c("accent"), 2))
-        painter.drawRect(QRectF(area.x() - 2, area.y() + row * tall - 1.5, batch.values.shape[1] * wide + 3, tall + 2))
+        painter.drawRect(
+            QRectF(area.x() - 2, area.y() + row * height - 1.5, batch.values.shape[1] * width + 3, height + 2)
+        )
         if self.session.cursor.position < batch.lengths[row]:
             painter.setPen(QPen(self.look.c("text"), 2))
             cell = QRectF(
-                area.x() + self.session.cursor.position * wide - 1, area.y() + row * tall - 0.5, wide + 1, tall
+                area.x() + self.session.cursor.position * width - 1, area.y() + row * height - 0.5, width + 1, height
             )
             painter.drawRect(cell)
 
@@ -247,8 +251,8 @@ class BatchView(PaintedView):
         if self.batch is None or len(self.batch.ids) == 0:
             return None
         area = self._area()
-        wide, tall = self._cell()
-        row, column = int((point.y() - area.y()) // tall), int((point.x() - area.x()) // wide)
+        width, height = self._cell()
+        row, column = int((point.y() - area.y()) // height), int((point.x() - area.x()) // width)
         if 0 <= row < len(self.batch.ids) and 0 <= column < self.batch.values.shape[1]:
             return int(self.batch.ids[row]), column
         return None
@@ -258,9 +262,9 @@ class BatchView(PaintedView):
         if self.batch is None or sentence not in self.batch.ids:
             raise ValueError(f"sentence {sentence} is not in this batch")
         row = int(np.flatnonzero(self.batch.ids == sentence)[0])
-        wide, tall = self._cell()
+        width, height = self._cell()
         area = self._area()
-        return QPoint(int(area.x() + (position + 0.5) * wide), int(area.y() + (row + 0.5) * tall))
+        return QPoint(int(area.x() + (position + 0.5) * width), int(area.y() + (row + 0.5) * height))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Go to the sentence and token of a cell; at padding, to the sentence's last token."""

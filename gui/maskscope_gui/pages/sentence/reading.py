@@ -192,8 +192,8 @@ class ReadingView(PaintedView):
         inset = self.look.px(4)
         if ignored or not focus.mask[position]:
             # A plate under the text keeps the hatching from running through it.
-            wide = text_width(text, font)
-            plate = QRectF(box.x + (box.width - wide) / 2 - 3, box.y + inset, wide + 6, box.height - 2 * inset)
+            width = text_width(text, font)
+            plate = QRectF(box.x + (box.width - width) / 2 - 3, box.y + inset, width + 6, box.height - 2 * inset)
             painter.setBrush(self.look.c("panel" if focus.mask[position] else "pad_ground"))
             painter.drawRoundedRect(plate.intersected(body), 3, 3)
         if not focus.mask[position]:
@@ -257,10 +257,10 @@ class ReadingView(PaintedView):
         align = Qt.AlignmentFlag.AlignRight if self._rtl else Qt.AlignmentFlag.AlignLeft
         painter.drawText(box, align | Qt.AlignmentFlag.AlignVCenter, text)
         if dot:
-            wide = text_width(text, self.look.small_bold) + px(7)
+            width = text_width(text, self.look.small_bold) + px(7)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(self.look.c("accent"))
-            painter.drawEllipse(QPointF(right - wide if self._rtl else left + wide, top + px(8)), px(3.2), px(3.2))
+            painter.drawEllipse(QPointF(right - width if self._rtl else left + width, top + px(8)), px(3.2), px(3.2))
 
     def _paint_cursor(self, painter: QPainter) -> None:
         if self.session.cursor.position >= len(self._boxes):
@@ -273,8 +273,8 @@ class ReadingView(PaintedView):
         painter.drawRoundedRect(QRectF(box.x - 1.5, box.y - 1.5, box.width + 3, box.height + 3), 5, 5)
 
     def _position_at(self, point: QPointF) -> int | None:
-        place = point - QPointF(self._origin())
-        return nearest(self._boxes, place.x(), place.y())
+        in_text = point - QPointF(self._origin())
+        return nearest(self._boxes, in_text.x(), in_text.y())
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Move the cursor to a token; Shift extends the selection."""
@@ -292,8 +292,8 @@ class ReadingView(PaintedView):
     def tip_at(self, point: QPoint) -> str:
         """Label and probability of the token under the mouse."""
         focus = self.session.focus
-        place = QPointF(point) - QPointF(self._origin())
-        hits = [p for p, box in enumerate(self._boxes) if box.holds(place.x(), place.y())]
+        in_text = QPointF(point) - QPointF(self._origin())
+        hits = [p for p, box in enumerate(self._boxes) if box.contains(in_text.x(), in_text.y())]
         if focus is None or not hits:
             return ""
         position = hits[0]

@@ -184,11 +184,11 @@ class SentenceList(PaintedView):
         painter.setFont(look.small)
         painter.setPen(look.c("second"))
         painter.drawText(top.adjusted(px(12), 0, 0, 0), middle, elided(str(sentence), look.small, px(40)))
-        doubt = session.list_order.facts.uncertainty
+        uncertainty = session.list_order.facts.uncertainty
         right = px(12)
-        if doubt is not None:
-            words = f"{doubt[sentence]:.2f}"
-            painter.drawText(top.adjusted(0, 0, -px(12), 0), middle | Qt.AlignmentFlag.AlignRight, words)
+        if uncertainty is not None:
+            figure = f"{uncertainty[sentence]:.2f}"
+            painter.drawText(top.adjusted(0, 0, -px(12), 0), middle | Qt.AlignmentFlag.AlignRight, figure)
             right = px(48)
         painter.setFont(look.body)
         painter.setPen(look.c("text"))
