@@ -1,13 +1,13 @@
-"""Read the weights of a `.keras` file without Keras, and refuse by name whatever is not the stack we know.
+"""Read the weights of a `.keras` file without Keras, and refuse by name every layer that is not supported.
 
 A `.keras` file (Keras 3's `saving_lib`) is a zip of metadata.json, config.json and model.weights.h5. Weights
 stand under ``layers/<class name in snake case>[_<count>]``, counted over the model's layers in order, and under
 ``vars`` in the order in which the layer made them.
-The known stack is one chain: InputLayer, Masking or none, then Bidirectional(LSTM), LSTM, Dense and
+Supported is one chain of layers: InputLayer, Masking or none, then Bidirectional(LSTM), LSTM, Dense and
 LayerNormalization in any order, at least one of them an LSTM, last a Dense with sigmoid or softmax; layers that
 only drop or add noise in training may stand anywhere.
 
-What is refused here may still run in Keras, and the refusal is then what a person reads as the reason.
+A model that is refused here may still run in Keras; the window then shows the refusal as the reason.
 """
 
 import json
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 MAX_CONFIG_BYTES = 16 << 20
 MAX_WEIGHTS_BYTES = 1 << 30
 MAX_RATIO = 1000
-"""Weights are noise and don't compress: a member that unpacks to more than this many times its size is a trap."""
+"""Weights don't compress: a member that unpacks to more than this many times its size is refused as a zip bomb."""
 
-KNOWN = (
+SUPPORTED = (
     "InputLayer, Masking, Bidirectional(LSTM), LSTM, Dense, LayerNormalization, Dropout, last a Dense with sigmoid or "
     "softmax"
 )
@@ -53,7 +53,7 @@ _SYNONYMS = {"swish": "silu"}
 def read_keras_file(path: Path) -> TaggerWeights:
     """The weights of a `.keras` file, without importing Keras or running anything the file says.
 
-    Raises ModelError naming the file, and the layer when one is to blame.
+    Raises ModelError naming the file, and the layer that is not supported, if it is one.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -63,13 +63,13 @@ def read_keras_file(path: Path) -> TaggerWeights:
         raise ModelError(f"can't be read ({error.strerror or error})", file=path) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise ModelError(
-            "is no whole .keras file", file=path, expected="a zip as model.save writes it", received=str(error)
+            "is not a complete .keras file", file=path, expected="a zip as model.save writes it", received=str(error)
         ) from error
     try:
         model = json.loads(config)
     except (ValueError, RecursionError) as error:
         raise ModelError("has a damaged config.json", file=path, received=str(error)) from error
-    reader = _Stack(path)
+    reader = _ModelReader(path)
     try:
         reader.read(model)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
@@ -86,7 +86,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str, most: int) -> bytes
         info = archive.getinfo(name)
     except KeyError:
         raise ModelError(
-            "is no .keras file", file=path, expected=f"a member {name}", received=_some(archive.namelist())
+            "is not a .keras file", file=path, expected=f"a member {name}", received=_some(archive.namelist())
         ) from None
     if info.file_size > most or info.file_size > MAX_RATIO * max(info.compress_size, 1024):
         raise ModelError(
@@ -106,7 +106,7 @@ def _some(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Recurrent:
-    """What config.json says of one Bidirectional(LSTM) or LSTM layer."""
+    """One Bidirectional(LSTM) or LSTM layer in config.json."""
 
     name: str
     group: str
@@ -122,7 +122,7 @@ class _Recurrent:
 
 @dataclass(frozen=True, slots=True)
 class _Dense:
-    """What config.json says of one Dense layer; the activation is one that Keras knows, or what stands there."""
+    """One Dense layer in config.json; the activation is its name in Keras, or the text of the file."""
 
     name: str
     group: str
@@ -133,7 +133,7 @@ class _Dense:
 
 @dataclass(frozen=True, slots=True)
 class _Norm:
-    """What config.json says of one LayerNormalization layer."""
+    """One LayerNormalization layer in config.json."""
 
     name: str
     group: str
@@ -145,8 +145,8 @@ class _Norm:
 _Step: TypeAlias = _Recurrent | _Dense | _Norm
 
 
-class _Stack:
-    """Reads config.json layer by layer, then the weights that belong to it."""
+class _ModelReader:
+    """Reads config.json layer by layer, then the weights of these layers."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -164,23 +164,23 @@ class _Stack:
             self.refuse("holds a model of an unknown kind", "a Sequential or Functional model", kind)
         layers: list[Mapping[str, Any]] = model["config"]["layers"]
         if not isinstance(layers, list) or not layers:
-            self.refuse("holds no layers", KNOWN, "an empty model")
+            self.refuse("holds no layers", SUPPORTED, "an empty model")
         if kind != "Sequential":
             layers = self._chain(layers, model["config"])
         for layer in layers:
             self._layer(str(layer["class_name"]), str(layer["config"]["name"]), layer["config"])
         kinds = ", ".join(str(layer["class_name"]) for layer in layers)
         if not any(isinstance(step, _Recurrent) for step in self.steps):
-            self.refuse("holds no LSTM layer", KNOWN, kinds)
+            self.refuse("holds no LSTM layer", SUPPORTED, kinds)
         *between, last = self.steps
         if not isinstance(last, _Dense):
-            self.refuse("does not end in a Dense layer", KNOWN, kinds)
+            self.refuse("does not end in a Dense layer", SUPPORTED, kinds)
         if last.activation not in get_args(HeadActivation):
             words = f"has another activation in its last layer {last.name!r}"
             self.refuse(words, "'sigmoid' or 'softmax'", repr(last.activation))
         for step in between:
             if isinstance(step, _Dense) and step.activation not in ACTIVATION_NAMES:
-                words = f"has an activation in Dense layer {step.name!r} that packed scoring does not know"
+                words = f"has an activation in Dense layer {step.name!r} that the built-in engine does not support"
                 self.refuse(words, ", ".join(ACTIVATION_NAMES), repr(step.activation))
 
     def _chain(self, layers: list[Mapping[str, Any]], config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -202,13 +202,13 @@ class _Stack:
             args = nodes[0]["args"]
             source = _source(args[0])
             if kind in ("NotEqual", "Any"):
-                # the mask of a Masking layer, drawn by Keras as two operations beside it
+                # the mask of a Masking layer, which Keras writes as two operations of its own
                 if kind == "NotEqual" and source in masked:
                     masks[name] = repr(float(args[1]))
                 elif kind == "Any" and source in masks and layer["config"].get("axis") == -1:
                     masks[name] = masks[source]
                 else:
-                    self.refuse(f"computes with {kind} {name!r} outside the Masking layer", KNOWN, kind)
+                    self.refuse(f"computes with {kind} {name!r} outside the Masking layer", SUPPORTED, kind)
                 continue
             before = str(chain[-1]["config"]["name"]) if chain else None
             if source != before or len(args) != 1:
@@ -220,7 +220,7 @@ class _Stack:
                 self.refuse(
                     f"always runs layer {name!r} as in training", "training only while it trains", "training=True"
                 )
-            # no mask written down: Keras hands the Masking layer's mask on when it loads the file
+            # no mask in the file: Keras passes the Masking layer's mask on when it loads the file
             mask = given.pop("mask", None)
             if given:
                 self.refuse(f"calls layer {name!r} with more than its input", "a chain of layers", ", ".join(given))
@@ -256,7 +256,7 @@ class _Stack:
         elif kind == "LayerNormalization":
             self.steps.append(self._norm(name, group, config))
         elif kind not in _PASS_THROUGH:
-            self.refuse(f"holds layer {name!r}, which packed scoring does not know", KNOWN, kind)
+            self.refuse(f"holds layer {name!r}, which the built-in engine does not support", SUPPORTED, kind)
 
     def _input(self, name: str, shape: Any) -> None:
         if shape is None:
@@ -301,14 +301,14 @@ class _Stack:
             found.append(self._lstm(name, words, group, inner, backward=which == "backward"))
         if len(set(found)) != 1:
             self.refuse(
-                f"has unlike directions in layer {name!r}", "the same units and biases", [d.units for d in found]
+                f"has different directions in layer {name!r}", "the same units and biases", [d.units for d in found]
             )
         cells = ("forward_layer/cell", "backward_layer/cell")
         return replace(found[0], cells=cells, merge=cast("Merge", merge))
 
     def _lstm(self, name: str, words: str, group: str, config: Mapping[str, Any], *, backward: bool) -> _Recurrent:
         wanted: dict[str, tuple[object, object]] = {
-            # the value that is known, and Keras's own when none is written
+            # the value that is supported, and the default of Keras where none is written
             "activation": ("tanh", "tanh"),
             "recurrent_activation": ("sigmoid", "sigmoid"),
             "return_sequences": (True, False),
@@ -317,7 +317,7 @@ class _Stack:
             "return_state": (False, False),
         }
         if group.startswith("layers/lstm"):
-            # Bidirectional sets it whatever the file says
+            # Bidirectional sets it, whatever the file says
             wanted["zero_output_for_mask"] = (False, False)
         for key, (value, default) in wanted.items():
             found = config.get(key, default)
@@ -387,7 +387,7 @@ class _Stack:
         own = [self._array(file, f"{step.group}/vars/{i}", (wide,), step.name) for i in range(step.scale + step.center)]
         if not own and wide is None:
             self.refuse(
-                f"does not say how wide the input of layer {step.name!r} is", "an input (None, None, D)", "none"
+                f"does not give the width of the input of layer {step.name!r}", "an input (None, None, D)", "none"
             )
         width = len(own[0]) if own else wide or 0
         if width * 4 > MAX_WEIGHTS_BYTES:
@@ -416,7 +416,7 @@ class _Stack:
             self.refuse(f"has too many weights in layer {layer!r}", f"{MAX_WEIGHTS_BYTES} bytes", data.shape)
         values: Floats = np.asarray(data[()], dtype=np.float32)
         if not np.isfinite(values).all():
-            self.refuse(f"has weights of layer {layer!r} that are no numbers", "finite weights", "NaN or infinity")
+            self.refuse(f"has weights of layer {layer!r} that are not finite", "finite weights", "NaN or infinity")
         return values
 
 
@@ -428,7 +428,7 @@ def _source(tensor: Any) -> str | None:
 
 
 def _function(activation: Any) -> str:
-    """The name of an activation, which may be written as itself or as an object of Keras; else what stands there."""
+    """The name of an activation, written as a string or as an object of Keras; else the text of the file."""
     if activation is None:
         return "linear"
     if not isinstance(activation, Mapping):

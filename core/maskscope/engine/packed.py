@@ -288,7 +288,7 @@ def load(path: Path | str) -> PackedTagger:
     if path.suffix == ".npz":
         return PackedTagger(read_npz(path), path)
     raise ModelError(
-        "is no model file that can be scored",
+        "is not a model file that can be scored",
         file=path,
         expected="a .keras file (convert others in Keras with model.save('NAME.keras'))",
         received=repr(path.suffix),

@@ -1,10 +1,10 @@
-"""What padding would do to one sentence: for the window's PADDING panel and for anyone who doubts the mask.
+"""Measure how padding changes the outputs of one sentence, for the padding panel of the window.
 
-The sentence's product with the lowest kernel, and that of the rows that may be added to it, are computed once;
-what is left for each question is the small recurrent step.
+The product of the sentence with the lowest kernel, and that of the rows that may be added to it, are computed once;
+each further question takes only the recurrent steps.
 
-What is compared: the sentence with k padded positions against the sentence alone *under the same mask rule*, so
-that the change shows padding and nothing else. (Under "none" a zero row inside the sentence is a real token in
+The sentence with k padded positions is compared with the sentence alone *under the same mask rule*, so that the
+change shows padding and nothing else. (Under "none" a zero row inside the sentence is a real token in
 both; under "model" it is masked in both.) Real tokens that a person masked by clicking are unmasked in the
 sentence alone: the change then shows what masking them does to the others.
 """
@@ -32,12 +32,12 @@ _CHECKED = (0, 1, 7, 64, 200)
 def padding_rows(
     embeddings: Embeddings, fill: Fill = "zeros", previous: Embeddings | None = None, seed: int = 0
 ) -> Floats:
-    """What stands behind a sentence: rows (`MAX_PADDING`, D) float32, of which k padded positions take the first k.
+    """The content of padded positions: rows (`MAX_PADDING`, D) float32, of which k padded positions take the first k.
 
     Args:
         embeddings: (T, D) float16 or float32, the sentence.
         fill: "zeros"; "noise", N(0, s) with s the root mean square of the sentence's numbers; "previous", the rows
-            of the sentence before, over and over.
+            of the sentence before, repeated.
         previous: (Tp, D), the sentence before; without it (or with Tp = 0) "previous" gives zeros.
         seed: of the noise.
     """
@@ -45,7 +45,7 @@ def padding_rows(
         return _noise(embeddings.shape[1], seed) * _spread(embeddings)
     if fill == "previous" and previous is not None and len(previous):
         rows: Floats = np.asarray(previous[:MAX_PADDING], dtype=np.float32)
-        return rows[_over_and_over(rows)]
+        return rows[_repeated(rows)]
     zeros: Floats = np.zeros((MAX_PADDING, embeddings.shape[1]), dtype=np.float32)
     return zeros
 
@@ -70,7 +70,7 @@ class PaddedRun:
     """One sentence with k padded positions behind it.
 
     Attributes:
-        probs_tc: (T + k, C) float32, what the model prints at every position.
+        probs_tc: (T + k, C) float32, the model's output at every position.
         mask: (T + k,) bool, True = real token, as it was used.
         largest_change: largest |change| over the tokens compared and over classes, against the sentence alone;
             compared are the tokens that are real in the sentence alone, but those masked by clicking.
@@ -84,12 +84,12 @@ class PaddedRun:
 
 
 class PaddingProbe:
-    """Adds padded positions to one sentence and tells what moves.
+    """Adds padded positions to one sentence and measures what changes.
 
     Args:
         tagger: the model.
         embeddings: (T, D) float16 or float32, the sentence.
-        fill, previous, seed: what stands at padded positions: `padding_rows`.
+        fill, previous, seed: content of the padded positions, see `padding_rows`.
     """
 
     def __init__(
@@ -119,12 +119,12 @@ class PaddingProbe:
             padding_seen[:] = True
         elif fill == "previous" and previous is not None and len(previous):
             rows: Floats = np.asarray(previous[:MAX_PADDING], dtype=np.float32)
-            again = _over_and_over(rows)
+            again = _repeated(rows)
             padding[:] = _projected_few(tagger, rows)[again]
             padding_seen = masks.masking_layer(rows, tagger.mask_value)[again]
         elif not tagger.starts_recurrent:
             padding[:] = _projected_few(tagger, np.zeros((1, tagger.dim), dtype=np.float32))
-        self._seen: Mask = np.concatenate([masks.masking_layer(own, tagger.mask_value), padding_seen])
+        self._model_mask: Mask = np.concatenate([masks.masking_layer(own, tagger.mask_value), padding_seen])
         gates = (self._projected + lowest.bias.ravel()).T.reshape(lowest.directions, width, len(self._projected))
         self._gates: Floats = np.ascontiguousarray(gates)
         self._alone: dict[MaskFrom, Floats] = {}
@@ -143,7 +143,7 @@ class PaddingProbe:
 
         Args:
             k: 0 to `MAX_PADDING`.
-            mask_from: "model": what the Masking layer makes of the rows; "lengths": the sentence's own tokens;
+            mask_from: "model": the mask that the Masking layer computes; "lengths": the sentence's own tokens;
                 "none": the same weights without a mask.
             masked: real tokens that a person masked, counted from 0.
 
@@ -191,7 +191,7 @@ class PaddingProbe:
         for k in _CHECKED:
             if k <= max_k:
                 curve[k] = self.run(k, mask_from, masked).largest_change
-        # what a lane shares with a checked one it also shares in rounding
+        # lanes that hold the same tokens as a checked one get the same value, to the last bit
         for k in (k for k in _CHECKED if k <= max_k):
             curve[lane_of == lane_of[k]] = curve[k]
         return curve
@@ -199,7 +199,7 @@ class PaddingProbe:
     def _mask(self, k: int, mask_from: MaskFrom, masked: frozenset[int]) -> Mask:
         n_positions = self._n_tokens + k
         if mask_from == "model":
-            mask = self._seen[:n_positions].copy()
+            mask = self._model_mask[:n_positions].copy()
         elif mask_from == "lengths":
             mask = np.arange(n_positions) < self._n_tokens
         elif mask_from == "none":
@@ -234,13 +234,13 @@ class PaddingProbe:
 
 
 def _projected_few(tagger: PackedTagger, rows: Floats) -> Floats:
-    """What `Projector.project` makes of the rows (n, D) of a sentence, on one thread."""
+    """As `Projector.project`, for the rows (n, D) of one sentence, on one thread."""
     with np.errstate(over="ignore", invalid="ignore"):
         return _small_product(tagger.features_below(rows, _small_product).T, tagger.lstms[0].kernel)
 
 
 def _small_product(rows: Floats, kernel: Floats) -> Floats:
-    """rows (n, D) @ kernel (D, m) in slices of D that BLAS does not share out to threads.
+    """rows (n, D) @ kernel (D, m), in slices of D so small that BLAS stays on one thread.
 
     For one sentence, waking threads costs more than the product: on a busy machine, some frames of the screen.
     OpenBLAS stays on one thread up to n·m·d = 2^18 (interface/gemm.c).
@@ -268,7 +268,7 @@ def _spread(embeddings: Embeddings) -> np.float32:
     return np.float32(np.sqrt(np.mean(own * own, dtype=np.float64))) if own.size else np.float32(1)
 
 
-def _over_and_over(rows: Floats) -> Indices:
+def _repeated(rows: Floats) -> Indices:
     """Which of the rows (n, D) stands at each of the padded positions, (MAX_PADDING,)."""
     return np.arange(MAX_PADDING) % len(rows)
 

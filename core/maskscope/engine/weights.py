@@ -163,7 +163,7 @@ def read_npz(path: Path) -> TaggerWeights:
         raise ModelError(f"can't be read ({error.strerror or error})", file=path) from error
     except (ValueError, KeyError, TypeError, IndexError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ModelError(
-            "holds no weights of Maskscope", file=path, received=f"{type(error).__name__}: {error}"
+            "does not hold weights of Maskscope", file=path, received=f"{type(error).__name__}: {error}"
         ) from error
 
 

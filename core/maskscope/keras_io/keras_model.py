@@ -211,7 +211,7 @@ def mask_function(model: KerasModel, dim: int) -> Callable[[Floats], Mask] | Non
 def save(model: KerasModel, path: Path) -> None:
     """Write a plain `.keras` file, complete or not there at all."""
     if path.suffix != ".keras":
-        raise ModelError("is no name for a model", file=path, expected="NAME.keras", received=path.name)
+        raise ModelError("is not a file name for a model", file=path, expected="NAME.keras", received=path.name)
     partial = path.with_name(f"partial-{os.getpid()}-{path.name}")
     try:
         model.save(partial)

@@ -1,9 +1,9 @@
-"""Look through a `.keras` file that someone else made, without Keras, before anything of it is loaded.
+"""Inspect a `.keras` file from anywhere, without Keras, before anything of it is loaded.
 
 Keras rebuilds a model by calling whatever its config.json names (`keras.src.saving.serialization_lib`), reads its
 weights from HDF5, which can point to other files, and unpacks a zip, which can hold more than it seems to. Safe mode
 refuses lambdas, but not layers that read files (StringLookup and its kin) or run other programs' graphs (TFSMLayer).
-So only what is known to do nothing but compute passes here; whatever is not on a list is refused by its name.
+So only layers and functions that are known to do nothing but compute pass; all others are refused by name.
 """
 
 import json
@@ -25,9 +25,9 @@ MAX_METADATA_BYTES = 1 << 20
 MAX_CONFIG_BYTES = 16 << 20
 MAX_WEIGHTS_BYTES = 1 << 30
 MAX_TOTAL_BYTES = MAX_METADATA_BYTES + MAX_CONFIG_BYTES + MAX_WEIGHTS_BYTES
-"""Of all members unpacked, and of the arrays of model.weights.h5 unpacked."""
+"""Limit for all unpacked members together."""
 MAX_RATIO = 200
-"""Keras stores its members unpacked, and weights are noise: what unpacks to more than this many times is a trap."""
+"""Keras stores its members unpacked, and weights don't compress: a member packed more tightly is a zip bomb."""
 MAX_MEMBERS = 16
 MAX_DIRECTORY_BYTES = 1 << 16
 MAX_DEPTH = 100
@@ -65,8 +65,8 @@ _LAYERS = frozenset(
     """,
     )
 )
-"""Layers that compute, and no more. Left out: Lambda, what wraps other programs (TFSMLayer, JaxLayer, FlaxLayer,
-TorchModuleWrapper), and preprocessing that reads files or text."""
+"""Layers that do nothing but compute. Left out: Lambda, wrappers of other programs (TFSMLayer, JaxLayer, FlaxLayer,
+TorchModuleWrapper), and preprocessing layers that read files or text."""
 
 _ACTIVATIONS = frozenset(
     re.findall(
@@ -97,19 +97,19 @@ _NAMES = {
     "core operations": frozenset({"Cast", "StopGradient", "Slice", "Unstack", "Shape"}),
 }
 _CLASS_NAME = re.compile(r"[A-Z][A-Za-z0-9_]*")
-_MEETS_DATA = frozenset({"__keras_tensor__", "__slice__", "__ellipsis__"})
-_HOLDS_NUMBERS = frozenset({"__tensor__", "__numpy__"})
+_PLACEHOLDERS = frozenset({"__keras_tensor__", "__slice__", "__ellipsis__"})
+_CONSTANTS = frozenset({"__tensor__", "__numpy__"})
 
 
 @dataclass(frozen=True, slots=True)
 class KerasFileFacts:
-    """What a file that passed says of itself.
+    """Facts about a file that passed the inspection.
 
     Attributes:
-        keras_version: of the Keras that wrote it, "" when it does not say.
-        layers: class names of the layers in the order of config.json, those inside others included.
+        keras_version: of the Keras that wrote it, "" when it is not given.
+        layers: class names of the layers in the order of config.json, nested ones included.
         bytes: size of the file.
-        weights: how many numbers its weights are.
+        weights: number of weights.
     """
 
     keras_version: str
@@ -144,7 +144,7 @@ def _check_kind(path: Path) -> None:
         raise ModelError("there is no such file", file=path, expected="a .keras file", received="nothing")
     what = f"a {'folder' if path.is_dir() else 'file'} {path.name!r}"
     raise ModelError(
-        f"is no .keras file; other kinds can run code when they are loaded, so {_CONVERT}",
+        f"is not a .keras file; other kinds can run code when they are loaded, so {_CONVERT}",
         file=path,
         expected="a .keras file",
         received=what,
@@ -152,7 +152,7 @@ def _check_kind(path: Path) -> None:
 
 
 def _check_directory(path: Path) -> None:
-    """Look at the end of the zip before zipfile reads the whole list of members, which may itself be a trap.
+    """Check the end of the zip before zipfile reads the whole list of members, which may itself be a zip bomb.
 
     The end record (APPNOTE.TXT 4.3.16) is 22 bytes without a comment, and Keras writes none; a zip of this size and
     with so few members has no zip64 record before it.
@@ -182,7 +182,7 @@ def _no_zip(path: Path, why: str) -> ModelError:
     with path.open("rb") as stream:
         begins = stream.read(8)
     return ModelError(
-        f"is no whole .keras file; if it was written by something else than model.save, {_CONVERT}",
+        f"is not a complete .keras file; if it was not written by model.save, {_CONVERT}",
         file=path,
         expected="a zip",
         received=f"{why} (it begins with {begins!r})",
@@ -205,15 +205,17 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     if len(members) > MAX_MEMBERS:
         raise ModelError("holds more than a model", file=path, expected=_EXPECTED, received=f"{len(members):,} members")
     for info in members:
-        # zipfile has cut the name at a NUL and turned the system's separators; what was written counts
+        # zipfile cuts the name at a NUL and changes separators, so the name as written is checked
         name, shown = info.orig_filename, _short(info.orig_filename)
         parts = re.split(r"[/\\]", name)
         if name.startswith("/") or ".." in parts or "\\" in name or ":" in name or "\0" in name:
-            raise ModelError("has a member that leads out of it", file=path, expected=_EXPECTED, received=shown)
+            raise ModelError("has a member with a path outside the file", file=path, expected=_EXPECTED, received=shown)
         if stat.S_ISLNK(info.external_attr >> 16):
             raise ModelError("has a member that is a link", file=path, expected=_EXPECTED, received=shown)
         if name not in _MEMBERS:
-            raise ModelError("has a member that no model of ours needs", file=path, expected=_EXPECTED, received=shown)
+            raise ModelError(
+                "has a member that does not belong to a model", file=path, expected=_EXPECTED, received=shown
+            )
         if info.flag_bits & 0x1:
             raise ModelError("is encrypted", file=path, expected="a zip as model.save writes it", received=shown)
         most = _MEMBERS[name]
@@ -233,7 +235,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     for name in ("config.json", "model.weights.h5"):
         if name not in counted:
             raise ModelError(
-                "is no .keras file", file=path, expected=f"a member {name}", received=", ".join(counted) or "none"
+                "is not a .keras file", file=path, expected=f"a member {name}", received=", ".join(counted) or "none"
             )
     total = sum(info.file_size for info in members)
     if total > MAX_TOTAL_BYTES:
@@ -277,7 +279,7 @@ class _Config:
         if not isinstance(self.model, dict) or self._group(self.model) != "models":
             self.refuse("holds no model", "a Sequential or Functional model", _short(self._called(self.model)))
         layers = []
-        # how the whole model was compiled is never read: it is loaded without
+        # the compile configuration of the whole model is never read: it is loaded without
         top = {key: value for key, value in self.model.items() if key != "compile_config"}
         for record in self._objects(top):
             group = self._check_object(record)
@@ -286,7 +288,7 @@ class _Config:
         return tuple(layers)
 
     def _objects(self, top: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Every dict that Keras may take for an object, outer before inner, in the order of the file."""
+        """Every dict that Keras may deserialize, outer before inner, in the order of the file."""
         todo: list[tuple[Any, int]] = [(top, 1)]
         while todo:
             value, depth = todo.pop()
@@ -317,16 +319,16 @@ class _Config:
     def _check_object(self, record: dict[str, Any]) -> str | None:
         name, inner = record["class_name"], record.get("config")
         if not isinstance(name, str):
-            self.refuse("names a class by something that is no name", "a class of Keras", _short(name))
+            self.refuse("names a class by something other than text", "a class of Keras", _short(name))
         if record.get("compile_config"):
             self.refuse(
                 "holds a model that was compiled inside another; save it without (model.compile only the whole)",
                 "layers",
                 _short(self._called(record)),
             )
-        if name in _MEETS_DATA:
+        if name in _PLACEHOLDERS:
             return None
-        if name in _HOLDS_NUMBERS:
+        if name in _CONSTANTS:
             kind = inner.get("dtype") if isinstance(inner, dict) else None
             if kind not in _TYPES:
                 self.refuse("holds a constant of another type", "numbers", _short(kind))
@@ -344,13 +346,13 @@ class _Config:
         group, module = self._group(record), record.get("module")
         if group is None and isinstance(module, str) and re.fullmatch(r"keras(\.[A-Za-z0-9_]+)*", module):
             self.refuse(
-                "uses a part of Keras that is not known to do nothing but compute",
+                "uses a part of Keras that may do more than compute",
                 "layers that only compute",
                 _short(self._called(record)),
             )
         if group is None:
             self.refuse(
-                "holds a custom object, whose code is not in the file and is never looked for",
+                "holds a custom object, whose code is not in the file and is never imported",
                 "layers of Keras itself",
                 _short(self._called(record)),
             )
@@ -361,7 +363,7 @@ class _Config:
         known = isinstance(name, str) and name in _ACTIVATIONS and registered in (None, "function", name)
         if record.get("module") not in ("builtins", "keras.activations") or not known:
             self.refuse(
-                "calls a function that is no activation of Keras",
+                "calls a function that is not an activation of Keras",
                 "an activation such as relu",
                 _short(f"{record.get('module')}.{name}"),
             )
@@ -370,7 +372,7 @@ class _Config:
         registered = record.get("registered_name")
         if registered is not None and registered != record["class_name"]:
             self.refuse(
-                "holds a custom object, whose code is not in the file and is never looked for",
+                "holds a custom object, whose code is not in the file and is never imported",
                 "layers of Keras itself",
                 _short(registered),
             )
@@ -380,7 +382,8 @@ class _Config:
 
 
 def _count_weights(path: Path, weights: bytes) -> int:
-    """Numbers in model.weights.h5, which must be a plain tree of groups and arrays of numbers."""
+    """The number of weights in model.weights.h5, which must be a plain tree of groups and arrays of numbers."""
+    # importing h5py takes a good part of the window's start, which does not need it
     import h5py
 
     def refuse(message: str, expected: str, received: object) -> NoReturn:
@@ -403,7 +406,7 @@ def _count_weights(path: Path, weights: bytes) -> int:
                     item = group[name]
                     address = int(h5py.h5o.get_info(item.id).addr)
                     if address in seen:
-                        refuse("has weights that stand in two places", "a tree of arrays", where)
+                        refuse("has weights that are stored in two places", "a tree of arrays", where)
                     seen.add(address)
                     if len(seen) > MAX_H5_OBJECTS:
                         refuse("has too many weights", f"at most {MAX_H5_OBJECTS:,} arrays", "more")
@@ -411,11 +414,11 @@ def _count_weights(path: Path, weights: bytes) -> int:
                         groups.append((f"{place}/{name}", item))
                         continue
                     if not isinstance(item, h5py.Dataset):
-                        refuse("has weights that are no arrays", "arrays of numbers", where)
+                        refuse("has weights that are not arrays", "arrays of numbers", where)
                     if item.external or item.is_virtual:
                         refuse("has weights that are stored in another file", "arrays in the file itself", where)
                     if item.dtype.kind not in "fiub" or item.dtype.hasobject or item.shape is None:
-                        refuse("has weights that are no numbers", "arrays of numbers", f"{where}, {item.dtype}")
+                        refuse("has weights that are not numbers", "arrays of numbers", f"{where}, {item.dtype}")
                     count += int(item.size)
                     total += int(item.size) * int(item.dtype.itemsize)
                     if total > MAX_WEIGHTS_BYTES:

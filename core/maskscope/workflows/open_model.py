@@ -1,6 +1,6 @@
 """Open a model that was made elsewhere, into a folder of its own, ready for `ModelStore.adopt`.
 
-The file is copied first, and the copy is looked through, loaded and scored: nothing can change it in between.
+The file is copied first, and the copy is inspected, loaded and scored: nothing can change it in between.
 """
 
 import math
@@ -38,8 +38,8 @@ class EngineChoice:
     """Which engine runs a model.
 
     Attributes:
-        engine: "packed" for the stacks that it knows, else "keras".
-        reason: one sentence: what the packed engine does not know; "" for "packed".
+        engine: "packed" where it supports the model, else "keras".
+        reason: one sentence: what the packed engine does not support; "" for "packed".
         tagger: ready to score, for "packed".
     """
 
@@ -49,30 +49,30 @@ class EngineChoice:
 
 
 def choose_engine(keras_file: Path) -> EngineChoice:
-    """The engine for a `.keras` file. Looks through it first; raises ModelError when it is not safe or not whole."""
+    """The engine for a `.keras` file, which is inspected first. Raises ModelError when it is unsafe or damaged."""
     inspect_keras_file(keras_file)
     try:
         return EngineChoice("packed", tagger=PackedTagger(read_keras_file(keras_file), keras_file))
     except ModelError as error:
-        # the file's name stands beside it wherever it is shown; a layer's name may be of any length
+        # wherever the reason is shown, the file's name is shown too; a layer's name may be of any length
         reason = str(error).removeprefix(f"{Path(keras_file).name}: ")
         return EngineChoice("keras", reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 1]}…")
 
 
 def open_model(project: Project, file: Path, folder: Path, job: Job | None = None) -> Path:
-    """Look through someone's `.keras` file, and score the whole project with it. Imports TensorFlow when it must.
+    """Inspect a `.keras` file and score the whole project with it. Imports TensorFlow when Keras has to run it.
 
-    The known stacks run on the packed engine. Every other one that maps (B, T, D) to (B, T, C), D being the
-    project's and C what its labels need, runs in Keras.
+    The packed engine scores the models that it supports. Every other model that maps (B, T, D) to (B, T, C), with the
+    project's D and a C that fits its labels, runs in Keras.
 
     Args:
         project: its embeddings and its scheme; it may be open read-only, nothing of it is changed.
         file: the model.
-        folder: to be made, and given to `ModelStore.adopt` afterwards; it must not exist yet.
-        job: is told how many tokens are done.
+        folder: is created, for `ModelStore.adopt` afterwards; it must not exist yet.
+        job: gets the number of tokens done.
 
     Returns:
-        `folder`, holding model.keras, run.json, scores.npy and, for a model that Keras runs, padding.npy, else
+        `folder`, with model.keras, run.json, scores.npy, and padding.npy for a model that Keras runs, else
         weights.npz.
 
     Raises:
@@ -83,7 +83,7 @@ def open_model(project: Project, file: Path, folder: Path, job: Job | None = Non
     file = Path(file)
     folder.mkdir(parents=True)
     try:
-        job.progress(0, 0, "looking through the file")
+        job.progress(0, 0, "inspecting the file")
         own = folder / "model.keras"
         _copy(file, own)
         try:
@@ -111,12 +111,12 @@ def _score_into(folder: Path, own: Path, project: Project, source: str, job: Job
         scores = tagger.score(project.embeddings, project.offsets, "model", job)
         tagger.save_npz(folder / "weights.npz")
     else:
-        job.progress(0, 0, "loading it in Keras")
+        job.progress(0, 0, "loading the model in Keras")
         from maskscope.keras_io import keras_model
 
         tensorflow = keras_model.TENSORFLOW_VERSION
         model = keras_model.load(own)
-        job.progress(0, 0, "trying it on two sentences")
+        job.progress(0, 0, "testing the model on two sentences")
         check_shapes(model, project.dim, project.scheme, own)
         mask_value = keras_model.embeddings_mask_value(model)
         scores, padding = keras_model.score_with_padding(model, project.embeddings, project.offsets, job)
@@ -144,7 +144,7 @@ def _score_into(folder: Path, own: Path, project: Project, source: str, job: Job
 def check_shapes(model: "KerasModel", dim: int, scheme: TagScheme, file: Path) -> None:
     """Raise ModelError unless a model maps (B, T, dim) to (B, T, C) probabilities, for any B and T, C fitting `scheme`.
 
-    It is run on two small batches of unlike B and T: what the file says of its shapes need not be so.
+    It is run on two small batches of different B and T, since the shapes in the file need not be true.
     """
     from maskscope.keras_io import keras_model
 
@@ -180,7 +180,7 @@ def check_shapes(model: "KerasModel", dim: int, scheme: TagScheme, file: Path) -
     except ModelError:
         raise
     except Exception as error:
-        # what a layer raises on a shape that it can't take is of any type
+        # a layer may raise an exception of any type for a shape that it does not accept
         raise ModelError(
             "can't be run on sentences of any length",
             file=file,
@@ -254,7 +254,7 @@ def _check_probabilities(probs_nc: Floats, file: Path) -> None:
     if math.isfinite(least) and math.isfinite(most) and least >= -_ROUNDING and most <= 1 + _ROUNDING:
         return
     raise ModelError(
-        "prints numbers that are no probabilities; end it in a sigmoid or a softmax",
+        "gives numbers that are not probabilities; end it in a sigmoid or a softmax",
         file=file,
         expected="0 to 1",
         received=f"{least:.4g} to {most:.4g}",
@@ -262,9 +262,9 @@ def _check_probabilities(probs_nc: Floats, file: Path) -> None:
 
 
 def _copy(file: Path, own: Path) -> None:
-    """Copy a file that may be no model at all: what is too large for one is not read to its end, and then refused."""
+    """Copy a file that may not be a model: at most one byte block more than a model may have is copied."""
     if file.suffix != ".keras" or not file.is_file():
-        # says what it is instead
+        # raises the error that names the kind of file
         inspect_keras_file(file)
     room = MAX_TOTAL_BYTES
     try:
@@ -279,7 +279,7 @@ def _copy(file: Path, own: Path) -> None:
 
 
 def _named(error: ModelError, own: Path, file: Path) -> ModelError:
-    """The same error about the file that the person chose."""
+    """The same error, naming the file that the person chose."""
     if error.file is not None and error.file.name != own.name:
         return error
     return ModelError(

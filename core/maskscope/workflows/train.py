@@ -1,7 +1,7 @@
 """Train a project's next model into a folder of its own, ready for `ModelStore.adopt`.
 
-After each epoch the folder holds what would be kept if training ended now: cancelling keeps it, and where the process
-dies, `recover_training` makes a model of it.
+After each epoch the folder holds the result so far. Cancelling keeps it; when the process dies, `recover_training`
+makes a model of it.
 """
 
 import os
@@ -29,8 +29,8 @@ from maskscope.types import Floats
 def train_project(project: Project, settings: TrainSettings | None = None, job: Job | None = None) -> Path:
     """Train on a project's labels as edited, and score the whole project with the result.
 
-    Imports TensorFlow, to write the model. The project may be open read-only: nothing of it is changed but a new
-    folder beside its models, which the caller gives to `ModelStore.adopt`.
+    Imports TensorFlow, to write the model. The project may be open read-only: nothing in it changes except
+    for a new folder among its models, which the caller gives to `ModelStore.adopt`.
 
     Args:
         project: its labels, its embeddings, its scheme, and which sentences are accepted.
@@ -38,7 +38,7 @@ def train_project(project: Project, settings: TrainSettings | None = None, job: 
         job: gets progress, and the figures of each epoch.
 
     Returns:
-        The folder, holding model.keras, weights.npz, run.json and scores.npy (mask rule "model"). Cancelled after
+        The folder, with model.keras, weights.npz, run.json and scores.npy (mask rule "model"). Cancelled after
         its first epoch, training ends with the best epoch so far: then run.json says that it is not complete, and
         there is no scores.npy.
 
@@ -75,7 +75,7 @@ def train_project(project: Project, settings: TrainSettings | None = None, job: 
             ids = np.asarray(trained.validation_sentences, dtype=np.int64)
             found = trainer.validate(trained.parameters, project.embeddings, project.offsets, labels, ids)
         run = _run(project, settings, trained, found, began)
-        # Whoever cancels is waiting: what was reached is written, and the window scores it when it shows it.
+        # A person who cancels is waiting: the model is written without scores, which can be computed later.
         _finish(folder, project, trained.parameters, run, job if trained.complete else None)
     except BaseException:
         lock.release()
@@ -86,14 +86,14 @@ def train_project(project: Project, settings: TrainSettings | None = None, job: 
 
 
 def recover_training(project: Project, folder: Path) -> Path:
-    """Make a model of what a training had reached when its process died: the best of its finished epochs.
+    """Make a model of a training whose process died: the best of its finished epochs.
 
     Imports TensorFlow. `folder` is one of `ModelStore.unfinished_trainings()`; it is returned, ready for
-    `ModelStore.adopt`. Raises ModelError when what is left in it can't be read.
+    `ModelStore.adopt`. Raises ModelError when its files can't be read.
     """
     file = folder / "run.json"
     if (folder / "model.keras").is_file() and not (folder / CHECKPOINT).is_file():
-        # it was finished, and only waits to be adopted
+        # it is finished, and only has to be adopted
         return folder
     try:
         run = RunInfo.from_json(file.read_text(encoding="utf-8"), file)
@@ -104,7 +104,7 @@ def recover_training(project: Project, folder: Path) -> Path:
             flat: Floats = np.load(stream, allow_pickle=False)
         parameters = Parameters(spec, flat)
     except (OSError, ValueError, EOFError) as error:
-        raise ModelError("holds no training that can be gone on with", file=folder, received=str(error)) from error
+        raise ModelError("holds no training that can be recovered", file=folder, received=str(error)) from error
     if run.validation_sentences and run.fingerprint == project.fingerprint:
         ids = np.asarray(run.validation_sentences, dtype=np.int64)
         labels = project.labels("edited")
@@ -118,7 +118,7 @@ def recover_training(project: Project, folder: Path) -> Path:
 def _finish(folder: Path, project: Project, parameters: Parameters, run: RunInfo, job: Job | None) -> None:
     """Write model.keras, weights.npz and run.json, and with `job` scores.npy.
 
-    Nothing is lost by cancelling now: the scores are left out, and can be computed at any time.
+    Cancelling now loses nothing: the scores are left out, and can be computed at any time.
     """
     if job is not None:
         with suppress(Cancelled):
@@ -126,7 +126,7 @@ def _finish(folder: Path, project: Project, parameters: Parameters, run: RunInfo
     from maskscope.keras_io import keras_model
 
     keras_model.save(keras_model.with_weights(parameters), folder / "model.keras")
-    # what was written is what is scored: the file read back, not the weights in memory
+    # the written file is read back and scored, not the weights in memory
     tagger = packed.load(folder / "model.keras")
     tagger.save_npz(folder / "weights.npz")
     run = replace(run, keras=keras_model.KERAS_VERSION, tensorflow=keras_model.TENSORFLOW_VERSION)
@@ -174,7 +174,7 @@ def _metrics(found: Evaluation | None) -> RunMetrics | None:
 
 
 def _write_checkpoint(folder: Path, parameters: Parameters, run: RunInfo) -> None:
-    # the weights last: a folder that has them has the run that they belong to, or the one of the epoch before
+    # the weights last: a folder with weights has their run.json, or that of the epoch before
     _write_text(folder / "run.json", run.to_json())
     partial = folder / f"{CHECKPOINT}.partial"
     with partial.open("wb") as stream:

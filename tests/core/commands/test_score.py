@@ -39,7 +39,7 @@ def test_a_file_that_is_a_model_needs_out(run: Run, with_model: Path, tmp_path: 
     assert "--out FILE.npz" in run("score", with_model, "--model", tmp_path / "m.keras").refused()
     # What is wrong with a file is said first.
     (tmp_path / "m.keras").write_bytes(b"")
-    assert "is no whole .keras file" in run("score", with_model, "--model", tmp_path / "m.keras").refused()
+    assert "is not a complete .keras file" in run("score", with_model, "--model", tmp_path / "m.keras").refused()
     out = tmp_path / "o.npz"
     assert "m.keras" in run("score", with_model, "--model", tmp_path / "m.keras", "--out", out).refused()
     assert "no such file" in run("score", with_model, "--model", "gone.keras", "--out", out).refused()

@@ -55,8 +55,8 @@ DENSE: Layer = ("Dense", {"units": 1, "activation": "sigmoid"})
         (sequential(BILSTM), "does not end in a Dense layer"),
         (sequential(DENSE), "holds no LSTM layer"),
         (sequential(MASKING), "holds no LSTM layer"),
-        (sequential(("GRU", {}), DENSE), "layer 'gru_0', which packed scoring does not know"),
-        (sequential(BILSTM, ("Conv1D", {}), DENSE), "layer 'conv1d_1', which packed scoring does not know"),
+        (sequential(("GRU", {}), DENSE), "layer 'gru_0', which the built-in engine does not support"),
+        (sequential(BILSTM, ("Conv1D", {}), DENSE), "layer 'conv1d_1', which the built-in engine does not support"),
         (
             sequential(BILSTM, ("LayerNormalization", {"axis": 1}), DENSE),
             "another axis in layer 'layernormalization_1'",
@@ -117,7 +117,7 @@ def test_models_that_are_not_the_known_stack_are_refused_by_name(tmp_path: Path,
 def test_hostile_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.keras"
     path.write_bytes(b"nothing like a zip")
-    with pytest.raises(ModelError, match=r"no whole \.keras file"):
+    with pytest.raises(ModelError, match=r"not a complete \.keras file"):
         packed.load(path)
     with pytest.raises(ModelError, match="can't be read"):
         packed.load(tmp_path / "nowhere.keras")
@@ -130,7 +130,7 @@ def test_hostile_files_are_refused(tmp_path: Path) -> None:
     keras_file(path, lambda members: members.update({"config.json": sequential(BILSTM, DENSE)}))
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ModelError, match=r"no whole \.keras file"):
+    with pytest.raises(ModelError, match=r"not a complete \.keras file"):
         packed.load(path)
 
 

@@ -303,7 +303,7 @@ def test_other_stacks_are_refused_by_name(tmp_path: Path) -> None:
     assert "has another go_backwards" in refused(tmp_path, swapped, head())
     for kind, name in ((layers.BatchNormalization, "norm"), (layers.GRU, "gru"), (layers.ReLU, "rectify")):
         how = {"units": 2, "return_sequences": True} if kind is layers.GRU else {}
-        assert f"layer {name!r}, which packed scoring does not know" in refused(
+        assert f"layer {name!r}, which the built-in engine does not support" in refused(
             tmp_path, known, kind(name=name, **how), head()
         )
     assert "'one_way'" in refused(tmp_path, lstm(2, return_sequences=True, go_backwards=True, name="one_way"), head())

@@ -89,10 +89,10 @@ def test_a_file_cut_short_or_changed_is_refused(tmp_path: Path) -> None:
     whole = GOOD.read_bytes()
     cut = tmp_path / "cut.keras"
     cut.write_bytes(whole[: len(whole) // 2])
-    assert "is no whole .keras file" in refusal(cut)
+    assert "is not a complete .keras file" in refusal(cut)
     longer = tmp_path / "longer.keras"
     longer.write_bytes(whole + b"and more")
-    assert "is no whole .keras file" in refusal(longer)
+    assert "is not a complete .keras file" in refusal(longer)
     flipped = tmp_path / "flipped.keras"
     flipped.write_bytes(whole[:20_000] + bytes([whole[20_000] ^ 1]) + whole[20_001:])
     assert "CRC" in refusal(flipped)
@@ -102,12 +102,12 @@ def test_a_file_cut_short_or_changed_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("../evil.py", "leads out of it"),
-        ("/etc/evil", "leads out of it"),
-        ("assets\\..\\evil", "leads out of it"),
-        ("C:evil", "leads out of it"),
-        ("assets/words.txt", "no model of ours needs"),
-        ("model.weights.npz", "no model of ours needs"),
+        ("../evil.py", "a path outside the file"),
+        ("/etc/evil", "a path outside the file"),
+        ("assets\\..\\evil", "a path outside the file"),
+        ("C:evil", "a path outside the file"),
+        ("assets/words.txt", "does not belong to a model"),
+        ("model.weights.npz", "does not belong to a model"),
         ("config.json", "a member twice"),
     ],
 )
@@ -207,16 +207,16 @@ def _deep(model: dict[str, Any]) -> None:
         (_named("subprocess", "Popen"), "custom object"),
         (_named(None, "Dense"), "custom object"),
         (_named("keras.layers", "Dense", "pirates>Dense"), "custom object"),
-        (_named("keras.layers", "TFSMLayer"), "not known to do nothing but compute"),
-        (_named("keras.layers", "StringLookup"), "not known to do nothing but compute"),
-        (_named("keras.layers", "TorchModuleWrapper"), "not known to do nothing but compute"),
-        (_named("keras.utils", "get_file"), "not known to do nothing but compute"),
-        (_named("keras.src.utils.file_utils", "Progbar"), "not known to do nothing but compute"),
-        (_named("keras.initializers", "deserialize"), "not known to do nothing but compute"),
-        (_named("keras.layers", ["Dense"]), "no name"),
-        (_function("builtins", "eval"), "no activation"),
-        (_function("os", "system"), "no activation"),
-        (_function("builtins", "relu", "pirates>relu"), "no activation"),
+        (_named("keras.layers", "TFSMLayer"), "may do more than compute"),
+        (_named("keras.layers", "StringLookup"), "may do more than compute"),
+        (_named("keras.layers", "TorchModuleWrapper"), "may do more than compute"),
+        (_named("keras.utils", "get_file"), "may do more than compute"),
+        (_named("keras.src.utils.file_utils", "Progbar"), "may do more than compute"),
+        (_named("keras.initializers", "deserialize"), "may do more than compute"),
+        (_named("keras.layers", ["Dense"]), "other than text"),
+        (_function("builtins", "eval"), "not an activation"),
+        (_function("os", "system"), "not an activation"),
+        (_function("builtins", "relu", "pirates>relu"), "not an activation"),
         (_activation({"class_name": "__typespec__", "config": [], "spec_name": "TensorSpec"}), "custom object"),
         (_deep, "nests too deep"),
     ],
@@ -282,8 +282,8 @@ def _type(file: h5py.File) -> None:
         (_circle, "two places"),
         (_stored_elsewhere, "stored in another file"),
         (_virtual, "stored in another file"),
-        (_strings, "no numbers"),
-        (_type, "no arrays"),
+        (_strings, "not numbers"),
+        (_type, "not arrays"),
     ],
 )
 def test_weights_that_are_no_plain_arrays_are_refused(
