@@ -126,7 +126,7 @@ class AuditJob(QObject):
         """Cancel the running job; return False when there is none."""
         if self._job is None:
             return False
-        self._set_message("stopping")
+        self._set_message("cancelling")
         self.client.cancel(self._job)
         return True
 
@@ -168,7 +168,7 @@ class AuditJob(QObject):
     def _set_message(self, message: str) -> None:
         self.message = message
         what = "Audit" if self.running == "audit" else "Repairing the model"
-        self.progressed.emit(f"{what} · {message} · Esc stops it")
+        self.progressed.emit(f"{what} · {message} · Esc cancels")
         self.changed.emit()
 
     def _progressed(self, job: int, done: int, total: int, text: str) -> None:
@@ -194,7 +194,7 @@ class AuditJob(QObject):
 
     def _cancelled(self, job: int) -> None:
         if job == self._job:
-            self._end("Stopped.", False)
+            self._end("Cancelled.", False)
 
     def _late(self, job: int, result: object) -> None:
         if job == self._job and self.running == "repair":

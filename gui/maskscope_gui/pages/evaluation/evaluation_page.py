@@ -218,7 +218,7 @@ class EvaluationPage(Page):
             button.setText(f"{short_text if narrow else text}   {printed_key(action_id)}")
 
     def _show_progress(self, text: str) -> None:
-        self.progressed.emit(f"{text} · Esc stops it" if text else "")
+        self.progressed.emit(f"{text} · Esc cancels" if text else "")
         self._show_note(text)
 
     def _show_note(self, progress: str = "") -> None:

@@ -140,7 +140,7 @@ class ModelsPage(Page):
     # The comparison
 
     def _show_progress(self, text: str) -> None:
-        self.progressed.emit(f"{text} · Esc stops it" if text else "")
+        self.progressed.emit(f"{text} · Esc cancels" if text else "")
         self._show_note(text)
 
     def _show_note(self, progress: str = "") -> None:

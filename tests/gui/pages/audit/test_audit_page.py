@@ -75,7 +75,7 @@ def test_an_audit_is_started_shows_its_progress_and_can_be_cancelled(
     client.cancelled.emit(1)
     assert not page.busy
     assert window.status_line.work.text() == ""
-    assert "Stopped" in page.head.note.text()
+    assert "Cancelled" in page.head.note.text()
     # A late result of the cancelled audit is ignored.
     client.done.emit(1, receive(AuditResult(failing)))
     assert page.findings == []
