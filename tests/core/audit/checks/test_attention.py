@@ -1,0 +1,34 @@
+"""Attention is sound, but for NaN at padding: CONTENT reports it, WEIGHTS and TRACE pass."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras")
+
+from keras import layers
+from small_models import build, head, masking, run
+
+pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore:Layer .*mask:UserWarning")]
+
+
+def test_weights_and_trace_pass_though_the_gradient_of_the_keys_bias_is_all_rounding() -> None:
+    def recipe(x: Any) -> Any:
+        hidden = masking()(x)
+        return head(layers.MultiHeadAttention(2, 3, name="attention")(hidden, hidden))
+
+    model = build(recipe)
+    for check in ("WEIGHTS", "TRACE"):
+        found = run(check, model)
+        assert found.verdict == "passed", found.meaning
+
+
+def test_content_fails_on_nan_alone() -> None:
+    def recipe(x: Any) -> Any:
+        hidden = masking()(x)
+        return head(layers.Attention()([hidden, hidden]))
+
+    found = run("CONTENT", build(recipe))
+    assert (found.verdict, found.deviation) == ("failed", np.inf)
+    assert "random numbers there change nothing" in found.meaning

@@ -1,0 +1,39 @@
+"""LENGTH: models that it can't run are told apart; a layer that reads other positions is named."""
+
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from keras import layers  # noqa: E402
+from small_models import DIM, build, head, masking, probes_of, rnn, run  # noqa: E402
+
+pytestmark = pytest.mark.keras
+
+
+def test_a_model_of_fixed_length_or_without_positions_can_not_be_measured() -> None:
+    found = run("LENGTH", build(layers.Dense(1), 6))
+    assert found.verdict == "could not tell"
+    assert "Input((None, D))" in found.meaning
+    found = run("LENGTH", build(layers.GlobalMaxPooling1D()))
+    assert found.verdict == "could not tell"
+    assert "not one prediction per position" in found.meaning
+
+
+def test_a_model_with_several_outputs_can_not_be_measured() -> None:
+    inputs = keras.Input((None, DIM))
+    hidden = rnn()(masking()(inputs))
+    probes = probes_of(keras.Model(inputs, [head(hidden), layers.Dense(2)(hidden)]))
+    for check in ("LENGTH", "TIME", "RELOAD"):
+        found = run(check, probes)
+        assert found.verdict == "could not tell"
+        assert "several outputs" in found.meaning
+
+
+def test_a_layer_that_reads_other_positions_is_named_and_a_loss_of_keras_is_not_blamed() -> None:
+    model = build(lambda x: head(layers.GroupNormalization(1, name="over_positions")(masking()(x))))
+    model.compile(loss="binary_crossentropy")
+    probes = probes_of(model)
+    for check in ("LENGTH", "WEIGHTS"):
+        found = run(check, probes)
+        assert (found.verdict, found.layer, found.repair) == ("failed", "over_positions", None)
+        assert "replace over_positions" in found.advice

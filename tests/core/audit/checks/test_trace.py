@@ -1,0 +1,69 @@
+"""TRACE: sound models pass; the first layer that loses or alters the mask is named."""
+
+from typing import Any
+
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from keras import layers  # noqa: E402
+from small_models import DIM, autoencoder, branches, build, head, masking, padded, rnn, run  # noqa: E402
+
+pytestmark = pytest.mark.keras
+
+
+def test_a_model_passes_whose_branches_all_start_at_masking() -> None:
+    model = build(branches)
+    assert run("TRACE", model).verdict == "passed"
+    x = padded()
+    x[2, 3] = 0
+    # a collision is left to its own check
+    assert run("TRACE", model, x).verdict == "passed"
+
+
+def test_the_autoencoder_fails_at_repeat_vector_and_the_repaired_one_passes() -> None:
+    found = run("TRACE", autoencoder(repaired=False))
+    assert (found.verdict, found.layer) == ("failed", "repeat")
+    assert run("TRACE", autoencoder(repaired=True)).verdict == "passed"
+
+
+def test_a_model_of_fixed_length_is_traced_when_no_sentence_leaves_padding() -> None:
+    for repaired, verdict in ((False, "failed"), (True, "passed")):
+        assert run("TRACE", autoencoder(repaired, 3), padded()[:1, :3]).verdict == verdict
+
+
+def test_a_model_with_its_own_code_can_not_be_traced() -> None:
+    class Own(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x)
+
+    found = run("TRACE", Own())
+    assert (found.verdict, found.layer) == ("could not tell", None)
+    assert "its own code" in found.meaning
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'inner'.*mask:UserWarning")
+def test_what_joins_positions_passes_where_it_uses_the_mask_and_is_unclear_inside_a_model() -> None:
+    pooled = build(lambda x: layers.Dense(1)(layers.GlobalAveragePooling1D()(masking()(x))))
+    assert run("TRACE", pooled).verdict == "passed"
+    inner = keras.Sequential([keras.Input((None, DIM)), layers.GlobalAveragePooling1D()], name="inner")
+    found = run("TRACE", build(lambda x: layers.Dense(1)(inner(masking()(x)))))
+    assert (found.verdict, found.layer) == ("could not tell", "inner")
+
+
+def test_without_a_batch_that_fits_the_model_nothing_is_traced() -> None:
+    assert run("TRACE", autoencoder(False, 2), padded()[:1]).verdict == "could not tell"
+    two = keras.Model([keras.Input((None, DIM)), b := keras.Input((None, 2))], layers.Dense(1)(b))
+    assert "batch" in run("TRACE", two).meaning
+
+
+def test_a_model_inside_that_makes_a_mask_and_loses_it_is_named() -> None:
+    within = keras.Input((None, DIM))
+    inner = keras.Model(within, masking()(within) * 1.0, name="inner")
+    found = run("TRACE", build(lambda x: head(rnn()(inner(x)))))
+    assert (found.verdict, found.layer) == ("failed", "inner")
+    assert "loses the mask" in found.meaning
