@@ -10,7 +10,17 @@ from maskscope.errors import MaskscopeError
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises MaskscopeError for wrong arguments, with a pointer to its help."""
+    """A parser that raises MaskscopeError for wrong arguments, with a pointer to its help.
+
+    Attributes:
+        more_help: gives the text after the examples, which is slow to make; None for none.
+    """
+
+    more_help: Callable[[], str] | None = None
+
+    def format_help(self) -> str:
+        """The help, with the text of `more_help`."""
+        return super().format_help() + ("" if self.more_help is None else f"\n{self.more_help()}\n")
 
     def error(self, message: str) -> NoReturn:
         """Raise MaskscopeError with argparse's `message`."""

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,18 @@ def add_parser(commands: Subparsers) -> None:
         help="audit the reference models, which must pass, and the mutants, which must fail; or one of them, such as"
         " M3",
     )
+    parser.more_help = _checks_help
+
+
+def _checks_help() -> str:
+    """Every check with its definition."""
+    from maskscope.audit.checks.registry import CHECKS
+
+    checks = [
+        textwrap.fill(f"{check.name:<11}{check.definition}", 100, initial_indent="  ", subsequent_indent=" " * 13)
+        for check in CHECKS.values()
+    ]
+    return "\n".join(["checks:", *checks])
 
 
 def audit(values: argparse.Namespace) -> int:
