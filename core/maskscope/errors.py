@@ -1,20 +1,20 @@
-"""The errors that core raises. Only the edge (command line, window) turns them into words on a screen.
+"""The errors that the core raises. Only the command line and the window show them.
 
-Each is a whole sentence in ``str(error)``: what was wrong, where, what was expected and what was received.
+``str(error)`` is a whole sentence: where, what was wrong, what was expected and what was received.
 """
 
 from pathlib import Path
 
 
 class MaskscopeError(Exception):
-    """Base of every error that a person can act on.
+    """Base class of the errors that a person can do something about.
 
     Args:
         message: one sentence, without the place.
-        file: the file it is about.
-        sentence: the sentence it is about, counted from 0 in reading order.
-        expected: what would have been right, in words.
-        received: what was there instead, in words.
+        file: the file where it occurred.
+        sentence: the sentence where it occurred, counted from 0 in reading order.
+        expected: what would have been right.
+        received: what was found instead.
     """
 
     def __init__(
@@ -31,20 +31,20 @@ class MaskscopeError(Exception):
         self.sentence = sentence
         self.expected = expected
         self.received = received
-        super().__init__(self._words())
+        super().__init__(self._text())
 
-    def _words(self) -> str:
+    def _text(self) -> str:
         place = []
         if self.sentence is not None:
             place.append(f"sentence {self.sentence}")
         if self.file is not None:
             place.append(f"{self.file.name}")
-        words = f"{' of '.join(place)}: {self.message}" if place else self.message
+        text = f"{' of '.join(place)}: {self.message}" if place else self.message
         if self.expected is not None:
-            words += f"; expected {self.expected}"
+            text += f"; expected {self.expected}"
         if self.received is not None:
-            words += f"; received {self.received}"
-        return words
+            text += f"; received {self.received}"
+        return text
 
 
 class ReadError(MaskscopeError):
@@ -71,5 +71,5 @@ class WorkerError(MaskscopeError):
     """The worker process ended or failed while it had a job."""
 
 
-class Cancelled(Exception):  # noqa: N818 - no error: a person asked for it
-    """The person cancelled the job. What was half done has been taken away."""
+class Cancelled(Exception):  # noqa: N818 - not an error: a person asked for it
+    """A person cancelled the job. Nothing unfinished is left behind."""

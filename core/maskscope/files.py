@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and renames that a power cut does not take back."""
+"""Write files so that after a crash or a power cut they are either the old ones or the new ones, whole."""
 
 import os
 import sys
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names inside `folder` durable, on systems and disks where a folder can be synced."""
+    """Make the renames inside `folder` durable, on systems and disks where a folder can be synced."""
     if sys.platform == "win32":
         return
-    # Some network disks sync no folder; what was renamed is in its place all the same.
+    # Some network disks can't sync a folder; the file has been renamed all the same.
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -21,9 +21,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def replace_durably(partial: Path, target: Path) -> None:
-    """Rename the finished file `partial` to `target`, in the same folder, its content on the disk before its name.
+    """Sync the finished file `partial` to the disk, and rename it to `target`, in the same folder.
 
-    Raises OSError; then `target` is as it was.
+    Raises OSError; then `target` has not changed.
     """
     with partial.open("rb+") as stream:
         os.fsync(stream.fileno())
@@ -32,11 +32,11 @@ def replace_durably(partial: Path, target: Path) -> None:
 
 
 def write_durably(target: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it there. Raises OSError; then nothing has changed."""
-    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    """Write `content` to a temporary file, and rename it to `target`. Raises OSError; then nothing has changed."""
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        with beside.open("xb") as stream:
+        with partial.open("xb") as stream:
             stream.write(content)
-        replace_durably(beside, target)
+        replace_durably(partial, target)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Progress and cancelling, as long work sees them."""
+"""Progress and cancelling of long work."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from maskscope.errors import Cancelled
 
 
 class Job(Protocol):
-    """What long work reports to. Each call may raise `Cancelled`; work holds nothing half-done across one."""
+    """Receives the progress of long work. Each call may raise `Cancelled`: it comes only between whole steps."""
 
     def progress(self, done: int, total: int, text: str = "") -> None:
         """Report that `done` of `total` units are done; `total` is 0 when it is not known.
@@ -16,11 +16,11 @@ class Job(Protocol):
         """
 
     def figure(self, name: str, step: int, value: float) -> None:
-        """Report one live figure, such as ("loss", epoch, 0.31). Raises Cancelled as `progress` does."""
+        """Report one value to plot, such as ("loss", epoch, 0.31). Raises Cancelled as `progress` does."""
 
 
 class NullJob:
-    """A job that nobody watches and nobody cancels."""
+    """A job that shows nothing and is never cancelled."""
 
     def progress(self, done: int, total: int, text: str = "") -> None:
         """Do nothing."""
@@ -30,21 +30,21 @@ class NullJob:
 
 
 class FlagJob(NullJob):
-    """A job that can be cancelled from another thread by `cancel()`; each report then raises Cancelled."""
+    """A job that `cancel()` cancels, from any thread: the next report raises Cancelled."""
 
     def __init__(self) -> None:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Ask the work to stop at its next report."""
+        """Make the next report raise Cancelled."""
         self.cancelled = True
 
     def progress(self, done: int, total: int, text: str = "") -> None:
-        """Raise Cancelled when asked to."""
+        """Raise Cancelled after `cancel`."""
         if self.cancelled:
             raise Cancelled
 
     def figure(self, name: str, step: int, value: float) -> None:
-        """Raise Cancelled when asked to."""
+        """Raise Cancelled after `cancel`."""
         if self.cancelled:
             raise Cancelled

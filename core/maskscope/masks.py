@@ -1,9 +1,9 @@
 """Lengths and masks (True = real token), choosing and padding sentences of a ragged corpus, and collisions.
 
-The rule of `keras.layers.Masking(v)` is ``any(x != v, axis=-1)``, exact, after the cast of x to the type that the layer
-computes in, with v as float32, and TensorFlow takes denormals of float32 for zero. So Masking(0) masks a row of 1e-40
-and not one of 1e-30; under mixed_float16 it masks 1e-9; under mixed_bfloat16 Masking(-999) masks nothing, because no
-bfloat16 is -999 (measured with Keras 3.15.1, TensorFlow 2.21).
+`keras.layers.Masking(v)` computes ``any(x != v, axis=-1)``, exactly, after casting x to its compute dtype; v is
+float32, and TensorFlow flushes denormal float32 numbers to zero. So Masking(0) masks a row of 1e-40 and not one of
+1e-30; under mixed_float16 it masks 1e-9; under mixed_bfloat16 Masking(-999) masks nothing, because no bfloat16 is -999
+(measured with Keras 3.15.1, TensorFlow 2.21).
 """
 
 import math
@@ -30,10 +30,10 @@ def mask_from_lengths(lengths: npt.NDArray[np.integer] | Sequence[int], n_positi
 
 
 def computed(x: npt.NDArray[Any], compute_dtype: str = "float32") -> npt.NDArray[Any]:
-    """Numbers as a layer sees them that computes in `compute_dtype`: x (...) -> the same shape, float32.
+    """Cast numbers as a layer with `compute_dtype` does: x (...) -> the same shape, float32 (float64 for "float64").
 
-    Those of float16 and bfloat16 come as the float32 that equals them; "float64" gives float64. What is too large
-    becomes infinite, and what TensorFlow takes for zero becomes zero. Raises ValueError for any other compute type.
+    float16 and bfloat16 numbers are returned as the float32 numbers that equal them. Numbers that are too large become
+    infinite, and denormal ones become zero, as in TensorFlow. Raises ValueError for any other compute dtype.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         if compute_dtype == "float64":
@@ -41,21 +41,21 @@ def computed(x: npt.NDArray[Any], compute_dtype: str = "float32") -> npt.NDArray
         if compute_dtype not in COMPUTE_TYPES:
             raise ValueError(f"expected one of {', '.join(COMPUTE_TYPES)}; received {compute_dtype}")
         if compute_dtype == "float16":
-            # Keras's input layer makes float32 of what it is given, before the policy's type.
+            # Keras's input layer casts to float32 first, and only then the policy casts to its compute dtype.
             half = x if x.dtype == np.float16 else np.asarray(x, dtype=np.float32).astype(np.float16)
             return half.astype(np.float32)
         numbers = np.asarray(x, dtype=np.float32)
     if compute_dtype == "bfloat16":
         numbers = _as_bfloat16(numbers)
     elif x.dtype == np.float16:
-        # Its smallest number is a normal one in float32.
+        # Its smallest number is not denormal in float32.
         return numbers
     tiny = np.abs(numbers) < _TINY
     return np.where(tiny, np.float32(0), numbers) if tiny.any() else numbers
 
 
 def _as_bfloat16(numbers: Floats) -> Floats:
-    """The nearest bfloat16 of each number, ties to even, as float32; NaN stays NaN."""
+    """Round to the nearest bfloat16, ties to even, returned as float32; NaN stays NaN."""
     bits = np.ascontiguousarray(numbers).view(np.uint32)
     rounded = (bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))) & np.uint32(0xFFFF0000)
     return np.where(np.isnan(numbers), numbers, rounded.view(np.float32))
@@ -63,19 +63,19 @@ def _as_bfloat16(numbers: Floats) -> Floats:
 
 @lru_cache(maxsize=64)
 def _compared(value: float, compute_dtype: str) -> float:
-    """The number that a mask value is when it is compared."""
+    """The mask value as the layer compares it."""
     return float(computed(np.asarray([value]), "float64" if compute_dtype == "float64" else "float32")[0])
 
 
 def equal_rows(rows: npt.NDArray[Any], value: float, compute_dtype: str = "float32") -> Mask:
-    """Which rows (n, D) a ``Masking(value)`` takes for padding: (n,), True = padding."""
+    """Rows that ``Masking(value)`` takes for padding: rows (n, D) -> (n,), True = padding."""
     held = np.ones(len(rows), dtype=np.bool_)
     if rows.shape[1] == 0 or not len(rows):
         return held
     wanted = _compared(value, compute_dtype)
     if rows.size < _SMALL:
         return np.asarray((computed(rows, compute_dtype) == wanted).all(axis=1))
-    # Hardly any row that is none of them passes the first and the last column, so the rest need not be looked at.
+    # Hardly any other row has the value in its first and last column, so few rows are compared as a whole.
     for column in (0, -1):
         held &= computed(rows[:, column], compute_dtype) == wanted
     places = np.flatnonzero(held)
@@ -89,10 +89,14 @@ def equal_rows(rows: npt.NDArray[Any], value: float, compute_dtype: str = "float
 
 
 def masking_layer(x: npt.NDArray[Any], mask_value: float | None, compute_dtype: str = "float32") -> Mask:
-    """What the model's Masking layer makes of rows: x (..., D) -> mask (...), True = real token.
+    """The mask that a model's Masking layer computes: x (..., D) -> mask (...), True = real token.
 
-    `mask_value` None stands for a model with no Masking layer: everything is a real token. `compute_dtype` is that of
-    the layer ("float16" under mixed_float16). Raises ValueError for one that is not of `COMPUTE_TYPES`.
+    Args:
+        x: embeddings.
+        mask_value: of the layer; None for a model without one, for which every position is real.
+        compute_dtype: of the layer ("float16" under mixed_float16).
+
+    Raises ValueError when `compute_dtype` is not one of `COMPUTE_TYPES`.
     """
     if mask_value is None:
         return np.ones(x.shape[:-1], dtype=np.bool_)
@@ -101,15 +105,15 @@ def masking_layer(x: npt.NDArray[Any], mask_value: float | None, compute_dtype: 
 
 
 def collisions(embeddings: Embeddings, mask_value: float | None = 0.0, compute_dtype: str = "float32") -> Indices:
-    """Rows (k,) of real tokens `embeddings` (n, D) that a Masking layer takes for padding, in order."""
+    """Collisions: rows (k,), ascending, of real tokens (n, D) that a Masking layer takes for padding."""
     return np.flatnonzero(~masking_layer(embeddings, mask_value, compute_dtype)).astype(np.int64)
 
 
 def trailing_lengths(x_btd: Embeddings) -> Indices:
-    """Lengths (B,) inferred from trailing zero rows of a right-padded array (B, T, D).
+    """Infer lengths (B,) from the trailing zero rows of a right-padded array (B, T, D).
 
-    A sentence that ends in tokens whose embedding is all zeros comes out too short: nothing in the array
-    can tell the two apart, so a caller that has a better source of lengths must not use this one.
+    A sentence whose last tokens have an embedding of zeros comes out too short, since nothing in the array tells them
+    from padding: use this only when no source of lengths is known.
     """
     real = masking_layer(x_btd, 0.0)
     n_positions = real.shape[1]
@@ -133,7 +137,12 @@ def token_rows(ids: Indices, offsets: Offsets) -> tuple[Indices, Offsets]:
 
 
 def pad(embeddings: Embeddings, offsets: Offsets, n_positions: int | None = None) -> PaddedBatch:
-    """A ragged batch, embeddings (n, D) cut by offsets (B + 1), padded right with zeros to `n_positions`.
+    """Pad sentences on the right with zeros to `n_positions`, the longest one's length when None.
+
+    Args:
+        embeddings: (n, D), the sentences one after another.
+        offsets: (B + 1,) where each sentence begins.
+        n_positions: T of the batch.
 
     Raises ValueError when a sentence is longer than `n_positions`.
     """

@@ -1,4 +1,4 @@
-"""Whether a probability of 0.8 comes true eight times in ten.
+"""Calibration: whether predictions with a probability of 0.8 are right eight times in ten.
 
 Source: Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
 """
@@ -16,13 +16,13 @@ N_BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """The tokens whose probability lies above `low`, up to and including `high`; 0 belongs to the first.
+    """The tokens whose probability is above `low` and at most `high`; the first bin also holds 0.
 
     Attributes:
         low, high: its bounds.
-        count: how many there are.
-        predicted: their mean probability; None where there is none.
-        observed: the share of them for which it came true; None where there is none.
+        count: how many tokens it holds.
+        predicted: their mean probability; None for an empty bin.
+        observed: the share of them whose prediction is right; None for an empty bin.
     """
 
     low: float
@@ -37,10 +37,11 @@ class Calibration:
     """A reliability curve in bins of equal width.
 
     Attributes:
-        of: "label": the probability of the one label of a binary scheme, against the share that has it.
-            "largest": the largest of a token's class probabilities, against the share for which that class is right.
+        of: the probability that the curve is about. "label": that of the one label of a binary scheme, compared with
+            the share of tokens that have it. "largest": the largest of a token's class probabilities, compared with
+            the share of tokens for which that class is right.
         expected_calibration_error: mean over tokens of |observed - predicted| of their bin.
-        bins: ten, rising.
+        bins: ten, ascending.
     """
 
     of: Literal["label", "largest"]
@@ -50,12 +51,12 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinSums:
-    """What a reliability curve is made of; sums of parts of a corpus add up.
+    """Sums that a reliability curve is computed from; those of parts of a corpus add up.
 
     Attributes:
         count: (10,) int64 tokens.
-        right: (10,) int64 for which it came true.
-        probability: (10,) float64, sum.
+        right: (10,) int64 tokens whose prediction is right.
+        probability: (10,) float64, sum of the tokens' probabilities.
     """
 
     count: Indices
@@ -66,7 +67,7 @@ class BinSums:
         return BinSums(self.count + other.count, self.right + other.right, self.probability + other.probability)
 
     def calibration(self, of: Literal["label", "largest"]) -> Calibration:
-        """The curve, and its expected error."""
+        """The reliability curve, and its expected calibration error."""
         bins, gap = [], 0.0
         for place in range(N_BINS):
             count = int(self.count[place])
@@ -88,7 +89,7 @@ def bin_of(confidence: Floats) -> Indices:
 
 
 def bin_sums(confidence: Floats, right: Mask, weights: Indices | None = None) -> BinSums:
-    """Sums over probabilities (n,) and whether they came true (n,), each counted `weights` times (None: once)."""
+    """Sums over probabilities (n,) and whether each is right (n,), each counted `weights` times (None: once)."""
     places = bin_of(confidence)
     counts = np.ones(len(places), dtype=np.int64) if weights is None else weights
 

@@ -1,4 +1,4 @@
-"""Precision against recall at every threshold of one probability, for binary schemes."""
+"""Precision and recall at every threshold of one probability, for binary schemes."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,15 @@ MOST_POINTS = 201
 
 @dataclass(frozen=True, slots=True)
 class PrecisionRecallCurve:
-    """Precision and recall of "at least the threshold", thresholds falling.
+    """Precision and recall when the label is predicted from a threshold on; thresholds descend.
 
     Attributes:
-        average_precision: sum over all thresholds of (recall gained) x precision, from every distinct probability
-            and not only from the points kept here (as scikit-learn's average_precision_score).
+        average_precision: sum over all thresholds of (increase in recall) x precision, over every distinct
+            probability and not only the points kept here (as scikit-learn's average_precision_score).
         best_threshold: the threshold of the largest F1; the lowest of several.
-        best_f1: the F1 there.
-        threshold, precision, recall: at most 201 points, evenly by recall, the first threshold that reaches each;
-            the best threshold and the lowest are always among them.
+        best_f1: the F1 at that threshold.
+        threshold, precision, recall: at most 201 points, evenly spaced by recall, each with the first threshold that
+            reaches it; the best threshold and the lowest are always included.
     """
 
     average_precision: float
@@ -32,12 +32,12 @@ class PrecisionRecallCurve:
 
 
 def precision_recall(scores: Floats, positive: Mask, weights: Indices | None = None) -> PrecisionRecallCurve | None:
-    """The curve of probabilities (n,) against what is so (n,) bool; None where nothing is.
+    """The curve of probabilities (n,) against labels (n,) bool; None when no token has the label.
 
     Args:
         scores: (n,) float32, finite.
-        positive: (n,) bool, True = the label is the one that the probability is of.
-        weights: (n,) int64, how often each counts; None for once each.
+        positive: (n,) bool, True = the token has the label.
+        weights: (n,) int64, how often each token counts; None for once each.
     """
     order = np.argsort(scores)[::-1]
     falling = scores[order]
@@ -46,7 +46,7 @@ def precision_recall(scores: Floats, positive: Mask, weights: Indices | None = N
     total = int(hits[-1]) if len(hits) else 0
     if not total:
         return None
-    # tokens of one probability pass a threshold together
+    # tokens with equal probability pass a threshold together
     last_of_each = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)
     called = np.cumsum(counts)[last_of_each]
     hits, thresholds = hits[last_of_each], falling[last_of_each]

@@ -1,7 +1,7 @@
-"""From probabilities to labels: each token by itself, or the likeliest sequence that a span scheme allows.
+"""Decode probabilities to labels: each token by itself, or the likeliest sequence that a span scheme allows.
 
-Viterbi's algorithm over the log probabilities, with transitions that are allowed or not and cost nothing else
-(Forney, "The Viterbi algorithm", 1973), in lockstep over sentences of unlike length.
+Viterbi's algorithm over the log probabilities, where a transition is either allowed, at no cost, or not allowed
+(Forney, "The Viterbi algorithm", 1973). Sentences of unequal length are decoded together, one step at a time.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from maskscope.engine.recurrence import schedule
 from maskscope.types import Floats, Labels, Mask, Offsets, TagScheme, span_parts
 
 Decoding: TypeAlias = Literal["viterbi", "argmax"]
-"""How labels come from probabilities; "viterbi" is "argmax" where the classes follow no span scheme."""
+"""How labels come from probabilities; "viterbi" equals "argmax" where the class names follow no span scheme."""
 
 _CHUNK_TOKENS = 200_000
 _TINY = 1e-30
@@ -28,8 +28,8 @@ class Transitions:
 
     Attributes:
         allowed: (C, C) bool, [before, after].
-        first: (C,) bool, may begin a sentence.
-        last: (C,) bool, may end one.
+        first: (C,) bool, True = may begin a sentence.
+        last: (C,) bool, True = may end a sentence.
     """
 
     allowed: npt.NDArray[np.bool_]
@@ -39,11 +39,11 @@ class Transitions:
 
 @lru_cache(maxsize=16)
 def transitions(scheme: TagScheme) -> Transitions:
-    """What the span scheme of the class names allows; everything for other names.
+    """The transitions that the span scheme of the class names allows; all of them for other names.
 
-    BIO: I-x follows B-x or I-x. BIOES (and BILOU, BMES): B-x and I-x are followed by I-x or E-x, and nothing else
-    is followed by these. A label set may lack classes: a type without any B may begin with what it has, one without
-    any E may end anywhere.
+    BIO: I-x follows B-x or I-x. BIOES (and BILOU, BMES): B-x and I-x are followed by I-x or E-x, and no other class
+    is followed by these. A label set may lack classes: a type without any B may begin with another prefix, and one
+    without any E may end anywhere.
     """
     n_classes = len(scheme.classes)
     everything = np.ones(n_classes, dtype=np.bool_)
@@ -72,15 +72,15 @@ def predict(
     decoding: Decoding = "viterbi",
     threshold: float = 0.5,
 ) -> Labels:
-    """Labels (n,) int16 that probabilities stand for.
+    """Predict labels (n,) int16 from probabilities.
 
     Args:
         scheme: the label set.
-        probs_nc: (n, C) float32 as the model prints them, real tokens only.
+        probs_nc: (n, C) float32, the model's output at tokens, without padding.
         offsets: (n_sentences + 1,) where each sentence begins; None for one sentence.
-        mask: (n,) bool, True = real token; a masked token has no prediction and is held outside, so that no span
-            reaches over it. None when all are real.
-        decoding: "viterbi" gives the likeliest sequence that the span scheme allows, "argmax" each token's own.
+        mask: (n,) bool, True = real token; a masked token has no prediction and is set to outside, so that no span
+            contains it. None when all are real.
+        decoding: "viterbi" gives the likeliest sequence that the span scheme allows, "argmax" each token's largest.
         threshold: of the one class of a binary scheme.
     """
     if decoding == "argmax" or scheme.spans is None or not len(probs_nc):
@@ -91,7 +91,7 @@ def predict(
     bounds = np.asarray([0, len(probs_nc)], dtype=np.int64) if offsets is None else offsets
     rules = transitions(scheme)
     if len(bounds) == 2:
-        # the sentence on screen: no lockstep, whose steps cost ten times as much
+        # the sentence on screen: decoding many sentences together makes each step ten times as slow
         log_tc = _logs(probs_nc, mask, scheme.outside)
         return _viterbi_one(log_tc, rules)
     found: Labels = np.empty(len(probs_nc), dtype=np.int16)
@@ -107,9 +107,10 @@ def predict(
 
 
 def violations(labels: Labels, scheme: TagScheme, offsets: Offsets) -> Mask:
-    """Tokens (n,) bool whose label the span scheme does not allow after the one before it (or as the first).
+    """Tokens (n,) bool, True where the span scheme does not allow the label after the one before it (or as the first).
 
-    A token without a label allows anything. A sentence that ends inside a span marks its last token.
+    Before and after a token without a label everything is allowed. Where a sentence ends inside a span, its last token
+    is marked.
     """
     rules = transitions(scheme)
     n_tokens = len(labels)
@@ -135,7 +136,7 @@ def _logs(probs_nc: Floats, mask: Mask | None, outside: int) -> Floats:
 
 def _viterbi_one(log_tc: Floats, rules: Transitions) -> Labels:
     n_tokens, n_classes = log_tc.shape
-    # [after, before], so that the search for the best before runs along rows
+    # [after, before], so that the search for the best label before runs along rows
     barred = np.where(rules.allowed.T, np.float32(0), np.float32(-np.inf))
     back = np.zeros((n_tokens, n_classes), dtype=np.int64)
     columns = np.arange(n_classes)
@@ -160,7 +161,7 @@ def _viterbi(log_nc: Floats, offsets: Offsets, rules: Transitions) -> Labels:
     plan = schedule(np.asarray(offsets[:-1]), lengths)
     in_steps = log_nc[plan.tokens[0]]
     back = np.zeros((n_tokens, n_classes), dtype=np.int16)
-    # classes that may follow the same ones share one search for the best of those
+    # classes that may follow the same classes share one search for the best of these
     columns: dict[bytes, list[int]] = {}
     for after in range(n_classes):
         columns.setdefault(rules.allowed[:, after].tobytes(), []).append(after)
@@ -174,7 +175,7 @@ def _viterbi(log_nc: Floats, offsets: Offsets, rules: Transitions) -> Labels:
         return np.zeros(0, dtype=np.int16)
     best = in_steps[: bounds[0][1]] + np.where(rules.first, np.float32(0), np.float32(-np.inf))
     for begin, end in bounds[1:]:
-        # sentences that have ended keep their last scores behind those that still run
+        # sentences that have ended keep their last scores, after those that go on
         before = best[: end - begin]
         new: Floats = np.full((end - begin, n_classes), -np.inf, dtype=np.float32)
         rows = np.arange(end - begin)

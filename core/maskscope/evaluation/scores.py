@@ -1,6 +1,6 @@
 """Precision, recall and F1 from counts, and their averages.
 
-Where nothing is counted (no token predicted as a class, say) a ratio is 0, as in scikit-learn and seqeval.
+A ratio whose denominator is 0 (no token is predicted as a class, say) is 0, as in scikit-learn and seqeval.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ class ClassScores:
 
     Attributes:
         name: of the class, or "micro", "macro" or "weighted".
-        precision: of what was predicted so, the share that is.
-        recall: of what is so, the share that was predicted.
+        precision: share of the predicted tokens (or entities) that are right.
+        recall: share of the labelled tokens (or entities) that were predicted.
         f1: harmonic mean of both; for "macro" and "weighted" the mean of the classes' F1.
-        support: tokens (or entities) that are so by the labels.
-        predicted: tokens (or entities) that were predicted so.
+        support: tokens (or entities) with this label.
+        predicted: tokens (or entities) predicted as this class.
     """
 
     name: str
@@ -29,7 +29,7 @@ class ClassScores:
 
 
 def from_counts(name: str, right: int, support: int, predicted: int) -> ClassScores:
-    """Scores of `right` hits among `support` that are so and `predicted` that were called so."""
+    """Scores from the number of right predictions, of labels (`support`) and of predictions."""
     return ClassScores(
         name,
         precision=ratio(right, predicted),
@@ -41,18 +41,18 @@ def from_counts(name: str, right: int, support: int, predicted: int) -> ClassSco
 
 
 def macro(scores: Sequence[ClassScores]) -> ClassScores:
-    """The mean over those that occur or are predicted, each with the same weight."""
+    """The mean over the classes that occur or are predicted, each with the same weight."""
     seen = [score for score in scores if score.support or score.predicted]
     return _mean("macro", seen, [1] * len(seen))
 
 
 def weighted(scores: Sequence[ClassScores]) -> ClassScores:
-    """The mean over all, each weighted by its support."""
+    """The mean over all classes, each weighted by its support."""
     return _mean("weighted", scores, [score.support for score in scores])
 
 
 def ratio(part: float, whole: float) -> float:
-    """part / whole, 0 where there is no whole."""
+    """part / whole; 0 when whole is 0."""
     return part / whole if whole else 0.0
 
 

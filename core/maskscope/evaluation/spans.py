@@ -1,10 +1,11 @@
-"""Entities: runs of tokens that one name covers, by the rules of seqeval, found without a loop over tokens.
+"""Entities (spans of tokens) and their scores, by the rules of seqeval, without a loop over tokens.
 
 Two readings of prefixed class names (seqeval 1.2.2, `metrics/sequence_labeling.py` and `scheme.py`):
 
-- default, as conlleval reads: B and S begin an entity, E and S end it, and I or E goes on with one of the same type
-  or begins one where there is none.
-- strict: an entity of BIO begins with B; one of BIOES is S alone, or B, any I, and E. What is not whole is none.
+- default, as in conlleval: B and S begin an entity, E and S end it; I or E continues an entity of the same type, and
+  begins one where there is none.
+- strict: an entity of BIO begins with B; one of BIOES is S alone, or B, any number of I, and E. Anything else is no
+  entity.
 
 L, U and M are read as E, S and I. seqeval reads L and U so in its strict mode only: in its default mode U-loc U-loc
 is one entity, which is not repeated here.
@@ -32,7 +33,7 @@ class Spans:
     Attributes:
         first: (k,) int64, their first tokens.
         last: (k,) int64, one past their last tokens.
-        kind: (k,) int64, places in `kinds`.
+        kind: (k,) int64, their types as indices into `kinds`.
         kinds: names of all types of the scheme, sorted.
     """
 
@@ -45,11 +46,11 @@ class Spans:
         return len(self.first)
 
     def chosen(self, which: Mask) -> "Spans":
-        """Those for which `which` (k,) is True."""
+        """The entities for which `which` (k,) is True."""
         return Spans(self.first[which], self.last[which], self.kind[which], self.kinds)
 
     def found_in(self, other: "Spans") -> Mask:
-        """Whether (k,) each stands in `other`, too, with the same bounds and type."""
+        """Whether (k,) each entity is also in `other`, with the same bounds and type."""
         if not len(other):
             return np.zeros(len(self), dtype=np.bool_)
         place = np.minimum(np.searchsorted(other.first, self.first), len(other) - 1)
@@ -65,7 +66,7 @@ class SpanScores:
         micro: over all entities.
         macro: mean over the types that occur or are predicted.
         weighted: mean over the types, weighted by support.
-        per_type: one entry a type that occurs or is predicted, in the order of their names.
+        per_type: one entry for each type that occurs or is predicted, sorted by name.
     """
 
     micro: ClassScores
@@ -76,13 +77,13 @@ class SpanScores:
 
 @dataclass(frozen=True, slots=True)
 class EntityScores:
-    """Scores of whole entities, by the default reading, with those by the strict one beside them.
+    """Scores of whole entities, by the default reading and by the strict one.
 
     Attributes:
         rule: "prefixes" when the class names are like B-loc and I-loc; "runs" when an entity is a run of
             neighbouring tokens of one class.
         micro, macro, weighted, per_type: as in `SpanScores`.
-        strict: by the strict reading; None under the rule "runs", which knows no other.
+        strict: by the strict reading; None under the rule "runs", which has only one reading.
     """
 
     rule: Literal["prefixes", "runs"]
@@ -95,7 +96,7 @@ class EntityScores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Names:
-    """Prefix and type of each class, and of a token without a label at the end."""
+    """Prefix and type of each class; one more entry at the end is for tokens without a label."""
 
     prefix: Indices
     kind: Indices
@@ -103,12 +104,12 @@ class _Names:
 
 
 def entity_rule(scheme: TagScheme) -> Literal["prefixes", "runs"]:
-    """Whether every class but outside is named like B-loc, with some B or S or U among them."""
+    """ "prefixes" when the class names follow a span scheme, else "runs"."""
     return "runs" if scheme.spans is None else "prefixes"
 
 
 def find(labels: Labels, scheme: TagScheme, offsets: Offsets, reading: Reading = "default") -> Spans:
-    """The entities that labels (n,) stand for, none reaching over a sentence's end; a negative label is outside.
+    """Find the entities of labels (n,); none crosses the end of a sentence, and a negative label is outside.
 
     Where the class names follow no span scheme, an entity is a run of neighbouring tokens of one class.
 
@@ -150,7 +151,7 @@ def score(gold: Spans, predicted: Spans, more: Indices | None = None) -> SpanSco
 
     Args:
         gold, predicted: of the same tokens.
-        more: (len(kinds),) int64, wrong entities of each type that are predicted beside those.
+        more: (len(kinds),) int64, further wrong predicted entities of each type; None for none.
     """
     kinds = gold.kinds
     right = np.bincount(predicted.kind[predicted.found_in(gold)], minlength=len(kinds))
@@ -175,7 +176,7 @@ def score_labels(labels: Labels, predicted: Labels, scheme: TagScheme, offsets: 
 
 
 def both_readings(scheme: TagScheme, default: SpanScores, strict: SpanScores | None) -> EntityScores:
-    """One value of both."""
+    """Combine the scores of the default and of the strict reading."""
     return EntityScores(entity_rule(scheme), default.micro, default.macro, default.weighted, default.per_type, strict)
 
 

@@ -179,7 +179,7 @@ def evaluate_predictions(
         job.progress(begin, n_tokens, "tokens")
         rows = begin + np.flatnonzero(counted[begin : begin + _BLOCK])
         tally += _tally(labels[rows], probs_nc[rows], predicted[rows], scheme)
-    # a token that does not count belongs to no entity, on either side
+    # a token that does not count belongs to no entity, labelled or predicted
     gold, guesses = _only(labels, counted), _only(predicted, counted)
     job.progress(n_tokens, n_tokens, "tokens")
     entities = spans.score_labels(gold, guesses, scheme, bounds)
@@ -264,7 +264,7 @@ def _tally(
         confidence = probs_nc.max(axis=1)
         true = scheme.predicted(probs_nc) == labels
         chosen = probs_nc[np.arange(len(labels)), labels].astype(np.float64)
-    # Keras clips at its epsilon, too
+    # as Keras clips at its epsilon
     losses = -np.log(np.maximum(chosen, 1e-7))
     return _Tally(confusion.reshape(n_classes, n_classes), float(losses @ counts), bin_sums(confidence, true, counts))
 
@@ -325,7 +325,7 @@ def _with_padding(
     longest = int(lengths[used].max(initial=0))
     pads: Indices = np.where(used, longest - lengths, 0).astype(np.int64)
     padded = np.flatnonzero(pads)
-    # one row for all of them, or one a sentence; none where nothing is padded
+    # one row for all padded positions, or one for each sentence with padding
     rows = padding[None][: len(padded)] if padding.ndim == 1 else padding[padded]
     weights = pads.sum(keepdims=True)[: len(padded)] if padding.ndim == 1 else pads[padded]
     predicted = scheme.predicted(rows)

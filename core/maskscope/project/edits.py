@@ -1,4 +1,4 @@
-"""Edits as values with an inverse, and the one history of a project."""
+"""Edits as values with an inverse, and the undo and redo stacks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ class Change:
     """One field of one sentence, before and after.
 
     Attributes:
-        sentence: its place in reading order.
+        sentence: its id.
         field: "labels" (a run of edits, from position `first` on) or "state" (one review state).
         first: position of the first token that changes; 0 for "state".
-        old, new: int16 arrays of one length: class ids, NO_LABEL or NO_EDIT; for "state" the place in STATES.
+        old, new: int16 arrays of equal length: class ids, NO_LABEL or NO_EDIT; for "state" one index into STATES.
     """
 
     sentence: int
@@ -30,7 +30,7 @@ class Change:
     new: Labels
 
     def inverse(self) -> "Change":
-        """The change that takes this one back."""
+        """The change that undoes this one."""
         return Change(self.sentence, self.field, self.first, self.new, self.old)
 
     @classmethod
@@ -42,13 +42,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Edit:
-    """What one act of a person changed.
+    """One entry of the log of edits: what one action of a person changed.
 
     Attributes:
-        id: its place in the log.
+        id: its number in the log, ascending.
         op: "do", or "undo" / "redo" of the edit `target`.
         at: seconds since 1970.
-        title: what it did, in words ("Badajoz → place").
+        title: what it did, for the undo action ("Badajoz → place").
     """
 
     id: int
@@ -61,26 +61,26 @@ class Edit:
 
 @dataclass(slots=True)
 class History:
-    """Which edits can be undone and redone: two stacks of edit ids, rebuilt from the log."""
+    """The edits that can be undone and redone: two stacks of edit ids, rebuilt from the log."""
 
     undo: list[int] = field(default_factory=list)
     redo: list[int] = field(default_factory=list)
 
     @classmethod
     def replay(cls, log: Iterable[tuple[int, str, int | None]]) -> "History":
-        """The history that a log of (id, op, target) leads to."""
+        """The history after all entries of a log, each (id, op, target)."""
         history = cls()
         for edit_id, op, target in log:
             history.record(edit_id, op, target)
         return history
 
     def record(self, edit_id: int, op: str, target: int | None) -> None:
-        """Follow one more entry of the log. Raises ValueError when it does not fit the history."""
+        """Add one more entry of the log. Raises ValueError when it does not fit the history."""
         if op == "do":
             self.undo.append(edit_id)
             self.redo.clear()
             return
-        source, goal = (self.undo, self.redo) if op == "undo" else (self.redo, self.undo)
+        source, target_stack = (self.undo, self.redo) if op == "undo" else (self.redo, self.undo)
         if not source or source[-1] != target:
             raise ValueError(f"edit {edit_id}: expected {op} of {source[-1:]}; received {op} of {target}")
-        goal.append(source.pop())
+        target_stack.append(source.pop())

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that the system releases when the process dies, however it dies."""
+"""A lock file for one writer at a time, which the system releases whenever the process ends, also when killed."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ class WriterLock:
         self._file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
-        """Take the lock without waiting. False when another process holds it, or the folder can't be written."""
+        """Take the lock without waiting; False when another process holds it, or the folder can't be written."""
         try:
             file = self._path.open("a+b")
         except OSError:
@@ -27,7 +27,7 @@ class WriterLock:
         return True
 
     def release(self) -> None:
-        """Let it go; the file itself stays, since removing it would race with the next writer."""
+        """Release the lock. The file stays, since removing it would race with the next writer."""
         if self._file is not None:
             self._file.close()
             self._file = None

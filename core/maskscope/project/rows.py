@@ -1,4 +1,4 @@
-"""What a project hands out: sentences, models, counts."""
+"""The values that a project returns: sentences, models, counts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,12 @@ class SentenceRow:
     """One sentence of a project.
 
     Attributes:
-        id: its place in reading order, from 0.
+        id: its index in reading order, from 0.
         name: the source's own name ("" when it has none).
         tokens: T strings.
         gold: (T,) int16 labels from the source, NO_LABEL where it has none.
-        edits: (T,) int16 labels from a person, NO_EDIT where nobody changed anything, NO_LABEL where the token is
-            to be ignored.
+        edits: (T,) int16 labels from a person, NO_EDIT where the label was not edited, NO_LABEL where the token is
+            ignored.
         state: the review state, set by a person only.
         comments: comment lines of the source.
     """
@@ -35,17 +35,17 @@ class SentenceRow:
 
     @property
     def labels(self) -> Labels:
-        """(T,) int16: edits over gold, what the sentence says now."""
+        """(T,) int16: the labels now, edits over gold."""
         return np.where(self.edits == NO_EDIT, self.gold, self.edits).astype(np.int16)
 
     @property
     def edited(self) -> Mask:
-        """(T,) bool: True where a person's edit stands."""
+        """(T,) bool: True where a person has edited the label."""
         return np.asarray(self.edits != NO_EDIT)
 
     @property
     def ignored(self) -> Mask:
-        """(T,) bool: True where a person said that the token counts neither in training nor in scores."""
+        """(T,) bool: True where a person ignores the token, so that it counts neither in training nor in metrics."""
         return np.asarray(self.edits == NO_LABEL)
 
 
@@ -65,7 +65,7 @@ class ModelRecord:
 
     @property
     def name(self) -> str:
-        """For a person: "BiLSTM 10"."""
+        """Its name for a person, such as "BiLSTM 10"."""
         return self.run.name
 
     @property
@@ -75,17 +75,17 @@ class ModelRecord:
 
     @property
     def scheme(self) -> TagScheme:
-        """The label set of its head."""
+        """The label set that it was trained for."""
         return self.run.scheme
 
     @property
     def mask_value(self) -> float | None:
-        """Of its Masking layer; None when it has none."""
+        """The mask_value of its Masking layer; None when it has none."""
         return self.run.mask_value
 
     @property
     def f1(self) -> float | None:
-        """Token F1 on the validation sentences, None when there were none."""
+        """Token F1 on the validation sentences; None when there were none."""
         return self.run.f1
 
     @property
@@ -95,20 +95,20 @@ class ModelRecord:
 
     @property
     def weights_file(self) -> Path:
-        """The same weights for `tagger.packed`, readable without h5py; there only when `run.engine` is "packed"."""
+        """The same weights for `engine.packed`, readable without h5py; exists only when `run.engine` is "packed"."""
         return self.folder / "weights.npz"
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Counts that a project keeps up with each edit.
+    """Counts that a project updates with each edit.
 
     Attributes:
         labels: tokens by class, by edits over gold; one number for each of the scheme's classes.
-        unlabelled: tokens without any label, those that a person ignores among them.
-        edited: tokens on which a person's edit stands.
+        unlabelled: tokens without any label, ignored ones included.
+        edited: tokens whose label a person has edited.
         accepted, flagged: sentences by review state.
-        ignored: tokens that a person marked to be ignored.
+        ignored: tokens that a person ignores.
     """
 
     labels: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Two models of a project, token by token: where they say different things, and who is right there."""
+"""Compare two models of a project token by token: where their predictions differ, and which is right."""
 
 from dataclasses import dataclass
 
@@ -20,20 +20,20 @@ from maskscope.workflows.evaluate import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Two models A and B against labels, tokens real by lengths; those of them that differ are k tokens in order.
+    """The predictions of models A and B compared with labels; they differ on k tokens. Masked tokens count.
 
     Attributes:
         a, b: ids, or paths of files.
-        against: what they were held against.
+        against: the labels that they were compared with.
         tokens: how many tokens with a label were compared.
-        both_right, only_a, only_b, both_wrong: these tokens, by who is right.
+        both_right, only_a, only_b, both_wrong: these tokens, by which model is right.
         unlabelled: further tokens, without a label, on which the two differ.
         scheme: the label set.
         offsets: (n_sentences + 1,) of the project.
-        rows: (k,) int64, tokens on which the two differ, unlabelled ones among them.
-        labels: (k,) int16, theirs; negative where there is none.
-        predicted_a, predicted_b: (k,) int16, what each model says.
-        probability_a, probability_b: (k,) float32, that each model gives to what it says itself.
+        rows: (k,) int64, the tokens on which the two differ, unlabelled ones included.
+        labels: (k,) int16, their labels; negative where there is none.
+        predicted_a, predicted_b: (k,) int16, the label that each model predicts.
+        probability_a, probability_b: (k,) float32, the probability that each model gives to its own prediction.
     """
 
     a: str
@@ -78,14 +78,14 @@ def compare(
     decoding: Decoding = "viterbi",
     job: Job | None = None,
 ) -> Comparison:
-    """Where two models of a project differ. Needs no TensorFlow; call it with a reader of its own in a thread.
+    """Compare two models of a project. Needs no TensorFlow; in a thread, pass `Project.reader()`.
 
     Args:
         project: its labels and sentence bounds.
         a, b: ids of its models, or probabilities from elsewhere.
         against: edited or gold labels.
         decoding: how labels come from probabilities.
-        job: is told how far the work is.
+        job: receives the progress.
 
     Raises:
         ProjectError: there is no such model.
@@ -95,18 +95,18 @@ def compare(
     job = NullJob() if job is None else job
     n_tokens = project.n_tokens
     models: list[ModelScores] = []
-    said: list[Labels] = []
+    predictions: list[Labels] = []
     for model in (a, b):
         scores = model if isinstance(model, ModelScores) else model_scores(project, model, job)
         check_fit(scores, project.scheme)
-        job.progress(len(said) * n_tokens, 2 * n_tokens, "tokens")
+        job.progress(len(predictions) * n_tokens, 2 * n_tokens, "tokens")
         models.append(scores)
-        said.append(predict(scores.scheme, scores.probs_nc, project.offsets, None, decoding))
+        predictions.append(predict(scores.scheme, scores.probs_nc, project.offsets, None, decoding))
     job.progress(2 * n_tokens, 2 * n_tokens, "tokens")
     labels = labels_against(project, against)
     labelled = labels >= 0
-    right_a, right_b = (labelled & (each == labels) for each in said)
-    rows = np.flatnonzero(said[0] != said[1]).astype(np.int64)
+    right_a, right_b = (labelled & (each == labels) for each in predictions)
+    rows = np.flatnonzero(predictions[0] != predictions[1]).astype(np.int64)
     total, both = int(labelled.sum()), int((right_a & right_b).sum())
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     return Comparison(
@@ -123,15 +123,15 @@ def compare(
         offsets=project.offsets,
         rows=rows,
         labels=labels[rows],
-        predicted_a=said[0][rows],
-        predicted_b=said[1][rows],
-        probability_a=_probability(models[0], rows, said[0][rows]),
-        probability_b=_probability(models[1], rows, said[1][rows]),
+        predicted_a=predictions[0][rows],
+        predicted_b=predictions[1][rows],
+        probability_a=_probability(models[0], rows, predictions[0][rows]),
+        probability_b=_probability(models[1], rows, predictions[1][rows]),
     )
 
 
 def _probability(scores: ModelScores, rows: Indices, predicted: Labels) -> Floats:
-    """That a model gives (k,) to labels (k,) of rows (k,)."""
+    """The probability (k,) that a model gives to the labels `predicted` (k,) of rows (k,)."""
     probs = scores.probs_nc[rows]
     if scores.scheme.kind == "binary":
         return np.where(predicted == 1, probs[:, 0], 1 - probs[:, 0]).astype(np.float32)

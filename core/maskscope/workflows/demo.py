@@ -1,4 +1,4 @@
-"""The demo: a small corpus of our own with its embeddings, a trained model and its scores."""
+"""Write the demo project: a small corpus of our own with its embeddings, a trained model and its scores."""
 
 import shutil
 import uuid
@@ -27,26 +27,26 @@ def write_demo(target: Path | str, typed: bool = False) -> Path:
 
     Args:
         target: must not exist, unless as an empty folder.
-        typed: label names by what they name, with a softmax head; else name or none, with a sigmoid head.
+        typed: four types of names as labels, with a softmax head; else one label, name, with a sigmoid head.
 
     Raises ProjectError when the name is taken or the folder can't be written; then nothing stays behind.
     """
     target = Path(target)
     refuse_taken(target)
-    # Made beside its place, with its model, and renamed: a demo without probabilities would be no demo.
-    beside = target.with_name(f"{target.name}.partial-{uuid.uuid4().hex[:8]}")
+    # Written to a temporary folder and renamed, so that no demo is ever there without its model.
+    partial = target.with_name(f"{target.name}.partial-{uuid.uuid4().hex[:8]}")
     try:
         with resources.as_file(resources.files("maskscope_resources") / "demo") as source:
-            _write_sentences(beside, source, TYPED if typed else BINARY)
-            _add_model(beside, source / ("typed" if typed else "binary"))
+            _write_sentences(partial, source, TYPED if typed else BINARY)
+            _add_model(partial, source / ("typed" if typed else "binary"))
         if target.exists():
             target.rmdir()
-        beside.rename(target)
+        partial.rename(target)
         sync_folder(target.parent)
     except OSError as error:
         raise ProjectError(f"the demo can't be written here: {error.strerror or error}", file=target) from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
