@@ -48,3 +48,15 @@ class FlagJob(NullJob):
         """Raise Cancelled after `cancel`."""
         if self.cancelled:
             raise Cancelled
+
+
+def format_duration(seconds: float) -> str:
+    """Format a time for a person, such as "12 s", "3 min 20 s", "1 h 5 min"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes < 10 and rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

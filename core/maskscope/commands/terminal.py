@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
-from maskscope.jobs import NullJob
+from maskscope.jobs import NullJob, format_duration
 
 _REDRAW = 0.1
 _SPARSE = 5.0
@@ -115,7 +115,7 @@ class TerminalJob(NullJob):
             if not phase:
                 words.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
             if total:
-                words.append(f"{_duration((total - done) / rate)} left")
+                words.append(f"{format_duration((total - done) / rate)} left")
         words += [f"{name} {value:.4g}" for name, value in self._figures.items()]
         self._write(" · ".join(words))
 
@@ -150,12 +150,3 @@ class TerminalJob(NullJob):
         else:
             self._stream.write(line + "\n")
         self._stream.flush()
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias
 from PySide6.QtCore import QObject, Signal
 
 from maskscope.audit.report import AuditReport, Finding
+from maskscope.jobs import format_duration
 from maskscope.project import ModelRecord
 from maskscope.worker.requests import AuditRequest, AuditResult, ProjectSource, RepairRequest, RepairResult
-from maskscope_gui.background.tasks import duration
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
 
@@ -243,7 +243,7 @@ def audit_details(report: AuditReport, model: ModelRecord | None) -> str:
         words.append(f"lengths {about.lengths_from} from the zeros")
     words.append(about.compute_dtype)
     if about.seconds >= 0.05:
-        words.append(f"{about.seconds:.1f} s" if about.seconds < 10 else duration(about.seconds))
+        words.append(f"{about.seconds:.1f} s" if about.seconds < 10 else format_duration(about.seconds))
     return " · ".join(words)
 
 

@@ -426,7 +426,7 @@ class ImportDialog(Dialog):
             return
         self._rest.stop()
         options = self.options()
-        task = Task(lambda job: _import_all(target, source, options, job), self, take_back=_take_back)
+        task = Task(lambda job: _import_all(target, source, options, job), self, undo=_take_back)
         task.progressed.connect(self.progress.show_progress)
         task.finished.connect(self._imported)
         task.failed.connect(self._failed)
