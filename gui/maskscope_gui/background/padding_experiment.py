@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal
+from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal, SignalInstance
 
 from maskscope.engine.padding_probe import MAX_PADDING, Fill, MaskFrom, PaddedRun, PaddingProbe
 from maskscope.types import Floats, Indices
@@ -255,7 +255,7 @@ def own_mask_reason() -> str:
 
 
 class _CurveTask(QRunnable):
-    def __init__(self, request: int, probe: PaddingProbe, setting: PaddingSettings, arrived: object) -> None:
+    def __init__(self, request: int, probe: PaddingProbe, setting: PaddingSettings, arrived: SignalInstance) -> None:
         super().__init__()
         self._request, self._probe, self._setting, self._arrived = request, probe, setting, arrived
 
@@ -265,4 +265,4 @@ class _CurveTask(QRunnable):
         unmasked = (
             chosen if self._setting.mask_from == "none" else self._probe.curve("none", MAX_ADDED, self._setting.masked)
         )
-        self._arrived.emit(self._request, PaddingCurves(chosen, unmasked))  # type: ignore[attr-defined]
+        self._arrived.emit(self._request, PaddingCurves(chosen, unmasked))

@@ -1,103 +1,95 @@
-"""Finding tokens and labels off the window's thread; an answer to an earlier question is dropped."""
+"""Searches the project for tokens and labels, in a thread; the result of an earlier search is dropped."""
 
 from collections.abc import Callable
 
 import numpy as np
-from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal
+from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal, SignalInstance
 
 from maskscope.errors import MaskscopeError
 from maskscope.project import Project
 from maskscope_gui.session.session import Session
 
-_REST_MS = 180
+_DELAY_MS = 180
+"""So long after the last key press the search starts."""
 
 
 class Search(QObject):
-    """Restricts the session's list to what a person types. A label's name finds the sentences that carry it, too."""
+    """Restricts the session's list to the sentences that contain a text, or a label of that name."""
 
-    _arrived = Signal(int, object)
+    _found = Signal(int, object)
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
         self._text = ""
-        self._request = 0
+        self._number = 0
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(_REST_MS)
-        self._rest.timeout.connect(self._start)
-        self._arrived.connect(self._take)
-        session.list_order.search_cleared.connect(self._forget)
+        self._delay = QTimer(self)
+        self._delay.setSingleShot(True)
+        self._delay.setInterval(_DELAY_MS)
+        self._delay.timeout.connect(self._start)
+        self._found.connect(self._show)
+        session.list_order.search_cleared.connect(self._cancel)
 
     def set_text(self, text: str) -> None:
-        """Search once the hand rests; an empty text shows the whole list again."""
+        """Search for a text shortly after the last call; an empty text shows the whole list."""
         self._text = text.strip()
-        self._request += 1
+        self._number += 1
         if not self._text:
-            self._rest.stop()
+            self._delay.stop()
             self._session.list_order.set_found("", None)
             return
-        self._rest.start()
+        self._delay.start()
 
     def close(self) -> None:
-        """Stop, and wait for what still runs."""
-        self._forget()
+        """Stop, and wait for the thread."""
+        self._cancel()
         self._pool.clear()
         self._pool.waitForDone()
 
-    def _forget(self) -> None:
-        """The whole list is wanted again: an answer that is still to come must not take it away."""
+    def _cancel(self) -> None:
+        """Drop the result that is still to come."""
         self._text = ""
-        self._request += 1
-        self._rest.stop()
+        self._number += 1
+        self._delay.stop()
 
     def _start(self) -> None:
         if self._session.project is None:
             return
-        request = self._request
-        self._pool.start(
-            _FindTask(self._session.project, self._text, lambda: self._request != request, self._answer(request))
-        )
+        number = self._number
+        task = _SearchTask(self._session.project, self._text, number, lambda: self._number != number, self._found)
+        self._pool.start(task)
 
-    def _answer(self, request: int) -> "_Answer":
-        return _Answer(request, self._arrived)
-
-    def _take(self, request: int, found: object) -> None:
-        if request != self._request or self._session.project is None:
+    def _show(self, number: int, found: object) -> None:
+        if number != self._number or self._session.project is None:
             return
         if isinstance(found, np.ndarray):
             self._session.list_order.set_found(self._text, found)
             if len(found) == 0:
-                self._session.message_requested.emit(f"No sentence holds “{self._text}”.", "info")
+                self._session.message_requested.emit(f"No sentence contains “{self._text}”.", "info")
         else:
             self._session.message_requested.emit(str(found), "error")
 
 
-class _Answer:
-    def __init__(self, request: int, signal: object) -> None:
-        self._request, self._signal = request, signal
+class _SearchTask(QRunnable):
+    """Searches in a thread, and emits (number, sentence ids) or (number, error)."""
 
-    def __call__(self, found: object) -> None:
-        self._signal.emit(self._request, found)  # type: ignore[attr-defined]
-
-
-class _FindTask(QRunnable):
-    def __init__(self, project: Project, text: str, stale: Callable[[], bool], answer: _Answer) -> None:
+    def __init__(
+        self, project: Project, text: str, number: int, outdated: Callable[[], bool], found: SignalInstance
+    ) -> None:
         super().__init__()
-        self._project, self._text, self._stale, self._answer = project, text, stale, answer
+        self._project, self._text, self._number = project, text, number
+        self._outdated, self._found = outdated, found
 
     def run(self) -> None:
-        """Read through the project, on its own connection."""
+        """Search with a database connection of its own."""
         try:
             with self._project.reader() as reader:
-                found = list(reader.find(self._text, self._stale))
-                labels = [
-                    code for code, name in enumerate(reader.scheme.classes) if name.casefold() == self._text.casefold()
-                ]
-                for code in labels:
-                    found.extend(reader.find_label(code, self._stale))
-            self._answer(np.unique(np.array(found, dtype=np.int64)))
+                sentences = list(reader.find(self._text, self._outdated))
+                for label, name in enumerate(reader.scheme.classes):
+                    if name.casefold() == self._text.casefold():
+                        sentences.extend(reader.find_label(label, self._outdated))
+            self._found.emit(self._number, np.unique(np.array(sentences, dtype=np.int64)))
         except MaskscopeError as error:
-            self._answer(str(error))
+            self._found.emit(self._number, str(error))
