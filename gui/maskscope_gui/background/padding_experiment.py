@@ -58,23 +58,23 @@ class PaddingExperiment(QObject):
     `waiting` is not empty and `run` is the last run of the same sentence, or None.
 
     Attributes:
-        setting: the settings of the panel.
+        settings: the settings of the panel.
         run: the sentence with these settings; None without a model, or while there is no answer.
         curves: over all numbers of added positions; None until they are computed.
 
     Signals:
-        changed: the setting or the run has changed.
-        curvesChanged: the curves have changed.
+        changed: the settings or the run has changed.
+        curves_changed: the curves have changed.
     """
 
     changed = Signal()
-    curvesChanged = Signal()
+    curves_changed = Signal()
     _arrived = Signal(int, object)
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.setting = PaddingSettings()
+        self.settings = PaddingSettings()
         self.run: PaddedRun | None = None
         self.curves: PaddingCurves | None = None
         self._probe: PaddingProbe | None = None
@@ -104,7 +104,7 @@ class PaddingExperiment(QObject):
 
     @property
     def waiting(self) -> str:
-        """What the panel waits for; "" when `run` is for the setting, or none will come."""
+        """What the panel waits for; "" when `run` is for the settings, or none will come."""
         return self._keras.waiting
 
     @property
@@ -114,29 +114,29 @@ class PaddingExperiment(QObject):
 
     def set_added(self, added: int) -> None:
         """Set the number of added positions, 0 to 200."""
-        self._set(replace(self.setting, added=min(max(added, 0), MAX_ADDED)), keep_curves=True)
+        self._set(replace(self.settings, added=min(max(added, 0), MAX_ADDED)), keep_curves=True)
 
     def set_fill(self, fill: Fill) -> None:
         """Set what padded positions contain."""
-        self._set(replace(self.setting, fill=fill))
+        self._set(replace(self.settings, fill=fill))
 
     def set_mask_from(self, mask_from: MaskFrom) -> None:
         """Set where the mask comes from; a model that only Keras runs allows its own mask alone."""
         if self.in_keras and mask_from != "model":
             self.session.message_requested.emit(own_mask_reason(), "info")
             return
-        self._set(replace(self.setting, mask_from=mask_from))
+        self._set(replace(self.settings, mask_from=mask_from))
 
     def toggle_masked(self, position: int) -> None:
         """Mask a real token by hand, or unmask it; a model that only Keras runs does not allow it."""
         if self.in_keras:
             self.session.message_requested.emit(own_mask_reason(), "info")
         elif self.session.focus is not None and 0 <= position < self.session.focus.length:
-            self._set(replace(self.setting, masked=self.setting.masked ^ {position}))
+            self._set(replace(self.settings, masked=self.settings.masked ^ {position}))
 
     def unmask_all(self) -> None:
         """Unmask all tokens that were masked by hand."""
-        self._set(replace(self.setting, masked=frozenset()))
+        self._set(replace(self.settings, masked=frozenset()))
 
     @property
     def within_tolerance(self) -> bool:
@@ -150,11 +150,11 @@ class PaddingExperiment(QObject):
         self._request += 1
         self._pool.waitForDone()
 
-    def _set(self, setting: PaddingSettings, *, keep_curves: bool = False) -> None:
-        if setting == self.setting:
+    def _set(self, settings: PaddingSettings, *, keep_curves: bool = False) -> None:
+        if settings == self.settings:
             return
-        new_fill = setting.fill != self.setting.fill
-        self.setting = setting
+        new_fill = settings.fill != self.settings.fill
+        self.settings = settings
         if new_fill:
             self._make_probe()
         self._update_run()
@@ -163,9 +163,9 @@ class PaddingExperiment(QObject):
         self.changed.emit()
 
     def _new_sentence(self) -> None:
-        self.setting = replace(self.setting, masked=frozenset())
+        self.settings = replace(self.settings, masked=frozenset())
         if self.in_keras:
-            self.setting = replace(self.setting, mask_from="model")
+            self.settings = replace(self.settings, mask_from="model")
         self._make_probe()
         about = self._about_in_keras()
         if about is None or about != self._about:
@@ -173,7 +173,7 @@ class PaddingExperiment(QObject):
             self.run = None
         if about is None or self._about is None or about.model != self._about.model:
             self.curves = None
-            self.curvesChanged.emit()
+            self.curves_changed.emit()
         self._about = about
         self._update_run()
         self._drop_curves()
@@ -191,20 +191,20 @@ class PaddingExperiment(QObject):
         if focus is None or tagger is None or self.session.project is None:
             return
         previous = None
-        if self.setting.fill == "previous" and focus.row.id > 0:
+        if self.settings.fill == "previous" and focus.row.id > 0:
             previous = self.session.project.rows(focus.row.id - 1)
-        self._probe = PaddingProbe(tagger, focus.embeddings, fill=self.setting.fill, previous=previous)
+        self._probe = PaddingProbe(tagger, focus.embeddings, fill=self.settings.fill, previous=previous)
 
     def _update_run(self) -> None:
         if self._about is not None:
-            self._keras.set_wanted(self._about, self.setting.fill, self.setting.added)
+            self._keras.set_wanted(self._about, self.settings.fill, self.settings.added)
             self.run = self._keras.run or self.run
             return
         self._keras.stop()
         if self._probe is None:
             self.run = None
             return
-        self.run = self._probe.run(self.setting.added, self.setting.mask_from, self.setting.masked)
+        self.run = self._probe.run(self.settings.added, self.settings.mask_from, self.settings.masked)
 
     def _drop_curves(self) -> None:
         self._request += 1
@@ -213,7 +213,7 @@ class PaddingExperiment(QObject):
         if self._about is not None:
             self._update_coarse()
         elif self._probe is None:
-            self.curvesChanged.emit()
+            self.curves_changed.emit()
         else:
             self._delay.start()
 
@@ -231,19 +231,19 @@ class PaddingExperiment(QObject):
         if coarse is not None and self.curves is not None:
             return
         self.curves = None if coarse is None else PaddingCurves(coarse, None, np.asarray(COARSE, dtype=np.int64))
-        self.curvesChanged.emit()
+        self.curves_changed.emit()
 
     def _start_curves(self) -> None:
         if self._probe is None:
             return
-        task = _CurveTask(self._request, self._probe, self.setting, self._arrived)
+        task = _CurveTask(self._request, self._probe, self.settings, self._arrived)
         self._pool.start(task)
 
     def _set_curves(self, request: int, curves: PaddingCurves) -> None:
-        # Curves of an earlier sentence or setting are dropped.
+        # Curves of an earlier sentence or settings are dropped.
         if request == self._request:
             self.curves = curves
-            self.curvesChanged.emit()
+            self.curves_changed.emit()
 
 
 def own_mask_reason() -> str:
@@ -255,14 +255,13 @@ def own_mask_reason() -> str:
 
 
 class _CurveTask(QRunnable):
-    def __init__(self, request: int, probe: PaddingProbe, setting: PaddingSettings, arrived: SignalInstance) -> None:
+    def __init__(self, request: int, probe: PaddingProbe, settings: PaddingSettings, arrived: SignalInstance) -> None:
         super().__init__()
-        self._request, self._probe, self._setting, self._arrived = request, probe, setting, arrived
+        self._request, self._probe, self._settings, self._arrived = request, probe, settings, arrived
 
     def run(self) -> None:
         """Compute both curves in a thread."""
-        chosen = self._probe.curve(self._setting.mask_from, MAX_ADDED, self._setting.masked)
-        unmasked = (
-            chosen if self._setting.mask_from == "none" else self._probe.curve("none", MAX_ADDED, self._setting.masked)
-        )
+        mask_from, masked = self._settings.mask_from, self._settings.masked
+        chosen = self._probe.curve(mask_from, MAX_ADDED, masked)
+        unmasked = chosen if mask_from == "none" else self._probe.curve("none", MAX_ADDED, masked)
         self._arrived.emit(self._request, PaddingCurves(chosen, unmasked))

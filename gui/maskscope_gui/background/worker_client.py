@@ -37,7 +37,7 @@ class WorkerClient(QObject):
         limits: returns the limits of a request; a worker whose job exceeds them is killed, and the job fails.
 
     Signals:
-        stateChanged: "off", "starting", "ready", "busy" or "failed"; requests about padding alone leave it "ready".
+        state_changed: "off", "starting", "ready", "busy" or "failed"; requests about padding alone leave it "ready".
         ready: (version of Keras, version of TensorFlow).
         warned: (one sentence) this Keras loses masks; comes before `ready`, and stays in `warning`.
         progressed: (id, done, total, text); total is 0 when it is not known.
@@ -51,7 +51,7 @@ class WorkerClient(QObject):
     Each request ends in exactly one of `done`, `failed`, `cancelled`; nothing is emitted after `close`.
     """
 
-    stateChanged = Signal(str)
+    state_changed = Signal(str)
     ready = Signal(str, str)
     warned = Signal(str)
     progressed = Signal(int, int, int, str)
@@ -77,7 +77,7 @@ class WorkerClient(QObject):
 
     @property
     def state(self) -> State:
-        """As in `stateChanged`."""
+        """As in `state_changed`."""
         return self._conversation.state
 
     @property
@@ -150,7 +150,7 @@ class WorkerClient(QObject):
                 if self._process is not None:
                     self._process.kill()
             case StateChanged(state=state):
-                self.stateChanged.emit(state)
+                self.state_changed.emit(state)
             case Ready():
                 if action.warning:
                     self.warned.emit(action.warning)

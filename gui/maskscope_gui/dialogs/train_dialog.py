@@ -65,7 +65,7 @@ class TrainDialog(Dialog):
         client.failed.connect(self._failed)
         client.cancelled.connect(self._cancelled)
         client.late.connect(self._late)
-        client.stateChanged.connect(self._worker_state)
+        client.state_changed.connect(self._worker_state)
         for changed in (session.project_changed, session.model_changed, session.editing.edited):
             changed.connect(self._refresh)
         self._refresh()

@@ -23,7 +23,7 @@ class WorkerStatus(QObject):
         super().__init__(parent)
         self._client, self._status_line, self._session = client, status_line, session
         self._reported = ""
-        client.stateChanged.connect(self._show_state)
+        client.state_changed.connect(self._show_state)
         client.warned.connect(self._report)
 
     def _show_state(self, state: str) -> None:

@@ -195,8 +195,8 @@ def test_only_the_models_own_mask_is_offered(qtbot: QtBot, window: MainWindow) -
         window.status_line.message.clear()
         qtbot.keyClick(window, key)
         assert "This model runs in Keras" in window.status_line.message.toolTip() + window.status_line.message.text()
-    assert window.experiment.setting.mask_from == "model"
-    assert window.experiment.setting.masked == frozenset()
+    assert window.experiment.settings.mask_from == "model"
+    assert window.experiment.settings.masked == frozenset()
     window.session.use_model("m1")
     assert all(window.padding.sources.button(place).isEnabled() for place in range(3))
     assert window.padding.figure.text() == "0.000000"

@@ -31,7 +31,7 @@ class Heard:
     def __init__(self, client: WorkerClient) -> None:
         self.states: list[str] = []
         self.events: list[tuple[object, ...]] = []
-        client.stateChanged.connect(self.states.append)
+        client.state_changed.connect(self.states.append)
         for name in ("ready", "warned", "progressed", "figure_reported", "done", "failed", "cancelled", "late"):
             getattr(client, name).connect(lambda *said, name=name: self.events.append((name, *said)))
 

@@ -246,7 +246,7 @@ def test_padding_is_ignored_with_the_models_mask_and_not_without(qtbot, open_win
     window = open_window(demo)
     window.session.cursor.reveal(41)
     press(qtbot, window, KEY.Key_BracketRight)
-    assert window.experiment.setting.added == 13
+    assert window.experiment.settings.added == 13
     assert window.padding.figure.text() == "0.000000"
     qtbot.waitUntil(lambda: window.experiment.curves is not None, timeout=10_000)
     assert "every length up to 200" in window.padding.verdict.text()
@@ -262,11 +262,11 @@ def test_padding_is_ignored_with_the_models_mask_and_not_without(qtbot, open_win
 def test_noise_under_the_models_mask_is_not_masked_and_lengths_repair_it(qtbot, open_window, demo):
     window = open_window(demo)
     press(qtbot, window, KEY.Key_X)
-    assert window.experiment.setting.fill == "noise"
+    assert window.experiment.settings.fill == "noise"
     assert window.experiment.run.mask.all()
     assert "only masks rows that equal" in window.padding.explanation.text()
     press(qtbot, window, KEY.Key_M)
-    assert window.experiment.setting.mask_from == "lengths"
+    assert window.experiment.settings.mask_from == "lengths"
     assert window.padding.figure.text() == "0.000000"
 
 
@@ -283,7 +283,7 @@ def test_a_click_in_the_mask_lane_masks_a_real_token_and_shows_what_moves(qtbot,
     qtbot.mouseClick(
         window.tracks.viewport(), Qt.MouseButton.LeftButton, pos=window.tracks.column_box(6, "mask").center()
     )
-    assert window.experiment.setting.masked == {6}
+    assert window.experiment.settings.masked == {6}
     assert not window.experiment.run.mask[6]
     assert window.experiment.run.largest_change > 1e-4
     assert "by hand" in window.padding.verdict.text()

@@ -44,7 +44,7 @@ class PaddingCurve(QWidget):
         self._added = pg.InfiniteLine(angle=90, movable=False)
         self.plot.addItem(self._added)
         experiment.changed.connect(self._follow_experiment)
-        experiment.curvesChanged.connect(self.refresh)
+        experiment.curves_changed.connect(self.refresh)
         self.set_look(style)
 
     def sizeHint(self) -> QSize:
@@ -74,8 +74,8 @@ class PaddingCurve(QWidget):
 
     def _follow_experiment(self) -> None:
         experiment = self.experiment
-        if (experiment.run is not None or experiment.in_keras) and self._added.value() != experiment.setting.added:
-            self._added.setPos(experiment.setting.added)
+        if (experiment.run is not None or experiment.in_keras) and self._added.value() != experiment.settings.added:
+            self._added.setPos(experiment.settings.added)
         opacity = _OUTDATED_OPACITY if self._outdated else 1.0
         if self._chosen.opacity() != opacity:
             self._chosen.setOpacity(opacity)
@@ -85,7 +85,7 @@ class PaddingCurve(QWidget):
         """Draw the curves of the experiment."""
         curves = self._shown = self.experiment.curves
         self.setToolTip(own_mask_reason() if curves is not None and curves.unmasked is None else "")
-        self._added.setPos(self.experiment.setting.added)
+        self._added.setPos(self.experiment.settings.added)
         self._chosen.setOpacity(1.0)
         if curves is None:
             for item in (self._chosen, self._unmasked, self._base):
@@ -120,7 +120,7 @@ class PaddingCurve(QWidget):
         else:
             change = _change_text(float(curves.unmasked.max()))
             rows = [(f"without mask: {change}", "fails", Qt.PenStyle.DashLine)]
-        mask_from = self.experiment.setting.mask_from
+        mask_from = self.experiment.settings.mask_from
         if mask_from != "none":
             largest = float(curves.chosen.max())
             role: Role = "holds" if largest <= TOLERANCE else "fails"

@@ -49,7 +49,7 @@ def padding_message(session: Session, experiment: PaddingExperiment) -> PaddingM
 
 
 def _verdict(experiment: PaddingExperiment, run: PaddedRun) -> tuple[str, Role]:
-    setting, curves = experiment.setting, experiment.curves
+    setting, curves = experiment.settings, experiment.curves
     if not experiment.within_tolerance:
         if setting.masked and setting.mask_from != "none":
             return f"✗ masking a token by hand changed others, most at position {run.at}", "fails"
@@ -69,7 +69,7 @@ def _verdict(experiment: PaddingExperiment, run: PaddedRun) -> tuple[str, Role]:
 
 
 def _explanation(session: Session, experiment: PaddingExperiment, run: PaddedRun) -> str:
-    setting, focus = experiment.setting, session.focus
+    setting, focus = experiment.settings, session.focus
     if focus is None or focus.length == 0:
         return ""
     if setting.masked:

@@ -75,7 +75,7 @@ class PaddingPanel(QWidget):
         self.slider.valueChanged.connect(experiment.set_added)
         self.sources.idClicked.connect(lambda number: experiment.set_mask_from(list(MASK_SOURCES)[number]))
         experiment.changed.connect(self.refresh)
-        experiment.curvesChanged.connect(self.refresh)
+        experiment.curves_changed.connect(self.refresh)
         session.model_changed.connect(self.refresh)
         self.refresh()
 
@@ -207,7 +207,7 @@ class PaddingPanel(QWidget):
         self.explanation.setText(message.explanation)
 
     def _show_settings(self) -> None:
-        setting = self.experiment.setting
+        setting = self.experiment.settings
         self.slider.blockSignals(True)
         self.slider.setValue(setting.added)
         self.slider.blockSignals(False)

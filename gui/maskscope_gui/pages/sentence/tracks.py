@@ -86,7 +86,7 @@ class TracksView(PaintedView):
         px, look = self.look.px, self.look
         texts = [text_width(text, look.small if stand_in else look.bold) for text, stand_in in self._texts]
         notes = {position: text_width(note, look.tiny) for position, note in self._argmax_notes().items()}
-        added = self.lab.setting.added if self.session.focus is not None else 0
+        added = self.lab.settings.added if self.session.focus is not None else 0
         columns = Columns.of([*column_widths(texts, notes, px), *[px(15)] * added])
         height = self.viewport().height()
         self._layout = lay_out(columns, height, px, with_argmax=self.session.decodes_spans)

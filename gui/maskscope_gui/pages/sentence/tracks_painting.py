@@ -309,7 +309,7 @@ class TracksPainter:
                 painter.drawRoundedRect(plate, 3, 3)
                 painter.setPen(look.ink(ground))
             else:
-                by_hand = position in self.lab.setting.masked
+                by_hand = position in self.lab.settings.masked
                 role = "accent" if by_hand else ("collision" if real else "pad_stroke")
                 painter.setPen(QPen(look.c(role), 1.6 if real else 1))
                 painter.setBrush(look.c("panel"))

@@ -27,13 +27,13 @@ class PaddingHandlers:
         }
 
     def _add(self, positions: int) -> None:
-        self._experiment.set_added(self._experiment.setting.added + positions)
+        self._experiment.set_added(self._experiment.settings.added + positions)
 
     def _next_fill(self) -> None:
         fills = list(FILLS)
-        self._experiment.set_fill(fills[(fills.index(self._experiment.setting.fill) + 1) % len(fills)])
+        self._experiment.set_fill(fills[(fills.index(self._experiment.settings.fill) + 1) % len(fills)])
 
     def _next_mask_source(self) -> None:
         sources = list(MASK_SOURCES)
-        here = sources.index(self._experiment.setting.mask_from)
+        here = sources.index(self._experiment.settings.mask_from)
         self._experiment.set_mask_from(sources[(here + 1) % len(sources)])

@@ -96,7 +96,7 @@ def test_the_content_is_chosen_from_a_menu(qtbot: QtBot, window: MainWindow) -> 
     texts = [action.text() for action in menu.actions()]
     assert texts == ["zeros", "noise", "the previous sentence"]
     menu.actions()[2].trigger()
-    assert window.experiment.setting.fill == "previous"
+    assert window.experiment.settings.fill == "previous"
     assert window.padding.fill.text() == "the previous sentence ▾"
 
 
