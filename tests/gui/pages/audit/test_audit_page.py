@@ -143,7 +143,7 @@ def test_findings_are_chosen_by_key_and_tell_their_deviation(
     assert page.details.advice.text().startswith("Smallest change: pass the mask round Conv1D")
     # The bar of a failed check is longer than the tolerance, that of a passed one is shorter.
     image = page.table.grab().toImage()
-    left, width = page.table._places()[-1]
+    left, width = page.table._column_places()[-1]
     fails, holds = (QColor(getattr(window.look.theme, role)) for role in ("fails", "holds"))
 
     def length(row: int, ink: QColor) -> int:
