@@ -31,9 +31,9 @@ from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import Role, recolour
 
-CURVE_HEIGHT = 128
+CURVE_HEIGHT = 120
 """Pixels at 100 % that the curve takes once it is made."""
-_EXPLANATION_LINES = 3
+_EXPLANATION_LINES = 2
 
 
 class PaddingPanel(QWidget):
@@ -166,7 +166,7 @@ class PaddingPanel(QWidget):
         self.refresh()
 
     def reserved_height(self, width: int) -> int:
-        """Pixels that the panel needs at a width, whatever it shows now: with its curve and three lines under it."""
+        """Pixels that the panel needs at a width, whatever it shows now: with its curve and two lines under it."""
         inner = width - 2 * self.look.px(12)
         # A label without text has no height for a width.
         explanation = max(self.explanation.heightForWidth(inner), self.explanation.sizeHint().height())

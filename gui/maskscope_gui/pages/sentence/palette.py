@@ -114,8 +114,8 @@ class PaletteView(PaintedView):
     def sizeHint(self) -> QSize:
         """All rows, or as many as there is room for."""
         px = self.look.px
-        fitting = max((self._room - px(4)) // px(_ROW), _MIN_ROWS)
-        return QSize(px(240), px(_ROW) * min(max(len(self._rows), 2), fitting) + px(4))
+        fitting = max(self._room // px(_ROW), _MIN_ROWS)
+        return QSize(px(240), px(_ROW) * min(max(len(self._rows), 2), fitting))
 
     def arrange(self) -> None:
         """Set the height and the scroll range to the rows."""
@@ -179,8 +179,8 @@ class PaletteView(PaintedView):
                 box, room = self._box(number), self.viewport().height()
                 if box.top() < 0:
                     bar.setValue(bar.value() + box.top())
-                elif box.bottom() > room:
-                    bar.setValue(bar.value() + box.bottom() - room + self.look.px(4))
+                elif box.bottom() >= room:
+                    bar.setValue(bar.value() + box.bottom() + 1 - room)
         self.viewport().update()
 
     # Painting
