@@ -171,16 +171,13 @@ def _verdict_lines(found: ProjectEvaluation) -> tuple[str, ...]:
     padded = evaluation.if_padding_counted
     which = "validation sentences" if found.subset == "validation" else "sentences"
     labels = "edited" if found.against == "edited" else "original"
-    lines = [
-        f"{evaluation.tokens:,} tokens of {found.sentences:,} {which}, compared with their {labels} labels"
-        f" · accuracy {100 * evaluation.metrics.accuracy:.1f} % · loss {evaluation.metrics.loss:.3f}"
-    ]
-    strict = evaluation.metrics.entities.strict
-    if strict is not None:
-        line = f"strict entity F1 {strict.micro.f1:.3f}"
+    metrics = evaluation.metrics
+    figures = f"accuracy {100 * metrics.accuracy:.1f} % · loss {metrics.loss:.3f}"
+    if metrics.entities.strict is not None:
+        figures += f" · strict entity F1 {metrics.entities.strict.micro.f1:.3f}"
         if evaluation.argmax is not None and evaluation.decoding == "viterbi":
-            line += f" · without span decoding (argmax) {evaluation.argmax.entity_f1:.3f}"
-        lines.append(line)
+            figures += f" · by argmax {evaluation.argmax.entity_f1:.3f}"
+    lines = [f"{evaluation.tokens:,} tokens of {found.sentences:,} {which}, compared with {labels} labels", figures]
     masked = found.masked_by_model
     if masked:
         tokens = "1 token is a collision" if masked == 1 else f"{masked:,} tokens are collisions"

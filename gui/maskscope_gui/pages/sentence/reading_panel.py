@@ -1,4 +1,4 @@
-"""The reading strip under its heading, which names the sentence and prints the keys of the review."""
+"""The reading strip under its heading, which names the sentence and shows the keys of the review."""
 
 from collections.abc import Mapping
 
@@ -51,7 +51,7 @@ class ReadingPanel(QWidget):
         self.head.set_look(style)
 
     def show_all_keys(self, shown: bool) -> None:
-        """Print all keys, or only those that still act on the sentence while a page is shown."""
+        """Show all keys, or only those that still act on the sentence while a page is shown."""
         self.head.hold_back([] if shown else [self.hints[action_id] for action_id in _KEYS_OF_PAGES])
 
     def _update_title(self) -> None:

@@ -35,10 +35,10 @@ class SentencePage(QSplitter):
         self._batch_head.add(self.batch_order)
         self.tracks_panel = _panel(self._tracks_head, tracks)
         self.batch_panel = _panel(self._batch_head, batch)
-        for place, panel in enumerate((self.tracks_panel, self.batch_panel)):
+        for number, panel in enumerate((self.tracks_panel, self.batch_panel)):
             self.addWidget(panel)
-            self.setStretchFactor(place, place)
-            self.setCollapsible(place, False)
+            self.setStretchFactor(number, number)
+            self.setCollapsible(number, False)
         self.setSizes([style.px(318), style.px(290)])
         self.setHandleWidth(1)
         session.project_changed.connect(self._new_project)

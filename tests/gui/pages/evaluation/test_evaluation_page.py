@@ -50,7 +50,7 @@ def test_the_figures_are_those_of_the_labels(
     # One of two entities has the right bounds, by both definitions of an entity.
     assert page.sheet.verdict.name == "entity F1"
     assert page.sheet.verdict.value == 0.5
-    assert "6 tokens of 2 sentences, compared with their edited labels" in page.sheet.verdict.lines[0]
+    assert page.sheet.verdict.lines[0] == "6 tokens of 2 sentences, compared with edited labels"
     assert {row.name for row in page.sheet.entities.rows} == {"loc", "all, default", "all, strict"}
 
 
