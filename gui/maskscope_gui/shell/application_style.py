@@ -3,7 +3,7 @@
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QApplication
 
-from maskscope_gui.theme.stylesheet import sheet
+from maskscope_gui.theme.stylesheet import style_sheet
 from maskscope_gui.theme.theme import Style
 
 _ROLES = (
@@ -29,4 +29,4 @@ def apply_style(style: Style) -> None:
         palette.setColor(role, style.c(name))
     app.setPalette(palette)
     app.setFont(style.body)
-    app.setStyleSheet(sheet(style))
+    app.setStyleSheet(style_sheet(style))

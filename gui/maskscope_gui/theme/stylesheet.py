@@ -29,7 +29,7 @@ def icon_folder() -> Path:
     return Path(str(resources.files("maskscope_resources"))) / "icons"
 
 
-def sheet(style: Style) -> str:
+def style_sheet(style: Style) -> str:
     """The style sheet for a theme and a text size, in Qt's language."""
     rules = (resources.files("maskscope_gui.theme") / "stylesheet.qss").read_text(encoding="utf-8")
     sizes = {name: style.px(size) for name, size in _SIZES.items()}
