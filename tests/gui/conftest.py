@@ -1,4 +1,4 @@
-"""Every test of the window: offscreen, with settings of its own, and nothing left over."""
+"""Fixtures of all tests of the window, which run offscreen, each with its own settings, and leave nothing behind."""
 
 import os
 
@@ -6,26 +6,31 @@ import os
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import gc
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QSettings
+from PySide6.QtCore import QCoreApplication, QEvent, QSettings, Qt
 from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 
-from maskscope.engine.keras_file import TaggerWeights
 from maskscope.engine.packed import PackedTagger
 from maskscope.engine.recurrence import LstmWeights
+from maskscope.engine.weights import TaggerWeights
 from maskscope.project import Project, ProjectWriter
 from maskscope.runs import RunInfo, TrainSettings
 from maskscope.types import Sentence
 from maskscope.worker.conversation import State
 from maskscope.worker.requests import Request, Result
 from maskscope.workflows.demo import write_demo
+from maskscope_gui.app import Program
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
+from maskscope_gui.shell.main_window import MainWindow
 from maskscope_gui.theme.theme import Style
 from maskscope_resources.colours import LIGHT
 
@@ -156,7 +161,7 @@ def adopt() -> Callable[..., str]:
 
         layer = LstmWeights(draw(2, project.dim, 12), draw(2, 3, 12), draw(2, 12))
         n_outputs = project.scheme.n_outputs
-        head = "sigmoid" if n_outputs == 1 else "softmax"
+        head: Literal["sigmoid", "softmax"] = "sigmoid" if n_outputs == 1 else "softmax"
         folder = project.models.new_folder()
         weights = TaggerWeights(0.0, (layer,), draw(6, n_outputs), draw(n_outputs), head)
         PackedTagger(weights).save_npz(folder / "weights.npz")
@@ -185,6 +190,56 @@ def spans(tmp_path: Path, adopt: Callable[..., str]) -> Path:
     with Project.open(target) as project:
         adopt(project, np.reshape(SPAN_PROBS, (-1, 3)))
     return target
+
+
+@pytest.fixture(scope="session")
+def _written_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_demo(tmp_path_factory.mktemp("demo") / "demo.maskscope", typed=True)
+
+
+@pytest.fixture
+def typed_demo(_written_demo: Path, tmp_path: Path) -> Path:
+    """The demo with four types of labels, in a folder of the test's own."""
+    return Path(shutil.copytree(_written_demo, tmp_path / "demo.maskscope"))
+
+
+@pytest.fixture
+def open_window(qtbot: QtBot) -> Iterator[Callable[[Path | None], MainWindow]]:
+    """Opens a window of 1440 x 900 on a project, or on none; all of them are closed at the end."""
+    opened: list[MainWindow] = []
+
+    def open_one(path: Path | None) -> MainWindow:
+        program = Program()
+        window = program.window
+        opened.append(window)
+        window.resize(1440, 900)
+        if path is not None:
+            assert program.projects.open(path)
+        window.show()
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)
+        if window.pages.shown is None:
+            window.setFocus()
+        return window
+
+    yield open_one
+    for window in opened:
+        window.close()
+        window.session.close()
+        window.deleteLater()
+
+
+@pytest.fixture
+def press(qtbot: QtBot) -> Callable[..., None]:
+    """Presses keys one after the other, in the widget that has the focus, as a keyboard does."""
+
+    def press_keys(
+        window: MainWindow, *keys: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
+    ) -> None:
+        for key in keys:
+            qtbot.keyClick(QApplication.focusWidget() or window, key, modifier)
+
+    return press_keys
 
 
 class ScriptedClient(WorkerClient):

@@ -59,3 +59,10 @@ def test_every_page_has_a_factory_and_an_action() -> None:
         if page.factory:
             module, _, function = page.factory.partition(":")
             assert callable(getattr(import_module(module), function))
+
+
+def test_a_key_held_down_accepts_one_sentence_only() -> None:
+    actions = {row.id: row for row in ACTIONS}
+    for action_id in ("accept", "use_predictions", "flag", "toggle", "fill", "mask_from"):
+        assert not actions[action_id].repeats, action_id
+    assert actions["right"].repeats
