@@ -76,10 +76,10 @@ def test_trailing_lengths_keep_zero_rows_inside_and_lose_those_at_the_end() -> N
     assert trailing_lengths(x).tolist() == [3, 1, 0]
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_a_zero_row_is_a_collision(dtype: type[np.float16] | type[np.float32]) -> None:
-    rows = np.array([[1, 0], [0, 0], [0, -0.0], [0, 6e-8]], dtype=dtype)
-    assert collisions(rows).tolist() == [1, 2]
+def test_a_zero_row_is_a_collision() -> None:
+    rows = [[1, 0], [0, 0], [0, -0.0], [0, 6e-8]]
+    assert collisions(np.array(rows, dtype=np.float16)).tolist() == [1, 2]
+    assert collisions(np.array(rows, dtype=np.float32)).tolist() == [1, 2]
 
 
 def test_denormals_are_masked_as_tensorflow_masks_them() -> None:

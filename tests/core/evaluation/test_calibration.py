@@ -35,7 +35,7 @@ def curve_equals(curve: PrecisionRecallCurve | None, positive: np.ndarray, score
     assert curve.best_f1 == pytest.approx(f1.max())
     assert f1_score(positive, scores >= np.float32(curve.best_threshold)) == pytest.approx(curve.best_f1)
     assert len(curve.threshold) == len(curve.precision) == len(curve.recall) <= MOST_POINTS
-    places = np.searchsorted(thresholds, np.float32(curve.threshold))
+    places = np.searchsorted(thresholds, np.array(curve.threshold, dtype=np.float32))
     np.testing.assert_allclose(precision[places], curve.precision)
     np.testing.assert_allclose(recall[places], curve.recall)
     assert curve.recall[-1] == 1.0
@@ -45,8 +45,8 @@ def curve_equals(curve: PrecisionRecallCurve | None, positive: np.ndarray, score
 def calibration_equals(calibration: Calibration, came_true: np.ndarray, confidence: Floats) -> None:
     observed, predicted = calibration_curve(came_true, confidence.astype(np.float64), n_bins=10)
     filled = [each for each in calibration.bins if each.count]
-    np.testing.assert_allclose([each.observed for each in filled], observed)
-    np.testing.assert_allclose([each.predicted for each in filled], predicted)
+    assert [each.observed for each in filled] == pytest.approx(observed.tolist(), rel=1e-7)
+    assert [each.predicted for each in filled] == pytest.approx(predicted.tolist(), rel=1e-7)
     assert sum(each.count for each in filled) == len(confidence)
     # Guo et al. 2017, equation 3
     by_hand = sum(each.count * abs(each.observed - each.predicted) for each in filled) / len(confidence)  # type: ignore[operator]

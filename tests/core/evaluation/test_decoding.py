@@ -29,7 +29,8 @@ def obeys(names: tuple[str, ...], bioes: bool) -> bool:
 
 def by_trying_all(scheme: TagScheme, probs: Floats) -> tuple[int, ...]:
     logs = np.log(probs.astype(np.float64))
-    best, found = -np.inf, ()
+    best = -np.inf
+    found: tuple[int, ...] = ()
     for labels in product(range(len(scheme.classes)), repeat=len(probs)):
         if obeys(tuple(scheme.classes[label] for label in labels), scheme is BIOES):
             score = sum(logs[token, label] for token, label in enumerate(labels))

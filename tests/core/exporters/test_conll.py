@@ -192,13 +192,16 @@ def test_a_file_that_reads_back_otherwise_is_not_put_in_place(tmp_path: Path) ->
         yield writing.Record(4, "a\tO\n", ["a"])
         yield writing.Record(9, "b\tO\n", ["b"])
 
+    def reading(values: list[list[str]]) -> writing.ReadBack:
+        return lambda _: iter(values)
+
     for back, words in (
         ([["a"], ["c"]], r"sentence 9 of x: .*differs"),
         ([["a"]], "expected 2 sentences; received 1"),
         ([["a"], ["b"], ["b"]], "differs"),
     ):
         with pytest.raises(ExportError, match=words):
-            writing.write_checked(tmp_path / "x", records(), lambda _, back=back: iter(back), FlagJob())
+            writing.write_checked(tmp_path / "x", records(), reading(back), FlagJob())
         assert list(tmp_path.iterdir()) == []
 
 

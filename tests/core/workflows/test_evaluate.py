@@ -1,25 +1,24 @@
-"""A project's models against its labels: what counts, which tokens stand behind a figure, where two models differ."""
+"""Evaluate a project's models: which tokens count, and that each metric is that of its tokens."""
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from span_project import SCHEME, make, predicting, random_layer
 
 from maskscope import cli
 from maskscope.engine.packed import PackedTagger
-from maskscope.engine.recurrence import LstmWeights
 from maskscope.engine.weights import TaggerWeights
 from maskscope.errors import Cancelled, ModelError
 from maskscope.evaluation.calibration import bin_of
 from maskscope.jobs import FlagJob
-from maskscope.project import Project, ProjectWriter
-from maskscope.runs import RunInfo, TrainSettings
-from maskscope.types import NO_LABEL, Floats, Indices, Sentence, TagScheme
-from maskscope.workflows.compare import compare
+from maskscope.project import Project
+from maskscope.types import NO_LABEL, Indices, TagScheme
 from maskscope.workflows.evaluate import (
+    Against,
     EvaluatedTokens,
     ModelScores,
     evaluate_project,
@@ -28,59 +27,15 @@ from maskscope.workflows.evaluate import (
     places_of,
 )
 
-SENTENCES = (
-    (("Ann", "saw", "New", "York"), ("B-PER", "O", "B-LOC", "I-LOC")),
-    (("to", "\ufe0f"), ("O", "O")),
-    (("Rome", "?", "now"), ("B-LOC", None, "O")),
-)
-# The order in which TagScheme.from_labels puts them.
-SCHEME = TagScheme("multiclass", ("O", "B-LOC", "B-PER", "I-LOC"))
-
-
-def make(path: Path, first_label: str = "B-PER") -> Path:
-    rng = np.random.default_rng(0)
-    with ProjectWriter(path, 4, np.dtype(np.float32)) as writer:
-        for number, (tokens, labels) in enumerate(SENTENCES):
-            rows = rng.normal(size=(len(tokens), 4)).astype(np.float32)
-            if number == 1:
-                rows[1] = 0
-            given = (first_label, *labels[1:]) if number == 0 else labels
-            writer.add(Sentence(tokens, rows, given))
-        writer.finish({"source": "x.conll", "lengths_from": "source", "notes": "[]"})
-    with Project.open(path) as project:
-        for seed in (1, 2):
-            folder = project.models.new_folder()
-            draw = np.random.default_rng(seed).normal
-            layer = LstmWeights(*(draw(size=shape).astype(np.float32) for shape in ((2, 4, 8), (2, 2, 8), (2, 8))))
-            dense, bias = draw(size=(4, 4)).astype(np.float32), draw(size=4).astype(np.float32)
-            PackedTagger(TaggerWeights(0.0, (layer,), dense, bias, "softmax")).save_npz(folder / "weights.npz")
-            (folder / "model.keras").write_bytes(b"not read here")
-            run = RunInfo("BiLSTM 2", 1.5, TrainSettings(units=2), project.scheme, 4, validation_sentences=(2, 0))
-            (folder / "run.json").write_text(run.to_json(), encoding="utf-8")
-            project.models.adopt(folder)
-    return path
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    with Project.open(make(tmp_path / "p.maskscope")) as opened:
-        assert opened.scheme == SCHEME
-        yield opened
-
-
-def say(*names: str) -> Floats:
-    """Probabilities that predict these names, at 0.7."""
-    return np.stack([np.where(np.array(SCHEME.classes) == name, 0.7, 0.1) for name in names]).astype(np.float32)
-
 
 def of_cell(tokens: EvaluatedTokens, label: int, prediction: int) -> Indices:
     """Rows of the tokens that one cell of the confusion matrix counts."""
     return np.asarray(tokens.rows[(tokens.labels == label) & (tokens.predicted == prediction)])
 
 
-def test_every_figure_has_its_tokens(project: Project) -> None:
-    project.models.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "B-PER", "B-PER", "O", "O"))
-    found = evaluate_project(project, "m1")
+def test_every_figure_has_its_tokens(span_project: Project) -> None:
+    span_project.models.write_scores("m1", predicting("B-PER", "O", "B-LOC", "O", "O", "B-PER", "B-PER", "O", "O"))
+    found = evaluate_project(span_project, "m1")
     evaluation, tokens = found.evaluation, found.tokens
     assert (evaluation.tokens, evaluation.unlabelled, found.sentences, found.masked_by_model) == (8, 1, 3, 1)
     for label, row in enumerate(evaluation.metrics.confusion):
@@ -96,9 +51,9 @@ def test_every_figure_has_its_tokens(project: Project) -> None:
     assert (entities.support, entities.predicted, entities.recall) == (3, 4, 1 / 3)
 
 
-def test_held_back_sentences_alone_keep_their_rows(project: Project) -> None:
-    project.models.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "O", "B-PER", "O", "O"))
-    found = evaluate_project(project, "m1", subset="validation")
+def test_held_back_sentences_alone_keep_their_rows(span_project: Project) -> None:
+    span_project.models.write_scores("m1", predicting("B-PER", "O", "B-LOC", "O", "O", "O", "B-PER", "O", "O"))
+    found = evaluate_project(span_project, "m1", subset="validation")
     assert (found.sentences, found.masked_by_model, found.evaluation.tokens) == (2, 0, 6)
     tokens = found.tokens
     assert places_of(of_cell(tokens, 1, 2), tokens.offsets).tolist() == [[2, 0]]
@@ -107,10 +62,10 @@ def test_held_back_sentences_alone_keep_their_rows(project: Project) -> None:
     assert padded.padded_positions == 1
 
 
-def test_padding_prints_what_the_model_prints_there(project: Project) -> None:
+def test_padding_prints_what_the_model_prints_there(span_project: Project) -> None:
     """Without stored scores the packed engine runs, and its bias stands at padding."""
-    scores = model_scores(project, "m1")
-    found = evaluate_project(project, scores).evaluation
+    scores = model_scores(span_project, "m1")
+    found = evaluate_project(span_project, scores).evaluation
     padded = found.if_padding_counted
     assert padded is not None
     # 4 + 2 + 3 tokens in rows of 4; one token has no label
@@ -124,16 +79,16 @@ def test_padding_prints_what_the_model_prints_there(project: Project) -> None:
 
 
 def test_a_softmax_over_the_two_classes_of_a_binary_project_has_one_column_at_padding() -> None:
-    draw = np.random.default_rng(1).normal
-    layer = LstmWeights(*(draw(size=shape).astype(np.float32) for shape in ((2, 4, 8), (2, 2, 8), (2, 8))))
+    rng = np.random.default_rng(1)
+    layer = random_layer(rng)
     bias = np.log([0.25, 0.75]).astype(np.float32)
-    tagger = PackedTagger(TaggerWeights(0.0, (layer,), draw(size=(4, 2)).astype(np.float32), bias, "softmax"))
+    tagger = PackedTagger(TaggerWeights(0.0, (layer,), rng.normal(size=(4, 2)).astype(np.float32), bias, "softmax"))
     padding = output_at_padding(tagger, np.zeros((3, 1), dtype=np.float32), np.array([0, 3]))
-    np.testing.assert_allclose(padding, [0.75], rtol=1e-6)
+    assert padding == pytest.approx([0.75], rel=1e-6)
 
 
 @pytest.mark.parametrize("against", ["edited", "gold"])
-def test_an_ignored_token_never_counts(tmp_path: Path, against: str) -> None:
+def test_an_ignored_token_never_counts(tmp_path: Path, against: Against) -> None:
     """Whatever label lies beneath."""
     found = []
     for number, beneath in enumerate(("B-PER", "O", "I-LOC")):
@@ -143,7 +98,7 @@ def test_an_ignored_token_never_counts(tmp_path: Path, against: str) -> None:
             project.edits.relabel(0, 0, [NO_LABEL], "ignore")
             probs = np.full((9, len(scheme.classes)), 1 / len(scheme.classes), dtype=np.float32)
             scores = ModelScores("x", scheme, probs, np.zeros(0, dtype=np.int64), probs[0])
-            evaluation = evaluate_project(project, scores, against).evaluation  # type: ignore[arg-type]
+            evaluation = evaluate_project(project, scores, against).evaluation
         found.append(
             (evaluation.tokens, evaluation.unlabelled, evaluation.metrics.accuracy, evaluation.metrics.entities.micro)
         )
@@ -151,13 +106,13 @@ def test_an_ignored_token_never_counts(tmp_path: Path, against: str) -> None:
     assert found[0][:2] == (7, 2)
 
 
-def test_decoding_is_chosen_and_argmax_stays_in_sight(project: Project) -> None:
+def test_decoding_is_chosen_and_argmax_stays_in_sight(span_project: Project) -> None:
     # "New York" as O, I-LOC: no sequence that the scheme allows
-    probs = say("B-PER", "O", "O", "I-LOC", "O", "O", "B-LOC", "O", "O")
+    probs = predicting("B-PER", "O", "O", "I-LOC", "O", "O", "B-LOC", "O", "O")
     probs[2] = (0.5, 0.4, 0.05, 0.05)
-    project.models.write_scores("m1", probs)
-    decoded = evaluate_project(project, "m1").evaluation
-    raw = evaluate_project(project, "m1", decoding="argmax").evaluation
+    span_project.models.write_scores("m1", probs)
+    decoded = evaluate_project(span_project, "m1").evaluation
+    raw = evaluate_project(span_project, "m1", decoding="argmax").evaluation
     assert (decoded.decoding, decoded.metrics.accuracy, decoded.metrics.entities.micro.f1) == ("viterbi", 1.0, 1.0)
     assert (raw.decoding, raw.metrics.accuracy) == ("argmax", 7 / 8)
     assert decoded.argmax == raw.argmax
@@ -170,40 +125,21 @@ def test_decoding_is_chosen_and_argmax_stays_in_sight(project: Project) -> None:
     assert (raw.metrics.entities.micro.predicted, raw.metrics.entities.strict.micro.predicted) == (3, 2)
 
 
-def test_two_models_token_by_token(project: Project) -> None:
-    project.edits.relabel(1, 0, [2], "to → B-PER")
-    project.models.write_scores("m1", say("B-PER", "O", "B-LOC", "O", "O", "B-PER", "B-LOC", "O", "O"))
-    project.models.write_scores("m2", say("B-PER", "B-LOC", "B-LOC", "I-LOC", "O", "B-LOC", "B-LOC", "B-PER", "O"))
-    found = compare(project, "m1", "m2")
-    assert (found.a, found.b, found.tokens) == ("m1", "m2", 8)
-    assert (found.both_right, found.only_a, found.only_b, found.both_wrong) == (4, 1, 1, 2)
-    # saw, York, the variation selector, and "?", which has no label
-    assert found.places.tolist() == [[0, 1], [0, 3], [1, 1], [2, 1]]
-    assert (found.right_a.tolist(), found.right_b.tolist()) == (
-        [True, False, False, False], [False, True, False, False],
-    )  # fmt: skip
-    assert found.unlabelled == 1
-    np.testing.assert_allclose(found.probability_a, 0.7)
-    assert compare(project, "m1", "m2", "gold").both_right == 5
-    same = compare(project, "m1", "m1")
-    assert (len(same.rows), same.only_a, same.only_b) == (0, 0, 0)
-
-
-def test_what_does_not_fit_is_refused(project: Project) -> None:
+def test_what_does_not_fit_is_refused(span_project: Project) -> None:
     none = np.zeros(0, dtype=np.int64)
     other = TagScheme("multiclass", ("O", "a", "b", "c"))
     with pytest.raises(ModelError, match="for other labels; expected O, B-LOC"):
-        evaluate_project(project, ModelScores("x", other, say(*["O"] * 9), none))
-    broken = say(*["O"] * 9)
+        evaluate_project(span_project, ModelScores("x", other, predicting(*["O"] * 9), none))
+    broken = predicting(*["O"] * 9)
     broken[4] = np.nan
     with pytest.raises(ModelError, match="NaN or infinity at 1 of the tokens, the first in row 4"):
-        evaluate_project(project, ModelScores("x", SCHEME, broken, none))
+        evaluate_project(span_project, ModelScores("x", SCHEME, broken, none))
     with pytest.raises(ModelError, match="held no sentence back"):
-        evaluate_project(project, ModelScores("x", SCHEME, say(*["O"] * 9), none), subset="validation")
+        evaluate_project(span_project, ModelScores("x", SCHEME, predicting(*["O"] * 9), none), subset="validation")
     job = FlagJob()
     job.cancel()
     with pytest.raises(Cancelled):
-        evaluate_project(project, "m1", job=job)
+        evaluate_project(span_project, "m1", job=job)
 
 
 class TestCommands:
@@ -212,13 +148,14 @@ class TestCommands:
         """Two models with scores; the first breaks the scheme at "York" and misses "Rome"."""
         path = make(tmp_path / "p.maskscope")
         with Project.open(path) as project:
-            project.models.write_scores("m1", say("B-PER", "O", "O", "I-LOC", "O", "O", "O", "O", "O"))
-            project.models.write_scores("m2", say("O", "O", "B-LOC", "I-LOC", "O", "O", "B-LOC", "B-PER", "O"))
+            project.models.write_scores("m1", predicting("B-PER", "O", "O", "I-LOC", "O", "O", "O", "O", "O"))
+            project.models.write_scores("m2", predicting("O", "O", "B-LOC", "I-LOC", "O", "O", "B-LOC", "B-PER", "O"))
         return path
 
-    def json(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:
+    def json(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
         assert cli.main([*map(str, arguments), "--json"]) == 0
-        return json.loads(capsys.readouterr().out)
+        record: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return record
 
     def test_evaluate_tells_each_figure_and_its_padded_double(
         self, scored: Path, capsys: pytest.CaptureFixture[str]

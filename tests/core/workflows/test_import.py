@@ -179,7 +179,7 @@ def test_the_path_is_used_as_it_was_given(tmp_path: Path) -> None:
         import_project(tmp_path / "plain", padded(tmp_path))
 
 
-token = st.text(st.characters(exclude_categories=("Cs",)), max_size=6) | st.sampled_from(
+token = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
     [
         "",
         " ",
