@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
@@ -81,7 +81,6 @@ def figures_equal(found: Evaluation | PaddedMetrics, labels: Labels, probs: Floa
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 @pytest.mark.parametrize("one_row", [True, False])
 @pytest.mark.parametrize("scheme", [BINARY, TYPED])
-@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n_sentences=st.integers(1, 6), coarse=st.booleans())
 def test_figures_of_tokens_and_of_the_padded_array(
     scheme: TagScheme, one_row: bool, seed: int, n_sentences: int, coarse: bool

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import precision_recall_fscore_support as by_default
 from seqeval.metrics.v1 import precision_recall_fscore_support as by_strict
@@ -59,7 +59,6 @@ def figures(scores: ClassScores) -> tuple[float, float, float, int]:
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 @pytest.mark.parametrize("name", SCHEMES)
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_scores_equal_seqeval(name: str, data: st.DataObject) -> None:
     scheme = SCHEMES[name]
@@ -95,7 +94,6 @@ def test_a_million_tokens_take_seconds() -> None:
 
 
 @pytest.mark.parametrize("name", [*SCHEMES, "runs", "binary"])
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_entities_with_padding_counted(name: str, data: st.DataObject) -> None:
     """Equal to the scores of arrays that were really padded, whatever class is printed there."""

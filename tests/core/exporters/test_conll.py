@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from maskscope.errors import Cancelled, ExportError
@@ -103,7 +103,6 @@ SENTENCES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @example([([], "", [])])
 @example([([("#", "O")], "", ["#"]), ([("# a", None)], "", [])])
 @given(SENTENCES)

@@ -123,4 +123,4 @@ class ProjectMachine(RuleBasedStateMachine):
 
 
 TestProjectMachine = ProjectMachine.TestCase
-TestProjectMachine.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestProjectMachine.settings = settings(stateful_step_count=25)

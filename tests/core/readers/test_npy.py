@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from maskscope.readers import Note, ReadOptions, Source, arrays, open_source
@@ -151,7 +151,6 @@ def test_zero_one_floats_of_one_kind_still_make_a_binary_scheme(tmp_path: Path) 
     assert TagScheme.from_labels(source.classes) == TagScheme("binary", ("0", "1"))
 
 
-@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_any_ragged_batch_comes_back(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("ragged")

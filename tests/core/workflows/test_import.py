@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from maskscope.errors import Cancelled, ProjectError, ReadError
@@ -202,7 +202,6 @@ token = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampl
 labelled = st.lists(st.tuples(token, st.sampled_from(["O", "B x", "naïve", None])), min_size=1, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(labelled, min_size=1, max_size=4))
 def test_an_exported_text_imports_again_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, sentences: list[list[tuple[str, str | None]]]

@@ -47,7 +47,7 @@ def graphs(draw: st.DrawFn) -> ModelGraph:
 
 
 @given(graph=graphs())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_box_lies_on_another_and_wires_run_down(style: Style, graph: ModelGraph) -> None:
     layout = lay_out(graph, style)
     inside = QRectF(QPointF(0, 0), layout.size)
