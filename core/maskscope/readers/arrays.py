@@ -88,6 +88,11 @@ class StoredArray:
         """Such as "(17, 9, 1024) float32", for messages."""
         return f"{self.shape} {self.dtype}"
 
+    def describe_padded(self) -> str:
+        """A padded array (N, T, D) in words, such as "3 sentences × 5 positions × 4, float32"."""
+        n, positions, dim = self.shape
+        return f"{n:,} sentences × {positions:,} positions × {dim:,}, {self.dtype.name}"
+
     def require(self, kinds: str, shapes: Sequence[tuple[int, ...]], expected: str) -> None:
         """Raise ReadError, saying what was `expected`, unless the dtype's kind and the shape are among those given."""
         if self.dtype.kind not in kinds or self.shape not in shapes:

@@ -1,7 +1,7 @@
-"""The values and the protocol that every reader shares."""
+"""What every reader implements and returns, and what the registry holds of each."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self, TypeAlias
@@ -20,7 +20,7 @@ StoredDtype: TypeAlias = np.dtype[np.float16] | np.dtype[np.float32]
 
 @dataclass(frozen=True)
 class Note:
-    """Something that a reader decided or found, which a person should know.
+    """Something that a reader decided or found, and tells the person who imports.
 
     Attributes:
         kind: a stable name: "lengths-inferred", "interior-zero-rows", "padding-not-zero",
@@ -38,13 +38,13 @@ class Note:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a person may say about a source beside its path.
+    """What a person can choose about a source besides its path.
 
     Attributes:
         embeddings: HDF5 file, or .npy of shape (n_tokens, D), for a format that holds no embeddings.
         labels: .npy of labels (N, T), (N, T, 1) or one-hot (N, T, C), for a padded array.
         lengths: .npy of ints (N,), or .txt with one int a line, for a padded array.
-        layer: which of several layers to take; None stands for their mean, and a `Note` says so.
+        layer: which of several layers to take; None means their mean, with a `Note`.
     """
 
     embeddings: Path | None = None
@@ -90,24 +90,70 @@ class Source(Protocol):
         """Yield the sentences in reading order. Raises ReadError at the first that can't be read."""
 
     def notes(self) -> tuple[Note, ...]:
-        """What a person should know; complete after an iteration has come to its end."""
+        """What was decided or found; complete after an iteration has ended."""
 
     def scan(self) -> Scan:
-        """What was seen of the embeddings on the way, padding included; complete after an iteration has ended."""
+        """What an iteration found in the embeddings, padding included; complete after it has ended."""
 
 
 @dataclass(frozen=True)
-class Format:
-    """One row of the registry.
+class Companion:
+    """A file that a source may need beside it, such as its labels: an option of the command and a field of the dialog.
 
     Attributes:
-        name: as `--format` takes it.
-        title: as a dialog shows it.
+        name: of the field of `ReadOptions` and of the option `--NAME`.
+        label: beside the field of the dialog, with its mnemonic.
+        help: below that field: what the file holds, a few words.
+        description: Markdown: what the file holds, for docs/formats.md.
         suffixes: usual file suffixes, lower case, with their dot.
-        needs: one line: what the source must bring.
+        matches: whether a file is such a file, by its name and first bytes.
+        find: the file near a source that seems to be its companion; None when there is none.
+        required: whether a source can't be read without it.
+    """
+
+    name: Literal["embeddings", "labels", "lengths"]
+    label: str
+    help: str
+    description: str
+    suffixes: tuple[str, ...]
+    matches: Callable[[Path], bool]
+    find: Callable[[Path], Path | None]
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the headers of a source and of its companions hold, for the import dialog.
+
+    Attributes:
+        text: one sentence about the source.
+        companions: one sentence about a companion, by its name.
+        n_layers: layers of each sentence's embeddings.
+        layer_dim: D of one layer; 0 where layers can't be chosen.
+    """
+
+    text: str
+    companions: Mapping[str, str] = field(default_factory=dict)
+    n_layers: int = 1
+    layer_dim: int = 0
+
+
+@dataclass(frozen=True)
+class ImportFormat:
+    """An import format, one row of the registry. The import dialog, `maskscope formats` and the docs are made from it.
+
+    Attributes:
+        name: the value of `--format`.
+        title: the name in a dialog.
+        suffixes: usual file suffixes, lower case, with their dot.
+        needs: one line: what the source must have.
         not_included: one line: what of such a file is not read.
-        sniff: whether the content of a file is of this format, from its first bytes.
-        open: open a file of this format; raises ReadError.
+        description: Markdown: what such a file holds, for docs/formats.md.
+        sniff: whether the content of a file is of this format, by its first bytes.
+        open: opens a file of this format; raises ReadError.
+        preview: reads the headers of a file, and of the companions that are given; raises ReadError.
+        companions: files that the reader takes besides the source.
+        layers: whether the reader takes `--layer`.
     """
 
     name: str
@@ -115,12 +161,21 @@ class Format:
     suffixes: tuple[str, ...]
     needs: str
     not_included: str
+    description: str
     sniff: Callable[[Path], bool]
     open: Callable[[Path, ReadOptions], Source]
+    preview: Callable[[Path, ReadOptions], Preview]
+    companions: tuple[Companion, ...] = ()
+    layers: bool = False
+
+    def applicable(self, options: ReadOptions) -> ReadOptions:
+        """`options` without those that this format does not take."""
+        taken = {companion.name for companion in self.companions} | ({"layer"} if self.layers else set())
+        return replace(options, **{each.name: None for each in fields(ReadOptions) if each.name not in taken})
 
 
 class Tally:
-    """Collects, in bounded memory, the sentences that notes are about."""
+    """Counts the sentences that notes are about, and lists the first of them."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -141,7 +196,7 @@ class Tally:
         """The first `MOST_LISTED` sentences added under `kind`."""
         return tuple(self._listed.get(kind, ()))
 
-    def words(self, kind: str) -> str:
+    def text(self, kind: str) -> str:
         """Such as "3 sentences (403, 883, 982)", with at most ten numbers written out."""
         count = self.count(kind)
         shown = ", ".join(str(i) for i in self.listed(kind)[:10])
@@ -223,19 +278,6 @@ def refuse_surrogates(texts: tuple[str, ...], file: Path, sentence: int) -> None
             expected="Unicode text",
             received=f"U+{ord(error.object[error.start]):04X}",
         ) from None
-
-
-def refuse_options(options: ReadOptions, names: tuple[str, ...], file: Path, title: str) -> None:
-    """Raise ReadError when an option of `names` was given, which this format has no use for."""
-    for name in names:
-        value = getattr(options, name)
-        if value is not None:
-            raise ReadError(
-                f"{title} takes no --{name}",
-                file=file,
-                expected=f"no --{name}",
-                received=f"--{name} {value.name if isinstance(value, Path) else value}",
-            )
 
 
 def head(path: Path, n_bytes: int = 4096) -> bytes:

@@ -1,4 +1,4 @@
-"""CoNLL-like text, with its embeddings in a file beside it."""
+"""Import CoNLL-like text, with its embeddings from another file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,30 +9,53 @@ from maskscope.corpus_scan import Scan
 from maskscope.errors import ReadError
 from maskscope.readers import conll_text
 from maskscope.readers.base import (
-    Format,
+    ImportFormat,
     Note,
+    Preview,
     ReadOptions,
     Source,
     StoredDtype,
     head,
-    refuse_options,
 )
+from maskscope.readers.embeddings_companion import EMBEDDINGS
 from maskscope.readers.embeddings_file import open_rows
 from maskscope.types import Sentence
 
+_DESCRIPTION = r"""
+```
+# sent_id = dev-17
+# text = #nowplaying in New York
+#nowplaying	O
+in	O
+New York	B-location
+
+next	O
+```
+- UTF-8; a line ends at `\n` (a `\r` before it is dropped), and at no other character.
+- Columns are separated by tabs if the first token line has one (tokens may then hold spaces), else by runs of
+  spaces and tabs. The token is the first column, its label the last; an empty label is no label; a file with
+  one column has no labels. Every token line has as many columns as the first.
+- An empty line, or one of spaces and tabs, ends a sentence.
+- A line that begins with `#` is a comment if it comes before the first token of its sentence and has another
+  number of columns than the token lines. So `#nowplaying<tab>O` and `#<tab>O` are tokens.
+  `# sent_id = ` names the sentence; other comments are kept with it.
+- `-DOCSTART-` lines before a sentence are skipped, with a note. They have no embeddings.
+- CoNLL-U (ten columns separated by tabs, numbered tokens): the token is FORM, the label MISC; multiword ranges
+  (`1-2`) and empty nodes (`1.1`) are skipped.
+""".strip()
+
 
 class ConllSource:
-    """A `Source` over a text and the embeddings beside it.
+    """A `Source` over a text and a file of its embeddings.
 
     Args:
         path: the text.
-        options: `embeddings` is required, `layer` is heeded.
+        options: `embeddings` is required; `layer` is used.
 
     Raises ReadError when one of the two is refused.
     """
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
-        refuse_options(options, ("labels", "lengths"), path, "a text with a line a token")
         if options.embeddings is None:
             raise ReadError(
                 "the text comes without embeddings",
@@ -96,7 +119,7 @@ class ConllSource:
             n_sentences += 1
             yield Sentence(text.tokens, embeddings, text.labels, text.name, text.comments)
         if not n_sentences:
-            raise ReadError("holds no sentence", file=self._path, expected="a line a token", received="no token line")
+            raise _no_sentence(self._path)
         self._rows.finish(n_sentences)
 
     def notes(self) -> tuple[Note, ...]:
@@ -136,12 +159,40 @@ def open_conll(path: Path, options: ReadOptions) -> Source:
     return ConllSource(path, options)
 
 
-FORMAT = Format(
+def preview(path: Path, options: ReadOptions) -> Preview:
+    """The columns of the text, and the shape of its embeddings. Raises ReadError when one of the files is refused."""
+    lines = conll_text.layout(path)
+    if lines.columns == 0:
+        raise _no_sentence(path)
+    if lines.conllu:
+        text = "CoNLL-U text: tokens are its second column, labels its last"
+    elif lines.columns == 1:
+        text = "Text with a token a line and no labels"
+    else:
+        text = f"CoNLL text, {lines.columns} columns: the token first, its label last"
+    if options.embeddings is None:
+        return Preview(text)
+    rows = open_rows(options.embeddings, options.layer)
+    try:
+        return Preview(text, {EMBEDDINGS.name: rows.describe()}, rows.n_layers, rows.layer_dim)
+    finally:
+        rows.close()
+
+
+def _no_sentence(path: Path) -> ReadError:
+    return ReadError("holds no sentence", file=path, expected="a line a token", received="no token line")
+
+
+FORMAT = ImportFormat(
     name="conll",
     title="CoNLL text with embeddings",
     suffixes=(".conll", ".conllu", ".bio", ".iob", ".iob2", ".tsv", ".txt"),
     needs="a line a token, its label last, an empty line between sentences; --embeddings in HDF5 or .npy",
     not_included="columns between the first and the last, and -DOCSTART- lines",
+    description=_DESCRIPTION,
     sniff=sniff,
     open=open_conll,
+    preview=preview,
+    companions=(EMBEDDINGS,),
+    layers=True,
 )

@@ -40,12 +40,12 @@ def embedding_notes(tally: Tally, dtype: np.dtype[np.generic]) -> list[Note]:
             Note(
                 "interior-zero-rows",
                 f"Real tokens whose embedding is all zeros, which Masking(0) takes for padding, are in"
-                f" {tally.words('zero')}.",
+                f" {tally.text('zero')}.",
                 tally.listed("zero"),
             )
         )
     if is_narrowed(dtype):
-        lost = f"; rows too small for it became zeros in {tally.words('underflow')}"
+        lost = f"; rows too small for it became zeros in {tally.text('underflow')}"
         notes.append(
             Note(
                 "float64-stored-as-float32",

@@ -1,4 +1,4 @@
-"""Embeddings that stand in a file of their own: HDF5 as ELMo tools write it, or rows in a .npy file.
+"""Embeddings in a file of their own: HDF5 as ELMo tools write it, or rows in a .npy file.
 
 HDF5: one dataset a sentence, called "0", "1", ... in reading order, of shape (T, D) or (layers, T, D); and
 optionally ``sentence_to_index``, a JSON object {"sentence text": "index"} (AllenNLP's ``allennlp elmo``).
@@ -37,7 +37,7 @@ Layer: TypeAlias = int | Literal["mean", "concat"] | None
 
 
 class EmbeddingRows(Protocol):
-    """Embeddings beside a text, taken sentence by sentence in reading order."""
+    """The embeddings of a text, taken sentence by sentence in reading order."""
 
     @property
     def dim(self) -> int:
@@ -50,6 +50,17 @@ class EmbeddingRows(Protocol):
     @property
     def n_sentences(self) -> int | None:
         """Sentences that the file has embeddings for, None when it doesn't say."""
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of each sentence."""
+
+    @property
+    def layer_dim(self) -> int:
+        """D of one layer; 0 where there is none to choose."""
+
+    def describe(self) -> str:
+        """Format, shape and dtype in a few words."""
 
     def start(self) -> None:
         """Begin again at sentence 0."""
@@ -103,9 +114,15 @@ class FlatRows:
         if layer not in (None, "mean", "concat", 0):
             raise ReadError("has one layer", file=path, expected="--layer 0", received=f"--layer {layer}")
         self.dim = self._array.shape[1]
+        self.n_layers, self.layer_dim = 1, 0
         self._rows: ArrayRows | None = None
         self._tally = Tally()
         self._scanner = Scanner()
+
+    def describe(self) -> str:
+        """Such as "NumPy array, 5 tokens × 4, float32"."""
+        n_tokens, dim = self._array.shape
+        return f"NumPy array, {n_tokens:,} tokens × {dim:,}, {self._array.dtype.name}"
 
     def start(self) -> None:
         """Begin again at the first row."""
@@ -209,6 +226,21 @@ class Hdf5Rows:
         except BaseException:
             self._file.close()
             raise
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of each sentence."""
+        return self._n_layers or 1
+
+    @property
+    def layer_dim(self) -> int:
+        """D of one layer."""
+        return self._raw_dim
+
+    def describe(self) -> str:
+        """Such as "HDF5, 2 sentences × 3 layers of 4, float32"."""
+        layers = f"{self.n_layers} layers of " if self.n_layers > 1 else ""
+        return f"HDF5, {self.n_sentences:,} sentences × {layers}{self._raw_dim:,}, {self._raw_dtype}"
 
     def start(self) -> None:
         """Begin again at sentence 0."""

@@ -1,55 +1,43 @@
-"""A padded array (N, T, D) in a .npy file."""
+"""Import a padded array (N, T, D) from a .npy file."""
 
 from pathlib import Path
 
-from numpy.lib.format import MAGIC_PREFIX
-
-from maskscope.errors import ReadError
 from maskscope.readers.arrays import StoredArray
-from maskscope.readers.base import Format, ReadOptions, Source, head, refuse_options
+from maskscope.readers.base import ImportFormat, Preview, ReadOptions, Source
 from maskscope.readers.padded import PaddedSource
-
-
-def sniff(path: Path) -> bool:
-    """Whether `path` begins as a .npy file does."""
-    return head(path, len(MAGIC_PREFIX)) == MAGIC_PREFIX
+from maskscope.readers.padded_companions import LABELS, LENGTHS, begins_as_npy, open_labels, open_lengths
 
 
 def open_npy(path: Path, options: ReadOptions) -> Source:
-    """Open a padded array (N, T, D), with `options.labels` and `options.lengths` beside it.
+    """Open a padded array (N, T, D) with the labels and lengths of `options`.
 
     Raises ReadError when one of the files is refused.
     """
-    refuse_options(options, ("embeddings", "layer"), path, "a padded array")
     return PaddedSource(
-        path, StoredArray(path), labels=labels_beside(options.labels), lengths=lengths_beside(options.lengths)
+        path, StoredArray(path), labels=open_labels(options.labels), lengths=open_lengths(options.lengths)
     )
 
 
-def labels_beside(path: Path | None) -> StoredArray | None:
-    """The array of `--labels`."""
-    if path is not None and not sniff(path):
-        raise ReadError("is no array of labels", file=path, expected="a .npy file", received="something else")
-    return None if path is None else StoredArray(path)
+def preview(path: Path, options: ReadOptions) -> Preview:
+    """Shape and dtype. Raises ReadError when one of the files is refused."""
+    open_npy(path, options)
+    return Preview(f"Zero-padded array, {StoredArray(path).describe_padded()}")
 
 
-def lengths_beside(path: Path | None) -> StoredArray | Path | None:
-    """The array of `--lengths`; its path when it is a text file."""
-    if path is None:
-        return None
-    if sniff(path):
-        return StoredArray(path)
-    if path.suffix.lower() == ".npy":
-        raise ReadError("is no array of lengths", file=path, expected="a .npy file", received="something else")
-    return path
-
-
-FORMAT = Format(
+FORMAT = ImportFormat(
     name="npy",
     title="NumPy array, zero-padded",
     suffixes=(".npy",),
-    needs="X of shape (N, T, D); labels from --labels, lengths from --lengths or the trailing zero rows",
+    needs="X of shape (N, T, D); labels from --labels, lengths from --lengths or the trailing rows of zeros",
     not_included="padding; there are no tokens, so they are called t0, t1, ...",
-    sniff=sniff,
+    description="""\
+`X.npy` of shape (N, T, D), padded on the right.
+
+A label's name is its number. 0/1 floats and booleans make a binary scheme, one-hot columns a multiclass one
+of C labels. Labels and embeddings past a sentence's length are not read; if such embeddings are not zero, a
+note says so. There are no tokens, so they are called `t0`, `t1`, ... .""",
+    sniff=begins_as_npy,
     open=open_npy,
+    preview=preview,
+    companions=(LABELS, LENGTHS),
 )

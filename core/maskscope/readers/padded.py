@@ -159,7 +159,7 @@ class PaddedSource:
         """What was inferred, made up or found; complete after an iteration."""
         tally, notes = self._tally, list(self._first_notes)
         if self.lengths_from == "inferred":
-            empty = f"; without any row left: {tally.words('empty')}" if tally.count("empty") else ""
+            empty = f"; without any row left: {tally.text('empty')}" if tally.count("empty") else ""
             notes.append(
                 Note(
                     "lengths-inferred",
@@ -174,7 +174,7 @@ class PaddedSource:
             notes.append(
                 Note(
                     "padding-not-zero",
-                    f"Positions past the given length are {what} in {tally.words('padding')}; they were left out.",
+                    f"Positions past the given length are {what} in {tally.text('padding')}; they were left out.",
                     tally.listed("padding"),
                 )
             )

@@ -55,6 +55,12 @@ class Field:
         """Show the help text again in the line under the control."""
         self.set_note(self._help)
 
+    def set_help(self, text: str) -> None:
+        """Set another help text; one that is shown is replaced."""
+        if self.note.text() == self._help:
+            self.set_note(text)
+        self._help = text
+
     def set_visible(self, visible: bool) -> None:
         """Show or hide the whole field."""
         for part in self._parts:

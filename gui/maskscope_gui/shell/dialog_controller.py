@@ -40,7 +40,7 @@ class DialogController(QObject):
 
         dialog = ImportDialog(self._window, self._window.look)
         if paths:
-            dialog.take_files(list(paths))
+            dialog.form.take_dropped(list(paths))
         if self._run(dialog) and dialog.result_path is not None:
             self.imported.emit(dialog.result_path)
         dialog.deleteLater()

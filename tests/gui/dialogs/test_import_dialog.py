@@ -1,5 +1,6 @@
 """File > Import: what a chosen file is, said at once; a project made of it; nothing left when it is not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -7,12 +8,15 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QDialog
+from PySide6.QtWidgets import QDialog, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from maskscope.project import Project
+from maskscope.readers import ImportFormat, Preview, formats, registry
+from maskscope.readers.npy import FORMAT as NPY
+from maskscope.readers.padded_companions import LABELS
 from maskscope_gui.dialogs.import_dialog import ImportDialog
-from maskscope_gui.dialogs.source_preview import companions, suggested_project
+from maskscope_gui.dialogs.source_preview import find_companions, suggest_project
 from maskscope_gui.theme.theme import Style
 from maskscope_resources.colours import DARK
 
@@ -51,7 +55,7 @@ def opened(qtbot: QtBot, style: Style, source: Path | None = None) -> ImportDial
     qtbot.addWidget(dialog)
     with qtbot.waitExposed(dialog):
         dialog.show()
-    qtbot.waitUntil(lambda: not dialog.looking, timeout=5000)
+    qtbot.waitUntil(lambda: not dialog.form.previewing, timeout=5000)
     return dialog
 
 
@@ -70,30 +74,36 @@ def partial_files(folder: Path) -> list[str]:
 
 def test_a_text_finds_its_embeddings_and_says_what_it_is(qtbot: QtBot, style: Style, corpus: Path) -> None:
     dialog = opened(qtbot, style, corpus)
-    assert "2 columns" in dialog.source_field.note.text()
-    assert dialog.embeddings.text() == str(corpus.parent / "embeddings.hdf5")
-    assert dialog.embeddings_field.note.text() == "HDF5, 2 sentences × 3 layers of 4, float32"
-    assert dialog.layers_field.shown
-    assert dialog.layers.isEnabled()
-    assert [dialog.layers.itemData(place) for place in range(dialog.layers.count())] == ["mean", "concat", 0, 1, 2]
-    assert not dialog.labels_field.shown
-    assert not dialog.lengths_field.shown
-    assert (dialog.name.text(), dialog.folder.text()) == ("small", str(corpus.parent))
+    assert "2 columns" in dialog.form.source.field.note.text()
+    assert dialog.form.companions["embeddings"].edit.text() == str(corpus.parent / "embeddings.hdf5")
+    assert dialog.form.companions["embeddings"].field.note.text() == "HDF5, 2 sentences × 3 layers of 4, float32"
+    assert dialog.form.layers_field.shown
+    assert dialog.form.layers.isEnabled()
+    assert [dialog.form.layers.itemData(place) for place in range(dialog.form.layers.count())] == [
+        "mean",
+        "concat",
+        0,
+        1,
+        2,
+    ]
+    assert not dialog.form.companions["labels"].field.shown
+    assert not dialog.form.companions["lengths"].field.shown
+    assert (dialog.form.name.text(), dialog.form.folder.edit.text()) == ("small", str(corpus.parent))
 
 
 def test_enter_imports_with_the_chosen_layers_and_enter_opens(qtbot: QtBot, style: Style, corpus: Path) -> None:
     dialog = opened(qtbot, style, corpus)
-    dialog.layers.setFocus()
-    qtbot.keyClick(dialog.layers, Qt.Key.Key_Down)
-    assert dialog.layers.currentData() == "concat"
-    dialog.name.setFocus()
-    qtbot.keyClick(dialog.name, Qt.Key.Key_Return)
+    dialog.form.layers.setFocus()
+    qtbot.keyClick(dialog.form.layers, Qt.Key.Key_Down)
+    assert dialog.form.layers.currentData() == "concat"
+    dialog.form.name.setFocus()
+    qtbot.keyClick(dialog.form.name, Qt.Key.Key_Return)
     until_imported(qtbot, dialog)
     assert dialog.report_page.isVisible()
-    assert dialog.summary.text() == "2 sentences, 5 tokens, 12 numbers each (float32)"
+    assert dialog.report.summary.text() == "2 sentences, 5 tokens, 12 numbers each (float32)"
     assert dialog.result_path == corpus.parent / "small.maskscope"
-    assert [dialog.table.item(0, column).text() for column in range(3)] == ["1", "2", "."]
-    assert "1 real token has an embedding of zeros" in dialog.collision_words.text()
+    assert [dialog.report.table.item(0, column).text() for column in range(3)] == ["1", "2", "."]
+    assert "1 real token has an embedding of zeros" in dialog.report.collisions.text()
     press(qtbot, dialog, Qt.Key.Key_Return)
     assert dialog.result() == QDialog.DialogCode.Accepted.value
     assert not dialog.isVisible()
@@ -107,11 +117,11 @@ def test_import_before_the_files_were_looked_at_forgets_none_of_them(qtbot: QtBo
     dialog = ImportDialog(None, style, padded)
     qtbot.addWidget(dialog)
     dialog.show()
-    assert dialog.looking
+    assert dialog.form.previewing
     qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
     until_imported(qtbot, dialog)
     assert dialog.report_page.isVisible()
-    assert "Lengths are from the source" in dialog.details.text()
+    assert "Lengths are from the source" in dialog.report.details.text()
     assert dialog.result_path is not None
     with Project.open(dialog.result_path) as project:
         assert project.labels("gold").tolist() == [0] * 5 + [1] * 5
@@ -126,26 +136,26 @@ def test_an_array_padded_in_front_is_pointed_out(qtbot: QtBot, style: Style, pad
     dialog = opened(qtbot, style, padded)
     qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
     until_imported(qtbot, dialog)
-    assert "in front of the tokens" in dialog.data.text()
-    assert dialog.data.text().endswith("(sentence 1, position 3).")
-    assert dialog.data.role == "fails"
+    assert "in front of the tokens" in dialog.report.data.text()
+    assert dialog.report.data.text().endswith("(sentence 1, position 3).")
+    assert dialog.report.data.role == "fails"
     # The same is not said twice.
-    assert "in front of" not in dialog.notes.text()
+    assert "in front of" not in dialog.report.notes.text()
     qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
 
 
 def test_a_padded_array_takes_labels_and_lengths_from_beside_it(qtbot: QtBot, style: Style, padded: Path) -> None:
     dialog = opened(qtbot, style, padded)
-    assert dialog.source_field.note.text() == "Zero-padded array, 3 sentences × 5 positions × 4, float32"
-    assert dialog.labels.text() == str(padded.with_name("y.npy"))
-    assert dialog.lengths.text() == str(padded.with_name("lengths.npy"))
-    assert not dialog.embeddings_field.shown
+    assert dialog.form.source.field.note.text() == "Zero-padded array, 3 sentences × 5 positions × 4, float32"
+    assert dialog.form.companions["labels"].edit.text() == str(padded.with_name("y.npy"))
+    assert dialog.form.companions["lengths"].edit.text() == str(padded.with_name("lengths.npy"))
+    assert not dialog.form.companions["embeddings"].field.shown
     qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
     until_imported(qtbot, dialog)
-    assert "Lengths are from the source" in dialog.details.text()
-    assert "nothing but 0 behind each sentence's end" in dialog.data.text()
-    assert dialog.data.role == "holds"
-    assert not dialog.table.isVisible()
+    assert "Lengths are from the source" in dialog.report.details.text()
+    assert "nothing but 0 behind each sentence's end" in dialog.report.data.text()
+    assert dialog.report.data.role == "holds"
+    assert not dialog.report.table.isVisible()
     qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
     assert dialog.result() == QDialog.DialogCode.Rejected.value
     assert dialog.result_path is not None
@@ -157,20 +167,20 @@ def test_a_padded_array_takes_labels_and_lengths_from_beside_it(qtbot: QtBot, st
 def test_labels_of_another_shape_are_refused_beside_their_field(qtbot: QtBot, style: Style, padded: Path) -> None:
     np.save(padded.with_name("y.npy"), np.zeros((3, 4), dtype=np.int64))
     dialog = opened(qtbot, style, padded)
-    assert "expected shape (3, 5)" in dialog.labels_field.error
-    assert "received (3, 4) int64" in dialog.labels_field.error
-    assert not dialog.source_field.error
+    assert "expected shape (3, 5)" in dialog.form.companions["labels"].field.error
+    assert "received (3, 4) int64" in dialog.form.companions["labels"].field.error
+    assert not dialog.form.source.field.error
     # Importing all the same is refused in the same place, and leaves nothing.
     qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
     until_imported(qtbot, dialog)
     assert dialog.form_page.isVisible()
-    assert "received (3, 4) int64" in dialog.labels_field.error
+    assert "received (3, 4) int64" in dialog.form.companions["labels"].field.error
     assert partial_files(padded.parent) == []
     # Emptied, the field is no obstacle.
-    dialog.labels.selectAll()
-    qtbot.keyClick(dialog.labels, Qt.Key.Key_Delete)
-    qtbot.waitUntil(lambda: not dialog.looking, timeout=5000)
-    assert dialog.labels_field.error == ""
+    dialog.form.companions["labels"].edit.selectAll()
+    qtbot.keyClick(dialog.form.companions["labels"].edit, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: not dialog.form.previewing, timeout=5000)
+    assert dialog.form.companions["labels"].field.error == ""
 
 
 def test_values_that_are_no_numbers_are_told_at_the_file(qtbot: QtBot, style: Style, padded: Path) -> None:
@@ -180,8 +190,8 @@ def test_values_that_are_no_numbers_are_told_at_the_file(qtbot: QtBot, style: St
     dialog = opened(qtbot, style, padded)
     qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
     until_imported(qtbot, dialog)
-    assert dialog.source_field.error.startswith("sentence 1 of X.npy")
-    assert "\n" not in dialog.source_field.error
+    assert dialog.form.source.field.error.startswith("sentence 1 of X.npy")
+    assert "\n" not in dialog.form.source.field.error
     assert partial_files(padded.parent) == []
 
 
@@ -200,21 +210,21 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     dialog = opened(qtbot, style, tmp_path / name)
-    assert words in dialog.source_field.error
-    assert "\n" not in dialog.source_field.error
+    assert words in dialog.form.source.field.error
+    assert "\n" not in dialog.form.source.field.error
 
 
 def test_embeddings_as_the_source_say_what_is_missing(qtbot: QtBot, style: Style, corpus: Path) -> None:
     dialog = opened(qtbot, style, corpus.with_name("embeddings.hdf5"))
-    assert "choose the text as the file" in dialog.source_field.error
+    assert "the CoNLL file as the source, and this file as embeddings" in dialog.form.source.field.error
 
 
 def test_a_text_without_embeddings_is_asked_for_them(qtbot: QtBot, style: Style, tmp_path: Path) -> None:
     (tmp_path / "alone.conll").write_text(TEXT, encoding="utf-8", newline="\n")
     dialog = opened(qtbot, style, tmp_path / "alone.conll")
     press(qtbot, dialog, Qt.Key.Key_Return)
-    assert "needs its embeddings" in dialog.embeddings_field.error
-    assert dialog.embeddings.hasFocus()
+    assert "needs its embeddings" in dialog.form.companions["embeddings"].field.error
+    assert dialog.form.companions["embeddings"].edit.hasFocus()
     assert not dialog.importing
 
 
@@ -224,16 +234,16 @@ def test_a_name_that_is_taken_or_impossible_is_refused_beside_it(qtbot: QtBot, s
     (taken / "something").touch()
     dialog = opened(qtbot, style, padded)
     for name, words in (("mine", "there already"), ("a/b", "can't hold"), ("", "needs a name")):
-        dialog.name.selectAll()
-        qtbot.keyClick(dialog.name, Qt.Key.Key_Delete)
-        qtbot.keyClicks(dialog.name, name)
-        qtbot.keyClick(dialog.name, Qt.Key.Key_Return)
-        assert words in dialog.name_field.error
+        dialog.form.name.selectAll()
+        qtbot.keyClick(dialog.form.name, Qt.Key.Key_Delete)
+        qtbot.keyClicks(dialog.form.name, name)
+        qtbot.keyClick(dialog.form.name, Qt.Key.Key_Return)
+        assert words in dialog.form.name_field.error
         assert not dialog.importing
-    dialog.name.setText("mine2")
-    dialog.folder.setText(str(padded))
-    qtbot.keyClick(dialog.folder, Qt.Key.Key_Return)
-    assert "a file, not a folder" in dialog.folder_field.error
+    dialog.form.name.setText("mine2")
+    dialog.form.folder.edit.setText(str(padded))
+    qtbot.keyClick(dialog.form.folder.edit, Qt.Key.Key_Return)
+    assert "a file, not a folder" in dialog.form.folder.field.error
 
 
 def test_escape_cancels_the_import_and_nothing_stays_behind(qtbot: QtBot, style: Style, tmp_path: Path) -> None:
@@ -245,7 +255,7 @@ def test_escape_cancels_the_import_and_nothing_stays_behind(qtbot: QtBot, style:
     press(qtbot, dialog, Qt.Key.Key_Escape)
     until_imported(qtbot, dialog)
     assert dialog.isVisible()
-    assert dialog.trouble.text() == "Cancelled; nothing was left behind."
+    assert dialog.form.message.text() == "Cancelled; nothing was left behind."
     assert partial_files(tmp_path) == []
     assert dialog.result_path is None
     # And again, this time to the end: progress and rate are shown.
@@ -263,7 +273,7 @@ def test_closing_the_window_while_a_file_is_looked_at_leaves_no_thread(
     dialog.show()
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
     assert not dialog.isVisible()
-    assert not dialog.looking
+    assert not dialog.form.previewing
 
 
 def test_dropped_files_find_their_fields(qtbot: QtBot, style: Style, corpus: Path) -> None:
@@ -280,47 +290,105 @@ def test_dropped_files_find_their_fields(qtbot: QtBot, style: Style, corpus: Pat
         Qt.KeyboardModifier.NoModifier,
     )
     dialog.dropEvent(event)
-    qtbot.waitUntil(lambda: not dialog.looking, timeout=5000)
-    assert Path(dialog.source.text()) == corpus
-    assert Path(dialog.embeddings.text()) == other
-    assert dialog.found is not None
-    assert dialog.found.n_layers == 3
+    qtbot.waitUntil(lambda: not dialog.form.previewing, timeout=5000)
+    assert Path(dialog.form.source.edit.text()) == corpus
+    assert Path(dialog.form.companions["embeddings"].edit.text()) == other
+    assert dialog.form.source_preview is not None
+    assert dialog.form.source_preview.preview.n_layers == 3
 
 
 def test_a_typed_path_is_looked_at_when_the_hand_rests(qtbot: QtBot, style: Style, padded: Path) -> None:
     dialog = opened(qtbot, style)
-    qtbot.keyClicks(dialog.source, str(padded))
-    assert dialog.looking
-    qtbot.waitUntil(lambda: not dialog.looking, timeout=5000)
-    assert dialog.source_field.note.text().startswith("Zero-padded array")
+    qtbot.keyClicks(dialog.form.source.edit, str(padded))
+    assert dialog.form.previewing
+    qtbot.waitUntil(lambda: not dialog.form.previewing, timeout=5000)
+    assert dialog.form.source.field.note.text().startswith("Zero-padded array")
 
 
 def test_what_a_person_typed_is_not_guessed_over(qtbot: QtBot, style: Style, padded: Path, corpus: Path) -> None:
     dialog = opened(qtbot, style, padded)
-    dialog.name.selectAll()
-    qtbot.keyClicks(dialog.name, "mine")
-    dialog.choose(corpus)
-    qtbot.waitUntil(lambda: not dialog.looking, timeout=5000)
-    assert dialog.name.text() == "mine"
-    assert dialog.options().labels is None
-    assert dialog.options().embeddings == corpus.with_name("embeddings.hdf5")
+    dialog.form.name.selectAll()
+    qtbot.keyClicks(dialog.form.name, "mine")
+    dialog.form.choose(corpus)
+    qtbot.waitUntil(lambda: not dialog.form.previewing, timeout=5000)
+    assert dialog.form.name.text() == "mine"
+    assert dialog.form.options().labels is None
+    assert dialog.form.options().embeddings == corpus.with_name("embeddings.hdf5")
 
 
 def test_names_beside_the_source(tmp_path: Path) -> None:
     for name in ("X_train.npy", "y_train.npy", "lengths_train.txt", "y.npy"):
         (tmp_path / name).touch()
-    found = companions(tmp_path / "X_train.npy", "npy")
-    assert (found.labels, found.lengths) == (tmp_path / "y_train.npy", tmp_path / "lengths_train.txt")
-    assert companions(tmp_path / "y.npy", "npy").labels is None
+    found = find_companions(tmp_path / "X_train.npy")
+    assert found == {"labels": tmp_path / "y_train.npy", "lengths": tmp_path / "lengths_train.txt"}
+    assert find_companions(tmp_path / "y.npy")["labels"] is None
     (tmp_path / "wnut").mkdir()
-    assert suggested_project(tmp_path / "wnut" / "sentences.conll").name == "wnut.maskscope"
+    assert suggest_project(tmp_path / "wnut" / "sentences.conll").name == "wnut.maskscope"
     (tmp_path / "wnut" / "wnut.maskscope").mkdir()
-    assert suggested_project(tmp_path / "wnut" / "sentences.conll").name == "wnut-2.maskscope"
+    assert suggest_project(tmp_path / "wnut" / "sentences.conll").name == "wnut-2.maskscope"
+
+
+def test_a_registered_reader_appears_in_the_dialog(
+    qtbot: QtBot, style: Style, padded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A toy format: a padded array after the four bytes "TOY:", with a file of labels."""
+
+    def array(path: Path) -> Path:
+        unpacked = path.with_suffix(".unpacked.npy")
+        unpacked.write_bytes(path.read_bytes()[4:])
+        return unpacked
+
+    toy = ImportFormat(
+        name="toy",
+        title="Toy arrays",
+        suffixes=(".toy",),
+        needs="a toy",
+        not_included="nothing",
+        description="Toys.",
+        sniff=lambda path: path.read_bytes().startswith(b"TOY:"),
+        open=lambda path, options: NPY.open(array(path), options),
+        preview=lambda path, options: Preview("A toy", {"labels": "Toy labels"} if options.labels else {}),
+        companions=(replace(LABELS, help="Labels of toys."),),
+    )
+    monkeypatch.setattr(registry, "_FORMATS", (*formats(), toy))
+    source = padded.with_name("X.toy")
+    source.write_bytes(b"TOY:" + padded.read_bytes())
+    filters: list[str] = []
+
+    def ask(parent: object, title: str, start: str, file_filter: str) -> tuple[str, str]:
+        filters.append(file_filter)
+        return str(source), ""
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", ask)
+    dialog = opened(qtbot, style)
+    qtbot.mouseClick(dialog.form.source.button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not dialog.form.previewing, timeout=5000)
+    assert "Toy arrays (*.toy)" in filters[0]
+    assert "*.toy)" in filters[0].split(";;")[0]
+    assert dialog.form.source.field.note.text() == "A toy"
+    labels, lengths = dialog.form.companions["labels"], dialog.form.companions["lengths"]
+    assert labels.path == padded.with_name("y.npy")
+    assert (labels.field.note.text(), labels.field.shown, lengths.field.shown) == ("Toy labels", True, False)
+    labels.edit.setFocus()
+    labels.edit.selectAll()
+    qtbot.keyClick(labels.edit, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: not dialog.form.previewing, timeout=5000)
+    assert labels.field.note.text() == "Labels of toys."
+    press(qtbot, dialog, Qt.Key.Key_Return)
+    until_imported(qtbot, dialog)
+    assert dialog.report.summary.text().startswith("3 sentences")
+    qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
 
 
 def test_every_field_is_labelled_and_the_look_can_change(qtbot: QtBot, style: Style, corpus: Path) -> None:
     dialog = opened(qtbot, style, corpus)
-    fields = (dialog.source_field, dialog.embeddings_field, dialog.layers_field, dialog.name_field, dialog.folder_field)
+    fields = (
+        dialog.form.source.field,
+        dialog.form.companions["embeddings"].field,
+        dialog.form.layers_field,
+        dialog.form.name_field,
+        dialog.form.folder.field,
+    )
     keys = []
     for field in fields:
         assert field.label.buddy() is field.control
@@ -330,4 +398,4 @@ def test_every_field_is_labelled_and_the_look_can_change(qtbot: QtBot, style: St
     keys += [text[text.index("&") + 1].lower() for text in buttons]
     assert len(set(keys)) == len(keys)
     dialog.set_look(Style(DARK, dialog.font()))
-    assert DARK.holds.lower() in dialog.source_field.note.styleSheet()
+    assert DARK.holds.lower() in dialog.form.source.field.note.styleSheet()
