@@ -1,5 +1,7 @@
 """Gradients, fresh weights and the optimizer, against Keras' own on the padded, masked batch."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,7 @@ def data(spec: TaggerSpec, seed: int = 0) -> tuple[Floats, np.ndarray, Floats]:
     return x, labels, weights
 
 
-def by_keras(model: "keras.Model", x: Floats, labels: np.ndarray, weights: Floats) -> list[Floats]:
+def by_keras(model: Any, x: Floats, labels: np.ndarray, weights: Floats) -> list[Floats]:
     """Gradients of sum(w l) / sum(w) by Keras, on the batch as one pads it, 7 positions wider than it must be."""
     offsets = np.concatenate([[0], np.cumsum(LENGTHS)])
     padded = masks.pad(x, offsets, int(LENGTHS.max()) + 7)

@@ -4,18 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from maskscope.engine import packed
-from maskscope.errors import Cancelled, ModelError
+from maskscope.errors import Cancelled
 from maskscope.jobs import NullJob
 from maskscope.project import Project, ProjectWriter
 from maskscope.runs import RunInfo, TrainSettings
-from maskscope.training import trainer
-from maskscope.training.spec import TaggerSpec
 from maskscope.types import Floats, Labels, Offsets, Sentence, TagScheme
 from maskscope.workflows.train import recover_training, train_project
 
@@ -24,7 +23,6 @@ keras = pytest.importorskip("keras")
 keras_model = pytest.importorskip("maskscope.keras_io.keras_model")
 
 DIM = 4
-BINARY = TagScheme("binary", ("O", "name"))
 TYPED = TagScheme("multiclass", ("O", "a", "b"))
 QUICK = TrainSettings(units=3, epochs=2, batch_tokens=40, validation=0.25)
 
@@ -54,62 +52,6 @@ class Watch(NullJob):
 
     def figure(self, name: str, step: int, value: float) -> None:
         self.figures.append((name, step, value))
-
-
-def same_weights(a: trainer.Trained, b: trainer.Trained) -> bool:
-    return np.array_equal(a.parameters.flat, b.parameters.flat)
-
-
-def test_the_stack_is_the_classic_one() -> None:
-    spec = TaggerSpec(TYPED, DIM, units=3, layers=2, dropout=0.1, recurrent_dropout=0.3)
-    layers = keras_model.build(spec).layers
-    kinds = [type(layer).__name__ for layer in layers if isinstance(layer, keras.layers.Layer)]
-    kinds = [kind for kind in kinds if kind not in ("NotEqual", "Any")]
-    assert kinds == ["InputLayer", "Masking", "Bidirectional", "Dropout", "Bidirectional", "Dropout", "Dense"]
-    recurrent = [layer for layer in layers if isinstance(layer, keras.layers.Bidirectional)]
-    assert [layer.forward_layer.units for layer in recurrent] == [3, 3]
-    assert [layer.forward_layer.recurrent_dropout for layer in recurrent] == [0.3, 0.3]
-    assert (layers[-1].units, layers[-1].activation.__name__) == (3, "softmax")
-    head = keras_model.build(TaggerSpec(BINARY, DIM)).layers[-1]
-    assert (head.units, head.activation.__name__) == (1, "sigmoid")
-
-
-def test_the_model_that_is_written_scores_as_the_trainer_does() -> None:
-    x, offsets, labels = corpus(12)
-    x[4] = 0
-    for layers in (1, 2):
-        spec = TaggerSpec(TYPED, DIM, units=3, layers=layers, dropout=0.2, input_dropout=0.1)
-        trained = trainer.train(x, offsets, labels, spec, QUICK)
-        ids = np.arange(len(offsets) - 1)
-        own, rows, own_offsets = trainer.score(trained.parameters, x, offsets, ids)
-        assert np.array_equal(rows, np.arange(len(x)))
-        assert np.array_equal(own_offsets, offsets)
-        by_keras = keras_model.score_keras(keras_model.with_weights(trained.parameters), x, offsets)
-        np.testing.assert_allclose(own, by_keras, rtol=0, atol=2e-6)
-
-
-def test_scoring_by_keras_is_packed_scoring(tmp_path: Path) -> None:
-    x, offsets, _ = corpus(10)
-    x[3] = 0
-    model = keras_model.build(TaggerSpec(TYPED, DIM, units=3, layers=2))
-    rng = np.random.default_rng(0)
-    model.set_weights([rng.normal(0, 1, w.shape) for w in model.get_weights()])
-    keras_model.save(model, tmp_path / "model.keras")
-    tagger = packed.load(tmp_path / "model.keras")
-    np.testing.assert_allclose(keras_model.score_keras(model, x, offsets), tagger.score(x, offsets), rtol=0, atol=2e-6)
-    with pytest.raises(ModelError, match=r"\(None, None, 9\)"):
-        keras_model.score_keras(model, np.zeros((2, 9), np.float32), np.array([0, 2]))
-
-
-def test_only_keras_files_are_loaded(tmp_path: Path) -> None:
-    for name in ("model.h5", "model.keras", "model.pkl"):
-        (tmp_path / name).write_bytes(b"\x89HDF\r\n")
-        with pytest.raises(ModelError, match=r"write it anew with model\.save\('NAME\.keras'\)"):
-            keras_model.load(tmp_path / name)
-    inputs = keras.Input((None, DIM))
-    keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(tmp_path / "lambda.keras")
-    with pytest.raises(ModelError, match="holds Python code in a Lambda layer"):
-        keras_model.load(tmp_path / "lambda.keras")
 
 
 @pytest.fixture
@@ -164,14 +106,8 @@ def adopt_and_compare(opened: Project, folder: Path) -> None:
         np.testing.assert_allclose(scores, own, rtol=0, atol=2e-6)
     by_keras = keras_model.score_keras(keras_model.load(record.keras_file), opened.embeddings, opened.offsets)
     np.testing.assert_allclose(scores, by_keras, rtol=0, atol=2e-6)
-    plain = (
-        "import sys, keras; m = keras.saving.load_model(sys.argv[1], safe_mode=True); "
-        "print('maskscope' in sys.modules, m.output_shape)"
-    )
-    printed = subprocess.run(
-        [sys.executable, "-c", plain, str(record.keras_file)], capture_output=True, text=True, check=True
-    )
-    assert printed.stdout.split() == ["False", "(None,", "None,", "3)"]
+    with zipfile.ZipFile(record.keras_file) as archive:
+        assert b"maskscope" not in archive.read("config.json")
 
 
 @pytest.mark.parametrize("stop_at", [0, 1])
@@ -189,7 +125,8 @@ def test_training_cancelled_later_keeps_the_best_epoch_so_far(project: Path) -> 
         run = record.run
         assert not run.complete
         assert 1 <= len(run.history) < 10
-        assert min(epoch.val_loss for epoch in run.history) == run.history[run.best_epoch - 1].val_loss
+        losses = [epoch.val_loss for epoch in run.history if epoch.val_loss is not None]
+        assert min(losses) == run.history[run.best_epoch - 1].val_loss
         assert run.metrics is not None
         assert run.metrics.loss == pytest.approx(run.history[run.best_epoch - 1].val_loss)
         assert opened.models.scores(record.id) is None, "whoever cancels is not kept waiting for scores"
