@@ -1,12 +1,13 @@
 """The padding question put to a model in Keras: equal to the packed engine's where that knows the model."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 
-from maskscope.engine.padding_probe import Fill, PaddingProbe, padding_rows
+from maskscope.engine.padding_probe import Fill, PaddedRun, PaddingProbe, padding_rows
 from maskscope.errors import WorkerError
 from maskscope.jobs import NullJob
 from maskscope.project import Project, ProjectWriter
@@ -33,7 +34,7 @@ class Noting(NullJob):
 
 
 @pytest.fixture
-def project(tmp_path: Path):
+def project(tmp_path: Path) -> Iterator[Project]:
     rng = np.random.default_rng(0)
     target = tmp_path / "p.maskscope"
     with ProjectWriter(target, DIM, np.dtype(np.float32), classes=("O", "name"), kind="binary") as writer:
@@ -76,6 +77,12 @@ def ask(
     return result.answer
 
 
+def shown(answer: PaddingAnswer) -> PaddedRun:
+    """The run whose outputs were asked for."""
+    assert answer.shown is not None
+    return answer.shown
+
+
 def test_a_known_stack_is_told_as_the_packed_engine_tells_it(project: Project, tmp_path: Path) -> None:
     file = made(tmp_path / "known.keras", layers.Masking(), recurrent())
     tagger = packed.load(file)
@@ -86,11 +93,11 @@ def test_a_known_stack_is_told_as_the_packed_engine_tells_it(project: Project, t
         expected = [probe.run(k) for k in (7, 0, 200)]
         np.testing.assert_allclose(answer.changes, [run.largest_change for run in expected], rtol=0, atol=2e-6)
         assert job.figures == [("change", k, change) for k, change in zip((7, 0, 200), answer.changes, strict=True)]
-        assert answer.shown.mask.tolist() == expected[0].mask.tolist()
-        np.testing.assert_allclose(answer.shown.probs_tc, expected[0].probs_tc, rtol=0, atol=2e-6)
+        assert shown(answer).mask.tolist() == expected[0].mask.tolist()
+        np.testing.assert_allclose(shown(answer).probs_tc, expected[0].probs_tc, rtol=0, atol=2e-6)
         if fill != "zeros":
-            assert answer.shown.largest_change > 1e-3
-            assert answer.at.tolist()[0] == answer.shown.at == expected[0].at
+            assert shown(answer).largest_change > 1e-3
+            assert answer.at.tolist()[0] == shown(answer).at == expected[0].at
 
 
 @pytest.mark.filterwarnings("ignore:.*does not support masking")
@@ -108,18 +115,18 @@ def test_a_mask_that_is_lost_and_none_at_all_show_what_padding_changes(project: 
         real = [0, 1, 3, 4, 5] if seed == 0 else range(6)
         change = np.abs(padded[:6] - alone)[list(real)].max()
         assert change > 1e-4
-        assert answer.shown.largest_change == pytest.approx(change, abs=1e-6)
-        assert [place for place in range(11) if answer.shown.mask[place]] == list(real) + [6, 7, 8, 9, 10] * seed
-        np.testing.assert_allclose(answer.shown.probs_tc, padded, rtol=0, atol=1e-6)
+        assert shown(answer).largest_change == pytest.approx(change, abs=1e-6)
+        assert [place for place in range(11) if shown(answer).mask[place]] == list(real) + [6, 7, 8, 9, 10] * seed
+        np.testing.assert_allclose(shown(answer).probs_tc, padded, rtol=0, atol=1e-6)
 
 
 def test_a_masking_layer_above_others_is_asked_about_what_reaches_it(project: Project, tmp_path: Path) -> None:
     dense = layers.Dense(4, use_bias=False)
     answer = ask(project, made(tmp_path / "above.keras", dense, layers.Masking(), recurrent()))
-    assert answer.shown.mask.tolist() == [True, True, False, True, True, True] + [False] * 5
-    assert answer.shown.largest_change <= 1e-6
+    assert shown(answer).mask.tolist() == [True, True, False, True, True, True] + [False] * 5
+    assert shown(answer).largest_change <= 1e-6
     empty = ask(project, tmp_path / "above.keras", sentence=2)
-    assert (empty.shown.probs_tc.shape, empty.shown.at, empty.at.tolist()) == ((5, 1), None, [-1])
+    assert (shown(empty).probs_tc.shape, shown(empty).at, empty.at.tolist()) == ((5, 1), None, [-1])
 
 
 @pytest.mark.parametrize(("sentence", "added"), [(3, 5), (-1, 5), (1, 201), (1, -1)])

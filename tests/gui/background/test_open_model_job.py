@@ -1,4 +1,4 @@
-"""A model made elsewhere is opened: what the person sees of it, and that the window survives whatever it does."""
+"""Opening a model made elsewhere: what the user sees of it, and that the window survives whatever it does."""
 
 import json
 import shutil
@@ -14,12 +14,14 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
-from maskscope.project import Project
+from maskscope.project import ModelRecord, Project
+from maskscope.types import Floats
 from maskscope.worker import conversation
 from maskscope.worker.limits import Limits
 from maskscope.workflows.demo import write_demo
 from maskscope_gui.app import Program
 from maskscope_gui.background.worker_client import WorkerClient
+from maskscope_gui.session.session import Session
 from maskscope_gui.shell.main_window import MainWindow
 
 FAKE_WORKER = (sys.executable, "-S", "-E", str(Path(__file__).parents[2] / "fake_worker.py"))
@@ -71,8 +73,7 @@ def drop(window: MainWindow, file: Path) -> None:
 
 
 def left_behind(window: MainWindow) -> list[str]:
-    assert window.session.project is not None
-    return sorted(path.name for path in (window.session.project.path / "models").iterdir() if path.name != "m1")
+    return sorted(path.name for path in (folder_of(window.session) / "models").iterdir() if path.name != "m1")
 
 
 @pytest.mark.parametrize(
@@ -120,14 +121,32 @@ def test_esc_stops_a_file_that_does_not_listen(
     # Closing while one is being opened leaves nothing either.
     drop(window, Path("/somewhere/hang.keras"))
     qtbot.waitUntil(lambda: "25 % of steps" in window.status_line.work.text(), timeout=20_000)
-    folder = window.session.project.path / "models"
+    folder = folder_of(window.session) / "models"
     window.close()
     assert program.client.process_id == 0
     assert sorted(path.name for path in folder.iterdir()) == ["m1"]
 
 
-def unknown_stack(source: Path, target: Path, old: str, new: str) -> Path:
-    """A copy of a model, with another word in its config."""
+def model_of(session: Session) -> ModelRecord:
+    """The model in use."""
+    assert session.model is not None
+    return session.model
+
+
+def scores_of(session: Session) -> Floats:
+    """A copy of the scores of the model in use."""
+    assert session.scores is not None
+    return np.array(session.scores)
+
+
+def folder_of(session: Session) -> Path:
+    """The folder of the project."""
+    assert session.project is not None
+    return session.project.path
+
+
+def changed_copy(source: Path, target: Path, old: str, new: str) -> Path:
+    """A copy of a model's file, with another word in its config."""
     with zipfile.ZipFile(source) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     text = members["config.json"].decode()
@@ -145,10 +164,10 @@ def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
 ) -> None:
     window, _ = open_program(None)
     session = window.session
-    own = session.model.keras_file
-    before = np.array(session.scores)
-    drop(window, unknown_stack(own, tmp_path / "relu <b>.keras", '"activation": "tanh"', '"activation": "relu"'))
-    qtbot.waitUntil(lambda: session.model.id == "m2", timeout=90_000)
+    own = model_of(session).keras_file
+    before = scores_of(session)
+    drop(window, changed_copy(own, tmp_path / "relu <b>.keras", '"activation": "tanh"', '"activation": "relu"'))
+    qtbot.waitUntil(lambda: model_of(session).id == "m2", timeout=90_000)
     assert "it runs in Keras, because it" in window.status_line.message.toolTip()
     assert window.toolbar.model.text().startswith("relu <b>")
     assert "&lt;b&gt;.keras; it runs in Keras" in window.toolbar.model.toolTip()
@@ -158,24 +177,26 @@ def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
     assert "runs in Keras because it" in window.padding.explanation.text()
     assert window.status_line.worker.text() == "TensorFlow ready"
     assert session.tagger is None
-    assert session.scores.shape == before.shape
-    assert not np.allclose(session.scores, before)
-    shown = np.array(session.scores)
-    evil = unknown_stack(own, tmp_path / "evil.keras", '"class_name": "Dense"', '"class_name": "Lambda"')
+    assert scores_of(session).shape == before.shape
+    assert not np.allclose(scores_of(session), before)
+    shown = scores_of(session)
+    evil = changed_copy(own, tmp_path / "evil.keras", '"class_name": "Dense"', '"class_name": "Lambda"')
     drop(window, evil)
     qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
     assert "evil.keras: holds Python code in a Lambda layer" in window.notice.label.text()
-    assert session.model.id == "m2"
+    assert model_of(session).id == "m2"
     # Its scores are lost: the worker makes them again.
-    path = session.project.path
+    path = folder_of(session)
     (path / "scores" / "m2.npy").unlink()
     session.use_model("m1")
     session.use_model("m2")
     qtbot.waitUntil(lambda: session.scores is not None, timeout=30_000)
-    np.testing.assert_allclose(session.scores, shown, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(scores_of(session), shown, rtol=0, atol=1e-6)
     assert list((path / "scores").glob("*.partial")) == []
     with Project.open(shutil.copytree(path, tmp_path / "again.maskscope")) as project:
-        assert project.models.padding_scores("m2").shape == (project.n_sentences, 1)
+        padding = project.models.padding_scores("m2")
+        assert padding is not None
+        assert padding.shape == (project.n_sentences, 1)
 
 
 def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(

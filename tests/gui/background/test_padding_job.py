@@ -35,7 +35,7 @@ def demo(tmp_path: Path) -> Path:
     with Project.open(folder) as project:
         made = project.path / "models" / ".partial-test"
         shutil.copytree(project.models.get("m1").folder, made)
-        np.save(made / "scores.npy", project.models.scores("m1"))
+        shutil.copy(project.path / "scores" / "m1.npy", made / "scores.npy")
         (made / "weights.npz").unlink()
         run = json.loads((made / "run.json").read_text(encoding="utf-8"))
         run |= {"engine": "keras", "engine_reason": "holds layer 'conv1d'"}
@@ -110,9 +110,12 @@ def test_a_request_is_sent_after_the_last_change_and_its_answer_is_kept(
     assert requested(client)[1] == (41, "zeros", (15,), 15)
     client.done.emit(2, answer(client.requests[1]))
     assert padding.figure.text() == "0.000000"
+    assert lab.run is not None
+    assert window.session.focus is not None
     assert len(lab.run.mask) == window.session.focus.length + 15
     assert requested(client)[2] == (41, "zeros", COARSE, None)
     client.done.emit(3, answer(client.requests[2]))
+    assert lab.curves is not None
     assert lab.curves.unmasked is None
     assert lab.curves.added.tolist() == list(COARSE)
     assert "all 15 lengths tried" in padding.verdict.text()
@@ -201,4 +204,6 @@ def test_only_the_models_own_mask_is_offered(qtbot: QtBot, window: MainWindow) -
     assert all(window.padding.sources.button(place).isEnabled() for place in range(3))
     assert window.padding.figure.text() == "0.000000"
     qtbot.waitUntil(lambda: window.experiment.curves is not None, timeout=10_000)
+    assert window.experiment.curves is not None
+    assert window.experiment.curves.unmasked is not None
     assert window.experiment.curves.unmasked.shape == (201,)
