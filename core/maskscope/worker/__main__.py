@@ -120,7 +120,7 @@ class ChannelJob:
 
 
 def run(message: RunJob, channel: Channel, inbox: Inbox) -> Done | Failed | CancelledReply:
-    """Run one job; whatever it raises becomes its answer."""
+    """Run one job and return its answer: the result, or the error that it raised."""
     from maskscope.worker.jobs import run_request
 
     job = ChannelJob(channel, inbox, message.id)
@@ -133,7 +133,7 @@ def run(message: RunJob, channel: Channel, inbox: Inbox) -> Done | Failed | Canc
         return Failed(message.id, type(error).__name__, str(error))
     except MemoryError:
         return Failed(message.id, "MemoryError", "the job needs more memory than there is")
-    except Exception as error:  # noqa: BLE001 - the process must live on, and the window must hear of it
+    except Exception as error:  # noqa: BLE001 - the process goes on, and the client reports the error
         text = f"the job failed: {type(error).__name__}: {error}"
         return Failed(message.id, type(error).__name__, text, traceback.format_exc())
 

@@ -191,7 +191,7 @@ class _Run:
 
     def _receive(self, output: _Output | None) -> None:
         if output is None:
-            # Reported again, so that a job that was cancelled says so.
+            # A job that was cancelled raises Cancelled at its next report, so there has to be one.
             self._report(self._last_progress)
         elif output.stream == "stderr":
             self._conversation.receive_log(output.data)

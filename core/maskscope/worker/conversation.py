@@ -1,7 +1,7 @@
 """The client's side of the protocol, without a process, a thread or a timer of its own.
 
-The command line and the window each own a worker process and a `Conversation`. They tell it what happens (a request, a
-cancel, output of the process, its end, the time to check the limits), and carry out the actions that it returns.
+The command line and the window each own a worker process and a `Conversation`. They call it for each event (a request,
+a cancel, output of the process, its end, the time to check the limits), and carry out the actions that it returns.
 """
 
 import time
@@ -82,7 +82,7 @@ class JobFailed:
 
 @dataclass(frozen=True, slots=True)
 class JobCancelled:
-    """A job has ended because it was cancelled; `late_result` is what it had made before it heard of that."""
+    """A job has ended because it was cancelled; `late_result` is the result of one that ended first."""
 
     id: int
     late_result: Result | None = None
@@ -172,7 +172,7 @@ class Conversation:
         """True while `check_limits` is to be called every `limits.CHECK_SECONDS`."""
         return self._watchdog is not None or self._cancel_deadline is not None
 
-    # What the program asks for
+    # What the program requests
 
     def start(self) -> None:
         """Start the process, unless it runs."""

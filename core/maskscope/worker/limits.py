@@ -1,4 +1,4 @@
-"""How long a job may be silent and how much memory it may take: for jobs that run a model file, which may be anyone's.
+"""Limits of time and memory for jobs that run a model file, which may come from anyone.
 
 The client's process watches, and kills a worker that exceeds a limit: what a file makes Keras and TensorFlow do can't
 be stopped from inside.
@@ -22,12 +22,13 @@ from maskscope.worker.requests import (
 )
 
 QUIET_SECONDS = 120.0
-"""Loading and tracing a large model takes some tens of seconds on a slow machine, without any report."""
+"""Without a report; loading and tracing a large model takes some tens of seconds on a slow machine."""
 MEMORY_BYTES = 4 << 30
 """TensorFlow itself takes half a gigabyte."""
 MEMORY_PER_MODEL_BYTE = 8
 """Keras holds a model's weights some times over while it loads them."""
 SHARE_OF_MACHINE = 0.75
+"""No job may take more of the machine's memory."""
 CANCEL_SECONDS = 5.0
 """A job that was cancelled has this long to stop by itself."""
 CHECK_SECONDS = 0.2
@@ -88,7 +89,7 @@ class Watchdog:
         self._last_report = self._clock()
 
     def exceeded(self) -> str:
-        """Return one sentence that says which limit the job has exceeded; "" for none."""
+        """Return which limit the job has exceeded, in one sentence; "" for none."""
         quiet = self._clock() - self._last_report
         end = "so its process was stopped; nothing in the project was changed"
         if quiet > self._limits.quiet_seconds:

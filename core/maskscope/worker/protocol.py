@@ -117,7 +117,7 @@ FromWorker: TypeAlias = Ready | StartFailed | Progress | Figure | Done | Failed 
 
 
 class _JobId(msgspec.Struct):
-    """The part of a message that says which job it is about; other fields are ignored."""
+    """The field that names the job of a message; the other fields are ignored."""
 
     id: int | None = None
 

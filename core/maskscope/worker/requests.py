@@ -1,4 +1,4 @@
-"""What can be asked of the worker: a request for each job, and the result that the job answers with."""
+"""The requests that the worker understands, one for each job, and the result of each."""
 
 from pathlib import Path
 from typing import ClassVar, Generic, TypeAlias, TypeVar

@@ -235,16 +235,16 @@ def audit_details(report: AuditReport, model: ModelRecord | None) -> str:
     """Return how the audit was made, in one line."""
     about = report.about
     name = report.model if model is None else f"{model.name} ({model.id})"
-    of = f"{len(report.sampled):,} of {report.sentences:,} sentence{'s' if report.sentences != 1 else ''} sampled"
-    words = [name, of, f"padded with {about.padding:g}"]
+    sampled = f"{len(report.sampled):,} of {report.sentences:,} sentence{'s' if report.sentences != 1 else ''} sampled"
+    parts = [name, sampled, f"padded with {about.padding:g}"]
     if about.loss:
-        words.append(f"{about.loss}, assumed" if about.loss_assumed else about.loss)
+        parts.append(f"{about.loss}, assumed" if about.loss_assumed else about.loss)
     if about.lengths_from != "source":
-        words.append(f"lengths {about.lengths_from} from the zeros")
-    words.append(about.compute_dtype)
+        parts.append(f"lengths {about.lengths_from} from the zeros")
+    parts.append(about.compute_dtype)
     if about.seconds >= 0.05:
-        words.append(f"{about.seconds:.1f} s" if about.seconds < 10 else format_duration(about.seconds))
-    return " · ".join(words)
+        parts.append(f"{about.seconds:.1f} s" if about.seconds < 10 else format_duration(about.seconds))
+    return " · ".join(parts)
 
 
 def format_deviation(value: float | None) -> str:

@@ -37,7 +37,7 @@ class LatestTask(QObject):
         """Cancel the task that runs, and start another.
 
         Args:
-            text: what the status line says meanwhile.
+            text: shown in the status line while it runs.
             work: runs in a thread of its own, as in `Task`.
             use_result: gets what `work` returned, in the window's thread; not called once the task was cancelled.
         """

@@ -45,7 +45,7 @@ class WorkerClient(QObject):
         done: (id, the result that belongs to the request).
         failed: (id, one sentence).
         cancelled: (id) the job has stopped, and what it had half done is removed.
-        late: (id, result) the job had ended before it heard that it was cancelled; `cancelled` follows.
+        late: (id, result) the job had ended before the cancel reached it; `cancelled` follows.
             For the receiver that removes what the job has made.
 
     Each request ends in exactly one of `done`, `failed`, `cancelled`; nothing is emitted after `close`.
