@@ -8,25 +8,16 @@ from typing import Literal, TypeAlias
 
 from PySide6.QtCore import QObject, Signal
 
-from maskscope.audit.report import AuditReport, Finding
-from maskscope.jobs import format_duration
-from maskscope.project import ModelRecord
+from maskscope.audit.report import AuditReport
 from maskscope.worker.requests import AuditRequest, AuditResult, ProjectSource, RepairRequest, RepairResult
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
 
-Role: TypeAlias = Literal["text", "second", "holds", "fails", "collision"]
 Running: TypeAlias = Literal["", "audit", "repair"]
 ModelKey: TypeAlias = tuple[Path, str, float]
 """A model: folder of its project, its id, and when it was made, since a folder may be replaced by another."""
 
-VERDICT_MARKS: dict[str, tuple[str, Role]] = {
-    "passed": ("✓", "holds"),
-    "failed": ("✗", "fails"),
-    "could not tell": ("?", "collision"),
-}
 _REPORTS_KEPT = 32
-_VERDICT_ORDER = ("failed", "could not tell", "passed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,53 +195,3 @@ class AuditJob(QObject):
         self._job, self.running, self.message, self.failed = None, "", message, failed
         self.progressed.emit("")
         self.changed.emit()
-
-
-def failed_first(report: AuditReport) -> list[Finding]:
-    """Return the findings sorted by verdict: failed, could not tell, passed."""
-    return sorted(report.findings, key=lambda finding: _VERDICT_ORDER.index(finding.verdict))
-
-
-def verdict_text(report: AuditReport) -> tuple[str, Role]:
-    """Return the verdict in one line, and the role of its colour."""
-    total = len(report.findings)
-    passed, failed, unsure = (report.count(verdict) for verdict in ("passed", "failed", "could not tell"))
-    if failed:
-        return f"✗ {failed} of {total} checks {'fails' if failed == 1 else 'fail'}", "fails"
-    if unsure:
-        return f"? {passed} of {total} checks hold, {unsure} could not tell", "collision"
-    return f"✓ Padding is ignored: {passed} of {total} checks hold", "holds"
-
-
-def short_verdict(report: AuditReport) -> str:
-    """Return the verdict in a few words, such as "5 fail" or "14 of 14 hold"."""
-    failed, unsure = report.count("failed"), report.count("could not tell")
-    if failed:
-        return f"{failed} {'fails' if failed == 1 else 'fail'}"
-    hold = f"{report.count('passed')} of {len(report.findings)} hold"
-    return f"{hold}, {unsure} could not tell" if unsure else hold
-
-
-def audit_details(report: AuditReport, model: ModelRecord | None) -> str:
-    """Return how the audit was made, in one line."""
-    about = report.about
-    name = report.model if model is None else f"{model.name} ({model.id})"
-    sampled = f"{len(report.sampled):,} of {report.sentences:,} sentence{'s' if report.sentences != 1 else ''} sampled"
-    parts = [name, sampled, f"padded with {about.padding:g}"]
-    if about.loss:
-        parts.append(f"{about.loss}, assumed" if about.loss_assumed else about.loss)
-    if about.lengths_from != "source":
-        parts.append(f"lengths {about.lengths_from} from the zeros")
-    parts.append(about.compute_dtype)
-    if about.seconds >= 0.05:
-        parts.append(f"{about.seconds:.1f} s" if about.seconds < 10 else format_duration(about.seconds))
-    return " · ".join(parts)
-
-
-def format_deviation(value: float | None) -> str:
-    """Format a deviation or a tolerance."""
-    if value is None:
-        return "–"
-    if value in (float("inf"), float("-inf")):
-        return "∞"
-    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.2g}"

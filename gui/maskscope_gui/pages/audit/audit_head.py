@@ -5,7 +5,8 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayou
 
 from maskscope.audit.report import AuditReport
 from maskscope_gui.actions import printed_key
-from maskscope_gui.background.audit_job import VERDICT_MARKS, AuditJob, audit_details, short_verdict, verdict_text
+from maskscope_gui.background.audit_job import AuditJob
+from maskscope_gui.pages.audit.audit_text import VERDICT_MARKS, audit_details, short_verdict, verdict_text
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import KeyHint, Panel, WrappedLabel

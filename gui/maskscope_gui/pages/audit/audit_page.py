@@ -9,10 +9,11 @@ from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from maskscope.audit.report import AuditReport, Finding
 from maskscope.errors import MaskscopeError
 from maskscope_gui.actions import printed_key
-from maskscope_gui.background.audit_job import AuditJob, failed_first
+from maskscope_gui.background.audit_job import AuditJob
 from maskscope_gui.pages.audit.audit_columns import AuditColumns
 from maskscope_gui.pages.audit.audit_files import ask_model_file, ask_report_file, write_report
 from maskscope_gui.pages.audit.audit_head import AuditHead
+from maskscope_gui.pages.audit.audit_text import failed_first
 from maskscope_gui.pages.picture.model_picture import nodes_of
 from maskscope_gui.pages.services import PageServices
 from maskscope_gui.session.session import Session

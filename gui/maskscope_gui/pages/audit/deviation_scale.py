@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 
 from maskscope.audit.report import Finding
-from maskscope_gui.background.audit_job import format_deviation
+from maskscope_gui.pages.audit.audit_text import format_deviation
 
 _DECADES_BELOW = 3
 _MIN_DECADES_ABOVE, _MAX_DECADES_ABOVE = 3, 12

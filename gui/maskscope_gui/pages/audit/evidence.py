@@ -7,7 +7,7 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, Q
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from maskscope.audit.report import Evidence, EvidenceRow
-from maskscope_gui.background.audit_job import format_deviation
+from maskscope_gui.pages.audit.audit_text import format_deviation
 from maskscope_gui.pages.audit.deviation_scale import decades_above, share_of_scale, tolerance_share
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour

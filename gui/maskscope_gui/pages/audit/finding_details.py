@@ -4,7 +4,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from maskscope.audit.report import Evidence, Finding
-from maskscope_gui.background.audit_job import VERDICT_MARKS
+from maskscope_gui.pages.audit.audit_text import VERDICT_MARKS
 from maskscope_gui.pages.audit.deviation_scale import compared_with_tolerance
 from maskscope_gui.pages.audit.evidence import EvidenceStrip
 from maskscope_gui.pages.audit.findings import VERDICT_VERBS

@@ -7,7 +7,7 @@ from PySide6.QtGui import QPainter, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from maskscope.audit.report import Finding
-from maskscope_gui.background.audit_job import VERDICT_MARKS, format_deviation
+from maskscope_gui.pages.audit.audit_text import VERDICT_MARKS, format_deviation
 from maskscope_gui.pages.audit.deviation_scale import (
     compared_with_tolerance,
     decades_above,

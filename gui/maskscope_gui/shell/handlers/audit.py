@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from maskscope_gui.actions import printed_key
-from maskscope_gui.background.audit_job import AuditJob, verdict_text
+from maskscope_gui.background.audit_job import AuditJob
 from maskscope_gui.background.open_model_job import OpenModelJob
+from maskscope_gui.pages.audit.audit_text import verdict_text
 from maskscope_gui.shell.handlers import Handlers
 from maskscope_gui.shell.main_window import MainWindow
 
