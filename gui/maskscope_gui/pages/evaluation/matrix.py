@@ -251,23 +251,26 @@ class MatrixView(KeyedView):
                 painter.fillRect(plate, colour(ground))
                 painter.setPen(look.ink(ground) if count else look.c("control"))
                 painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, f"{count:,}" if count else "·")
-        for at, role, width in (
-            (self._hover, "second", 1.0),
-            (None if self.listed is None else self._on_screen(self.listed), "accent", 1.4),
-            (self.cell if self.hasFocus() else None, "accent", 2.4),
-        ):
-            if at is not None:
-                ring = QRectF(self.cell_box(*at)).adjusted(0.5, 0.5, -1.5, -1.5)
-                painter.setBrush(Qt.BrushStyle.NoBrush)
-                if role == "accent":
-                    # A line in the background colour around the ring makes it visible on any tint.
-                    painter.setPen(QPen(look.c("panel"), width + 2))
-                    painter.drawRect(ring)
-                painter.setPen(QPen(look.c(role), width))
-                painter.drawRect(ring)
+        self._paint_rings(painter)
 
-    def _on_screen(self, cell: tuple[int, int]) -> tuple[int, int]:
-        return self._order.index(cell[0]), self._order.index(cell[1])
+    def _paint_rings(self, painter: QPainter) -> None:
+        """Mark the cell under the mouse, the cell whose tokens are listed, and the cell at the cursor."""
+        look = self.look
+        for box, role, width in (
+            (None if self._hover is None else self.cell_box(*self._hover), "second", 1.0),
+            (None if self.listed is None else self.box_of(*self.listed), "accent", 1.4),
+            (self.cell_box(*self.cell) if self.hasFocus() else None, "accent", 2.4),
+        ):
+            if box is None:
+                continue
+            ring = QRectF(box).adjusted(0.5, 0.5, -1.5, -1.5)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            if role == "accent":
+                # A line in the background colour around the ring makes it visible on any tint.
+                painter.setPen(QPen(look.c("panel"), width + 2))
+                painter.drawRect(ring)
+            painter.setPen(QPen(look.c(role), width))
+            painter.drawRect(ring)
 
     def _paint_rows(self, painter: QPainter) -> None:
         px, look = self.look.px, self.look

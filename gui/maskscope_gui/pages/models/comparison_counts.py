@@ -55,11 +55,8 @@ class ComparisonCounts(KeyedView):
             self.boxes.append(("unlabelled", found.unlabelled, "without a label"))
         self.viewport().update()
 
-    def box_of(self, group: Group) -> QRect:
-        """The rectangle of the count of a group, in the viewport."""
-        return self._box(next(number for number, box in enumerate(self.boxes) if box[0] == group))
-
-    def _box(self, wanted: int) -> QRect:
+    def box(self, wanted: int) -> QRect:
+        """The rectangle of a count in the viewport, by its number from the left."""
         px, look = self.look.px, self.look
         left = px(12)
         for number, (_, count, caption) in enumerate(self.boxes):
@@ -76,7 +73,7 @@ class ComparisonCounts(KeyedView):
         painter.fillRect(event.rect(), look.c("panel"))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for number, (group, count, caption) in enumerate(self.boxes):
-            box = self._box(number)
+            box = self.box(number)
             chosen = group is not None and group == self.group
             painter.setFont(look.token_title)
             painter.setPen(look.c("accent" if chosen else "text"))
@@ -116,13 +113,13 @@ class ComparisonCounts(KeyedView):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """List the group that was clicked."""
         for number, (group, _, _) in enumerate(self.boxes):
-            if group is not None and self._box(number).contains(event.position().toPoint()):
+            if group is not None and self.box(number).contains(event.position().toPoint()):
                 self.choose(group)
 
     def tip_at(self, point: QPoint) -> str:
         """Explain the count under the mouse."""
         for number, (group, count, caption) in enumerate(self.boxes):
-            if not self._box(number).contains(point):
+            if not self.box(number).contains(point):
                 continue
             if group is None:
                 return f"{count:,} tokens with a label: {caption}. The models agree on them, so they are not listed."

@@ -1,5 +1,6 @@
 """The batch heat map: one row a sentence, one column a position; its ragged edge is the mask."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -37,6 +38,11 @@ class BatchMap:
     def padding_share(self) -> float:
         """Padded positions over all positions, 0 to 1."""
         return 1 - float(self.lengths.sum()) / max(1, self.values.size)
+
+    def row_of(self, sentence: int) -> int | None:
+        """The row of a sentence; None when the batch does not have it."""
+        rows = np.flatnonzero(self.ids == sentence)
+        return int(rows[0]) if len(rows) else None
 
 
 def batch_around(session: Session, order: BatchOrder) -> BatchMap | None:
@@ -127,11 +133,18 @@ class BatchView(PaintedView):
             max(1, self.viewport().height() - px(14)),
         )
 
-    def _cell(self) -> tuple[float, float]:
+    def _cell_size(self) -> tuple[float, float]:
+        """Width and height of a cell, in pixels."""
         assert self.batch is not None
         area = self._area()
         rows, columns = self.batch.values.shape
         return min(area.width() / columns, self.look.px(36)), min(area.height() / rows, self.look.px(18))
+
+    def cell_box(self, row: int, position: int) -> QRectF:
+        """The rectangle of a cell in the viewport."""
+        area = self._area()
+        width, height = self._cell_size()
+        return QRectF(area.x() + position * width, area.y() + row * height, width, height)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint map, selection and legend."""
@@ -152,32 +165,30 @@ class BatchView(PaintedView):
         picture.setDevicePixelRatio(ratio)
         picture.fill(self.look.c("panel"))
         painter = QPainter(picture)
-        area = self._area()
-        width, height = self._cell()
-        rows, columns = batch.values.shape
-        gap_x, gap_y = (1 if width >= 4 else 0), (1 if height >= 4 else 0)
-        plain = self.look.c("accent_ground")
-        for row in range(rows):
-            top = area.y() + row * height
-            edge = int(batch.lengths[row])
-            if edge < columns:
-                painter.fillRect(
-                    QRectF(area.x() + edge * width, top, (columns - edge) * width, height), self.look.hatch
-                )
-            values = batch.values[row]
-            for column in range(edge):
-                cell = QRectF(area.x() + column * width, top, width - gap_x, height - gap_y)
-                value = float(values[column])
-                if batch.masked[row, column]:
-                    painter.fillRect(cell, self.look.hatch)
-                    draw_collision(
-                        painter, cell.center(), min(width, height, self.look.px(10)) * 0.9, self.look.c("collision")
-                    )
-                else:
-                    painter.fillRect(cell, plain if value != value else colour(self.look.tint(value)))
+        for row in range(len(batch.ids)):
+            self._paint_row(painter, batch, row)
         self._paint_legend(painter, batch)
         painter.end()
         return picture
+
+    def _paint_row(self, painter: QPainter, batch: BatchMap, row: int) -> None:
+        width, height = self._cell_size()
+        gap_x, gap_y = (1 if width >= 4 else 0), (1 if height >= 4 else 0)
+        mark = min(width, height, self.look.px(10)) * 0.9
+        columns, length = batch.values.shape[1], int(batch.lengths[row])
+        if length < columns:
+            padding = self.cell_box(row, length)
+            padding.setWidth((columns - length) * width)
+            painter.fillRect(padding, self.look.hatch)
+        for position, value in enumerate(batch.values[row, :length].tolist()):
+            cell = self.cell_box(row, position).adjusted(0, 0, -gap_x, -gap_y)
+            if batch.masked[row, position]:
+                painter.fillRect(cell, self.look.hatch)
+                draw_collision(painter, cell.center(), mark, self.look.c("collision"))
+            elif math.isnan(value):
+                painter.fillRect(cell, self.look.c("accent_ground"))
+            else:
+                painter.fillRect(cell, colour(self.look.tint(value)))
 
     def _paint_legend(self, painter: QPainter, batch: BatchMap) -> None:
         px = self.look.px
@@ -228,43 +239,28 @@ class BatchView(PaintedView):
         painter.drawText(QRect(left + px(26), top, self._legend - px(40), px(16)), Qt.AlignmentFlag.AlignVCenter, text)
 
     def _paint_selection(self, painter: QPainter, batch: BatchMap) -> None:
-        rows_at_cursor = np.flatnonzero(batch.ids == self.session.cursor.sentence)
-        if len(rows_at_cursor) == 0:
+        cursor = self.session.cursor
+        row = batch.row_of(cursor.sentence)
+        if row is None:
             return
-        area = self._area()
-        width, height = self._cell()
-        row = int(rows_at_cursor[0])
+        sentence = self.cell_box(row, 0).united(self.cell_box(row, batch.values.shape[1] - 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(self.look.c("accent"), 2))
-        painter.drawRect(
-            QRectF(area.x() - 2, area.y() + row * height - 1.5, batch.values.shape[1] * width + 3, height + 2)
-        )
-        if self.session.cursor.position < batch.lengths[row]:
+        painter.drawRect(sentence.adjusted(-2, -1.5, 1, 0.5))
+        if cursor.position < batch.lengths[row]:
             painter.setPen(QPen(self.look.c("text"), 2))
-            cell = QRectF(
-                area.x() + self.session.cursor.position * width - 1, area.y() + row * height - 0.5, width + 1, height
-            )
-            painter.drawRect(cell)
+            painter.drawRect(self.cell_box(row, cursor.position).adjusted(-1, -0.5, 0, -0.5))
 
     def cell_at(self, point: QPointF) -> tuple[int, int] | None:
         """Sentence and position at a point of the viewport; None outside the map."""
         if self.batch is None or len(self.batch.ids) == 0:
             return None
         area = self._area()
-        width, height = self._cell()
+        width, height = self._cell_size()
         row, column = int((point.y() - area.y()) // height), int((point.x() - area.x()) // width)
         if 0 <= row < len(self.batch.ids) and 0 <= column < self.batch.values.shape[1]:
             return int(self.batch.ids[row]), column
         return None
-
-    def centre_of(self, sentence: int, position: int) -> QPoint:
-        """The centre of a cell in the viewport. Raises ValueError when the sentence is not in the batch."""
-        if self.batch is None or sentence not in self.batch.ids:
-            raise ValueError(f"sentence {sentence} is not in this batch")
-        row = int(np.flatnonzero(self.batch.ids == sentence)[0])
-        width, height = self._cell()
-        area = self._area()
-        return QPoint(int(area.x() + (position + 0.5) * width), int(area.y() + (row + 0.5) * height))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Go to the sentence and token of a cell; at padding, to the sentence's last token."""
@@ -278,13 +274,12 @@ class BatchView(PaintedView):
         if cell is None or self.batch is None:
             return ""
         sentence, position = cell
-        row = int(np.flatnonzero(self.batch.ids == sentence)[0])
-        if position >= self.batch.lengths[row]:
+        row = self.batch.row_of(sentence)
+        if row is None or position >= self.batch.lengths[row]:
             return f"Sentence {sentence}, position {position}: padding"
         token = self.session.sentence_row(sentence).tokens[position]
         if self.batch.masked[row, position]:
             return f"Sentence {sentence}, “{token}”: a collision, masked as padding"
         value = float(self.batch.values[row, position])
-        return f"Sentence {sentence}, “{token}”" + (
-            "" if value != value else f": {self.session.shown_name} {value:.2f}"
-        )
+        probability = "" if math.isnan(value) else f": {self.session.shown_name} {value:.2f}"
+        return f"Sentence {sentence}, “{token}”{probability}"

@@ -134,7 +134,8 @@ def test_a_click_on_a_count_lists_its_tokens(
 ) -> None:
     window, page = show_models(two_models)
     compared(qtbot, window, page, press)
-    qtbot.mouseClick(page.counts.viewport(), LEFT, pos=page.counts.box_of("only_b").center())
+    number = [group for group, _, _ in page.counts.boxes].index("only_b")
+    qtbot.mouseClick(page.counts.viewport(), LEFT, pos=page.counts.box(number).center())
     assert "only B right, m1 · 1" in page.list_head._title.text()
     assert page.tokens.n_rows == 1
     page.tokens.focus_list()
