@@ -60,7 +60,8 @@ def test_a_click_in_any_view_moves_the_one_cursor(qtbot: QtBot, open_window: Ope
     assert session.cursor.position == 3
     assert window.batch.batch is not None
     other = int(window.batch.batch.ids[0])
-    qtbot.mouseClick(window.batch.viewport(), Qt.MouseButton.LeftButton, pos=window.batch.centre_of(other, 2))
+    cell = window.batch.cell_box(0, 2).center().toPoint()
+    qtbot.mouseClick(window.batch.viewport(), Qt.MouseButton.LeftButton, pos=cell)
     assert (session.cursor.sentence, session.cursor.position) == (other, 2)
     rows = window.list_panel.list
     row = session.cursor.row + 1 if session.cursor.row == 0 else session.cursor.row - 1
