@@ -38,7 +38,7 @@ def make_project(folder: Path, n_sentences: int) -> Path:
             tokens = tuple(f"token{i}" for i in range(length))
             labels = tuple(rng.choice(["O", "name"], length, p=[0.85, 0.15]).tolist())
             writer.add(Sentence(tokens, rng.normal(0, 1, (length, DIM)).astype(np.float16), labels))
-        scheme = writer.finish({"source": "made", "lengths_from": "source", "notes": "[]"})
+        scheme = writer.finish(source="made")
     with Project.open(path) as project:
         model = project.models.new_folder()
         keras_model.save(keras_model.build(TaggerSpec(scheme, DIM)), model / "model.keras")

@@ -112,7 +112,7 @@ def project_folder(tmp_path: Path) -> Path:
             if seed == 2:
                 rows[-1] = 0
             writer.add(Sentence(tuple(tokens.split()), rows, tuple(labels.split())))
-        writer.finish({"source": "small.conll", "lengths_from": "source", "notes": '["Four sentences."]'})
+        writer.finish(source="small.conll", notes=["Four sentences."])
     return target
 
 
@@ -186,7 +186,7 @@ def spans(tmp_path: Path, adopt: Callable[..., str]) -> Path:
         for words in ("to New York", "in Old York"):
             rows = rng.normal(size=(3, 4)).astype(np.float32)
             writer.add(Sentence(tuple(words.split()), rows, ("O", "B-loc", "I-loc")))
-        writer.finish({})
+        writer.finish()
     with Project.open(target) as project:
         adopt(project, np.reshape(SPAN_PROBS, (-1, 3)))
     return target

@@ -1,8 +1,6 @@
 """The project folder: embeddings.npy, project.sqlite, models/, scores/; edits and their history."""
 
-from maskscope.project.corpus import Corpus
-from maskscope.project.edit_log import EditLog
-from maskscope.project.edits import STATES, Change, Edit, History, ReviewState
+from maskscope.project.edits import STATES, Edit, ReviewState
 from maskscope.project.lock import WriterLock
 from maskscope.project.model_store import CHECKPOINT, TRAINING_LOCK, ModelStore, set_aside
 from maskscope.project.rows import Counts, ModelRecord, SentenceRow
@@ -13,12 +11,8 @@ __all__ = [
     "CHECKPOINT",
     "STATES",
     "TRAINING_LOCK",
-    "Change",
-    "Corpus",
     "Counts",
     "Edit",
-    "EditLog",
-    "History",
     "ModelRecord",
     "ModelStore",
     "Project",

@@ -208,18 +208,28 @@ class ProjectWriter:
         self._db.execute("INSERT INTO block VALUES (?, ?)", (first, np.array(self._lengths, dtype="<i4").tobytes()))
         self._lengths.clear()
 
-    def finish(self, meta: dict[str, str]) -> TagScheme:
-        """Write the rest, make everything durable, and rename the folder to `target`.
+    def finish(
+        self,
+        *,
+        source: str = "",
+        lengths_from: Literal["source", "inferred"] = "source",
+        notes: Sequence[str] = (),
+    ) -> TagScheme:
+        """Write the rest, sync everything to the disk, and rename the folder to `target`.
 
-        `meta` is kept with the project: "source", "lengths_from" ("source" or "inferred"), "notes" (JSON).
-        Raises ProjectError when there is no sentence, or the target has come to exist meanwhile.
+        Args:
+            source: name of the file that the sentences come from.
+            lengths_from: "inferred" when the lengths come from trailing zero rows.
+            notes: notes of the import, a sentence each.
+
+        Returns the label set. Raises ProjectError when there is no sentence, or `target` has come to exist meanwhile.
         """
         if self.n_sentences == 0:
             raise ProjectError("the source holds no sentence", file=self.target)
         with self._saving():
             self._flush_block()
             scheme = self._settle_scheme()
-            self._write_meta(scheme, meta)
+            self._write_meta(scheme, {"source": source, "lengths_from": lengths_from, "notes": json_text(list(notes))})
             self._sync()
         try:
             if self.target.exists():
@@ -231,7 +241,7 @@ class ProjectWriter:
         sync_folder(self.target.parent)
         return scheme
 
-    def _write_meta(self, scheme: TagScheme, meta: dict[str, str]) -> None:
+    def _write_meta(self, scheme: TagScheme, origin: dict[str, str]) -> None:
         for code, count in self._counts.items():
             self._db.execute("INSERT INTO tally VALUES (?, ?)", (f"class:{code}", count))
         meta = {
@@ -242,7 +252,7 @@ class ProjectWriter:
             "n_tokens": str(self.n_tokens),
             "fingerprint": self._hash.hexdigest(),
             "created": repr(time.time()),
-            **{key: plain_text(value) for key, value in meta.items()},
+            **{key: plain_text(value) for key, value in origin.items()},
         }
         self._db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
         self._db.execute("COMMIT")

@@ -59,7 +59,7 @@ def _write_sentences(target: Path, source: Path, scheme: TagScheme) -> None:
     ):
         for sentence in reader:
             writer.add(sentence if kind == "multiclass" else _binary(sentence))
-        writer.finish({"source": "demo", "lengths_from": "source", "notes": "[]"})
+        writer.finish(source="demo")
 
 
 def _binary(sentence: Sentence) -> Sentence:

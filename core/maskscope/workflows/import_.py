@@ -1,6 +1,5 @@
 """Import a source file into a new project folder, one sentence at a time."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -85,13 +84,8 @@ def import_project(
         data = data_finding(scan, reader.lengths_from)
         scheme = writer.scheme()
         notes = (*reader.notes(), *_data_note(data), *_outside_note(scheme), *beginnings.note(scheme))
-        meta = {
-            "source": source.name,
-            "lengths_from": reader.lengths_from,
-            "notes": json.dumps([note.text for note in notes], ensure_ascii=False),
-        }
         job.progress(writer.n_sentences, writer.n_sentences, "sentences")
-        writer.finish(meta)
+        writer.finish(source=source.name, lengths_from=reader.lengths_from, notes=[note.text for note in notes])
     return _report(writer.target, notes, data, scan.free_values)
 
 

@@ -180,7 +180,7 @@ def test_a_project_is_audited_on_its_own_sentences(
             if i == 34:
                 x[2] = 0
             writer.add(Sentence(("w",) * len(x), x))
-        writer.finish({"source": "test", "lengths_from": lengths_from, "notes": "[]"})
+        writer.finish(source="test", lengths_from=lengths_from)
     with Project.open(path) as project:
         report = audit_project(project, p0, checks=verdicts)
     assert {found.check: found.verdict for found in report.findings} == verdicts

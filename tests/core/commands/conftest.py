@@ -71,7 +71,7 @@ def project(tmp_path: Path) -> Path:
         rows = rng.normal(size=(3, 4)).astype(np.float16)
         rows[1] = 0
         writer.add(Sentence(("to", "\ufe0f", "Rome"), rows, ("O", None, "LOC")))
-        writer.finish({"source": "x.conll", "lengths_from": "source", "notes": '["A note."]'})
+        writer.finish(source="x.conll", notes=["A note."])
     return tmp_path / "p.maskscope"
 
 

@@ -41,7 +41,7 @@ def project(tmp_path: Path) -> Path:
     with ProjectWriter(tmp_path / "p.maskscope", 2, np.dtype(np.float32)) as writer:
         rows = np.zeros((3, 2), dtype=np.float32)
         writer.add(Sentence(("שלום", "👩‍👩‍👧", "\ud800"), rows, ("人名", "O", "O")))
-        writer.finish({})
+        writer.finish()
     return tmp_path / "p.maskscope"
 
 

@@ -26,7 +26,7 @@ def write(target: Path, sentences: Sequence[Sentence]) -> Path:
     with ProjectWriter(target, 3, np.dtype(np.float32)) as writer:
         for each in sentences:
             writer.add(each)
-        writer.finish({"source": "x", "lengths_from": "source", "notes": "[]"})
+        writer.finish(source="x")
     return target
 
 

@@ -1,6 +1,5 @@
 """What is imported comes back as it was, can be searched, and is counted."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -57,7 +56,7 @@ class TestRoundTrip:
         with ProjectWriter(tmp_path / "p", 5, dtype) as writer:
             for part in parts:
                 writer.add(Sentence(tuple("t" * len(part)), part))
-            writer.finish({})
+            writer.finish()
         with Project.open(tmp_path / "p") as project:
             assert project.dtype == dtype
             assert project.offsets.tolist() == [0, 3, 3, 4, 11]
@@ -99,7 +98,7 @@ class TestRoundTrip:
             for fill in fills:
                 rows = np.repeat(np.array(fill, dtype=np.float16), 3).reshape(-1, 3)
                 writer.add(Sentence(tuple("t" * len(fill)), rows))
-            writer.finish({})
+            writer.finish()
         expected = [value == mask_value for fill in fills for value in fill]
         with Project.open(tmp_path / "p") as project:
             assert project.masked_tokens(mask_value).tolist() == np.flatnonzero(expected).tolist()
@@ -121,7 +120,7 @@ class TestRoundTrip:
 def test_notes_are_kept(tmp_path: Path) -> None:
     with ProjectWriter(tmp_path / "p", 3, np.dtype(np.float32)) as writer:
         writer.add(sentence(["a"]))
-        writer.finish({"notes": json.dumps(["Lengths were inferred."]), "lengths_from": "inferred"})
+        writer.finish(lengths_from="inferred", notes=["Lengths were inferred."])
     with Project.open(tmp_path / "p") as project:
         assert project.notes == ("Lengths were inferred.",)
         assert project.lengths_from == "inferred"

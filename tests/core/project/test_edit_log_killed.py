@@ -93,7 +93,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
             labels = tuple(("O", "A", "B", None)[(i + t) % 4] for t in range(N_TOKENS))
             rows = np.ones((N_TOKENS, 2), dtype=np.float16)
             writer.add(Sentence(tuple(f"t{t}" for t in range(N_TOKENS)), rows, labels))
-        writer.finish({})
+        writer.finish()
     root = str(Path(maskscope.__file__).parent.parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))}
     draw = random.Random(5)

@@ -34,7 +34,7 @@ class ProjectMachine(RuleBasedStateMachine):
             for length, gold in zip(LENGTHS, GOLD, strict=True):
                 names = tuple(None if code == NO_LABEL else NAMES[code] for code in gold)
                 writer.add(Sentence(tuple("t" * length), np.ones((length, 2), dtype=np.float16), names))
-            writer.finish({})
+            writer.finish()
         self.project = Project.open(target)
         self.now: Snapshot = (tuple((NO_EDIT,) * n for n in LENGTHS), ("unreviewed",) * len(LENGTHS))
         self.past: list[Snapshot] = []

@@ -138,7 +138,7 @@ def test_opening_removes_what_a_killed_training_left(tmp_path: Path) -> None:
     target = tmp_path / "left.maskscope"
     with ProjectWriter(target, 2, np.dtype(np.float32)) as writer:
         writer.add(Sentence(("a",), np.ones((1, 2), dtype=np.float32)))
-        writer.finish({})
+        writer.finish()
     with Project.open(target) as project:
         left = project.models.new_folder()
         (left / "model.keras").write_bytes(b"half")

@@ -28,7 +28,7 @@ class TestWriter:
             pytest.raises(ProjectError, match="holds no sentence"),
             ProjectWriter(tmp_path / "p", 3, np.dtype(np.float32)) as writer,
         ):
-            writer.finish({})
+            writer.finish()
         assert list(tmp_path.iterdir()) == []
 
     def test_rows_that_do_not_fit_are_refused(self, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ class TestWriter:
             target.mkdir()
             (target / "theirs").write_text("x", encoding="utf-8")
             with pytest.raises(ProjectError, match="can't be put here"):
-                writer.finish({})
+                writer.finish()
         assert [str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")] == ["p", str(Path("p") / "theirs")]
 
     def test_a_database_that_cannot_be_made_leaves_nothing_open_or_behind(

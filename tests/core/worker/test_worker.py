@@ -122,7 +122,7 @@ def project(tmp_path: Path) -> Path:
             x = rng.normal(size=(int(rng.integers(1, 9)), 4)).astype(np.float32)
             names = tuple("name" if row[0] > 0 else "O" for row in x)
             writer.add(Sentence(tuple("abcdefgh"[: len(x)]), x, names))
-        writer.finish({"source": "test", "lengths_from": "source", "notes": "[]"})
+        writer.finish(source="test")
     return path
 
 

@@ -36,7 +36,7 @@ def make(path: Path, first_label: str = "B-PER") -> Path:
                 rows[1] = 0
             given = (first_label, *labels[1:]) if number == 0 else labels
             writer.add(Sentence(tokens, rows, given))
-        writer.finish({"source": "x.conll", "lengths_from": "source", "notes": "[]"})
+        writer.finish(source="x.conll")
     with Project.open(path) as project:
         for seed in (1, 2):
             folder = project.models.new_folder()

@@ -215,7 +215,7 @@ def test_an_exported_text_imports_again_as_it_was(
         for each in sentences:
             tokens, labels = zip(*each, strict=True)
             writer.add(Sentence(tokens, np.ones((len(each), 2), dtype=np.float32), labels))
-        writer.finish({})
+        writer.finish()
     np.save(folder / "rows.npy", np.ones((total, 2), dtype=np.float32))
     with Project.open(folder / "p") as project:
         assert export_project(project, folder / "out.conll", "conll") == len(sentences)

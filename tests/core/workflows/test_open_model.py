@@ -36,7 +36,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
         for length in LENGTHS:
             rows = rng.normal(size=(length, DIM)).astype(np.float32)
             writer.add(Sentence(("w",) * length, rows, ("O",) * length))
-        writer.finish({"source": "test", "lengths_from": "source", "notes": "[]"})
+        writer.finish(source="test")
     with Project.open(target) as opened:
         yield opened
 

@@ -43,7 +43,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
             if length == 6:
                 rows[2] = 0
             writer.add(Sentence(("w",) * length, rows, ("O",) * length))
-        writer.finish({"source": "test", "lengths_from": "source", "notes": "[]"})
+        writer.finish(source="test")
     with Project.open(target) as opened:
         yield opened
 

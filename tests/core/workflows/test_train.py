@@ -65,7 +65,7 @@ def project(tmp_path: Path) -> Path:
             words = tuple(f"w{token}" for token in range(part.start, part.stop))
             names = tuple(TYPED.classes[label] for label in labels[part])
             writer.add(Sentence(words, x[part], names))
-        writer.finish({"source": "test", "lengths_from": "source", "notes": "[]"})
+        writer.finish(source="test")
     return tmp_path / "p.maskscope"
 
 

@@ -32,7 +32,7 @@ def write_project(target: Path, mask_value: float | None) -> Path:
         for fills in FILLS:
             rows: Floats = np.repeat(np.array(fills, dtype=np.float32)[:, None], DIM, axis=1).reshape(-1, DIM)
             writer.add(Sentence(tuple("t" * len(fills)), rows, ("no",) * len(fills)))
-        writer.finish({})
+        writer.finish()
     rng = np.random.default_rng(0)
     layer = LstmWeights(
         rng.normal(size=(2, DIM, 12)).astype(np.float32),

@@ -266,7 +266,7 @@ def test_nothing_labelled_nothing_to_learn(qtbot: QtBot, style: Style, tmp_path:
 
     with ProjectWriter(tmp_path / "bare.maskscope", 3, np.dtype(np.float32)) as writer:
         writer.add(Sentence(("a", "b"), np.ones((2, 3), dtype=np.float32)))
-        writer.finish({"source": "x", "lengths_from": "source", "notes": "[]"})
+        writer.finish(source="x")
     session = Session()
     session.open(tmp_path / "bare.maskscope")
     dialog = opened(qtbot, style, session, client)

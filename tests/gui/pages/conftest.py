@@ -22,7 +22,7 @@ def write_labelled(tmp_path: Path) -> Callable[..., Path]:
                 names = tuple(None if name == "." else name for name in labels.split())
                 rows = rng.normal(size=(len(names), 4)).astype(np.float32)
                 writer.add(Sentence(tuple(str(number) for number in range(len(names))), rows, names))
-            writer.finish({})
+            writer.finish()
         return target
 
     return write

@@ -27,7 +27,7 @@ def test_class_names_of_any_length_are_elided_and_many_classes_scroll(
     with ProjectWriter(target, 4, np.dtype(np.float32)) as writer:
         rows = np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32)
         writer.add(Sentence(tuple(str(number) for number in range(n)), rows, tuple(names)))
-        writer.finish({})
+        writer.finish()
     with Project.open(target) as project:
         adopt(project, np.eye(n, dtype=np.float32)[project.labels("gold")])
     window = open_window(target)

@@ -124,7 +124,7 @@ def test_sorting_filtering_and_lifting_the_filter_by_mouse(
         for length in (2, 5, 3):
             tokens = tuple(str(number) for number in range(length))
             writer.add(Sentence(tokens, np.ones((length, 4), dtype=np.float32), ("O",) * length))
-        writer.finish({})
+        writer.finish()
     window = open_window(target)
     panel, order = window.list_panel, window.session.list_order
     menu = panel.sort.menu()

@@ -126,7 +126,7 @@ def test_a_sentence_without_tokens_is_shown_without_a_verdict(
     with ProjectWriter(target, 4, np.dtype(np.float32)) as writer:
         writer.add(Sentence((), np.zeros((0, 4), dtype=np.float32)))
         writer.add(Sentence(("a", "b"), np.ones((2, 4), dtype=np.float32), ("O", "name")))
-        writer.finish({})
+        writer.finish()
     window = open_window(target)
     assert "no tokens" in window.reading._note.text()
     press(window, KEY.Key_1, KEY.Key_Space, KEY.Key_Right, KEY.Key_End, KEY.Key_A, KEY.Key_Tab, KEY.Key_K)
@@ -142,7 +142,7 @@ def test_without_a_model_one_can_label_and_learns_how_to_train(
     target = tmp_path / "bare.maskscope"
     with ProjectWriter(target, 4, np.dtype(np.float32)) as writer:
         writer.add(Sentence(("a", "b"), np.ones((2, 4), dtype=np.float32)))
-        writer.finish({})
+        writer.finish()
     window = open_window(target)
     assert window.toolbar.model.text() == "no model yet"
     press(window, KEY.Key_Tab)
@@ -175,7 +175,7 @@ def test_a_token_that_looks_like_html_is_shown_as_it_is(open_window: OpenWindow,
     target = tmp_path / "html.maskscope"
     with ProjectWriter(target, 4, np.dtype(np.float32)) as writer:
         writer.add(Sentence(("<b>bold</b>", "R&D"), np.ones((2, 4), dtype=np.float32), ("O", "name")))
-        writer.finish({})
+        writer.finish()
     window = open_window(target)
     press(window, KEY.Key_1)
     assert window.status_line.undo.textFormat() == Qt.TextFormat.PlainText
