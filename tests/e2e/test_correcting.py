@@ -2,11 +2,14 @@
 
 import json
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maskscope.project import Project
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Person
 
 BADAJOZ = (41, 11)
 """A name of the demo that its labels miss: sentence and position."""
@@ -23,21 +26,13 @@ def edits(path: Path) -> int:
         return int(db.execute("SELECT count(*) FROM edit").fetchone()[0])
 
 
-def find(person, words):
-    """Search for a text, which shows its first sentence, and go back to the sentences."""
-    person.keys("ctrl+f")
-    person.type(words)
-    time.sleep(1)
-    person.keys("Return", "ctrl+Home", "Home")
-
-
-def test_a_persons_whole_way_from_the_demo_to_an_export(person, tmp_path):
+def test_a_persons_whole_way_from_the_demo_to_an_export(person: "Person", tmp_path: Path) -> None:
     demo = tmp_path / "demo.maskscope"
     person.command("demo", str(demo), "--typed")
     assert label(demo, *BADAJOZ) == "none"
 
     person.open(str(demo))
-    find(person, "until badajoz")
+    person.find("until badajoz")
     person.keys(*["Right"] * BADAJOZ[1])
     person.keys("2")
     person.wait_for(lambda: label(demo, *BADAJOZ) == "place", "the label")
@@ -58,7 +53,7 @@ def test_a_persons_whole_way_from_the_demo_to_an_export(person, tmp_path):
     person.keys("ctrl+shift+z")
     person.wait_for(lambda: label(demo, BADAJOZ[0], 1) == "work", "a redo after a restart")
     person.keys("ctrl+e")
-    time.sleep(1.5)
+    person.wait_for_dialog("Export")
     person.keys("Return")
     written = tmp_path / "demo.conll"
     person.wait_for(written.exists, "the export")
@@ -81,7 +76,7 @@ def test_a_persons_whole_way_from_the_demo_to_an_export(person, tmp_path):
     assert all(line["labels"] == line["gold"] for line in lines if line is not changed)
 
 
-def test_every_edit_that_was_shown_is_there_after_the_program_is_killed(person, tmp_path):
+def test_every_edit_that_was_shown_is_there_after_the_program_is_killed(person: "Person", tmp_path: Path) -> None:
     demo = tmp_path / "demo.maskscope"
     person.command("demo", str(demo))
     person.open(str(demo))
@@ -96,7 +91,7 @@ def test_every_edit_that_was_shown_is_there_after_the_program_is_killed(person, 
     person.quit()
 
 
-def test_with_nothing_to_open_the_demo_is_shown(person):
+def test_with_nothing_to_open_the_demo_is_shown(person: "Person") -> None:
     person.open()
     person.keys("Tab", "space")
     found = list(Path(person._environment["XDG_DATA_HOME"]).rglob("project.sqlite"))
@@ -105,15 +100,15 @@ def test_with_nothing_to_open_the_demo_is_shown(person):
     person.quit()
 
 
-def test_a_click_on_the_palette_labels_the_token_that_was_clicked(person, tmp_path):
+def test_a_click_on_the_palette_labels_the_token_that_was_clicked(person: "Person", tmp_path: Path) -> None:
     demo = tmp_path / "demo.maskscope"
     person.command("demo", str(demo), "--typed")
     person.open(str(demo))
-    find(person, "until badajoz")
+    person.find("until badajoz")
     # The first chip of the reading strip, and the second row of the palette, at the size of the design.
     left = 340
     person.click(left, 122)
-    person.click(person.width() - 200, 132)
+    person.click(person.geometry()[2] - 200, 132)
     person.wait_for(lambda: edits(demo) == 1, "the label")
     assert label(demo, BADAJOZ[0], 0) == "place"
     person.quit()

@@ -5,12 +5,16 @@ import sqlite3
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from maskscope.project import STATES, Project
 from maskscope.types import NO_EDIT, NO_LABEL
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Person
 
 KILLS = 8
 BURST = 150
@@ -66,7 +70,7 @@ def check_whole(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_killed_in_a_burst_of_keys_it_loses_no_saved_edit(person, tmp_path):
+def test_killed_in_a_burst_of_keys_it_loses_no_saved_edit(person: "Person", tmp_path: Path) -> None:
     demo = tmp_path / "demo.maskscope"
     person.command("demo", str(demo), "--typed")
     draw = random.Random(11)
