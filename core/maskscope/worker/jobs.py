@@ -38,7 +38,7 @@ from maskscope.worker.requests import (
     TrainRequest,
     TrainResult,
 )
-from maskscope.workflows.padding import answer, forget
+from maskscope.workflows.padding import measure_padding, release_model
 from maskscope.workflows.train import recover_training, train_project
 
 
@@ -69,7 +69,7 @@ def score(request: ScoreRequest, job: Job) -> ScoreResult:
     from maskscope.keras_io import keras_model
     from maskscope.workflows.open_model import check_shapes, fit_columns
 
-    forget()
+    release_model()
     padding_sc: Floats | None = None
     with Project.open(request.project, read_only=True) as project:
         job.progress(0, 0, "loading the model")
@@ -100,7 +100,7 @@ def open_model(request: OpenModelRequest, job: Job) -> OpenModelResult:
     """Check, load and score a model that was made elsewhere."""
     from maskscope.workflows import open_model as workflow
 
-    forget()
+    release_model()
     with Project.open(request.project, read_only=True) as project:
         return OpenModelResult(workflow.open_model(project, request.model, request.folder, job))
 
@@ -108,7 +108,7 @@ def open_model(request: OpenModelRequest, job: Job) -> OpenModelResult:
 @run_request.register
 def audit(request: AuditRequest, job: Job) -> AuditResult:
     """Audit a model."""
-    forget()
+    release_model()
     return AuditResult(_audit(request.model, request.source, request.padding, job))
 
 
@@ -117,7 +117,7 @@ def repair(request: RepairRequest, job: Job) -> RepairResult:
     """Write a repaired copy of a model and audit it; the copy is removed when the audit does not end."""
     from maskscope.audit.repair import repair_file
 
-    forget()
+    release_model()
     job.progress(0, 0, "repairing the model")
     padding = request.padding
     if padding is None and isinstance(request.source, ArraySource):
@@ -180,7 +180,7 @@ def model_graph(request: ModelGraphRequest, job: Job) -> ModelGraphResult:
     """Trace the mask through a model."""
     from maskscope.audit.probes import mask_trace
 
-    forget()
+    release_model()
     return ModelGraphResult(mask_trace.model_graph(request.model))
 
 
@@ -188,7 +188,9 @@ def model_graph(request: ModelGraphRequest, job: Job) -> ModelGraphResult:
 def padding(request: PaddingRequest, job: Job) -> PaddingResult:
     """Run a model on one sentence with padded positions added; model and sentence are kept for the next request."""
     with Project.open(request.project, read_only=True) as project:
-        found = answer(project, request.model, request.sentence, request.fill, request.added, request.shown, job)
+        found = measure_padding(
+            project, request.model, request.sentence, request.fill, request.added, request.shown, job
+        )
         return PaddingResult(found)
 
 

@@ -1,7 +1,7 @@
-"""What padding would do to one sentence, for models that only Keras runs: `whatif` for the worker.
+"""Measure how padding changes the outputs of one sentence, for models that only Keras can run.
 
-The packed engine can step through a sentence under any mask. Keras is only asked as it stands: the model on the
-sentence with k padded positions behind it, under the mask that it makes itself.
+The packed engine can step through a sentence under any mask (`engine.padding_probe`). A Keras model is run as it is: on
+the sentence with k padded positions behind it, under the mask that the model computes itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,26 +19,26 @@ from maskscope.workflows.padding_answer import PaddingAnswer
 
 
 class KerasPaddingProbe:
-    """As `whatif.PaddingProbe`, of a loaded model under its own mask.
+    """As `padding_probe.PaddingProbe`, for a loaded Keras model under its own mask.
 
     Args:
-        forward: x (1, T, D) float32 -> (1, T, C), in inference mode.
-        mask_of: the same x -> (1, T), True = real token; None for a model that has no Masking layer.
-        scheme: of the project, which the outputs are brought to.
-        embeddings, fill, previous, seed: the sentence and what stands behind it, as in `padding_rows`.
+        predict: x (1, T, D) float32 -> (1, T, C), in inference mode.
+        compute_mask: the same x -> (1, T), True = real token; None for a model without a Masking layer.
+        scheme: label set of the project; the outputs get its columns.
+        embeddings, fill, previous, seed: the sentence and the content of padded positions, as in `padding_rows`.
     """
 
     def __init__(
         self,
-        forward: Callable[[Floats], Floats],
-        mask_of: Callable[[Floats], Mask] | None,
+        predict: Callable[[Floats], Floats],
+        compute_mask: Callable[[Floats], Mask] | None,
         scheme: TagScheme,
         embeddings: Embeddings,
         fill: Fill = "zeros",
         previous: Embeddings | None = None,
         seed: int = 0,
     ) -> None:
-        self._forward, self._mask_of, self._scheme = forward, mask_of, scheme
+        self._predict, self._compute_mask, self._scheme = predict, compute_mask, scheme
         self._n_tokens = len(embeddings)
         own: Floats = np.asarray(embeddings, dtype=np.float32)
         self._rows: Floats = np.concatenate([own, padding_rows(own, fill, previous, seed)])
@@ -47,38 +47,41 @@ class KerasPaddingProbe:
     def run(self, k: int) -> PaddedRun:
         """The sentence with k padded positions, 0 to `MAX_PADDING`, under the model's own mask.
 
-        Raises ValueError for a k out of range; ModelError when the model prints what is no number.
+        Raises ValueError for a k out of range; ModelError when an output of the model is not finite.
         """
         if not 0 <= k <= MAX_PADDING:
             raise ValueError(f"expected 0 to {MAX_PADDING} padded positions; received {k}")
         if self._alone is None:
-            self._alone = self._printed(0)
+            self._alone = self._outputs(0)
         alone_tc, real = self._alone
-        probs_tc, mask = self._printed(k) if k else self._alone
+        probs_tc, mask = self._outputs(k) if k else self._alone
         change, at = largest_change(probs_tc, alone_tc, np.flatnonzero(real).tolist())
         return PaddedRun(probs_tc, mask, change, at)
 
-    def _printed(self, k: int) -> tuple[Floats, Mask]:
+    def _outputs(self, k: int) -> tuple[Floats, Mask]:
+        """Probabilities (T + k, C) and mask (T + k,) with k padded positions."""
         n_positions = self._n_tokens + k
         if not n_positions:
-            # not every layer takes a sentence of no positions
+            # not every layer accepts a sentence without positions
             return np.zeros((0, self._scheme.n_outputs), dtype=np.float32), np.zeros(0, dtype=np.bool_)
         x_btd = self._rows[None, :n_positions]
-        mask: Mask = np.ones(n_positions, dtype=np.bool_) if self._mask_of is None else self._mask_of(x_btd)[0]
-        printed = np.asarray(self._forward(x_btd), dtype=np.float32)
-        if printed.ndim != 3 or printed.shape[:2] != (1, n_positions) or not np.isfinite(printed).all():
+        mask: Mask = (
+            np.ones(n_positions, dtype=np.bool_) if self._compute_mask is None else self._compute_mask(x_btd)[0]
+        )
+        output = np.asarray(self._predict(x_btd), dtype=np.float32)
+        if output.ndim != 3 or output.shape[:2] != (1, n_positions) or not np.isfinite(output).all():
             raise ModelError(
                 f"the model does not give one prediction a position with {k} padded positions",
-                expected=f"(1, {n_positions}, C), all of them numbers",
-                received=f"{printed.shape}, {np.count_nonzero(~np.isfinite(printed))} of them no numbers",
+                expected=f"(1, {n_positions}, C), all of them finite",
+                received=f"{output.shape}, {np.count_nonzero(~np.isfinite(output))} of them not finite",
             )
-        return fit_columns(printed[0], self._scheme.n_outputs), mask
+        return fit_columns(output[0], self._scheme.n_outputs), mask
 
 
-def answer(
+def measure_padding(
     project: Project, model: Path, sentence: int, fill: Fill, added: Sequence[int], shown: int | None, job: Job
 ) -> PaddingAnswer:
-    """Run a `.keras` file on one sentence with padding. Model and sentence are kept for the next call.
+    """Run a `.keras` file on one sentence with padding. The model and the sentence are cached for the next call.
 
     Args:
         project: its embeddings and its scheme.
@@ -101,7 +104,7 @@ def answer(
             received=f"sentence {sentence}, {', '.join(map(str, added))} positions",
         )
     job.progress(0, len(added), "loading the model")
-    probe = _KEPT.probe(project, model, sentence, fill)
+    probe = _CACHE.probe(project, model, sentence, fill)
     changes: Floats = np.zeros(len(added), dtype=np.float32)
     at = np.full(len(added), -1, dtype=np.int64)
     shown_run: PaddedRun | None = None
@@ -115,39 +118,39 @@ def answer(
     return PaddingAnswer(np.asarray(added, dtype=np.int64), changes, at, shown_run)
 
 
-def forget() -> None:
-    """Let go of the model that is kept: another job needs the memory."""
-    _KEPT.clear()
+def release_model() -> None:
+    """Release the cached model, whose memory another job needs."""
+    _CACHE.clear()
 
 
-class _Kept:
-    """The last model that was asked about, ready to run, and the last sentence."""
+class _Cache:
+    """The last model that was loaded, ready to run, and the last sentence."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        self._file: tuple[object, ...] = ()
-        self._place: tuple[object, ...] = ()
-        self._forward: Callable[[Floats], Floats] | None = None
-        self._mask_of: Callable[[Floats], Mask] | None = None
+        self._model_key: tuple[object, ...] = ()
+        self._sentence_key: tuple[object, ...] = ()
+        self._predict: Callable[[Floats], Floats] | None = None
+        self._compute_mask: Callable[[Floats], Mask] | None = None
         self._probe: KerasPaddingProbe | None = None
 
     def probe(self, project: Project, model: Path, sentence: int, fill: Fill) -> KerasPaddingProbe:
-        told = model.stat() if model.is_file() else None
-        stamp = (told.st_mtime_ns, told.st_size, told.st_ino) if told is not None else ()
-        file = (model, stamp, project.dim, project.scheme)
-        place = (project.path, project.fingerprint, sentence, fill)
-        if self._forward is None or not stamp or file != self._file:
+        stat = model.stat() if model.is_file() else None
+        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino) if stat is not None else ()
+        model_key = (model, stamp, project.dim, project.scheme)
+        sentence_key = (project.path, project.fingerprint, sentence, fill)
+        if self._predict is None or not stamp or model_key != self._model_key:
             self.clear()
             self._load(model, project)
-            self._file = file
-        if self._probe is None or place != self._place:
-            assert self._forward is not None
+            self._model_key = model_key
+        if self._probe is None or sentence_key != self._sentence_key:
+            assert self._predict is not None
             previous = project.rows(sentence - 1) if fill == "previous" and sentence else None
             rows = project.rows(sentence)
-            self._probe = KerasPaddingProbe(self._forward, self._mask_of, project.scheme, rows, fill, previous)
-            self._place = place
+            self._probe = KerasPaddingProbe(self._predict, self._compute_mask, project.scheme, rows, fill, previous)
+            self._sentence_key = sentence_key
         return self._probe
 
     def _load(self, model: Path, project: Project) -> None:
@@ -155,8 +158,8 @@ class _Kept:
 
         loaded = keras_model.load(model)
         check_shapes(loaded, project.dim, project.scheme, model)
-        self._forward = keras_model.inference_function(loaded, project.dim)
-        self._mask_of = keras_model.mask_function(loaded, project.dim)
+        self._predict = keras_model.inference_function(loaded, project.dim)
+        self._compute_mask = keras_model.mask_function(loaded, project.dim)
 
 
-_KEPT = _Kept()
+_CACHE = _Cache()
