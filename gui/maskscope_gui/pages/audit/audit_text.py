@@ -1,12 +1,9 @@
 """How an audit's verdict, its details and its numbers are written."""
 
-from typing import Literal, TypeAlias
-
 from maskscope.audit.report import AuditReport, Finding
 from maskscope.jobs import format_duration
 from maskscope.project import ModelRecord
-
-Role: TypeAlias = Literal["text", "second", "holds", "fails", "collision"]
+from maskscope_gui.widgets.base import Role
 
 VERDICT_MARKS: dict[str, tuple[str, Role]] = {
     "passed": ("✓", "holds"),
