@@ -71,7 +71,7 @@ class PaddingExperiment(QObject):
     curves_changed = Signal()
     _arrived = Signal(int, object)
 
-    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+    def __init__(self, session: Session, client: WorkerClient, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.settings = PaddingSettings()
@@ -79,7 +79,7 @@ class PaddingExperiment(QObject):
         self.curves: PaddingCurves | None = None
         self._probe: PaddingProbe | None = None
         self._request = 0
-        self._keras = PaddingJob(self)
+        self._keras = PaddingJob(client, self)
         self._keras.changed.connect(self._keras_changed)
         self._about: SentenceAndModel | None = None
         self._pool = QThreadPool(self)
@@ -91,10 +91,6 @@ class PaddingExperiment(QObject):
         self._arrived.connect(self._set_curves)
         session.cursor.sentence_changed.connect(self._new_sentence)
         session.project_changed.connect(self._new_sentence)
-
-    def use_worker(self, client: WorkerClient) -> None:
-        """Run models that only Keras runs in this worker."""
-        self._keras.use_worker(client)
 
     @property
     def in_keras(self) -> bool:

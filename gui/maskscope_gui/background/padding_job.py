@@ -65,11 +65,11 @@ class PaddingJob(QObject):
 
     changed = Signal()
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, client: WorkerClient, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.error = ""
         self._waiting_text = RUNNING
-        self._client: WorkerClient | None = None
+        self._client = client
         self._wanted: _Wanted | None = None
         self._runs: OrderedDict[tuple[Fill, int], PaddedRun] = OrderedDict()
         self._changes: dict[Fill, dict[int, float]] = {}
@@ -79,17 +79,11 @@ class PaddingJob(QObject):
         self._delay.setSingleShot(True)
         self._delay.setInterval(DELAY_MS)
         self._delay.timeout.connect(self._send)
-
-    def use_worker(self, client: WorkerClient) -> None:
-        """Send requests to this worker."""
-        self._client = client
         client.progressed.connect(self._progressed)
         client.figure_reported.connect(self._figure_reported)
         client.done.connect(self._done)
         client.failed.connect(self._failed)
         client.cancelled.connect(self._cancelled)
-        if self._missing() is not None:
-            self._delay.start()
 
     def set_wanted(self, about: SentenceAndModel, fill: Fill, added: int) -> None:
         """Set what is to be known from now on; a request for anything else is cancelled."""
@@ -131,7 +125,7 @@ class PaddingJob(QObject):
     @property
     def waiting(self) -> str:
         """What the panel waits for; "" when the outputs at the slider's position are known, or can't be."""
-        waits = self._client is not None and self._wanted is not None and self.run is None and not self.error
+        waits = self._wanted is not None and self.run is None and not self.error
         return self._waiting_text if waits else ""
 
     def _missing(self) -> _Query | None:
@@ -146,7 +140,7 @@ class PaddingJob(QObject):
 
     def _send(self) -> None:
         query = self._missing()
-        if query is None or self._client is None or self._job is not None:
+        if query is None or self._job is not None:
             return
         state = self._client.state
         if state == "busy":
@@ -162,7 +156,7 @@ class PaddingJob(QObject):
 
     def _cancel(self) -> None:
         job, self._job, self._query = self._job, None, None
-        if job is not None and self._client is not None:
+        if job is not None:
             self._client.cancel(job)
 
     # Signals of the worker's client; an answer to an earlier request has another id.

@@ -21,25 +21,20 @@ class ScoreJob(QObject):
 
     progressed = Signal(str)
 
-    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+    def __init__(self, session: Session, client: WorkerClient, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
         self._task: Task | None = None
-        self._client: WorkerClient | None = None
+        self._client = client
         self._job: int | None = None
         self._out = Path()
         self._target: tuple[object, str] | None = None
         session.model_changed.connect(self._update)
         session.project_changed.connect(self._update)
-
-    def use_worker(self, client: WorkerClient) -> None:
-        """Score models that the packed engine can't run in this worker."""
-        self._client = client
         client.progressed.connect(self._job_progressed)
         client.done.connect(self._job_done)
         client.failed.connect(self._job_failed)
         client.cancelled.connect(self._job_cancelled)
-        self._update()
 
     def close(self) -> None:
         """Stop: wait for the thread, but not for the worker."""
@@ -48,7 +43,7 @@ class ScoreJob(QObject):
             self._task = None
             self._target = None
             self.progressed.emit("")
-        if self._job is not None and self._client is not None:
+        if self._job is not None:
             job, self._job, self._target = self._job, None, None
             self._client.cancel(job)
             self.progressed.emit("")
@@ -92,7 +87,7 @@ class ScoreJob(QObject):
 
     def _start_in_worker(self, wanted: tuple[object, str]) -> None:
         project, model = self._session.project, self._session.model
-        if self._client is None or project is None or model is None:
+        if project is None or model is None:
             return
         self._target = wanted
         folder = project.path / "scores"
