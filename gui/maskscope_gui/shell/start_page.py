@@ -10,6 +10,17 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 from maskscope_gui.actions import printed_key
 from maskscope_gui.theme.theme import Style
 
+_WIDTH = 640
+_INTRODUCTION = (
+    "Maskscope reads sentences with an embedding for each token, runs a masked BiLSTM over them, and shows the "
+    "probability of each token next to the mask. Drop a file or a project folder anywhere on this window, or:"
+)
+_NOTES = {
+    "open_demo": "200 sample sentences with a trained tagger",
+    "import": "X.npy, X.npz, or CoNLL with an HDF5 file of embeddings",
+    "open": "a folder that ends in .maskscope",
+}
+
 
 class StartPage(QWidget):
     """Offers the demo, an import, a project folder, and the recent projects.
@@ -34,50 +45,30 @@ class StartPage(QWidget):
         px = style.px
         title = QLabel("See whether your tagger ignores its padding")
         title.setObjectName("title")
-        what = QLabel(
-            "Maskscope reads sentences with an embedding for each token, runs a masked BiLSTM over them, and shows "
-            "each token's probability beside the mask. Drop a file or a project folder anywhere in this window, or:"
-        )
-        what.setObjectName("second")
-        what.setWordWrap(True)
-        column = QVBoxLayout()
-        column.setSpacing(px(10))
-        column.addWidget(title)
-        column.addWidget(what)
-        column.addSpacing(px(6))
-        rows = (
-            ("open_demo", "Open the demo", "200 sentences with a trained tagger"),
-            ("import", "Import…", "X.npy, X.npz, or CoNLL with an HDF5 file of embeddings"),
-            ("open", "Open project…", "a folder that ends in .maskscope"),
-        )
-        for action_id, text, note in rows:
-            button = QPushButton(text)
-            button.setObjectName("primary" if action_id == "open_demo" else "")
-            button.setFixedWidth(px(150))
-            button.clicked.connect(actions[action_id].trigger)
-            label = QLabel(note)
-            label.setObjectName("second")
-            line = QHBoxLayout()
-            line.setSpacing(px(10))
-            line.addWidget(button)
-            line.addWidget(label)
-            key = printed_key(action_id)
-            if key:
-                cap = QLabel(key)
-                cap.setObjectName("key")
-                line.addWidget(cap)
-            line.addStretch(1)
-            column.addLayout(line)
+        self.introduction = QLabel(_INTRODUCTION)
+        self.introduction.setObjectName("second")
+        self.introduction.setWordWrap(True)
         self._list = QVBoxLayout()
         self._list.setSpacing(px(2))
+        middle = QWidget()
+        middle.setFixedWidth(px(_WIDTH))
+        column = QVBoxLayout(middle)
+        column.setSpacing(px(10))
+        column.addWidget(title)
+        column.addWidget(self.introduction)
+        column.addSpacing(px(6))
+        for action_id, note in _NOTES.items():
+            column.addLayout(_choice(actions[action_id], action_id, note, style))
         column.addSpacing(px(10))
         column.addLayout(self._list)
-        middle = QWidget()
-        middle.setLayout(column)
-        middle.setFixedWidth(px(560))
+        # Stretches instead of an alignment, with which Qt would ask no height of the wrapped text for its width.
+        centred = QHBoxLayout()
+        centred.addStretch(1)
+        centred.addWidget(middle)
+        centred.addStretch(1)
         whole = QVBoxLayout(self)
         whole.addStretch(1)
-        whole.addWidget(middle, 0, Qt.AlignmentFlag.AlignHCenter)
+        whole.addLayout(centred)
         whole.addStretch(2)
 
     def refresh(self) -> None:
@@ -98,3 +89,23 @@ class StartPage(QWidget):
             button.setStyleSheet("text-align: left")
             button.clicked.connect(lambda _=False, path=path: self.chosen.emit(path))
             self._list.addWidget(button)
+
+
+def _choice(action: QAction, action_id: str, note: str, style: Style) -> QHBoxLayout:
+    button = QPushButton(action.text())
+    button.setObjectName("primary" if action_id == "open_demo" else "")
+    button.setFixedWidth(style.px(150))
+    button.clicked.connect(action.trigger)
+    label = QLabel(note)
+    label.setObjectName("second")
+    line = QHBoxLayout()
+    line.setSpacing(style.px(10))
+    line.addWidget(button)
+    line.addWidget(label)
+    key = printed_key(action_id)
+    if key:
+        cap = QLabel(key)
+        cap.setObjectName("key")
+        line.addWidget(cap, 0, Qt.AlignmentFlag.AlignVCenter)
+    line.addStretch(1)
+    return line
