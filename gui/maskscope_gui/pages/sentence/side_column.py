@@ -1,7 +1,7 @@
 """The right column: the labels, the token at the cursor and the PADDING panel, one above the other."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from maskscope_gui.pages.sentence.padding_panel import PaddingPanel
@@ -49,6 +49,12 @@ class SideColumn(QScrollArea):
         for head in self.heads:
             head.set_look(style)
         self._share_height()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Set the fonts again: Qt's style sheets forget those of widgets that were never shown."""
+        super().showEvent(event)
+        self._padding.set_look(self._look)
+        self.set_look(self._look)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Share out the new height."""

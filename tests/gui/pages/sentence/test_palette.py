@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
@@ -85,41 +84,3 @@ def test_a_click_on_a_type_begins_a_span_and_a_click_on_a_prefix_sets_that_class
     assert focus is not None
     assert focus.row.edits[0] == NO_LABEL
     assert palette.key_box(1).right() < palette.key_box(3).left()
-
-
-def test_all_labels_that_fit_are_in_sight_and_the_curve_stays_so(
-    qtbot: QtBot, open_window: OpenWindow, write_labelled: Callable[..., Path]
-) -> None:
-    classes = [f"type{number:02d}" for number in range(12)]
-    window = open_window(write_labelled(" ".join(["O", *classes])))
-    window.add_curve()
-    palette, bar = window.palette_view, window.palette_view.verticalScrollBar()
-
-    def curve_in_sight() -> bool:
-        side = window.side.viewport()
-        bottom = window.curve.mapTo(side, QPoint(0, window.curve.height())).y()
-        return bottom <= side.height()
-
-    window.resize(1440, 1150)
-    qtbot.wait(20)
-    assert bar.maximum() == 0
-    assert palette.row_box(NO_LABEL).bottom() <= palette.viewport().height()
-    assert curve_in_sight()
-    window.resize(1440, 900)
-    qtbot.wait(20)
-    assert bar.maximum() > 0
-    assert curve_in_sight()
-    tall = palette.height()
-    window.resize(1440, 960)
-    qtbot.wait(20)
-    assert palette.height() > tall
-
-
-@pytest.mark.parametrize("height", [560, 700])
-def test_a_low_window_still_shows_four_labels(
-    qtbot: QtBot, open_window: OpenWindow, write_labelled: Callable[..., Path], height: int
-) -> None:
-    window = open_window(write_labelled("O a b c d e f g"))
-    window.resize(1440, height)
-    qtbot.wait(20)
-    assert window.palette_view.viewport().height() >= window.palette_view.row_box(4).bottom()
