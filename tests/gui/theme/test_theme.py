@@ -5,7 +5,6 @@ import itertools
 import pytest
 
 from maskscope.types import TagScheme
-from maskscope_gui.pages.sentence.reading import underlined
 from maskscope_gui.theme.theme import contrast, label_colour, ramp, text_on, tint
 from maskscope_resources.colours import DARK, LIGHT, Theme
 
@@ -61,18 +60,3 @@ def test_the_classes_of_one_span_type_share_a_colour() -> None:
     spans = TagScheme("multiclass", ("O", "B-loc", "B-per", "I-loc", "I-per"))
     colours = [label_colour(place, spans, LIGHT) for place in range(5)]
     assert colours == [LIGHT.second, LIGHT.labels[0], LIGHT.labels[1], LIGHT.labels[0], LIGHT.labels[1]]
-
-
-def test_a_span_is_one_line_with_the_name_of_its_type() -> None:
-    spans = TagScheme("multiclass", ("O", "B-loc", "I-loc", "B-per", "I-per"))
-    assert underlined([1, 2, 2, -1, 1, 1, 4, 3, 2], spans) == [
-        (0, 2, 1, "loc"),
-        (3, 3, -1, ""),
-        (4, 4, 1, "loc"),
-        (5, 5, 1, "loc"),
-        (6, 6, 4, "I-per"),
-        (7, 7, 3, "per"),
-        (8, 8, 2, "I-loc"),
-    ]
-    plain = TagScheme("multiclass", ("O", "a", "b"))
-    assert underlined([1, 1, -1, 2], plain) == [(0, 1, 1, "a"), (2, 2, -1, ""), (3, 3, 2, "b")]
