@@ -52,6 +52,7 @@ class Corpus:
         self.offsets: Offsets = np.zeros(self.n_sentences + 1, dtype=np.int64)
         np.cumsum(np.concatenate(blocks), out=self.offsets[1:])
         self.embeddings = self._map_embeddings()
+        self._masked: dict[float, Indices] = {}
 
     def _map_embeddings(self) -> Embeddings:
         file = self.path / "embeddings.npy"
@@ -138,30 +139,36 @@ class Corpus:
         rows = self._db.execute("SELECT id FROM sentence WHERE edits IS NOT NULL ORDER BY id").fetchall()
         return np.array([row[0] for row in rows], dtype=np.int64)
 
-    def collisions(self) -> Indices:
-        """Real tokens whose embedding is all zeros: (k, 2) of sentence and position, found at import."""
-        rows = self._db.execute("SELECT sentence, position FROM collision").fetchall()
-        return np.array(rows, dtype=np.int64).reshape(-1, 2)
-
-    def masked_tokens(self, mask_value: float | None) -> Indices:
-        """Rows (k,) int64, ascending, of the real tokens that a model's Masking layer takes for padding.
+    def collisions(self, mask_value: float | None = 0.0) -> Indices:
+        """Sentence and position (k, 2), ascending, of the real tokens that a model's Masking layer takes for padding.
 
         Args:
-            mask_value: of the layer; None for a model without one, which masks no token.
+            mask_value: of the layer; None for a model without one, which masks no token. Those of 0 were found at
+                import; for any other number the embeddings are read, once while the project is open.
         """
-        if mask_value is None:
-            return np.zeros(0, dtype=np.int64)
         if mask_value == 0:
-            # Found at import: the embeddings of a large corpus need not be read again.
-            places = self.collisions()
-            return np.sort(self.offsets[places[:, 0]] + places[:, 1])
-        step = max(1, _BLOCK_NUMBERS // max(1, self.dim))
-        starts = range(0, self.n_tokens, step)
-        blocks = [start + collisions(self.embeddings[start : start + step], mask_value) for start in starts]
-        return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int64)
+            places = self._db.execute("SELECT sentence, position FROM collision").fetchall()
+            return np.array(places, dtype=np.int64).reshape(-1, 2)
+        rows = np.zeros(0, dtype=np.int64) if mask_value is None else self._masked_rows(mask_value)
+        sentences = np.searchsorted(self.offsets, rows, side="right") - 1
+        return np.stack([sentences, rows - self.offsets[sentences]], axis=1)
+
+    def masked_tokens(self, mask_value: float | None) -> Indices:
+        """The same tokens as rows (k,) int64 of the corpus, ascending."""
+        places = self.collisions(mask_value)
+        return np.asarray(self.offsets[places[:, 0]] + places[:, 1])
+
+    def _masked_rows(self, mask_value: float) -> Indices:
+        rows = self._masked.get(mask_value)
+        if rows is None:
+            step = max(1, _BLOCK_NUMBERS // max(1, self.dim))
+            starts = range(0, self.n_tokens, step)
+            blocks = [start + collisions(self.embeddings[start : start + step], mask_value) for start in starts]
+            rows = self._masked[mask_value] = np.concatenate([np.zeros(0, dtype=np.int64), *blocks])
+        return rows
 
     def mask(self, sentence: int, mask_value: float | None) -> Mask:
-        """Mask (T,) of a sentence under a model's `mask_value`, True = real token; as `masked_tokens` decides."""
+        """Mask (T,) of a sentence under a model's `mask_value`, True = real token; False at `collisions`."""
         if mask_value != 0:
             return masking_layer(self.rows(sentence), mask_value)
         mask: Mask = np.ones(int(self.offsets[sentence + 1] - self.offsets[sentence]), dtype=np.bool_)

@@ -134,9 +134,12 @@ class Cursor(QObject):
         project = self._session.project
         if project is None:
             return
-        places = [(int(sentence), int(position)) for sentence, position in project.collisions()]
+        mask_value = self._session.mask_value
+        places = [(int(sentence), int(position)) for sentence, position in project.collisions(mask_value)]
         if not places:
-            self._session.message_requested.emit("No real token of this project has an all-zero embedding.", "info")
+            without = "No real token of this project has an all-zero embedding."
+            text = without if mask_value == 0 else "This model masks no real token."
+            self._session.message_requested.emit(text, "info")
             return
         here = (self.sentence, self.position)
         self.reveal(*next((place for place in places if place > here), places[0]))

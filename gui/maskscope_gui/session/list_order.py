@@ -37,8 +37,8 @@ class SentenceFacts:
         lengths: tokens per sentence.
         states: review states, as positions in STATES.
         edited: True where a label was edited.
-        collides: True where a real token's embedding is all zeros.
-        n_collisions: real tokens whose embedding is all zeros.
+        collides: True where the model masks a real token; without a model, where a real token's embedding is all zeros.
+        n_collisions: how many such tokens there are.
         uncertainty: largest uncertainty of a token; None without scores.
         disagreement: tokens whose label is not the model's; None until it is counted.
     """
@@ -50,6 +50,12 @@ class SentenceFacts:
     n_collisions: int = 0
     uncertainty: npt.NDArray[np.float32] | None = None
     disagreement: npt.NDArray[np.int32] | None = None
+
+    def set_collisions(self, collisions: Indices) -> None:
+        """Set the real tokens that the model masks, (k, 2) of sentence and position."""
+        self.collides = np.zeros(len(self.lengths), dtype=np.bool_)
+        self.collides[collisions[:, 0]] = True
+        self.n_collisions = len(collisions)
 
     def passes(self, wanted: Filter) -> Mask:
         """(n_sentences,) True where a sentence passes the filter."""

@@ -146,7 +146,7 @@ class Session(QObject):
     def use_model(self, model_id: str | None) -> None:
         """Show another model's probabilities; None takes the newest."""
         self._load_model(model_id)
-        if self.list_order.sort in ("uncertain", "disagreement"):
+        if self.list_order.sort in ("uncertain", "disagreement") or self.list_order.filter == "collision":
             self.list_order.refresh()
         self._show_changed_model()
 
@@ -196,6 +196,8 @@ class Session(QObject):
                 facts.uncertainty = self.project.models.uncertainties(model.id)
         except MaskscopeError as error:
             self.message_requested.emit(str(error), "error")
+        finally:
+            facts.set_collisions(self.project.collisions(self.mask_value))
 
     @property
     def mask_value(self) -> float | None:
@@ -350,9 +352,6 @@ class Session(QObject):
 
 
 def _facts(project: Project) -> SentenceFacts:
-    collides = np.zeros(project.n_sentences, dtype=np.bool_)
-    collisions = project.collisions()
-    collides[collisions[:, 0]] = True
     edited = np.zeros(project.n_sentences, dtype=np.bool_)
     edited[project.edited_sentences()] = True
-    return SentenceFacts(np.diff(project.offsets), project.states(), edited, collides, len(collisions))
+    return SentenceFacts(np.diff(project.offsets), project.states(), edited, np.zeros_like(edited))

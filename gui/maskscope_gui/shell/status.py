@@ -57,6 +57,7 @@ class StatusLine(QWidget):
         self._fade.timeout.connect(self.message.clear)
         session.message_requested.connect(self.show_message)
         session.editing.edited.connect(lambda _: self.refresh())
+        session.model_changed.connect(self.refresh)
         session.project_changed.connect(self._new_project)
         self.set_look(style)
         self.refresh()

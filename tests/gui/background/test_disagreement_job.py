@@ -93,4 +93,13 @@ def test_the_list_masks_the_tokens_that_the_evaluation_masks(
     for sentence, each in enumerate(of_sentence):
         mask = session.mask_of(sentence)
         assert ([True] * len(each) if mask is None else mask.tolist()) == (~each).tolist()
+    assert session.list_order.facts.n_collisions == evaluated.masked_by_model
+    assert session.list_order.facts.collides.tolist() == [bool(each.any()) for each in of_sentence]
+    visited = set()
+    for _ in range(evaluated.masked_by_model):
+        session.cursor.next_collision()
+        visited.add((session.cursor.sentence, session.cursor.position))
+    assert visited == {
+        (sentence, int(position)) for sentence, each in enumerate(of_sentence) for position in np.flatnonzero(each)
+    }
     job.close()
