@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +78,8 @@ def audit(values: argparse.Namespace) -> int:
         raise MaskscopeError("give one of a project, --data X.npy or --gallery; see maskscope audit --help")
     if values.lengths is not None and values.data is None:
         raise MaskscopeError("--lengths needs --data; a project knows its lengths")
+    if values.padding is not None and not math.isfinite(values.padding):
+        raise MaskscopeError("--padding is no finite number", received=str(values.padding))
     if values.gallery is not None:
         for name in ("model", "repair", "padding"):
             if getattr(values, name) is not None:

@@ -27,6 +27,7 @@ from maskscope.worker.protocol import (
     StartFailed,
     decode_from_worker,
     encode,
+    job_id,
 )
 from maskscope.worker.requests import AnyRequest, PaddingRequest, RecoverRequest, Request, Result, TrainRequest
 
@@ -224,6 +225,7 @@ class Conversation:
                 message = decode_from_worker(line)
             except WorkerError as error:
                 self._log.append(str(error))
+                self._fail(job_id(line), error)
                 continue
             self._receive(message)
 
@@ -322,6 +324,14 @@ class Conversation:
         self._watch_first()
         self._update_state()
         self._end_job(pending, message)
+
+    def _fail(self, failed: int | None, error: WorkerError) -> None:
+        """End a job whose answer can't be decoded, since no other will come."""
+        pending = None if failed is None else self._pending.pop(failed, None)
+        if pending is not None:
+            self._watch_first()
+            self._update_state()
+            self._actions.append(JobCancelled(pending.id) if pending.cancelled else JobFailed(pending.id, error))
 
     def _end_job(self, pending: _Pending, message: Done | Failed | CancelledReply) -> None:
         if isinstance(message, Failed) and message.detail:

@@ -120,11 +120,12 @@ def repair(request: RepairRequest, job: Job) -> RepairResult:
     release_model()
     job.progress(0, 0, "repairing the model")
     padding = request.padding
-    if padding is None and isinstance(request.source, ArraySource):
+    if padding is None:
         from maskscope.audit.runner import array_padding
 
-        padding = array_padding(*_read_array(request.source))
-    repair_file(request.model, request.repairs, request.out, padding or 0.0)
+        source = request.source
+        padding = array_padding(*_read_array(source)) if isinstance(source, ArraySource) else 0.0
+    repair_file(request.model, request.repairs, request.out, padding)
     try:
         return RepairResult(_audit(request.out, request.source, request.padding, job))
     except BaseException:

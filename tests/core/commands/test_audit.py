@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ((), "give one of a project"),
         (("p", "--data", "x.npy"), "give one of a project"),
         (("p", "--lengths", "l.npy"), "--lengths needs --data"),
+        (("p", "--padding", "nan"), "--padding is no finite number"),
         (("--data", "x.npy"), "--model FILE.keras"),
         (("--data", "x.npy", "--model", "m1"), "--model FILE.keras"),
         (("--data", "gone.npy", "--model", "m.keras"), "gone.npy"),

@@ -136,6 +136,17 @@ def test_what_is_no_message_is_kept_for_the_log_alone() -> None:
     assert second == "received a message that can't be read"
 
 
+def test_an_answer_that_cannot_be_read_ends_its_job() -> None:
+    fake = Fake()
+    fake.request()
+    fake.request()
+    fake.conversation.receive_output(b'{"type": "done", "id": 1, "result": {"result": "open_model", "folder": 3}}\n')
+    ((number, error),) = errors(fake.taken())
+    assert number == 1
+    assert "received a message that can't be read" in error
+    assert fake.hear(Done(2, OPENED))[-1] == JobDone(2, OPENED)
+
+
 def test_requests_about_padding_are_not_shown_as_work() -> None:
     fake = Fake()
     fake.request(PADDING)
