@@ -136,6 +136,17 @@ def token_rows(ids: Indices, offsets: Offsets) -> tuple[Indices, Offsets]:
     return np.arange(own[-1]) + np.repeat(offsets[ids] - own[:-1], lengths), own
 
 
+def token_places(rows: Indices, offsets: Offsets) -> Indices:
+    """Sentence and position (k, 2) int64 of tokens.
+
+    Args:
+        rows: (k,) the tokens, as rows of the corpus.
+        offsets: (n_sentences + 1,) of the corpus.
+    """
+    sentences = np.searchsorted(offsets, rows, side="right") - 1
+    return np.stack([sentences, rows - offsets[sentences]], axis=1).astype(np.int64)
+
+
 def pad(embeddings: Embeddings, offsets: Offsets, n_positions: int | None = None) -> PaddedBatch:
     """Pad sentences on the right with zeros to `n_positions`, the longest one's length when None.
 

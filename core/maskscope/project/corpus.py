@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope.errors import ProjectError
-from maskscope.masks import collisions, masking_layer
+from maskscope.masks import collisions, masking_layer, token_places
 from maskscope.project.database import Database
 from maskscope.project.rows import Counts, SentenceRow
 from maskscope.project.schema import SENTENCE_COLUMNS, labels_from_blob, scheme_from_json, sentence_row
@@ -150,8 +150,7 @@ class Corpus:
             places = self._db.execute("SELECT sentence, position FROM collision").fetchall()
             return np.array(places, dtype=np.int64).reshape(-1, 2)
         rows = np.zeros(0, dtype=np.int64) if mask_value is None else self._masked_rows(mask_value)
-        sentences = np.searchsorted(self.offsets, rows, side="right") - 1
-        return np.stack([sentences, rows - self.offsets[sentences]], axis=1)
+        return token_places(rows, self.offsets)
 
     def masked_tokens(self, mask_value: float | None) -> Indices:
         """The same tokens as rows (k,) int64 of the corpus, ascending."""

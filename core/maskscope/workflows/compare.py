@@ -6,6 +6,7 @@ import numpy as np
 
 from maskscope.evaluation.decoding import Decoding, predict
 from maskscope.jobs import Job, NullJob
+from maskscope.masks import token_places
 from maskscope.project import Project
 from maskscope.types import Floats, Indices, Labels, Mask, Offsets, TagScheme
 from maskscope.workflows.evaluate import (
@@ -14,7 +15,6 @@ from maskscope.workflows.evaluate import (
     check_fit,
     labels_against,
     model_scores,
-    places_of,
 )
 
 
@@ -57,7 +57,7 @@ class Comparison:
     @property
     def places(self) -> Indices:
         """Sentence and position (k, 2) of the tokens that differ."""
-        return places_of(self.rows, self.offsets)
+        return token_places(self.rows, self.offsets)
 
     @property
     def right_a(self) -> Mask:

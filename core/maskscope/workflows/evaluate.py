@@ -236,12 +236,6 @@ def output_at_padding(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Of
     return padding
 
 
-def places_of(rows: Indices, offsets: Offsets) -> Indices:
-    """Sentence and position (k, 2) int64 of rows (k,) of a corpus."""
-    sentences = np.searchsorted(offsets, rows, side="right") - 1
-    return np.stack([sentences, rows - offsets[sentences]], axis=1).astype(np.int64)
-
-
 def check_fit(scores: ModelScores, scheme: TagScheme) -> None:
     """Raise ModelError unless scores are for the project's labels `scheme`, and are finite numbers."""
     if scores.scheme.classes != scheme.classes:

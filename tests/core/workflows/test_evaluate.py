@@ -15,6 +15,7 @@ from maskscope.engine.weights import TaggerWeights
 from maskscope.errors import Cancelled, ModelError
 from maskscope.evaluation.calibration import bin_of
 from maskscope.jobs import FlagJob
+from maskscope.masks import token_places
 from maskscope.project import Project
 from maskscope.types import NO_LABEL, Indices, TagScheme
 from maskscope.workflows.evaluate import (
@@ -24,7 +25,6 @@ from maskscope.workflows.evaluate import (
     evaluate_project,
     model_scores,
     output_at_padding,
-    places_of,
 )
 
 
@@ -42,7 +42,7 @@ def test_every_figure_has_its_tokens(span_project: Project) -> None:
         for prediction, count in enumerate(row):
             assert len(of_cell(tokens, label, prediction)) == count
     # York, as (sentence, position), predicted as O
-    assert places_of(of_cell(tokens, 3, 0), tokens.offsets).tolist() == [[0, 3]]
+    assert token_places(of_cell(tokens, 3, 0), tokens.offsets).tolist() == [[0, 3]]
     assert np.bincount(bin_of(tokens.confidence), minlength=10).tolist() == [
         each.count for each in evaluation.metrics.calibration.bins
     ]
@@ -56,7 +56,7 @@ def test_held_back_sentences_alone_keep_their_rows(span_project: Project) -> Non
     found = evaluate_project(span_project, "m1", subset="validation")
     assert (found.sentences, found.masked_by_model, found.evaluation.tokens) == (2, 0, 6)
     tokens = found.tokens
-    assert places_of(of_cell(tokens, 1, 2), tokens.offsets).tolist() == [[2, 0]]
+    assert token_places(of_cell(tokens, 1, 2), tokens.offsets).tolist() == [[2, 0]]
     padded = found.evaluation.if_padding_counted
     assert padded is not None
     assert padded.padded_positions == 1
