@@ -73,22 +73,6 @@ def test_other_label_sets_are_decoded_token_by_token() -> None:
     assert predict(binary, np.array([[0.4], [0.6]], dtype=np.float32), threshold=0.3).tolist() == [1, 1]
 
 
-@pytest.mark.parametrize(
-    ("names", "spans"),
-    [
-        (("O", "B-a", "I-a"), "BIO"),
-        (("O", "B_a", "I_a", "B_b"), "BIO"),
-        (("O", "B-a", "I-a", "E-a", "S-a"), "BIOES"),
-        (("O", "B-a", "I-a", "L-a", "U-a"), "BIOES"),
-        (("O", "I-a", "I-b"), None),
-        (("O", "B-a", "place"), None),
-        (("none", "person", "place"), None),
-    ],
-)
-def test_the_scheme_is_known_by_the_class_names(names: tuple[str, ...], spans: str | None) -> None:
-    assert TagScheme("multiclass", names).spans == spans
-
-
 def test_a_label_set_that_lacks_classes_can_still_begin_and_end() -> None:
     lacking = TagScheme("multiclass", ("O", "B-a", "I-a", "I-b", "E-c", "S-a"))
     rules = transitions(lacking)
@@ -103,22 +87,3 @@ def test_labels_against_the_scheme_are_found() -> None:
     labels = np.array([2, 0, 1, 2, 4, 0, -1, 2], dtype=np.int16)
     wrong = violations(labels, BIO, np.array([0, 2, 8], dtype=np.int64))
     assert np.flatnonzero(wrong).tolist() == [0, 4]
-
-
-@pytest.mark.parametrize(
-    ("scheme", "label", "n", "expected"),
-    [
-        (BIO, "B-loc", 3, "B-loc I-loc I-loc"),
-        (BIO, "B-loc", 1, "B-loc"),
-        (BIO, "I-loc", 2, "I-loc I-loc"),
-        (BIO, "O", 2, "O O"),
-        (BIOES, "B-x", 4, "B-x I-x I-x E-x"),
-        (BIOES, "S-x", 2, "B-x E-x"),
-        (BIOES, "S-x", 1, "S-x"),
-        (TagScheme("multiclass", ("O", "B-a", "B-b", "I-b")), "B-a", 2, "B-a B-a"),
-        (TagScheme("multiclass", ("none", "person", "place")), "place", 2, "place place"),
-    ],
-)
-def test_a_label_for_several_tokens_makes_one_span(scheme: TagScheme, label: str, n: int, expected: str) -> None:
-    labels = scheme.span(scheme.classes.index(label), n)
-    assert " ".join(scheme.classes[i] for i in labels) == expected

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskscope.evaluation.spans import entity_rule, find
 from maskscope.evaluation.token_scores import evaluate
 from maskscope.types import Floats, Labels, Offsets, TagScheme
 
@@ -61,13 +60,6 @@ def test_typed_scores_by_hand() -> None:
     assert scores.metrics.confusion == ((1, 1, 0), (0, 1, 1), (1, 0, 2))
 
 
-def entities(labels: Labels, scheme: TagScheme, offsets: Offsets) -> list[tuple[int, int, str]]:
-    """First token, one past the last token, and type of each entity."""
-    found = find(labels, scheme, offsets)
-    rows = zip(found.first.tolist(), found.last.tolist(), found.kind.tolist(), strict=True)
-    return [(first, last, found.kinds[kind]) for first, last, kind in rows]
-
-
 @pytest.mark.parametrize("scheme", [BINARY, TYPED])
 @given(data=st.data())
 def test_masked_and_unlabelled_tokens_never_count(scheme: TagScheme, data: st.DataObject) -> None:
@@ -102,38 +94,6 @@ def test_nothing_to_count_gives_zeros() -> None:
 def test_a_certain_mistake_costs_much_but_not_infinity() -> None:
     scores = evaluate(np.array([1], dtype=np.int16), np.array([[0.0]], dtype=np.float32), BINARY)
     assert scores.metrics.loss == pytest.approx(-math.log(1e-7))
-
-
-@pytest.mark.parametrize(
-    ("scheme", "text", "found"),
-    [
-        (BIO, "B-loc I-loc O B-per", [(0, 2, "loc"), (3, 4, "per")]),
-        (BIO, "B-loc B-loc I-loc", [(0, 1, "loc"), (1, 3, "loc")]),
-        (BIO, "I-loc I-per I-per O I-loc", [(0, 1, "loc"), (1, 3, "per"), (4, 5, "loc")]),
-        (BIO, "B-loc ? I-loc", [(0, 1, "loc"), (2, 3, "loc")]),
-        (BIOES, "B-loc I-loc E-loc S-loc S-per", [(0, 3, "loc"), (3, 4, "loc"), (4, 5, "per")]),
-        (BIOES, "B-loc E-loc I-loc", [(0, 2, "loc"), (2, 3, "loc")]),
-        (BIOES, "E-loc S-loc I-loc S-loc", [(0, 1, "loc"), (1, 2, "loc"), (2, 3, "loc"), (3, 4, "loc")]),
-        (TYPED, "a a b O b", [(0, 2, "a"), (2, 3, "b"), (4, 5, "b")]),
-        (BINARY, "name name O name", [(0, 2, "name"), (3, 4, "name")]),
-    ],
-)
-def test_entities(scheme: TagScheme, text: str, found: list[tuple[int, int, str]]) -> None:
-    labels = labels_of(scheme, text)
-    assert entities(labels, scheme, np.array([0, len(labels)])) == found
-
-
-def test_no_entity_reaches_over_a_sentence_end() -> None:
-    labels = labels_of(TYPED, "a a a")
-    assert entities(labels, TYPED, np.array([0, 1, 1, 3])) == [(0, 1, "a"), (1, 3, "a")]
-
-
-def test_the_rule_follows_the_class_names() -> None:
-    assert entity_rule(BIO) == "prefixes"
-    assert entity_rule(BIOES) == "prefixes"
-    assert entity_rule(TYPED) == "runs"
-    assert entity_rule(TagScheme("multiclass", ("O", "B-loc", "person"))) == "runs"
-    assert entity_rule(TagScheme("binary", ("O", "I-beam"))) == "runs"
 
 
 def test_entity_scores_by_hand() -> None:

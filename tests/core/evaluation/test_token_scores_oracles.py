@@ -1,4 +1,4 @@
-"""Calibration and the precision-recall curve against scikit-learn, by themselves and with padding counted."""
+"""All metrics against scikit-learn and Keras, as they are and with padding counted."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -42,8 +42,8 @@ def curve_equals(curve: PrecisionRecallCurve | None, positive: np.ndarray, score
     assert (curve.threshold[-1], curve.best_threshold in curve.threshold) == (scores.min(), True)
 
 
-def calibration_equals(calibration: Calibration, came_true: np.ndarray, confidence: Floats) -> None:
-    observed, predicted = calibration_curve(came_true, confidence.astype(np.float64), n_bins=10)
+def calibration_equals(calibration: Calibration, right: np.ndarray, confidence: Floats) -> None:
+    observed, predicted = calibration_curve(right, confidence.astype(np.float64), n_bins=10)
     filled = [each for each in calibration.bins if each.count]
     assert [each.observed for each in filled] == pytest.approx(observed.tolist(), rel=1e-7)
     assert [each.predicted for each in filled] == pytest.approx(predicted.tolist(), rel=1e-7)
@@ -53,8 +53,8 @@ def calibration_equals(calibration: Calibration, came_true: np.ndarray, confiden
     assert calibration.expected_calibration_error == pytest.approx(by_hand)
 
 
-def figures_equal(found: Evaluation | PaddedMetrics, labels: Labels, probs: Floats, scheme: TagScheme) -> None:
-    """All figures of tokens, from scikit-learn."""
+def metrics_equal(found: Evaluation | PaddedMetrics, labels: Labels, probs: Floats, scheme: TagScheme) -> None:
+    """Metrics of tokens equal those of scikit-learn."""
     binary = scheme.kind == "binary"
     predicted = (probs[:, 0] >= 0.5).astype(int) if binary else probs.argmax(axis=1)
     classes = list(range(len(scheme.classes)))
@@ -82,7 +82,7 @@ def figures_equal(found: Evaluation | PaddedMetrics, labels: Labels, probs: Floa
 @pytest.mark.parametrize("one_row", [True, False])
 @pytest.mark.parametrize("scheme", [BINARY, TYPED])
 @given(seed=st.integers(0, 2**32 - 1), n_sentences=st.integers(1, 6), coarse=st.booleans())
-def test_figures_of_tokens_and_of_the_padded_array(
+def test_metrics_of_tokens_and_of_the_padded_array_equal_scikit_learn(
     scheme: TagScheme, one_row: bool, seed: int, n_sentences: int, coarse: bool
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -90,19 +90,19 @@ def test_figures_of_tokens_and_of_the_padded_array(
     lengths[0] += 1
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
-    def printed(n: int) -> Floats:
+    def output(n: int) -> Floats:
         raw = rng.random((n, scheme.n_outputs))
         raw = raw if scheme.kind == "binary" else raw / raw.sum(axis=1, keepdims=True)
         # ties and numbers on the bins' edges, unless their sum must stay 1
         return (np.round(raw, 1) if coarse and scheme.kind == "binary" else raw).astype(np.float32)
 
-    probs, rows = printed(int(offsets[-1])), printed(1 if one_row else n_sentences)
+    probs, rows = output(int(offsets[-1])), output(1 if one_row else n_sentences)
     labels = rng.integers(0, len(scheme.classes), len(probs)).astype(np.int16)
     # a sentence in which nothing is labelled is not evaluated, a token without a label never counts
     labels[rng.random(len(labels)) < 0.15] = -1
     labels[0] = 0
     evaluation = evaluate(labels, probs, scheme, None, offsets, padding=rows[0] if one_row else rows)
-    figures_equal(evaluation, labels[labels >= 0], probs[labels >= 0], scheme)
+    metrics_equal(evaluation, labels[labels >= 0], probs[labels >= 0], scheme)
 
     parts = [slice(*each) for each in pairwise(offsets.tolist())]
     kept = [i for i, part in enumerate(parts) if (labels[part] >= 0).any()]
@@ -116,10 +116,10 @@ def test_figures_of_tokens_and_of_the_padded_array(
     assert found is not None
     assert found.padded_positions == len(kept) * longest - sum(lengths[i] for i in kept)
     assert found.positions == (all_labels >= 0).sum()
-    figures_equal(found, all_labels[all_labels >= 0], all_probs[all_labels >= 0], scheme)
+    metrics_equal(found, all_labels[all_labels >= 0], all_probs[all_labels >= 0], scheme)
 
 
-def test_a_long_curve_is_thinned_and_keeps_its_exact_figures() -> None:
+def test_a_long_curve_is_thinned_and_keeps_its_exact_averages() -> None:
     rng = np.random.default_rng(0)
     positive = rng.random(20_000) < 0.1
     scores = np.clip(rng.normal(0.3, 0.1, 20_000) + 0.3 * positive, 0, 1).astype(np.float32)
@@ -130,7 +130,7 @@ def test_a_long_curve_is_thinned_and_keeps_its_exact_figures() -> None:
     assert max(np.diff(curve.recall)) < 0.02
 
 
-def test_padding_flatters_a_model_that_finds_nothing() -> None:
+def test_counting_padding_raises_the_accuracy_of_a_model_that_finds_nothing() -> None:
     labels = np.array([1, 1, 0, 1, 0, 0, 0, 0, 0, 0], dtype=np.int16)
     probs = np.full((10, 1), 0.1, dtype=np.float32)
     evaluation = evaluate(labels, probs, BINARY, None, np.array([0, 1, 2, 10]), padding=np.array([0.1], np.float32))
@@ -141,7 +141,7 @@ def test_padding_flatters_a_model_that_finds_nothing() -> None:
 
 
 @pytest.mark.keras
-def test_keras_counts_as_we_say_it_would(tmp_path: Path) -> None:
+def test_metrics_with_padding_counted_equal_those_of_keras(tmp_path: Path) -> None:
     """Keras's Precision, Recall and AUC see no mask, so they count padding: a model evaluated as in a notebook."""
     import keras
 

@@ -1,4 +1,4 @@
-"""Entity scores against seqeval, and with padding counted against the array that is really padded."""
+"""Entities and their scores: by hand, against seqeval, and with padding counted against arrays that are padded."""
 
 import re
 from itertools import pairwise
@@ -14,7 +14,12 @@ from seqeval.scheme import BILOU, IOB2, IOBES
 from maskscope.evaluation import spans
 from maskscope.evaluation.scores import ClassScores
 from maskscope.evaluation.token_scores import evaluate
-from maskscope.types import Labels, TagScheme
+from maskscope.types import Labels, Offsets, TagScheme
+
+BINARY = TagScheme("binary", ("O", "name"))
+TYPED = TagScheme("multiclass", ("O", "a", "b"))
+BIO = TagScheme("multiclass", ("O", "B-loc", "I-loc", "B-per", "I-per"))
+BIOES = TagScheme("multiclass", ("O", "B-loc", "I-loc", "E-loc", "S-loc", "S-per"))
 
 
 def scheme_of(prefixes: str, types: str, *, outside: int = 0) -> TagScheme:
@@ -96,7 +101,7 @@ def test_a_million_tokens_take_seconds() -> None:
 @pytest.mark.parametrize("name", [*SCHEMES, "runs", "binary"])
 @given(data=st.data())
 def test_entities_with_padding_counted(name: str, data: st.DataObject) -> None:
-    """Equal to the scores of arrays that were really padded, whatever class is printed there."""
+    """Equal to the scores of arrays that were really padded, whatever class is predicted there."""
     binary = TagScheme("binary", ("O", "name"))
     scheme = SCHEMES.get(name, binary if name == "binary" else TagScheme("multiclass", ("O", "loc", "per")))
     gold, guess, offsets = data.draw(corpora(scheme))
@@ -125,3 +130,47 @@ def test_entities_with_padding_counted(name: str, data: st.DataObject) -> None:
     bounds = np.arange(len(kept) + 1, dtype=np.int64) * longest
     assert found.metrics.entities == spans.score_labels(gold_bt.ravel(), guess_bt.ravel(), scheme, bounds)
     assert found.padded_positions == gold_bt.size - len(gold)
+
+
+def entities(labels: Labels, scheme: TagScheme, offsets: Offsets) -> list[tuple[int, int, str]]:
+    """First token, one past the last token, and type of each entity."""
+    found = spans.find(labels, scheme, offsets)
+    rows = zip(found.first.tolist(), found.last.tolist(), found.kind.tolist(), strict=True)
+    return [(first, last, found.kinds[kind]) for first, last, kind in rows]
+
+
+def labels_of(scheme: TagScheme, text: str) -> Labels:
+    """Class ids of names in a row; "?" is a token without a label."""
+    return np.array([-1 if name == "?" else scheme.classes.index(name) for name in text.split()], dtype=np.int16)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "text", "found"),
+    [
+        (BIO, "B-loc I-loc O B-per", [(0, 2, "loc"), (3, 4, "per")]),
+        (BIO, "B-loc B-loc I-loc", [(0, 1, "loc"), (1, 3, "loc")]),
+        (BIO, "I-loc I-per I-per O I-loc", [(0, 1, "loc"), (1, 3, "per"), (4, 5, "loc")]),
+        (BIO, "B-loc ? I-loc", [(0, 1, "loc"), (2, 3, "loc")]),
+        (BIOES, "B-loc I-loc E-loc S-loc S-per", [(0, 3, "loc"), (3, 4, "loc"), (4, 5, "per")]),
+        (BIOES, "B-loc E-loc I-loc", [(0, 2, "loc"), (2, 3, "loc")]),
+        (BIOES, "E-loc S-loc I-loc S-loc", [(0, 1, "loc"), (1, 2, "loc"), (2, 3, "loc"), (3, 4, "loc")]),
+        (TYPED, "a a b O b", [(0, 2, "a"), (2, 3, "b"), (4, 5, "b")]),
+        (BINARY, "name name O name", [(0, 2, "name"), (3, 4, "name")]),
+    ],
+)
+def test_entities(scheme: TagScheme, text: str, found: list[tuple[int, int, str]]) -> None:
+    labels = labels_of(scheme, text)
+    assert entities(labels, scheme, np.array([0, len(labels)])) == found
+
+
+def test_no_entity_reaches_over_a_sentence_end() -> None:
+    labels = labels_of(TYPED, "a a a")
+    assert entities(labels, TYPED, np.array([0, 1, 1, 3])) == [(0, 1, "a"), (1, 3, "a")]
+
+
+def test_the_rule_follows_the_class_names() -> None:
+    assert spans.entity_rule(BIO) == "prefixes"
+    assert spans.entity_rule(BIOES) == "prefixes"
+    assert spans.entity_rule(TYPED) == "runs"
+    assert spans.entity_rule(TagScheme("multiclass", ("O", "B-loc", "person"))) == "runs"
+    assert spans.entity_rule(TagScheme("binary", ("O", "I-beam"))) == "runs"
