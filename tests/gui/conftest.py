@@ -204,12 +204,12 @@ def typed_demo(_written_demo: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_window(qtbot: QtBot) -> Iterator[Callable[[Path | None], MainWindow]]:
-    """Opens a window of 1440 x 900 on a project, or on none; all of them are closed at the end."""
+def open_window(qtbot: QtBot) -> Iterator[Callable[..., MainWindow]]:
+    """Opens a window of 1440 x 900 on a project, or on none, with a worker's client; all are closed at the end."""
     opened: list[MainWindow] = []
 
-    def open_one(path: Path | None) -> MainWindow:
-        program = Program()
+    def open_one(path: Path | None, client: WorkerClient | None = None) -> MainWindow:
+        program = Program(client=client)
         window = program.window
         opened.append(window)
         window.resize(1440, 900)

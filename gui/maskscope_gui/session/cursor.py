@@ -4,8 +4,15 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from maskscope_gui.actions import printed_key
+
 if TYPE_CHECKING:
     from maskscope_gui.session.session import Session
+
+
+def no_predictions() -> str:
+    """The message for what needs predictions while there are none."""
+    return f"There are no predictions yet. Train a model first ({printed_key('train')})."
 
 
 class Cursor(QObject):
@@ -107,7 +114,7 @@ class Cursor(QObject):
     def next_uncertain(self, step: int) -> None:
         """Go to the next (+1) or previous (-1) uncertain token along the list."""
         if self._session.scores is None:
-            self._session.message_requested.emit("There are no predictions yet. Train a model first (Ctrl+T).", "info")
+            self._session.message_requested.emit(no_predictions(), "info")
             return
         place = self._find_uncertain(step)
         if place is None:

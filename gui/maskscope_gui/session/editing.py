@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from maskscope.errors import MaskscopeError
 from maskscope.project import Edit, ReviewState
 from maskscope.types import NO_EDIT, NO_LABEL, Labels, Mask
+from maskscope_gui.session.cursor import no_predictions
 
 if TYPE_CHECKING:
     from maskscope_gui.session.session import Session
@@ -96,7 +97,7 @@ class Editing(QObject):
         if focus is None:
             return
         if focus.predicted is None:
-            self._session.message_requested.emit("There are no predictions yet. Train a model first (Ctrl+T).", "info")
+            self._session.message_requested.emit(no_predictions(), "info")
             return
         new = self._with_predictions(focus.mask & ~focus.row.ignored)
         self._relabel(0, new, f"sentence {focus.row.id}: the model's labels")

@@ -1,7 +1,7 @@
 """The main window: makes the views and arranges them. What the actions do is in `handlers`."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QByteArray, Qt, Signal
 from PySide6.QtGui import (
@@ -40,6 +40,9 @@ from maskscope_gui.theme.stylesheet import icon_folder
 from maskscope_gui.theme.theme import Style, system_theme
 from maskscope_resources.colours import DARK, LIGHT, Theme
 
+if TYPE_CHECKING:
+    from maskscope_gui.pages.sentence.padding_curve import PaddingCurve
+
 FOLD_BATCH_BELOW = 1280
 FOLD_SIDE_BELOW = 1080
 
@@ -73,6 +76,7 @@ class MainWindow(QMainWindow):
         self._base_font = QFont(QApplication.font())
         self.look = Style(self._wanted_theme(), self._base_font)
         self._first_paint = True
+        self.curve: PaddingCurve | None = None
         self._batch_wanted = self.settings.text("batch") == "shown"
         self.setObjectName("window")
         self.setWindowIcon(QIcon(str(icon_folder() / "maskscope.svg")))
@@ -130,7 +134,7 @@ class MainWindow(QMainWindow):
         """Put the curve into the PADDING panel: its library is slow to import, so it comes after the first picture."""
         from maskscope_gui.pages.sentence.padding_curve import PaddingCurve
 
-        if self.padding.curve_room.count() == 0:
+        if self.curve is None:
             self.curve = PaddingCurve(self.experiment, self.look)
             self.padding.curve_room.addWidget(self.curve)
 
@@ -169,7 +173,7 @@ class MainWindow(QMainWindow):
         )
         for view in views:
             view.set_look(self.look)
-        if hasattr(self, "curve"):
+        if self.curve is not None:
             self.curve.set_look(self.look)
 
     # What is shown

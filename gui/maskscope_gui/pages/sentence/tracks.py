@@ -39,11 +39,13 @@ class TracksView(PaintedView):
     A click moves the cursor, a drag selects tokens, and a click in the mask lane masks a real token by hand.
     """
 
-    def __init__(self, session: Session, lab: PaddingExperiment, style: Style, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: Session, experiment: PaddingExperiment, style: Style, parent: QWidget | None = None
+    ) -> None:
         super().__init__(
             session, style, "Tracks: gold, predicted, edited, probability, mask and norm of each token", parent
         )
-        self.lab = lab
+        self.experiment = experiment
         self._texts: list[tuple[str, bool]] = []
         self._layout = lay_out(Columns((0,)), 0, style.px, with_argmax=False)
         self._fades: tuple[QPixmap, QPixmap] | None = None
@@ -52,7 +54,7 @@ class TracksView(PaintedView):
         session.cursor.moved.connect(self._follow_cursor)
         session.editing.edited.connect(self._repaint_edited)
         session.decoding_changed.connect(self.arrange)
-        lab.changed.connect(self.arrange)
+        experiment.changed.connect(self.arrange)
 
     def _repaint_edited(self, sentence: int) -> None:
         if sentence == self.session.cursor.sentence:
@@ -86,7 +88,7 @@ class TracksView(PaintedView):
         px, look = self.look.px, self.look
         texts = [text_width(text, look.small if stand_in else look.bold) for text, stand_in in self._texts]
         notes = {position: text_width(note, look.tiny) for position, note in self._argmax_notes().items()}
-        added = self.lab.settings.added if self.session.focus is not None else 0
+        added = self.experiment.settings.added if self.session.focus is not None else 0
         columns = Columns.of([*column_widths(texts, notes, px), *[px(15)] * added])
         height = self.viewport().height()
         self._layout = lay_out(columns, height, px, with_argmax=self.session.decodes_spans)
@@ -163,7 +165,9 @@ class TracksView(PaintedView):
         painter.setClipRect(self._names_width, 0, self._room, self._layout.bottom + self.look.px(20))
         painter.translate(self._names_width - scroll, 0)
         in_sight = (scroll, scroll + self._room)
-        TracksPainter(painter, self._layout, self.look, self.session, self.lab, focus, self._texts, in_sight).paint()
+        TracksPainter(
+            painter, self._layout, self.look, self.session, self.experiment, focus, self._texts, in_sight
+        ).paint()
         painter.restore()
         self._paint_fades(painter)
         self._paint_names(painter)
@@ -212,7 +216,7 @@ class TracksView(PaintedView):
         no_model = self.session.model is None
         text = f"No model yet: train one with {printed_key('train')}." if no_model else "Scoring…"
         # The PADDING panel may know this sentence's probabilities before the corpus is scored; then bars are there.
-        lane: Lane = "probability" if self.lab.run is None else "predicted"
+        lane: Lane = "probability" if self.experiment.run is None else "predicted"
         top, height = self._layout.lanes[lane]
         painter.setFont(self.look.body)
         painter.setPen(self.look.c("second"))
@@ -251,7 +255,7 @@ class TracksView(PaintedView):
             extend = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
             self.session.cursor.move(position, extend=extend)
             if lane == "mask":
-                self.lab.toggle_masked(position)
+                self.experiment.toggle_masked(position)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Drag a selection over whole tokens."""

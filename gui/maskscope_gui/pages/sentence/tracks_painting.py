@@ -40,19 +40,21 @@ class TracksPainter:
         layout: TracksLayout,
         look: Style,
         session: Session,
-        lab: PaddingExperiment,
+        experiment: PaddingExperiment,
         focus: Focus,
         texts: list[tuple[str, bool]],
         in_sight: tuple[int, int],
     ) -> None:
         self.painter, self.layout, self.look = painter, layout, look
-        self.session, self.lab, self.focus, self.texts = session, lab, focus, texts
+        self.session, self.experiment, self.focus, self.texts = session, experiment, focus, texts
         self._in_sight = in_sight
         self._visible = layout.columns.between(*in_sight)
         self._real = range(self._visible.start, min(self._visible.stop, focus.length))
         self._edges = layout.columns.edges
-        self._mask: Mask = focus.mask if lab.run is None else lab.run.mask
-        self._values: Floats | None = focus.inside if lab.run is None else session.shown_probability(lab.run.probs_tc)
+        self._mask: Mask = focus.mask if experiment.run is None else experiment.run.mask
+        self._values: Floats | None = (
+            focus.inside if experiment.run is None else session.shown_probability(experiment.run.probs_tc)
+        )
 
     def paint(self) -> None:
         """Paint all lanes."""
@@ -309,7 +311,7 @@ class TracksPainter:
                 painter.drawRoundedRect(plate, 3, 3)
                 painter.setPen(look.ink(ground))
             else:
-                by_hand = position in self.lab.settings.masked
+                by_hand = position in self.experiment.settings.masked
                 role = "accent" if by_hand else ("collision" if real else "pad_stroke")
                 painter.setPen(QPen(look.c(role), 1.6 if real else 1))
                 painter.setBrush(look.c("panel"))
@@ -331,7 +333,7 @@ class TracksPainter:
         height = self.look.px(LANE_HEIGHTS["token"])
         self._paint_plate(QRect(left, self.layout.top("token"), room, height), count, f"{added} padded")
         # While Keras computes, the last answer may be about fewer positions.
-        if self._values is None or self.lab.run is None or len(self._values) <= length:
+        if self._values is None or self.experiment.run is None or len(self._values) <= length:
             return
         for position in range(padded.start, min(padded.stop, len(self._values))):
             middle = (self._edges[position] + self._edges[position + 1]) / 2

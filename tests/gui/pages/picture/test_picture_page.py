@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_the_picture_is_asked_of_the_worker_shown_and_saved(
-    open_window: Callable[[Path], MainWindow],
+    open_window: Callable[..., MainWindow],
     press: Callable[..., None],
     spans: Path,
     adopt: Callable[..., str],
@@ -30,11 +30,10 @@ def test_the_picture_is_asked_of_the_worker_shown_and_saved(
 ) -> None:
     with Project.open(spans) as project:
         adopt(project, np.full((6, 3), 1 / 3))
-    window = open_window(spans)
-    page = PicturePage(window.session, client, window.settings, window.look)
-    window.pages.made["picture"] = page
-    window.pages._stack.addWidget(page)
+    window = open_window(spans, client)
     press(window, Qt.Key.Key_4, modifier=Qt.KeyboardModifier.ControlModifier)
+    page = window.pages.shown
+    assert isinstance(page, PicturePage)
     model = window.session.model
     assert model is not None
     assert client.requests == [ModelGraphRequest(model.keras_file)]

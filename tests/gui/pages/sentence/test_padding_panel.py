@@ -136,6 +136,7 @@ def test_the_legend_of_the_curve_gives_both_changes_in_words(qtbot: QtBot, windo
     curves = window.experiment.curves
     assert curves is not None
     assert curves.unmasked is not None
+    assert window.curve is not None
     assert [text for text, _, _ in window.curve.legend()] == [
         f"without mask: change up to {float(curves.unmasked.max()):.2g}",
         "with the model's mask: no change",

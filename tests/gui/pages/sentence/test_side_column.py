@@ -24,6 +24,7 @@ def test_all_labels_that_fit_are_in_sight_and_the_curve_stays_so(
 
     def curve_in_sight() -> bool:
         side = window.side.viewport()
+        assert window.curve is not None
         bottom = window.curve.mapTo(side, QPoint(0, window.curve.height())).y()
         return bottom <= side.height()
 
