@@ -23,7 +23,7 @@ def write_sentence(target: Path, tokens: str) -> Path:
     with ProjectWriter(target, 4, np.dtype(np.float32)) as writer:
         words = tuple(tokens.split())
         writer.add(Sentence(words, np.ones((len(words), 4), dtype=np.float32)))
-        writer.finish({})
+        writer.finish()
     return target
 
 
