@@ -1,4 +1,4 @@
-"""Export: which labels of which sentences, in which format, and what that format loses."""
+"""Export: which labels of which sentences, in which format, and what that format does not include."""
 
 from pathlib import Path
 
@@ -24,14 +24,14 @@ from maskscope_gui.widgets.base import WrappedLabel
 
 _SIZE = (600, 420)
 _LABELS: dict[LabelSource, tuple[str, str]] = {
-    "edited": ("As &edited", "Gold labels, with a person's edits over them."),
-    "gold": ("&Gold", "The labels of the source, without any edit."),
-    "predicted": ("&Predicted", "What the model in use says; a masked token gets no label."),
+    "edited": ("As &edited", "The labels as they are now, edits included."),
+    "gold": ("&Gold", "The labels as imported, without edits."),
+    "predicted": ("&Predicted", "The predictions of the model in use; a masked token gets no label."),
 }
 
 
 class Choices(QWidget):
-    """Radio buttons, each with a line that says what it means or why it can't be chosen."""
+    """Radio buttons, each with a line that says what it means or why it is disabled."""
 
     def __init__(self, style: Style) -> None:
         super().__init__()
@@ -45,16 +45,16 @@ class Choices(QWidget):
         self._grid.setColumnStretch(1, 1)
 
     def add(self, text: str, note: str, *, enabled: bool = True) -> QRadioButton:
-        """Append a choice; the first that is enabled is chosen."""
+        """Append a choice; the first that is enabled is selected."""
         button = QRadioButton(text)
         button.setEnabled(enabled)
         button.setAccessibleDescription(note)
-        words = WrappedLabel(self.look, note, "second", size=12)
-        place = len(self.notes)
-        self.group.addButton(button, place)
-        self._grid.addWidget(button, place, 0)
-        self._grid.addWidget(words, place, 1)
-        self.notes.append(words)
+        label = WrappedLabel(self.look, note, "second", size=12)
+        row = len(self.notes)
+        self.group.addButton(button, row)
+        self._grid.addWidget(button, row, 0)
+        self._grid.addWidget(label, row, 1)
+        self.notes.append(label)
         if enabled and self.group.checkedId() < 0:
             button.setChecked(True)
             self.setFocusProxy(button)
@@ -62,12 +62,12 @@ class Choices(QWidget):
 
     @property
     def chosen(self) -> int:
-        """The place of the choice, -1 for none."""
+        """The index of the selected choice, -1 for none."""
         return self.group.checkedId()
 
 
 class ExportDialog(Dialog):
-    """Writes a file beside the window, and says so only after the file was read back and compared.
+    """Writes a file in a thread, and reports success only after the file was read back and compared.
 
     Attributes:
         result_path: the file, once it is written.
@@ -84,55 +84,24 @@ class ExportDialog(Dialog):
         self._formats = formats()
         self._build()
         self._suffix_changed()
-        self._say_file()
+        self._check_file()
 
     def _build(self) -> None:
-        px = self.look.px
-        counts = self.project.counts()
-        self.format = Choices(self.look)
-        for row in self._formats:
-            self.format.add(f"&{row.title}", f"Not included: {row.not_included}.")
-        self.labels = Choices(self.look)
-        for source, (words, note) in _LABELS.items():
-            why = self._why_not(source)
-            self.labels.add(words, why or note, enabled=not why)
-        self.which = Choices(self.look)
-        self.which.add(f"&All {self.project.n_sentences:,} sentences", "")
-        self.which.add(
-            f"Only the {counts.accepted:,} &reviewed",
-            "Those a person has accepted." if counts.accepted else "Nobody has accepted one yet (Enter accepts).",
-            enabled=counts.accepted > 0,
-        )
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(px(16))
-        grid.setVerticalSpacing(px(14))
-        grid.setColumnStretch(1, 1)
-        for row_number, (title, choices) in enumerate(
-            (("Format", self.format), ("Labels", self.labels), ("Sentences", self.which))
-        ):
-            label = QLabel(title)
-            label.setObjectName("strong")
-            label.setMinimumHeight(choices.group.buttons()[0].sizeHint().height())
-            choices.setAccessibleName(title)
-            top = QVBoxLayout()
-            top.addWidget(label)
-            top.addStretch(1)
-            grid.addLayout(top, row_number, 0)
-            grid.addWidget(choices, row_number, 1)
+        self._build_choices()
         self.form_page = QWidget()
         column = QVBoxLayout(self.form_page)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(px(14))
-        column.addLayout(grid)
+        column.setSpacing(self.look.px(14))
+        column.addLayout(self._grid_of_choices())
         form = FieldGrid(self.look)
         self.file = QLineEdit()
         browse = self.button("Choose…")
         browse.setAccessibleName("Choose a file")
         browse.clicked.connect(self._browse)
-        self.file_field = form.add("F&ile", self.file, "It is written whole or not at all.", browse)
+        self.file_field = form.add("F&ile", self.file, "The file is replaced only if the export succeeds.", browse)
         column.addLayout(form)
         column.addStretch(1)
-        self.file.textEdited.connect(lambda _: self._say_file())
+        self.file.textEdited.connect(lambda _: self._check_file())
         self.format.group.idClicked.connect(lambda _: self._suffix_changed())
         self.progress = ProgressPage(self.look)
         self.progress.hide()
@@ -144,11 +113,46 @@ class ExportDialog(Dialog):
         self.column.addWidget(self.form_page, 1)
         self.column.addWidget(self.progress, 1)
         self.column.addLayout(self.button_row(self.cancel_button, self.export_button, left=self.outcome))
-        self.file.setText(
-            str((self.project.path.parent / self.project.name).absolute()) + self.chosen_format.suffixes[0]
+        name = (self.project.path.parent / self.project.name).absolute()
+        self.file.setText(f"{name}{self.chosen_format.suffixes[0]}")
+
+    def _build_choices(self) -> None:
+        accepted = self.project.counts().accepted
+        self.format = Choices(self.look)
+        for row in self._formats:
+            self.format.add(f"&{row.title}", f"Not included: {row.not_included}.")
+        self.labels = Choices(self.look)
+        for source, (text, note) in _LABELS.items():
+            reason = self._unavailable_reason(source)
+            self.labels.add(text, reason or note, enabled=not reason)
+        self.which = Choices(self.look)
+        self.which.add(f"&All {self.project.n_sentences:,} sentences", "")
+        self.which.add(
+            f"Only the {accepted:,} &reviewed",
+            "The sentences that a person has accepted." if accepted else "No sentence is accepted yet (Enter accepts).",
+            enabled=accepted > 0,
         )
 
-    def _why_not(self, source: LabelSource) -> str:
+    def _grid_of_choices(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(self.look.px(16))
+        grid.setVerticalSpacing(self.look.px(14))
+        grid.setColumnStretch(1, 1)
+        for row, (title, choices) in enumerate(
+            (("Format", self.format), ("Labels", self.labels), ("Sentences", self.which))
+        ):
+            label = QLabel(title)
+            label.setObjectName("strong")
+            label.setMinimumHeight(choices.group.buttons()[0].sizeHint().height())
+            choices.setAccessibleName(title)
+            top = QVBoxLayout()
+            top.addWidget(label)
+            top.addStretch(1)
+            grid.addLayout(top, row, 0)
+            grid.addWidget(choices, row, 1)
+        return grid
+
+    def _unavailable_reason(self, source: LabelSource) -> str:
         if source != "predicted":
             return ""
         model = self.session.model
@@ -157,12 +161,12 @@ class ExportDialog(Dialog):
         if self.project.models.scores(model.id) is not None:
             return ""
         if self.session.scores is not None and not self.session.writable:
-            return "This project is open read-only, so it could not keep what the model says."
-        return f"{model.name} has not scored this project as it is now."
+            return "This project is open read-only, so it can't store the model's scores."
+        return f"{model.name} has not scored this project yet."
 
     @property
     def chosen_format(self) -> ExportFormat:
-        """The format that the dialog stands on."""
+        """The selected format."""
         return self._formats[max(0, self.format.chosen)]
 
     @property
@@ -180,18 +184,16 @@ class ExportDialog(Dialog):
         known = {suffix for row in self._formats for suffix in row.suffixes}
         if path is not None and path.suffix in known:
             self.file.setText(str(path.with_suffix(self.chosen_format.suffixes[0])))
-        self._say_file()
+        self._check_file()
 
-    def _say_file(self) -> None:
+    def _check_file(self) -> None:
         path = self.target()
         if path is None:
             self.file_field.show_help()
         elif path.is_dir():
             self.file_field.show_error("That is a folder; name a file in it.")
         elif path.exists():
-            self.file_field.set_note(
-                "A file of this name is there; it is replaced once the new one is whole.", "collision"
-            )
+            self.file_field.set_note("A file of this name exists; it is replaced if the export succeeds.", "collision")
         elif not path.parent.is_dir():
             self.file_field.show_error("There is no such folder.")
         else:
@@ -210,12 +212,12 @@ class ExportDialog(Dialog):
         if chosen:
             path = Path(chosen)
             self.file.setText(str(path if path.suffix else path.with_suffix(row.suffixes[0])))
-            self._say_file()
+            self._check_file()
 
     def export(self) -> None:
-        """Write the file; what stands in the way is said beside its field."""
+        """Write the file, or show an error beside the field of its name."""
         path = self.target()
-        self._say_file()
+        self._check_file()
         if path is None:
             self.file_field.show_error("Name the file to write.")
         if path is None or self.file_field.error:
@@ -230,7 +232,7 @@ class ExportDialog(Dialog):
         decoding = self.session.decoding
 
         def work(job: Job) -> int:
-            # A view of its own: the window goes on writing edits meanwhile.
+            # A reader of its own, since the window goes on writing edits meanwhile.
             with project.reader() as reader:
                 return export_project(reader, path, name, source, only_reviewed, model, job, decoding)
 
@@ -256,7 +258,7 @@ class ExportDialog(Dialog):
     def _exported(self, path: Path, n_sentences: object) -> None:
         self.result_path = path
         self._show_form(True)
-        self._say_file()
+        self._check_file()
         self.file_field.show_help()
         count = f"{n_sentences:,}" if isinstance(n_sentences, int) else "0"
         sentences = "sentence" if n_sentences == 1 else "sentences"
@@ -278,7 +280,7 @@ class ExportDialog(Dialog):
         self.export_button.setFocus()
 
     def reject(self) -> None:
-        """Cancel the export that runs; else close."""
+        """Cancel a running export, else close."""
         if self.exporting and self._task is not None:
             self.cancel_button.setEnabled(False)
             self._task.cancel()

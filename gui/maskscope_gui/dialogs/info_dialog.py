@@ -1,4 +1,4 @@
-"""What this project is, and what this program is."""
+"""About this project, and about the program."""
 
 from collections.abc import Sequence
 from importlib import metadata
@@ -23,7 +23,7 @@ _MOST_LABELS = 40
 
 
 class _Facts(Dialog):
-    """A title, then names and values; long ones scroll."""
+    """A heading and a table of names and values, which scrolls when it is long."""
 
     def __init__(
         self,
@@ -52,10 +52,10 @@ class _Facts(Dialog):
             top.addWidget(label)
             top.addStretch(1)
             grid.addLayout(top, row, 0)
-            words = WrappedLabel(style, value, role)
-            # Else the page takes the height that the words need in the least width, and scrolls for nothing.
-            words.setMinimumWidth(px(size[0] - 170))
-            grid.addWidget(words, row, 1)
+            value_label = WrappedLabel(style, value, role)
+            # Without a minimum, the page is as high as the text at its least width, and scrolls needlessly.
+            value_label.setMinimumWidth(px(size[0] - 170))
+            grid.addWidget(value_label, row, 1)
             self.values[name] = value
         grid.setRowStretch(len(facts), 1)
         scroll = QScrollArea()
@@ -70,14 +70,14 @@ class _Facts(Dialog):
 
 
 class ProjectInfoDialog(_Facts):
-    """About this project: what was imported, and what the import had to say."""
+    """About this project: its size, labels, models and import notes."""
 
     def __init__(self, parent: QWidget | None, style: Style, project: Project) -> None:
         super().__init__(parent, style, "About this project", project.name, _project_facts(project), (560, 440))
 
 
 class AboutDialog(_Facts):
-    """About Maskscope: its version, and the licences of what it is made with."""
+    """About Maskscope: its version, and the licences of its libraries."""
 
     def __init__(self, parent: QWidget | None, style: Style) -> None:
         facts: list[tuple[str, str, Role]] = [
@@ -94,7 +94,7 @@ def _project_facts(project: Project) -> list[tuple[str, str, Role]]:
     lengths = project.offsets[1:] - project.offsets[:-1]
     collisions = project.collisions()
     inferred = project.lengths_from == "inferred"
-    lengths_from = "inferred from trailing zero rows" if inferred else "from the source"
+    lengths_from = "inferred from trailing rows of zeros" if inferred else "from the source"
     classes = project.scheme.classes
     names = [f"{name} {count:,}" for name, count in zip(classes, counts.labels, strict=True)]
     labels = ", ".join(names[:_MOST_LABELS]) + (
@@ -111,7 +111,7 @@ def _project_facts(project: Project) -> list[tuple[str, str, Role]]:
         ("sentences", f"{project.n_sentences:,}", "text"),
         ("tokens", f"{project.n_tokens:,}", "text"),
         ("longest", f"{int(lengths.max()) if len(lengths) else 0:,} tokens", "text"),
-        ("embeddings", f"{project.dim:,} numbers a token, {project.dtype.name}", "text"),
+        ("embeddings", f"{project.dim:,} numbers per token, {project.dtype.name}", "text"),
         ("labels", labels, "text"),
         ("head", head, "text"),
         ("lengths", lengths_from, "collision" if inferred else "text"),
@@ -122,7 +122,7 @@ def _project_facts(project: Project) -> list[tuple[str, str, Role]]:
     if project.read_only:
         facts.append(("open", "read-only: another program has it open, or the disk is write-protected", "collision"))
     if project.notes:
-        facts.append(("import said", "\n".join(project.notes), "text"))
+        facts.append(("import notes", "\n".join(project.notes), "text"))
     return facts
 
 

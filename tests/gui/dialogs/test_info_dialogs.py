@@ -62,7 +62,7 @@ def test_the_project_page_says_what_was_imported(qtbot: QtBot, style: Style, pro
     assert page.values["labels"] == "none 11, name 4"
     assert page.values["collisions"] == "1 (sentence:position 2:2)"
     assert page.values["lengths"] == "from the source"
-    assert page.values["import said"] == "Four sentences."
+    assert page.values["import notes"] == "Four sentences."
     assert page.values["models"] == "none yet"
     for value in page.values.values():
         assert value in texts(page)
