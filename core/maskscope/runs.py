@@ -168,7 +168,7 @@ class TrainSettings:
         "loss",
         ChoiceSetting(
             "&Keep epoch of",
-            "epoch to keep, by the validation sentences",
+            "epoch to keep, by validation",
             "training",
             (("loss", "lowest loss"), ("f1", "highest F1"), ("last", "the end")),
         ),

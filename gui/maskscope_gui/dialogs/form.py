@@ -94,6 +94,12 @@ class FieldGrid(QGridLayout):
         self.setVerticalSpacing(style.px(2))
         self.setColumnStretch(_CONTROL_COLUMN, 1)
 
+    def add_title(self, text: str) -> None:
+        """Append a title for the fields that follow."""
+        title = WrappedLabel(self.look, text, "text", bold=True)
+        title.setContentsMargins(0, 0, 0, self.look.px(4))
+        self.addWidget(title, self.rowCount(), _LABEL_COLUMN, 1, -1)
+
     def add(self, label: str, control: QWidget, help_text: str = "", button: QPushButton | None = None) -> Field:
         """Append a field. `label` holds the mnemonic ("&File") and is the control's accessible name, too."""
         title = QLabel(label)

@@ -83,9 +83,9 @@ class ImportReportPage(QWidget):
             )
             return
         first = f" The first {listed:,} are listed." if n > listed else ""
-        tokens = "1 real token has" if n == 1 else f"{n:,} real tokens have"
+        tokens, them = ("1 real token has", "it") if n == 1 else (f"{n:,} real tokens have", "them")
         self.collisions.set_text(
-            f"▲ {tokens} an embedding of zeros: Masking takes it for padding and skips it.{first}", "collision"
+            f"▲ {tokens} an embedding of zeros: Masking takes {them} for padding and skips {them}.{first}", "collision"
         )
         self.table.setRowCount(listed)
         for row, (sentence, position, token) in enumerate(imported.collisions):

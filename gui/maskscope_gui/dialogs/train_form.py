@@ -7,7 +7,6 @@ from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QHBox
 from maskscope.runs import NumberSetting, Section, Setting, TrainSettings, train_settings
 from maskscope_gui.dialogs.form import FieldGrid
 from maskscope_gui.theme.theme import Style
-from maskscope_gui.widgets.base import WrappedLabel
 
 _COLUMNS: tuple[tuple[tuple[Section, str], ...], ...] = (
     (("model", "The model"), ("data", "The data")),
@@ -36,25 +35,24 @@ class TrainForm(QWidget):
         row.setSpacing(style.px(24))
         for sections in _COLUMNS:
             column = QVBoxLayout()
-            column.setSpacing(style.px(6))
+            grid = FieldGrid(style, wide_notes=True)
             for section, title in sections:
-                column.addWidget(WrappedLabel(style, title, "text", bold=True))
-                column.addLayout(self._section(section, style))
+                grid.add_title(title)
+                self._add_fields(grid, section)
+            column.addLayout(grid)
             column.addStretch(1)
             row.addLayout(column)
 
-    def _section(self, section: Section, style: Style) -> FieldGrid:
-        grid = FieldGrid(style, wide_notes=True)
+    def _add_fields(self, grid: FieldGrid, section: Section) -> None:
         defaults = TrainSettings()
         for name, setting in train_settings().items():
             if setting.section != section:
                 continue
             control = _control(setting)
             _set_value(control, getattr(defaults, name))
-            control.setFixedWidth(style.px(130))
+            control.setFixedWidth(grid.look.px(140))
             grid.add(setting.label, control, help_line(setting))
             self.controls[name] = control
-        return grid
 
     def settings(self) -> TrainSettings:
         """The settings as the controls show them. Raises ModelError for a value that makes no sense."""

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QDialog, QMessageBox
 
+from maskscope_gui.background.train_job import TrainJob
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.shell.main_window import MainWindow
 
@@ -29,8 +30,11 @@ class DialogController(QObject):
 
     def __init__(self, window: MainWindow, client: WorkerClient) -> None:
         super().__init__(window)
-        self._window, self._session, self._client = window, window.session, client
+        self._window, self._session = window, window.session
         self._train_dialog: TrainDialog | None = None
+        self._train_job = TrainJob(self._session, client, self)
+        self._train_job.progressed.connect(self._show_training)
+        self._train_job.ended.connect(self._training_ended)
         window.close_requested.connect(self._ask_before_closing)
         self._session.project_changed.connect(lambda: QTimer.singleShot(_UNFINISHED_AFTER_MS, self._recover_unfinished))
 
@@ -72,29 +76,30 @@ class DialogController(QObject):
             self._run_once(ProjectInfoDialog(self._window, self._window.look, self._session.project))
 
     def train(self) -> None:
-        """Show the dialog that trains. It is kept, so that a training goes on while it is hidden."""
-        dialog = self._make_train_dialog()
-        dialog.set_look(self._window.look)
-        dialog.show()
-        dialog.raise_()
-        dialog.activateWindow()
-
-    def _make_train_dialog(self) -> "TrainDialog":
+        """Show the dialog that trains. It is kept, so that it shows the training again after it was closed."""
         from maskscope_gui.dialogs.train_dialog import TrainDialog
 
         if self._train_dialog is None:
-            self._train_dialog = TrainDialog(self._window, self._window.look, self._session, self._client)
-            self._train_dialog.progress_text.connect(self._window.status_line.set_work)
-        return self._train_dialog
+            self._train_dialog = TrainDialog(self._window, self._window.look, self._session, self._train_job)
+        self._train_dialog.set_look(self._window.look)
+        self._train_dialog.show()
+        self._train_dialog.raise_()
+        self._train_dialog.activateWindow()
+
+    def _show_training(self, done: int, total: int, text: str) -> None:
+        self._window.status_line.set_work(f"Training · {text}")
+
+    def _training_ended(self, outcome: str, message: str) -> None:
+        self._window.status_line.set_work("")
+        if self._train_dialog is None or not self._train_dialog.isVisible():
+            self._session.message_requested.emit(message, "error" if outcome == "failed" else "info")
 
     def _recover_unfinished(self) -> None:
-        """Keep the last epoch of a training that was cut off when the program or the machine ended."""
-        project = self._session.project
-        if project is not None and not project.read_only and project.models.unfinished_trainings():
-            self._make_train_dialog().recover_unfinished()
+        """Keep the best epoch of a training that was cut off when the program or the machine ended."""
+        self._train_job.recover_unfinished()
 
     def _ask_before_closing(self, event: QCloseEvent) -> None:
-        if self._train_dialog is None or not self._train_dialog.training:
+        if not self._train_job.running:
             return
         question = "A tagger is being trained. Stop the training and quit? The best epoch so far is kept."
         answer = QMessageBox.question(self._window, "Quit Maskscope", question)

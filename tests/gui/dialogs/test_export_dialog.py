@@ -77,7 +77,7 @@ def test_only_what_a_person_accepted(qtbot: QtBot, style: Style, session: Sessio
     dialog = ExportDialog(None, style, session)
     qtbot.addWidget(dialog)
     assert not choice(dialog.which, 1).isEnabled()
-    assert "Nobody has accepted" in dialog.which.notes[1].text()
+    assert "No sentence is accepted" in dialog.which.notes[1].text()
     session.cursor.select(1)
     session.editing.accept()
     dialog = opened(qtbot, style, session, tmp_path / "reviewed.jsonl")

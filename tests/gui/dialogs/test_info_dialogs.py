@@ -58,7 +58,7 @@ def test_the_project_page_says_what_was_imported(qtbot: QtBot, style: Style, pro
     assert page.values["sentences"] == "4"
     assert page.values["tokens"] == "15"
     assert page.values["longest"] == "7 tokens"
-    assert page.values["embeddings"] == "6 numbers a token, float32"
+    assert page.values["embeddings"] == "6 numbers per token, float32"
     assert page.values["labels"] == "none 11, name 4"
     assert page.values["collisions"] == "1 (sentence:position 2:2)"
     assert page.values["lengths"] == "from the source"

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from maskscope_gui.dialogs.train_dialog import TrainDialog
+from maskscope_gui.background.train_job import TrainJob
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_gui.widgets.base import KeyHint
 from maskscope_resources.colours import DARK, LIGHT
@@ -75,7 +75,7 @@ def test_quitting_during_a_training_asks_first(
 ) -> None:
     window = open_window(typed_demo)
     window.actions_by_id["train"].trigger()
-    monkeypatch.setattr(TrainDialog, "training", True)
+    monkeypatch.setattr(TrainJob, "running", True)
     asked = []
 
     def reply() -> None:
@@ -88,4 +88,4 @@ def test_quitting_during_a_training_asks_first(
     window.close()
     assert asked == ["A tagger is being trained. Stop the training and quit? The best epoch so far is kept."]
     assert window.isVisible() is (answer == "No")
-    monkeypatch.setattr(TrainDialog, "training", False)
+    monkeypatch.setattr(TrainJob, "running", False)
