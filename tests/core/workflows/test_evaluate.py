@@ -1,15 +1,11 @@
 """Evaluate a project's models: which tokens count, and that each metric is that of its tokens."""
 
-import json
-import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from span_project import SCHEME, make, predicting, random_layer
 
-from maskscope import cli
 from maskscope.engine.packed import PackedTagger
 from maskscope.engine.weights import TaggerWeights
 from maskscope.errors import Cancelled, ModelError
@@ -140,81 +136,3 @@ def test_what_does_not_fit_is_refused(span_project: Project) -> None:
     job.cancel()
     with pytest.raises(Cancelled):
         evaluate_project(span_project, "m1", job=job)
-
-
-class TestCommands:
-    @pytest.fixture
-    def scored(self, tmp_path: Path) -> Path:
-        """Two models with scores; the first breaks the scheme at "York" and misses "Rome"."""
-        path = make(tmp_path / "p.maskscope")
-        with Project.open(path) as project:
-            project.models.write_scores("m1", predicting("B-PER", "O", "O", "I-LOC", "O", "O", "O", "O", "O"))
-            project.models.write_scores("m2", predicting("O", "O", "B-LOC", "I-LOC", "O", "O", "B-LOC", "B-PER", "O"))
-        return path
-
-    def json(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
-        assert cli.main([*map(str, arguments), "--json"]) == 0
-        record: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return record
-
-    def test_evaluate_tells_each_figure_and_its_padded_double(
-        self, scored: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        record = self.json(capsys, "evaluate", scored, "--model", "m1")
-        assert record["decoding"] == "viterbi"
-        assert record["argmax"]["violations"] == 1
-        assert record["entities"]["rule"] == "prefixes"
-        assert set(record["entities"]["strict"]) == {"micro", "macro", "weighted", "per_type"}
-        assert record["curve"] is None
-        assert len(record["calibration"]["bins"]) == 10
-        padded = record["if_padding_counted"]
-        assert (padded["padded_positions"], padded["positions"]) == (3, 11)
-        raw = self.json(capsys, "evaluate", scored, "--model", "m1", "--decoding", "argmax")
-        assert (raw["decoding"], raw["accuracy"]) == ("argmax", record["argmax"]["accuracy"])
-        assert raw["entities"]["strict"]["micro"]["predicted"] < raw["entities"]["micro"]["predicted"]
-
-        assert cli.main(["evaluate", str(scored), "--model", "m1"]) == 0
-        words = capsys.readouterr().out
-        # two blocks, each with a figure a line and the padded one last
-        figures = re.findall(r"^  accuracy +([\d.]+) +([\d.]+)$", words, re.MULTILINE)
-        assert figures[1] == (f"{record['accuracy']:.3f}", f"{padded['accuracy']:.3f}")
-        strict = record["entities"]["strict"]["micro"]["f1"]
-        assert f"{strict:.3f}  3 entities  {padded['entities']['strict']['micro']['f1']:.3f}" in words
-        assert "if padding were counted, 3 positions more" in words
-        assert "breaks the span scheme on 1: entity F1" in words
-
-    def test_evaluate_without_a_masking_layer_has_no_such_column(
-        self, scored: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        with np.load(scored / "models" / "m1" / "weights.npz") as arrays:
-            weights = {**arrays, "mask_value": np.zeros(0)}
-        np.savez(scored / "models" / "m1" / "weights.npz", **weights)
-        assert self.json(capsys, "evaluate", scored, "--model", "m1")["if_padding_counted"] is None
-        assert cli.main(["evaluate", str(scored), "--model", "m1"]) == 0
-        words = capsys.readouterr().out
-        assert "if padding" not in words
-        assert "the model's output at padded positions is not known" in words
-
-    def test_compare(self, scored: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        record = self.json(capsys, "compare", scored, "--model", "m1", "--with", "m2", "--decoding", "argmax")
-        first, new, rome, unlabelled = record.pop("differences")
-        assert record == {
-            "a": "m1", "b": "m2", "against": "edited", "decoding": "argmax", "tokens": 8,
-            "both_right": 5, "only_a": 1, "only_b": 2, "both_wrong": 0, "differing": 4, "differing_unlabelled": 1,
-        }  # fmt: skip
-        assert first == {
-            "sentence": 0, "position": 0, "token": "Ann", "label": "B-PER", "a": "B-PER", "b": "O",
-            "p_a": pytest.approx(0.7), "p_b": pytest.approx(0.7),
-        }  # fmt: skip
-        assert (new["token"], new["a"], new["b"]) == ("New", "O", "B-LOC")
-        assert (rome["sentence"], rome["position"], rome["label"]) == (2, 0, "B-LOC")
-        assert (unlabelled["token"], unlabelled["label"]) == ("?", None)
-
-        assert cli.main(["compare", str(scored), "--model", "m1", "--with", "m2"]) == 0
-        words = capsys.readouterr().out
-        assert "A is m1, B is m2" in words
-        assert re.search(r"^  2 +0 +Rome +B-LOC +O +0\.70 +B-LOC +0\.70$", words, re.MULTILINE)
-        assert cli.main(["compare", str(scored), "--model", "m1", "--with", "m1"]) == 0
-        assert "both predict the same label for every token" in capsys.readouterr().out
-        assert cli.main(["compare", str(scored), "--with", "m9"]) == 2
-        assert "expected m1 or m2; received m9" in capsys.readouterr().err
