@@ -127,5 +127,5 @@ class OpenModelJob(QObject):
 def engine_text(model: ModelRecord) -> str:
     """Return which engine runs a model, and why, as part of a sentence."""
     if model.run.engine == "packed":
-        return "it runs in this program, on the packed engine"
+        return "it runs in this program, on the built-in engine"
     return f"it runs in Keras, because it {model.run.engine_reason}"

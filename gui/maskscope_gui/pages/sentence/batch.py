@@ -172,17 +172,17 @@ class BatchView(PaintedView):
         return picture
 
     def _paint_row(self, painter: QPainter, batch: BatchMap, row: int) -> None:
-        width, height = self._cell_size()
+        first = self.cell_box(row, 0)
+        left, top, width, height = first.x(), first.y(), first.width(), first.height()
         gap_x, gap_y = (1 if width >= 4 else 0), (1 if height >= 4 else 0)
         mark = min(width, height, self.look.px(10)) * 0.9
         columns, length = batch.values.shape[1], int(batch.lengths[row])
         if length < columns:
-            padding = self.cell_box(row, length)
-            padding.setWidth((columns - length) * width)
-            painter.fillRect(padding, self.look.hatch)
+            painter.fillRect(QRectF(left + length * width, top, (columns - length) * width, height), self.look.hatch)
+        masked = batch.masked[row].tolist()
         for position, value in enumerate(batch.values[row, :length].tolist()):
-            cell = self.cell_box(row, position).adjusted(0, 0, -gap_x, -gap_y)
-            if batch.masked[row, position]:
+            cell = QRectF(left + position * width, top, width - gap_x, height - gap_y)
+            if masked[position]:
                 painter.fillRect(cell, self.look.hatch)
                 draw_collision(painter, cell.center(), mark, self.look.c("collision"))
             elif math.isnan(value):

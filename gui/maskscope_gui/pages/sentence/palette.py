@@ -79,6 +79,8 @@ class PaletteView(PaintedView):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._room = 0
         self._rows: tuple[PaletteRow, ...] = ()
+        # Of a span scheme; each has a column of keys of its own.
+        self._prefixes: tuple[str, ...] = ()
         self._keys: list[str] = []
         self._counts: tuple[int, ...] = ()
         self._n_ignored = 0
@@ -93,6 +95,8 @@ class PaletteView(PaintedView):
         self._rows, self._keys, self._counts = (), [], ()
         if project is not None:
             self._rows = palette_rows(project.scheme)
+            prefixes = {prefix for row in self._rows for _, prefix in row.keys if prefix}
+            self._prefixes = tuple(sorted(prefixes, key=_PREFIX_ORDER.find))
             self._keys = keys_of(len(project.scheme.classes), project.scheme.outside)
             self._recount(-1)
         self.arrange()
@@ -144,21 +148,22 @@ class PaletteView(PaintedView):
         """The rectangle of a class's prefix and key, at the right end of its row. Raises ValueError as `row_box`."""
         box = self.row_box(label)
         prefix = next(prefix for row in self._rows for each, prefix in row.keys if each == label)
-        columns = self._key_columns
-        width, right = self._key_column_width, box.right() + 1 - self.look.px(12)
-        behind = len(columns) - columns.index(prefix) if prefix else 1
-        return QRect(right - behind * width, box.y(), width, box.height())
+        return self._key_box(box, prefix)
 
-    @property
-    def _key_columns(self) -> tuple[str, ...]:
-        """The prefixes of a span scheme, each with a column of keys; one column without a name for other labels."""
-        prefixes = {prefix for row in self._rows for _, prefix in row.keys if prefix}
-        return tuple(sorted(prefixes, key=_PREFIX_ORDER.find)) or ("",)
+    def _key_box(self, row_box: QRect, prefix: str) -> QRect:
+        right, width = row_box.right() + 1 - self.look.px(12), self._key_column_width
+        columns_to_right_edge = len(self._prefixes) - self._prefixes.index(prefix) if prefix else 1
+        return QRect(right - columns_to_right_edge * width, row_box.y(), width, row_box.height())
 
     @property
     def _key_column_width(self) -> int:
         """Pixels for a key and, in a span scheme, the prefix before it."""
-        return self.look.px(26 if self._key_columns == ("",) else 38)
+        return self.look.px(38 if self._prefixes else 26)
+
+    @property
+    def _keys_width(self) -> int:
+        """Pixels for all keys of a row."""
+        return max(len(self._prefixes), 1) * self._key_column_width
 
     def _current(self) -> int | None:
         """The label of the token at the cursor; None for a token without any."""
@@ -205,9 +210,9 @@ class PaletteView(PaintedView):
             painter.fillRect(box, look.c("accent_ground"))
         self._paint_swatch(painter, row, QRectF(px(12), box.y() + px(7), px(12), px(12)))
         for label, prefix in row.keys:
-            self._paint_key(painter, label, prefix, strong=label == current)
+            self._paint_key(painter, self._key_box(box, prefix), label, prefix, strong=label == current)
         count = f"{self._count(row):,}"
-        left = box.width() - px(12) - len(self._key_columns) * self._key_column_width - text_width(count, look.small)
+        left = box.width() - px(12) - self._keys_width - text_width(count, look.small)
         painter.setFont(look.small)
         painter.setPen(look.c("second"))
         self._draw_text(painter, QRect(left, box.y(), box.width() - left, box.height()), count)
@@ -230,8 +235,8 @@ class PaletteView(PaintedView):
             return
         painter.drawRoundedRect(swatch.adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
 
-    def _paint_key(self, painter: QPainter, label: int, prefix: str, *, strong: bool) -> None:
-        look, box, key = self.look, self.key_box(label), self._key(label)
+    def _paint_key(self, painter: QPainter, box: QRect, label: int, prefix: str, *, strong: bool) -> None:
+        look, key = self.look, self._key(label)
         width = key_width(key, look)
         if key:
             draw_key(painter, box.right() + 1 - width, box.center().y() + 1, key, look)
