@@ -1,7 +1,7 @@
-"""Whether Qt can start here, told in one sentence before Qt would abort with a linker's trace.
+"""Checks that Qt can start, before Qt itself would abort the process with the loader's error message.
 
-Imports no Qt: it must answer where Qt can't even be loaded. The libraries are those that the objects of
-PySide6-Essentials 6.12 name as NEEDED and that its wheel does not bring along.
+This module imports no Qt, because it has to work where Qt can't be loaded. The libraries in the tables are those that
+the shared objects of PySide6-Essentials 6.12 list as NEEDED and that its wheel does not contain.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from maskscope.errors import MaskscopeError
 
-# library, its package in Debian and Ubuntu, its package in Fedora
+# Library, its package in Debian and Ubuntu, its package in Fedora.
 _BASE = (
     ("libEGL.so.1", "libegl1", "libglvnd-egl"),
     ("libGL.so.1", "libgl1", "libglvnd-glx"),
@@ -57,12 +57,12 @@ class DisplayError(MaskscopeError):
 
 
 def check(offscreen: bool = False) -> None:
-    """Return when Qt can start, in a few milliseconds.
+    """Check that Qt can start; takes a few milliseconds.
 
     Args:
         offscreen: True when no window will be shown, so that no display is needed.
 
-    Raises DisplayError, a MaskscopeError, whose one sentence says what is missing and what to do.
+    Raises DisplayError, whose message says what is missing and how to install or start it.
     """
     package = importlib.util.find_spec("PySide6")
     if package is None or not package.submodule_search_locations:
@@ -87,7 +87,7 @@ def check(offscreen: bool = False) -> None:
 
 
 def explain(error: ImportError) -> DisplayError:
-    """The sentence for an import of Qt that failed all the same."""
+    """The error to raise for an import of Qt that failed although `check` passed."""
     match = re.search(r"(\S+\.so[.\d]*): cannot open shared object", str(error))
     if match is None:
         return DisplayError("Qt can't be loaded; install maskscope again with pip", received=str(error))
@@ -110,12 +110,12 @@ def _loads(library: str) -> bool:
 
 
 def _qt_loads(plugin: Path | None) -> bool:
-    """Whether Qt finds its libraries where the plain search did not, as builds with their own library folder do."""
+    """True when Qt finds libraries that the plain search did not, as a build with its own library folder does."""
     try:
         import PySide6.QtWidgets  # noqa: F401
     except ImportError:
         return False
-    # A Qt laid out in another way than the wheel's has no such file, and its packager saw to the libraries.
+    # A Qt that is laid out in another way than the wheel has no such file, and its packager installed the libraries.
     return plugin is None or not plugin.exists() or _loads(str(plugin))
 
 
@@ -126,19 +126,19 @@ def _missing(libraries: list[_Library]) -> DisplayError:
     debian = " ".join(dict.fromkeys(row[1] for row in libraries if row[1]))
     fedora = " ".join(dict.fromkeys(row[2] for row in libraries if row[2]))
     if not debian:
-        cure = "install the package of your system that holds it"
+        advice = "install the package of your system that contains it"
     elif shutil.which("apt-get"):
-        cure = f"install them with: apt-get install {debian}"
+        advice = f"install them with: apt-get install {debian}"
     elif shutil.which("dnf"):
-        cure = f"install them with: dnf install {fedora}"
+        advice = f"install them with: dnf install {fedora}"
     else:
-        cure = f"install the packages that Debian calls {debian}"
-    return DisplayError(f"the window needs system libraries that are missing here: {names}; {cure}")
+        advice = f"install the packages that Debian calls {debian}"
+    return DisplayError(f"the window needs system libraries that are missing here: {names}; {advice}")
 
 
-def _no_display(what: str, received: str) -> DisplayError:
+def _no_display(problem: str, received: str) -> DisplayError:
     return DisplayError(
-        f"{what} ({received}); start it in a desktop session or over ssh -X, or use the commands that need no"
+        f"{problem} ({received}); start it in a desktop session or over ssh -X, or use the commands that need no"
         " window (maskscope --help)"
     )
 
@@ -150,9 +150,9 @@ def _wayland_answers() -> bool:
     import socket
 
     path = Path(os.environ.get("XDG_RUNTIME_DIR", "/")) / name
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
-            wire.connect(str(path))
+            connection.connect(str(path))
         except OSError:
             return False
     return True
@@ -164,7 +164,7 @@ def _x_answers() -> bool:
     xcb.xcb_connect.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
     xcb.xcb_connection_has_error.argtypes = [ctypes.c_void_p]
     xcb.xcb_disconnect.argtypes = [ctypes.c_void_p]
-    # It never returns NULL: a connection that failed is one in an error state, and is freed like any other.
+    # xcb_connect never returns NULL: a connection that failed is in an error state, and is freed like any other.
     connection = xcb.xcb_connect(None, None)
     failed = bool(xcb.xcb_connection_has_error(connection))
     xcb.xcb_disconnect(connection)

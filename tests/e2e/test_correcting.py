@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Person
 
 BADAJOZ = (41, 11)
-"""A name of the demo that its labels miss: sentence and position."""
+"""A name in the demo that has no label: its sentence and position."""
 
 
 def label(path: Path, sentence: int, position: int) -> str:

@@ -1,4 +1,4 @@
-"""The real program, killed in the midst of a burst of keys: what was saved is there, and nothing is half there."""
+"""The real program, killed during a burst of keys: every saved edit is complete on the disk, and no half of one."""
 
 import random
 import sqlite3
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 KILLS = 8
 BURST = 150
-"""Keys of a burst, far more than the program takes before it is killed."""
+"""Keys of a burst, far more than the program handles before it is killed."""
 
 
 def committed(path: Path) -> int:
-    """The edits that a reader beside the program sees, which are those it calls saved."""
+    """The number of edits that another process can read, which are those that the program shows as saved."""
     db = sqlite3.connect(f"{path.as_uri()}/project.sqlite?mode=ro", uri=True)
     try:
         return int(db.execute("SELECT count(*) FROM edit").fetchone()[0])
@@ -31,7 +31,7 @@ def committed(path: Path) -> int:
 
 
 def burst(draw: random.Random) -> list[str]:
-    """Keys as a hand in a hurry presses them: labels, moves, undo, redo, accept."""
+    """Keys in quick succession: labels, moves, undo, redo, accept."""
     keys: list[str] = []
     while len(keys) < BURST:
         keys += draw.choice(
@@ -41,7 +41,7 @@ def burst(draw: random.Random) -> list[str]:
 
 
 def replayed(project: Project) -> dict[int, tuple[str, list[int]]]:
-    """Review state and edits of each sentence by the log alone; each change must find what it says it replaced."""
+    """Review state and edits of each sentence, from the log alone; each change must replace what it names."""
     states = [0] * project.n_sentences
     edits = [[NO_EDIT] * int(length) for length in np.diff(project.offsets)]
     last = project.edits.last()
@@ -82,7 +82,7 @@ def test_killed_in_a_burst_of_keys_it_loses_no_saved_edit(person: "Person", tmp_
             ["xdotool", "key", "--delay", "15", *burst(draw)], env=person._environment, stderr=subprocess.DEVNULL
         )
         try:
-            # Between two samples the hand goes on: the kill falls anywhere, also into a commit.
+            # Keys go on between two samples, so that the kill comes at any time, also during a commit.
             saved = before
             give_up = time.monotonic() + 20
             while saved < goal and time.monotonic() < give_up:

@@ -1,4 +1,4 @@
-"""What a person reads where Qt can't start; each case in a process of its own, since Qt would end it."""
+"""The message where Qt can't start; each case runs in a process of its own, since Qt would end it."""
 
 import os
 import shutil
@@ -74,7 +74,7 @@ def test_a_display_that_does_not_answer() -> None:
 
 
 def on_wayland(**environment: str) -> str:
-    """As `checked`; a machine that has no Wayland need not have its libraries, but the checks' machine must."""
+    """As `checked`; skips the test on a machine without the libraries of Wayland, save under CI."""
     message = checked(False, (), **environment)
     if "libwayland" in message and not os.environ.get("CI"):
         pytest.skip(message)
@@ -124,13 +124,13 @@ def test_missing_libraries_are_named_with_their_packages() -> None:
     assert "libxcb-cursor0" in message or "xcb-util-cursor" in message
 
 
-def test_all_that_is_missing_is_said_at_once() -> None:
+def test_everything_that_is_missing_is_in_one_message() -> None:
     message = checked(hidden=("libEGL", "libxcb-"))
     for library in ("libEGL.so.1", "libxcb-cursor.so.0", "libxcb-icccm.so.4", "libxcb-xkb.so.1"):
         assert library in message
 
 
-def test_a_qt_that_brings_its_own_libraries_is_believed() -> None:
+def test_a_qt_with_its_own_libraries_can_start() -> None:
     hidden = HIDE.replace("HIDDEN", "('libEGL', 'libGL')").replace('sys.modules["PySide6.QtWidgets"] = None', "")
     assert answer(hidden + CHECK.replace("OFFSCREEN", "True")) == "fine"
 
@@ -140,7 +140,7 @@ def test_without_pyside() -> None:
     assert "needs PySide6" in answer(code + CHECK.replace("OFFSCREEN", "False"))
 
 
-def test_an_import_that_fails_all_the_same_is_explained() -> None:
+def test_an_import_that_fails_after_the_check_is_explained() -> None:
     from maskscope_gui.preflight import explain
 
     error = explain(ImportError("libEGL.so.1: cannot open shared object file: No such file or directory"))
@@ -150,7 +150,7 @@ def test_an_import_that_fails_all_the_same_is_explained() -> None:
     assert "some other reason" in str(explain(ImportError("some other reason")))
 
 
-def test_it_is_quick_where_all_is_well() -> None:
+def test_the_check_is_quick_where_nothing_is_missing() -> None:
     code = (
         "import time; from maskscope_gui.preflight import check; check(True)\n"
         "began = time.perf_counter(); check(True); print(time.perf_counter() - began)"
@@ -158,7 +158,7 @@ def test_it_is_quick_where_all_is_well() -> None:
     assert float(answer(code)) < 0.05
 
 
-def test_the_command_line_says_it_in_one_line() -> None:
+def test_the_command_line_prints_the_message_in_one_line() -> None:
     environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(ROOTS))
     run = subprocess.run(

@@ -4,9 +4,10 @@ import sys
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPixmap
+from PySide6.QtWidgets import QApplication
 
 
-def test_painting_takes_no_reference_from_none(qapp):
+def test_painting_takes_no_reference_from_none(qapp: QApplication) -> None:
     picture = QPixmap(8, 8)
     painter = QPainter(picture)
     before = sys.getrefcount(None)
