@@ -179,17 +179,13 @@ def evaluate_predictions(
         job.progress(begin, n_tokens, "tokens")
         rows = begin + np.flatnonzero(counted[begin : begin + _BLOCK])
         tally += _tally(labels[rows], probs_nc[rows], predicted[rows], scheme)
-    # a token that does not count belongs to no entity, labelled or predicted
-    gold, guesses = _only(labels, counted), _only(predicted, counted)
+    tokens = _Tokens(scheme, bounds, counted, _only(labels, counted), probs_nc)
     job.progress(n_tokens, n_tokens, "tokens")
-    entities = spans.score_labels(gold, guesses, scheme, bounds)
+    entities = tokens.entity_scores(predicted)
     job.progress(n_tokens, n_tokens, "tokens")
-    positive_scores = probs_nc[counted, 0] if scheme.kind == "binary" else None
-    curve = None if positive_scores is None else precision_recall(positive_scores, labels[counted] == 1)
+    curve = precision_recall(probs_nc[counted, 0], labels[counted] == 1) if scheme.kind == "binary" else None
     metrics = tally.metrics(scheme, entities, curve)
-    padded: PaddedMetrics | None = None
-    if padding is not None:
-        padded = _with_padding(tally, gold, guesses, counted, scheme, bounds, padding, positive_scores)
+    padded = None if padding is None else _padded_metrics(tokens, predicted, tally, padding)
     job.progress(n_tokens, n_tokens, "tokens")
     evaluation = Evaluation(
         tokens=tally.tokens,
@@ -197,10 +193,33 @@ def evaluate_predictions(
         unlabelled=int((real & ~labelled).sum()),
         metrics=metrics,
         decoding=decoding,
-        argmax=_argmax_metrics(gold, predicted, probs_nc, counted, scheme, bounds, mask, decoding, metrics),
+        argmax=_argmax_metrics(tokens, predicted, mask, decoding, metrics),
         if_padding_counted=padded,
     )
     return evaluation, predicted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tokens:
+    """The tokens of an evaluation.
+
+    Attributes:
+        scheme: the label set.
+        offsets: (n_sentences + 1,) where each sentence begins.
+        counted: (n,) bool, True = the token counts.
+        labels: (n,) int16, NO_LABEL where the token does not count.
+        probs_nc: (n, C) float32.
+    """
+
+    scheme: TagScheme
+    offsets: Offsets
+    counted: Mask
+    labels: Labels
+    probs_nc: Floats
+
+    def entity_scores(self, predicted: Labels) -> EntityScores:
+        """Scores of the entities of predicted labels (n,); a token that does not count belongs to none."""
+        return spans.score_labels(self.labels, _only(predicted, self.counted), self.scheme, self.offsets)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -275,50 +294,36 @@ def _only(labels: Labels, counted: Mask) -> Labels:
 
 
 def _argmax_metrics(
-    gold: Labels,
-    predicted: Labels,
-    probs_nc: Floats,
-    counted: Mask,
-    scheme: TagScheme,
-    offsets: Offsets,
-    mask: Mask | None,
-    decoding: Decoding,
-    metrics: Metrics,
+    tokens: _Tokens, predicted: Labels, mask: Mask | None, decoding: Decoding, metrics: Metrics
 ) -> ArgmaxMetrics | None:
+    scheme, counted = tokens.scheme, tokens.counted
     if scheme.spans is None:
         return None
     if decoding == "argmax":
         raw = predicted
-        decoded = predict(scheme, probs_nc, offsets, mask, "viterbi")
+        decoded = predict(scheme, tokens.probs_nc, tokens.offsets, mask, "viterbi")
         accuracy, micro_f1, entity_f1 = metrics.accuracy, metrics.micro.f1, metrics.entities.micro.f1
     else:
-        raw = predict(scheme, probs_nc, offsets, mask, "argmax")
+        raw = predict(scheme, tokens.probs_nc, tokens.offsets, mask, "argmax")
         decoded = predicted
-        labels, guesses = gold[counted], raw[counted]
+        labels, guesses = tokens.labels[counted], raw[counted]
         right = labels == guesses
         named, called = labels != scheme.outside, guesses != scheme.outside
         accuracy = ratio(int(right.sum()), len(labels))
         micro_f1 = ratio(2 * int((right & named).sum()), int(named.sum()) + int(called.sum()))
-        entity_f1 = spans.score_labels(gold, _only(raw, counted), scheme, offsets).micro.f1
+        entity_f1 = tokens.entity_scores(raw).micro.f1
     return ArgmaxMetrics(
         accuracy,
         micro_f1,
         entity_f1,
         differing=int((counted & (raw != decoded)).sum()),
-        violations=int((counted & violations(raw, scheme, offsets)).sum()),
+        violations=int((counted & violations(raw, scheme, tokens.offsets)).sum()),
     )
 
 
-def _with_padding(
-    tally: _Tally,
-    gold: Labels,
-    guesses: Labels,
-    counted: Mask,
-    scheme: TagScheme,
-    offsets: Offsets,
-    padding: Floats,
-    positive_scores: Floats | None,
-) -> PaddedMetrics:
+def _padded_metrics(tokens: _Tokens, predicted: Labels, tally: _Tally, padding: Floats) -> PaddedMetrics:
+    """The metrics as if padding were counted, from the `tally` of the tokens and the output at `padding`."""
+    scheme, offsets, counted = tokens.scheme, tokens.offsets, tokens.counted
     lengths = np.diff(offsets)
     before = np.concatenate([[0], np.cumsum(counted)])
     used = before[offsets[1:]] > before[offsets[:-1]]
@@ -328,48 +333,47 @@ def _with_padding(
     # one row for all padded positions, or one for each sentence with padding
     rows = padding[None][: len(padded)] if padding.ndim == 1 else padding[padded]
     weights = pads.sum(keepdims=True)[: len(padded)] if padding.ndim == 1 else pads[padded]
-    predicted = scheme.predicted(rows)
+    at_padding = scheme.predicted(rows)
     by_sentence: Labels = np.full(len(pads), scheme.outside, dtype=np.int16)
-    by_sentence[padded] = predicted
+    by_sentence[padded] = at_padding
     outside = np.full(len(rows), scheme.outside, dtype=np.int16)
-    both = tally + _tally(outside, rows, predicted, scheme, weights)
-    entities = _padded_entities(gold, guesses, scheme, offsets, pads, by_sentence)
+    both = tally + _tally(outside, rows, at_padding, scheme, weights)
+    entities = _padded_entities(tokens, _only(predicted, counted), pads, by_sentence)
     curve: PrecisionRecallCurve | None = None
-    if positive_scores is not None:
+    if scheme.kind == "binary":
+        scores = tokens.probs_nc[counted, 0]
         curve = precision_recall(
-            np.concatenate([positive_scores, rows[:, 0]]),
-            np.concatenate([gold[counted] == 1, np.zeros(len(rows), dtype=np.bool_)]),
-            np.concatenate([np.ones(len(positive_scores), dtype=np.int64), weights]),
+            np.concatenate([scores, rows[:, 0]]),
+            np.concatenate([tokens.labels[counted] == 1, np.zeros(len(rows), dtype=np.bool_)]),
+            np.concatenate([np.ones(len(scores), dtype=np.int64), weights]),
         )
     return PaddedMetrics(int(pads.sum()), both.tokens, both.metrics(scheme, entities, curve))
 
 
-def _padded_entities(
-    gold: Labels, guesses: Labels, scheme: TagScheme, offsets: Offsets, pads: Indices, predicted: Labels
-) -> EntityScores:
-    """Entity scores as if sentence i had pads[i] more positions, labelled outside and predicted as predicted[i].
+def _padded_entities(tokens: _Tokens, guesses: Labels, pads: Indices, at_padding: Labels) -> EntityScores:
+    """Entity scores as if sentence i had pads[i] more positions, labelled outside and predicted as at_padding[i].
 
     Two padded positions are enough: the first may continue the last token's entity, and every later one follows one
     of its own class as the second does. No gold entity is at padding, so an entity that reaches into it is wrong
     wherever it ends.
     """
-    shown = np.minimum(pads, 2)
-    bounds = np.concatenate([[0], np.cumsum(np.diff(offsets) + shown)]).astype(np.int64)
-    places = np.arange(len(gold)) + np.repeat(bounds[:-1] - offsets[:-1], np.diff(offsets))
-    longer_gold: Labels = np.full(int(bounds[-1]), scheme.outside, dtype=np.int16)
-    longer_guesses: Labels = np.repeat(predicted, np.diff(bounds)).astype(np.int16)
-    longer_gold[places], longer_guesses[places] = gold, guesses
+    scheme, lengths = tokens.scheme, np.diff(tokens.offsets)
+    bounds = np.concatenate([[0], np.cumsum(lengths + np.minimum(pads, 2))]).astype(np.int64)
+    rows = np.arange(len(guesses)) + np.repeat(bounds[:-1] - tokens.offsets[:-1], lengths)
+    longer_labels: Labels = np.full(int(bounds[-1]), scheme.outside, dtype=np.int16)
+    longer_guesses: Labels = np.repeat(at_padding, np.diff(bounds)).astype(np.int16)
+    longer_labels[rows], longer_guesses[rows] = tokens.labels, guesses
     further = np.flatnonzero(pads > 2)
     seconds = bounds[1:][further] - 1
 
     def scored(reading: spans.Reading) -> spans.SpanScores:
         found = spans.find(longer_guesses, scheme, bounds, reading)
         if not len(found):
-            return spans.score(spans.find(longer_gold, scheme, bounds, reading), found)
+            return spans.score(spans.find(longer_labels, scheme, bounds, reading), found)
         at = np.minimum(np.searchsorted(found.first, seconds), len(found) - 1)
         begins = found.first[at] == seconds
         more = np.bincount(found.kind[at[begins]], pads[further[begins]] - 2, len(found.kinds)).astype(np.int64)
-        return spans.score(spans.find(longer_gold, scheme, bounds, reading), found, more)
+        return spans.score(spans.find(longer_labels, scheme, bounds, reading), found, more)
 
     return spans.both_readings(scheme, scored("default"), None if scheme.spans is None else scored("strict"))
 

@@ -144,11 +144,11 @@ def _outside_note(scheme: TagScheme) -> tuple[Note, ...]:
     outside = scheme.classes[scheme.outside]
     if outside in OUTSIDE_NAMES:
         return ()
-    words = (
+    text = (
         f"No label has a name that means outside, such as O, so {outside} was taken as the outside label: key 0 sets"
         " it, and F1 leaves it out."
     )
-    return (Note("outside-guessed", words),)
+    return (Note("outside-guessed", text),)
 
 
 class _SpanBeginnings:
@@ -185,10 +185,10 @@ class _SpanBeginnings:
         share = self._by_inside / (self._by_begin + self._by_inside)
         where = f"the first in sentence {sentence}, position {position}"
         if share > 0.5:
-            words = (
+            text = (
                 f"Most spans begin with I-, as in IOB1 ({where}): predictions are decoded as {scheme.spans}, where "
                 "each begins with B-. Convert the labels, or turn decoding off (View menu, or --decoding argmax)."
             )
-            return (Note("span-labels", words, (sentence,)),)
+            return (Note("span-labels", text, (sentence,)),)
         number = f"{self._by_inside:,} span{' begins' if self._by_inside == 1 else 's begin'}"
         return (Note("span-labels", f"{number} without B-, against {scheme.spans} ({where}).", (sentence,)),)
