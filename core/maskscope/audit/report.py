@@ -3,10 +3,9 @@
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeAlias
+from dataclasses import asdict, dataclass
+from typing import Literal, TypeAlias
 
-from maskscope.errors import ModelError
 from maskscope.keras_io.model_graph import ModelGraph
 
 Verdict: TypeAlias = Literal["passed", "failed", "could not tell"]
@@ -201,37 +200,3 @@ class AuditReport:
             "graph": None if self.graph is None else json.loads(self.graph.to_json()),
         }
         return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> "AuditReport":
-        """The report that `to_json` wrote. Raises ModelError for any other text."""
-        try:
-            record = json.loads(text)
-            graph = record.get("graph")
-            return cls(
-                str(record["model"]),
-                int(record["sentences"]),
-                tuple(int(sentence) for sentence in record["sampled"]),
-                tuple(_read_finding(found) for found in record["findings"]),
-                About(**_known(About, record.get("about", {}))),
-                None if graph is None else ModelGraph.from_json(json.dumps(graph)),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            received = f"{type(error).__name__}: {error}"
-            raise ModelError(
-                "the text is no audit's report", expected="what AuditReport.to_json writes", received=received
-            ) from error
-
-
-def _known(kind: type, record: dict[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in fields(kind)}
-    return {name: value for name, value in record.items() if name in names}
-
-
-def _read_finding(record: dict[str, Any]) -> Finding:
-    values = _known(Finding, record)
-    evidence = values.get("evidence")
-    if evidence is not None:
-        rows = tuple(EvidenceRow(row["label"], row["kind"], tuple(row["values"])) for row in evidence["rows"])
-        values["evidence"] = Evidence(evidence["sentence"], evidence["first"], tuple(evidence["real"]), rows)
-    return Finding(**values)

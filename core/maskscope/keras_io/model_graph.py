@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from maskscope.errors import ModelError
 
@@ -68,36 +68,20 @@ class ModelGraph:
     nodes: tuple[GraphNode, ...]
     edges: tuple[GraphEdge, ...]
 
+    def __post_init__(self) -> None:
+        """Check names and edges. Raises ModelError for two nodes of one name, or an edge that leads nowhere or back."""
+        names = [node.name for node in self.nodes]
+        if len(set(names)) != len(names):
+            raise ModelError("a graph of a model has two nodes of one name")
+        places = {name: place for place, name in enumerate(names)}
+        for edge in self.edges:
+            if places.get(edge.source, len(places)) >= places.get(edge.target, -1):
+                raise ModelError(
+                    "a graph of a model has a wrong edge",
+                    expected="an edge from one node to a later one",
+                    received=f"{edge.source!r} to {edge.target!r}",
+                )
+
     def to_json(self) -> str:
         """One JSON object on one line, keys in snake_case."""
         return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> "ModelGraph":
-        """What `to_json` wrote. Raises ModelError for any other text, and for an edge between unknown nodes."""
-        try:
-            record = json.loads(text)
-            graph = cls(
-                str(record["model"]),
-                tuple(GraphNode(**node) for node in record["nodes"]),
-                tuple(GraphEdge(**edge) for edge in record["edges"]),
-            )
-        except (ValueError, TypeError, KeyError) as error:
-            raise _no_graph(f"{type(error).__name__}: {error}") from error
-        names = [node.name for node in graph.nodes]
-        if len(set(names)) != len(names):
-            raise _no_graph("two nodes of one name")
-        places = {name: place for place, name in enumerate(names)}
-        for node in graph.nodes:
-            if node.mask not in get_args(MaskState) or node.kind not in get_args(NodeKind):
-                raise _no_graph(f"mask {node.mask!r} of a node of kind {node.kind!r}")
-        for edge in graph.edges:
-            if edge.mask not in get_args(MaskState):
-                raise _no_graph(f"mask {edge.mask!r}")
-            if places.get(edge.source, len(places)) >= places.get(edge.target, -1):
-                raise _no_graph(f"an edge from {edge.source!r} to {edge.target!r}")
-        return graph
-
-
-def _no_graph(received: str) -> ModelError:
-    return ModelError("the text is no model's graph", expected="what ModelGraph.to_json writes", received=received)

@@ -12,7 +12,8 @@ import pytest
 
 from maskscope.audit import gallery
 from maskscope.audit.checks.registry import CHECKS, rejected_by
-from maskscope.audit.report import AuditReport
+from maskscope.worker.protocol import Done, decode_from_worker, encode
+from maskscope.worker.requests import AuditResult
 
 pytestmark = [
     pytest.mark.keras,
@@ -97,7 +98,10 @@ def audit(name: str, checks: Collection[str]) -> None:
                 assert finding.advice, finding.check
                 assert not finding.advice.endswith("."), finding.advice
                 assert finding.deviation is None or finding.deviation > (finding.tolerance or 0.0)
-        assert AuditReport.from_json(report.to_json()).to_json() == report.to_json()
+        received = decode_from_worker(encode(Done(1, AuditResult(report))))
+        assert isinstance(received, Done)
+        assert isinstance(received.result, AuditResult)
+        assert received.result.report.to_json() == report.to_json()
 
 
 @pytest.mark.parametrize("name", [name for name in TABLE if name not in ALWAYS])

@@ -96,7 +96,10 @@ requests: st.SearchStrategy[AnyRequest] = st.one_of(
 
 GRAPH = ModelGraph(
     "m.keras",
-    (GraphNode("masking", "Masking", "(B, T, 4)", 0, "layer", "same", "the same"),),
+    (
+        GraphNode("masking", "Masking", "(B, T, 4)", 0, "layer", "same", "the same"),
+        GraphNode("probabilities", "Dense", "(B, T, 1)", 5, "output", "none", "no mask"),
+    ),
     (GraphEdge("masking", "probabilities", "none", True, "no mask"),),
 )
 EVIDENCE = Evidence.of(3, [True, False], [("change", "change", [0.5, float("nan")])])
