@@ -49,7 +49,7 @@ class TrainDialog(Dialog):
         right.setSpacing(px(8))
         right.addLayout(self._build_figures())
         # Imported here: pyqtgraph takes a while, and the window's first picture must not wait for it.
-        from maskscope_gui.widgets.training_curves import TrainingCurves
+        from maskscope_gui.dialogs.training_curves import TrainingCurves
 
         self.curve = TrainingCurves(self.look)
         right.addWidget(self.curve, 1)
@@ -195,7 +195,7 @@ class TrainDialog(Dialog):
             return
         super().set_look(style)
         # pyqtgraph takes its colours when it is made.
-        from maskscope_gui.widgets.training_curves import TrainingCurves
+        from maskscope_gui.dialogs.training_curves import TrainingCurves
 
         old, self.curve = self.curve, TrainingCurves(style)
         self.column.replaceWidget(old, self.curve, Qt.FindChildOption.FindChildrenRecursively)

@@ -55,13 +55,13 @@ def nearest(boxes: Sequence[Box], x: float, y: float) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class ColumnEdges:
     """Columns side by side: column i reaches from edges[i] to edges[i + 1]."""
 
     edges: tuple[int, ...]
 
     @classmethod
-    def of(cls, widths: Sequence[int]) -> "Columns":
+    def of(cls, widths: Sequence[int]) -> "ColumnEdges":
         """Columns of these widths from 0 on."""
         return cls((0, *accumulate(widths)))
 

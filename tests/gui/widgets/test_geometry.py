@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskscope_gui.widgets.geometry import Box, Columns, flow, nearest, runs
+from maskscope_gui.widgets.geometry import Box, ColumnEdges, flow, nearest, runs
 
 
 def test_chips_wrap_like_words() -> None:
@@ -44,7 +44,7 @@ def test_a_click_next_to_a_chip_takes_the_nearest_on_that_line() -> None:
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.data())
 def test_every_pixel_belongs_to_the_column_that_covers_it(widths: list[int], data: st.DataObject) -> None:
-    columns = Columns.of(widths)
+    columns = ColumnEdges.of(widths)
     x = data.draw(st.integers(0, columns.width - 1))
     column = columns.at(x)
     assert column is not None
@@ -54,7 +54,7 @@ def test_every_pixel_belongs_to_the_column_that_covers_it(widths: list[int], dat
 
 
 def test_columns_in_sight() -> None:
-    columns = Columns.of([10, 10, 10])
+    columns = ColumnEdges.of([10, 10, 10])
     assert columns.between(0, 10) == range(1)
     assert columns.between(5, 15) == range(2)
     assert columns.between(25, 100) == range(2, 3)

@@ -62,7 +62,7 @@ class PrecisionRecallView(PaintedView):
         return QSize(self.look.px(320), self.look.px(_HEIGHT))
 
     def arrange(self) -> None:
-        """Keep the height."""
+        """Set the height to that of the size hint."""
         self.setFixedHeight(self.sizeHint().height())
         self.viewport().update()
 
@@ -153,7 +153,7 @@ class CalibrationView(KeyedView):
         return QSize(self.look.px(320), self.look.px(_HEIGHT))
 
     def arrange(self) -> None:
-        """Keep the height."""
+        """Set the height to that of the size hint."""
         self.setFixedHeight(self.sizeHint().height())
         self.viewport().update()
 

@@ -7,7 +7,7 @@ from maskscope.types import Indices
 from maskscope_gui.actions import printed_key
 from maskscope_gui.background.evaluation_job import EvaluationJob
 from maskscope_gui.pages.evaluation.figures_sheet import FiguresSheet
-from maskscope_gui.pages.evaluation.token_table import LabelColumn, TokenListing, TokenTable
+from maskscope_gui.pages.evaluation.token_table import TokenLabels, TokenListing, TokenTable
 from maskscope_gui.pages.services import PageServices
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
@@ -265,8 +265,8 @@ class EvaluationPage(Page):
             return float(probs[prediction])
 
         columns = (
-            LabelColumn(lambda row: int(tokens.labels[indices[row]])),
-            LabelColumn(lambda row: int(tokens.predicted[indices[row]]), probability),
+            TokenLabels(lambda row: int(tokens.labels[indices[row]])),
+            TokenLabels(lambda row: int(tokens.predicted[indices[row]]), probability),
         )
         self.tokens.show_listing(TokenListing(rows, tokens.offsets, columns), "No token is in this group.")
         if len(rows):

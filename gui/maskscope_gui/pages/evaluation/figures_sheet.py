@@ -6,10 +6,10 @@ from PySide6.QtWidgets import QBoxLayout, QFrame, QGridLayout, QLabel, QLayout, 
 
 from maskscope.workflows.evaluate import ProjectEvaluation
 from maskscope_gui.pages.evaluation.evaluation_curves import CalibrationView, PrecisionRecallView
+from maskscope_gui.pages.evaluation.figures import ScoresTable, VerdictView, class_rows, entity_rows, verdict
 from maskscope_gui.pages.evaluation.matrix import MatrixView
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
-from maskscope_gui.widgets.figures import ScoresTable, VerdictView, class_rows, entity_rows, verdict
 
 _TWO_COLUMNS = 1000
 _CURVES_SIDE_BY_SIDE = 600

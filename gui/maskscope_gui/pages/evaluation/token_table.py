@@ -17,7 +17,7 @@ _CONTEXT = 14
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelColumn:
+class TokenLabels:
     """A column of labels, and one of their probabilities; both functions are called for the rows in sight only.
 
     Attributes:
@@ -41,7 +41,7 @@ class TokenListing:
 
     tokens: Indices
     offsets: Offsets
-    labels: tuple[LabelColumn, ...]
+    labels: tuple[TokenLabels, ...]
 
     def position(self, row: int) -> tuple[int, int]:
         """Sentence, and position in it, of a listed token."""

@@ -36,7 +36,7 @@ class ComparisonCounts(KeyedView):
         return QSize(self.look.px(300), self.look.px(54))
 
     def arrange(self) -> None:
-        """Keep the height."""
+        """Set the height to that of the size hint."""
         self.setFixedHeight(self.sizeHint().height())
         self.viewport().update()
 

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from maskscope_gui.actions import printed_key
 from maskscope_gui.background.comparison_job import ComparisonJob, Group
-from maskscope_gui.pages.evaluation.token_table import LabelColumn, TokenListing, TokenTable
+from maskscope_gui.pages.evaluation.token_table import TokenLabels, TokenListing, TokenTable
 from maskscope_gui.pages.models.comparison_counts import ComparisonCounts
 from maskscope_gui.pages.models.models_table import ModelsTable
 from maskscope_gui.pages.services import PageServices
@@ -184,11 +184,11 @@ class ModelsPage(Page):
             return
         found, rows = result.comparison, result.indices(group)
         columns = (
-            LabelColumn(lambda row: int(found.labels[rows[row]])),
-            LabelColumn(
+            TokenLabels(lambda row: int(found.labels[rows[row]])),
+            TokenLabels(
                 lambda row: int(found.predicted_a[rows[row]]), lambda row: float(found.probability_a[rows[row]])
             ),
-            LabelColumn(
+            TokenLabels(
                 lambda row: int(found.predicted_b[rows[row]]), lambda row: float(found.probability_b[rows[row]])
             ),
         )

@@ -46,7 +46,7 @@ class TokenView(PaintedView):
         return QSize(self.look.px(240), self.look.px(30) + lines * self.look.px(_LINE) + self.look.px(4))
 
     def arrange(self) -> None:
-        """Keep the height."""
+        """Set the height to that of the size hint."""
         self.setFixedHeight(self.sizeHint().height())
         self.viewport().update()
 

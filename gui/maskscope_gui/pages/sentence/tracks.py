@@ -29,7 +29,7 @@ from maskscope_gui.pages.sentence.tracks_painting import TracksPainter, argmax_n
 from maskscope_gui.session.session import Focus, Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import PaintedView, draw_key, text_width
-from maskscope_gui.widgets.geometry import Columns
+from maskscope_gui.widgets.geometry import ColumnEdges
 from maskscope_gui.widgets.token_text import token_text
 
 
@@ -47,7 +47,7 @@ class TracksView(PaintedView):
         )
         self.experiment = experiment
         self._texts: list[tuple[str, bool]] = []
-        self._layout = lay_out(Columns((0,)), 0, style.px, with_argmax=False)
+        self._layout = lay_out(ColumnEdges((0,)), 0, style.px, with_argmax=False)
         self._fades: tuple[QPixmap, QPixmap] | None = None
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         session.cursor.sentence_changed.connect(self._show_sentence)
@@ -80,7 +80,7 @@ class TracksView(PaintedView):
 
     @property
     def _room(self) -> int:
-        """Pixels beside the names."""
+        """Pixels next to the names of the lanes."""
         return max(1, self.viewport().width() - self._names_width)
 
     def arrange(self) -> None:
@@ -89,7 +89,7 @@ class TracksView(PaintedView):
         texts = [text_width(text, look.small if stand_in else look.bold) for text, stand_in in self._texts]
         notes = {position: text_width(note, look.tiny) for position, note in self._argmax_notes().items()}
         added = self.experiment.settings.added if self.session.focus is not None else 0
-        columns = Columns.of([*column_widths(texts, notes, px), *[px(15)] * added])
+        columns = ColumnEdges.of([*column_widths(texts, notes, px), *[px(15)] * added])
         height = self.viewport().height()
         self._layout = lay_out(columns, height, px, with_argmax=self.session.decodes_spans)
         across, down = self.horizontalScrollBar(), self.verticalScrollBar()

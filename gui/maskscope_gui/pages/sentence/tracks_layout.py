@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 from PySide6.QtCore import QRect
 
-from maskscope_gui.widgets.geometry import Columns
+from maskscope_gui.widgets.geometry import ColumnEdges
 
 Lane: TypeAlias = Literal["position", "token", "gold", "predicted", "edited", "probability", "mask", "norm"]
 
@@ -38,7 +38,7 @@ class TracksLayout:
         lanes: top and height of each lane.
     """
 
-    columns: Columns
+    columns: ColumnEdges
     lanes: Mapping[Lane, tuple[int, int]]
 
     @property
@@ -64,7 +64,7 @@ class TracksLayout:
         return next((lane for lane in reversed(LANES) if y >= self.top(lane)), LANES[0])
 
 
-def lay_out(columns: Columns, room: int, px: Callable[[float], int], *, with_argmax: bool) -> TracksLayout:
+def lay_out(columns: ColumnEdges, room: int, px: Callable[[float], int], *, with_argmax: bool) -> TracksLayout:
     """Stack the lanes; the probability lane takes what `room`, the height of the panel in pixels, leaves.
 
     Args:
@@ -83,7 +83,7 @@ def lay_out(columns: Columns, room: int, px: Callable[[float], int], *, with_arg
     return TracksLayout(columns, lanes)
 
 
-def scroll_to_column(columns: Columns, position: int, scroll: int, room: int, margin: int) -> int:
+def scroll_to_column(columns: ColumnEdges, position: int, scroll: int, room: int, margin: int) -> int:
     """The scroll offset, as near to `scroll` as can be, that shows a column with `margin` pixels on both sides."""
     left, right = columns.edges[position : position + 2]
     if left - margin < scroll:

@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from maskscope_gui.pages.evaluation.token_table import LabelColumn, TokenListing, TokenTable
+from maskscope_gui.pages.evaluation.token_table import TokenLabels, TokenListing, TokenTable
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 
@@ -27,7 +27,7 @@ def table(qtbot: QtBot, session: Session, style: Style) -> Iterator[TokenTable]:
     made.activateWindow()
     qtbot.waitUntil(made.isActiveWindow)
     assert session.project is not None
-    columns = (LabelColumn(lambda row: (0, 1, -1)[row], lambda row: 0.25 * row),)
+    columns = (TokenLabels(lambda row: (0, 1, -1)[row], lambda row: 0.25 * row),)
     made.show_listing(TokenListing(TOKENS, session.project.offsets, columns))
     yield made
     made.close()

@@ -12,11 +12,11 @@ from maskscope_gui.pages.sentence.tracks_layout import (
     scroll_to_column,
     scroll_to_strip,
 )
-from maskscope_gui.widgets.geometry import Columns
+from maskscope_gui.widgets.geometry import ColumnEdges
 
 
 def layout(room: int = 318, *, with_argmax: bool = False) -> TracksLayout:
-    return lay_out(Columns.of([30, 40, 15]), room, round, with_argmax=with_argmax)
+    return lay_out(ColumnEdges.of([30, 40, 15]), room, round, with_argmax=with_argmax)
 
 
 @pytest.mark.parametrize("with_argmax", [False, True])
@@ -64,7 +64,7 @@ def test_a_column_fits_its_text_and_the_note_under_its_label() -> None:
 
 
 def test_scrolling_shows_a_column_and_stays_where_it_is_in_sight() -> None:
-    columns = Columns.of([100] * 10)
+    columns = ColumnEdges.of([100] * 10)
     assert scroll_to_column(columns, 3, 200, 400, 40) == 200
     assert scroll_to_column(columns, 7, 200, 400, 40) == 800 + 40 - 400
     assert scroll_to_column(columns, 1, 400, 400, 40) == 100 - 40

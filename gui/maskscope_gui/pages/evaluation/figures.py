@@ -19,7 +19,7 @@ _COLUMNS = ("precision", "recall", "F1", "support")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScoreRow:
     """One row of a score table: a class or an average.
 
     Attributes:
@@ -42,35 +42,41 @@ def verdict(evaluation: Evaluation, scheme: TagScheme) -> tuple[str, float, floa
     return name, counted.micro.f1, None if padded is None else padded.micro.f1
 
 
-def entity_rows(evaluation: Evaluation, scheme: TagScheme) -> list[Row]:
+def entity_rows(evaluation: Evaluation, scheme: TagScheme) -> list[ScoreRow]:
     """Scores of whole entities by type, then of all by both definitions; empty where labels are not spans."""
     if scheme.spans is None:
         return []
     counted, padded = _metrics(evaluation)
     padded_types = {} if padded is None else {scores.name: scores for scores in padded.entities.per_type}
-    rows = [Row(scores.name, scores, padded_types.get(scores.name)) for scores in counted.entities.per_type]
-    rows.append(Row("all, default", counted.entities.micro, None if padded is None else padded.entities.micro, True))
+    rows = [ScoreRow(scores.name, scores, padded_types.get(scores.name)) for scores in counted.entities.per_type]
+    rows.append(
+        ScoreRow("all, default", counted.entities.micro, None if padded is None else padded.entities.micro, True)
+    )
     strict = counted.entities.strict
     if strict is not None:
         other = None if padded is None or padded.entities.strict is None else padded.entities.strict.micro
-        rows.append(Row("all, strict", strict.micro, other, True))
+        rows.append(ScoreRow("all, strict", strict.micro, other, True))
     return rows
 
 
-def class_rows(evaluation: Evaluation, scheme: TagScheme) -> list[Row]:
+def class_rows(evaluation: Evaluation, scheme: TagScheme) -> list[ScoreRow]:
     """Scores of tokens by class, the outside class last, then their averages."""
     counted, padded = _metrics(evaluation)
-    rows: list[Row] = []
-    places = [place for place in range(len(scheme.classes)) if place != scheme.outside]
-    for place in [*places, scheme.outside]:
-        scores = counted.per_class[place]
-        rows.append(Row(scores.name, scores, None if padded is None else padded.per_class[place]))
+    rows: list[ScoreRow] = []
+    labels = [label for label in range(len(scheme.classes)) if label != scheme.outside]
+    for label in [*labels, scheme.outside]:
+        scores = counted.per_class[label]
+        rows.append(ScoreRow(scores.name, scores, None if padded is None else padded.per_class[label]))
     if scheme.kind == "multiclass":
         rows.append(
-            Row(f"micro, without {_outside(scheme)}", counted.micro, None if padded is None else padded.micro, True)
+            ScoreRow(
+                f"micro, without {_outside(scheme)}", counted.micro, None if padded is None else padded.micro, True
+            )
         )
         rows.append(
-            Row(f"macro, without {_outside(scheme)}", counted.macro, None if padded is None else padded.macro, True)
+            ScoreRow(
+                f"macro, without {_outside(scheme)}", counted.macro, None if padded is None else padded.macro, True
+            )
         )
     return rows
 
@@ -138,7 +144,7 @@ class VerdictView(HatchedFigures):
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint."""
+        """Paint the figure, its counterpart with padding counted, and the lines."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         px, look = self.look.px, self.look
@@ -163,8 +169,8 @@ class VerdictView(HatchedFigures):
         painter.setPen(look.c("second"))
         painter.setFont(look.body)
         room = self.width() - 2 * px(_INSET)
-        for place, line in enumerate(self.lines):
-            box = QRect(px(_INSET), px(42) + place * px(20), room, px(20))
+        for number, line in enumerate(self.lines):
+            box = QRect(px(_INSET), px(42) + number * px(20), room, px(20))
             painter.drawText(box, middle, elided(line, look.body, room))
 
 
@@ -175,7 +181,7 @@ class ScoresTable(HatchedFigures):
         super().__init__(style, parent)
         self.of = of
         self.setAccessibleName(f"Scores of {of}")
-        self.rows: list[Row] = []
+        self.rows: list[ScoreRow] = []
         self.set_look(style)
 
     def sizeHint(self) -> QSize:
@@ -183,7 +189,7 @@ class ScoresTable(HatchedFigures):
         px = self.look.px
         return QSize(px(480), px(_ROW) * (len(self.rows) + 1) + px(4))
 
-    def show_rows(self, rows: list[Row]) -> None:
+    def show_rows(self, rows: list[ScoreRow]) -> None:
         """Show scores."""
         self.rows = rows
         self.setFixedHeight(self.sizeHint().height())
@@ -195,7 +201,7 @@ class ScoresTable(HatchedFigures):
         return min(px(2 * _FIGURE + 24), (self.width() - px(2 * _INSET + 96)) // len(_COLUMNS))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint."""
+        """Paint the header and the rows."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         px, look = self.look.px, self.look
@@ -207,8 +213,8 @@ class ScoresTable(HatchedFigures):
         painter.setFont(look.small)
         painter.setPen(look.c("second"))
         painter.drawText(QRect(px(_INSET), 0, start - px(_INSET) - px(28), px(_ROW)), middle, self.of)
-        for place, title in enumerate(_COLUMNS):
-            box = QRect(start + place * pair, 0, half, px(_ROW))
+        for column, title in enumerate(_COLUMNS):
+            box = QRect(start + column * pair, 0, half, px(_ROW))
             painter.drawText(box.adjusted(-px(20), 0, 0, 0), middle | right, title)
         for number, row in enumerate(self.rows, start=1):
             top = number * px(_ROW)
@@ -218,8 +224,8 @@ class ScoresTable(HatchedFigures):
             painter.setFont(font)
             painter.setPen(look.c("text"))
             painter.drawText(QRect(px(_INSET), top, room, px(_ROW)), middle, elided(row.name, font, room))
-            for place, (value, other) in enumerate(zip(_figures(row.scores), _figures(row.padded), strict=True)):
-                left = start + place * pair
+            for column, (value, other) in enumerate(zip(_figures(row.scores), _figures(row.padded), strict=True)):
+                left = start + column * pair
                 painter.setFont(font)
                 painter.setPen(look.c("text"))
                 painter.drawText(QRect(left, top, half, px(_ROW)), middle | right, value)
