@@ -1,6 +1,6 @@
-"""The command line: decides between the window and a command, and turns errors into one line and an exit code.
+"""The command line: starts the window or a command, and turns errors into one line and an exit code.
 
-Nothing heavy is imported here: the window's first paint waits for it.
+Nothing slow is imported here, since the window's first paint waits for it.
 """
 
 import os
@@ -32,7 +32,7 @@ DONE, COULD_NOT_RUN, INTERRUPTED = 0, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``maskscope`` with `argv` (None: the process's own) and return its exit code.
 
-    0 done; 1 what was checked does not hold; 2 could not run, with one line on stderr; 130 cancelled by Ctrl+C.
+    0 done; 1 a check failed; 2 could not run, with one line on stderr; 130 cancelled by Ctrl+C.
     """
     own_process = argv is None
     if own_process:
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     first = arguments[0]
     if first in COMMANDS or first.startswith("-"):
         if own_process:
-            # A polite kill cleans up as Ctrl+C does.
+            # SIGTERM cleans up as Ctrl+C does.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         return _guarded(lambda: _command(arguments))
     if first.rstrip("/\\").endswith(".maskscope") or os.path.lexists(first):
@@ -53,11 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _window(project: Path | None) -> int:
     if project is not None and not project.exists():
-        raise MaskscopeError("there is no such project; import one, or look at its name again", file=project)
+        raise MaskscopeError("there is no such project; import one, or check its name", file=project)
     from maskscope_gui.preflight import check, explain
 
     check()
-    # Python's own handler would wait for the next event; every edit is durable, so the window may just end.
+    # Python's own handler would run only at the next event. Every edit is saved, so the window may simply end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         from maskscope_gui.app import run
@@ -95,22 +95,22 @@ def _guarded(action: Callable[[], int]) -> int:
     except MaskscopeError as error:
         return _fail(str(error))
     except BrokenPipeError:
-        # The reader of a pipe has seen enough (`maskscope formats | head`). Nothing more may reach stdout.
+        # The reader of a pipe has closed it (`maskscope formats | head`). Nothing more can be written to stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except OSError as error:
         place = f"{error.filename}: " if error.filename is not None else ""
         return _fail(f"{place}{error.strerror or error}")
     except (KeyboardInterrupt, Cancelled):
-        _fail("cancelled; nothing half-made was left behind")
+        _fail("cancelled; nothing unfinished was left behind")
         return INTERRUPTED
     except MemoryError:
         return _fail("there is not enough memory for this")
-    except Exception:  # noqa: BLE001 - Python's own exit code would be 1, which says that a check failed
+    except Exception:  # noqa: BLE001 - Python's own exit code would be 1, which means that a check failed
         import traceback
 
         traceback.print_exc()
-        return _fail("this is a fault in Maskscope; please report it with the lines above")
+        return _fail("this is an error in Maskscope; please report it with the lines above")
     return code
 
 
@@ -121,10 +121,10 @@ def _fail(message: str) -> int:
 
 
 def _prepare_streams() -> None:
-    # Windows writes pipes in a code page that can't hold most scripts; a lone surrogate fits nowhere.
+    # On Windows, pipes have a code page that can't encode most scripts; no encoding has a lone surrogate.
     encoding = "utf-8" if sys.platform == "win32" else None
     for stream in (sys.stdout, sys.stderr):
-        # A window's program on Windows has no streams at all.
+        # A program without a console on Windows has no streams.
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding=encoding, errors="backslashreplace")

@@ -205,9 +205,9 @@ class Tally:
 
 
 def stored_dtype(dtype: np.dtype[np.generic], file: Path, sentence: int | None = None) -> StoredDtype:
-    """The dtype that embeddings of `dtype` are carried in: float16 and float32 stay, wider floats narrow.
+    """The dtype that embeddings of `dtype` are stored in: float16 and float32 stay, wider floats become float32.
 
-    Raises ReadError for anything that is no real floating point.
+    Raises ReadError for anything but real floating point numbers.
     """
     if dtype.hasobject:
         raise ReadError(
@@ -229,12 +229,12 @@ def stored_dtype(dtype: np.dtype[np.generic], file: Path, sentence: int | None =
 
 
 def is_narrowed(dtype: np.dtype[np.generic]) -> bool:
-    """Whether embeddings of `dtype` lose precision when they are carried as float32."""
+    """Whether embeddings of `dtype` lose precision when they are stored as float32."""
     return dtype.kind == "f" and dtype.itemsize > 4
 
 
 def narrowed(raw: np.ndarray, dtype: StoredDtype) -> Embeddings:
-    """`raw` (..., D) of any float dtype and byte order as native, C-ordered `dtype`; too large becomes Inf."""
+    """`raw` (..., D) of any float dtype and byte order as native, C-ordered `dtype`; too large values become Inf."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         if dtype == np.float16:
             return raw.astype(np.float16, order="C", copy=False)
@@ -258,7 +258,7 @@ def refuse_not_finite(rows: Embeddings, raw: np.ndarray, file: Path, sentence: i
             received=f"{value:.3g} in column {place}",
         )
     raise ReadError(
-        f"the embedding at position {position} holds a value that is no number",
+        f"the embedding at position {position} holds a value that is not a finite number",
         file=file,
         sentence=sentence,
         expected="finite values",
@@ -267,7 +267,7 @@ def refuse_not_finite(rows: Embeddings, raw: np.ndarray, file: Path, sentence: i
 
 
 def refuse_surrogates(texts: tuple[str, ...], file: Path, sentence: int) -> None:
-    """Raise ReadError when one of `texts` holds half a surrogate pair, which no UTF-8 file or database can."""
+    """Raise ReadError when one of `texts` holds half a surrogate pair, which UTF-8 can't encode."""
     try:
         "".join(texts).encode("utf-8")
     except UnicodeEncodeError as error:

@@ -1,11 +1,11 @@
-r"""The text of CoNLL-like files: what a line means, and how tokens are escaped that a line can't hold.
+r"""The text of CoNLL-like files: the meaning of a line, and the escapes for tokens that a line can't hold.
 
-Lines end in "\n" alone (a "\r" before it is dropped), columns are parted by tabs when the first token line has
-one, else by runs of spaces; the token is the first column, its label the last. docs/formats.md has the rules.
+Lines end in "\n" alone (a "\r" before it is dropped). Columns are separated by tabs when the first token line has
+one, else by runs of spaces; the token is the first column, its label the last. docs/formats.md has all rules.
 
-The escape is a mark that a sentence carries only when it needs it: the comment ``# maskscope.escaped =
-backslash``. From it to the end of that sentence ``\\ \t \n \r \uXXXX`` stand for characters, and a column that
-is ``\e`` as a whole for the empty string, ``\N`` for "no label".
+A sentence that needs escapes, and no other, begins with the comment ``# maskscope.escaped = backslash``. From it
+to the end of that sentence, ``\\ \t \n \r \uXXXX`` mean characters, a column ``\e`` means the empty string, and a
+column ``\N`` means "no label".
 """
 
 import re
@@ -21,7 +21,7 @@ EMPTY = "maskscope.empty = true"
 DOCSTART = "-DOCSTART-"
 
 _BLANKS = re.compile(r"[ \t]+")
-# Controls, and with them everything that str.splitlines takes for the end of a line.
+# Control characters, which include everything that str.splitlines takes for a line end.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UNSAFE_OR_BACKSLASH = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|[\s\S]?)")
@@ -55,10 +55,10 @@ class TextSentence:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the lines of a file are cut.
+    """How the lines of a file are split into columns.
 
     Attributes:
-        tabs: columns are parted by tabs, so that tokens may hold spaces.
+        tabs: columns are separated by tabs, so that tokens may hold spaces.
         columns: how many a token line has; 0 when the file has no token line.
         conllu: the ten columns of CoNLL-U: the token is the second, multiword ranges and empty nodes are skipped.
     """
@@ -73,7 +73,7 @@ class Layout:
 
 
 def layout(path: Path) -> Layout:
-    """Read the layout off the first token line. Raises ReadError when the file is no UTF-8 text."""
+    """The layout of the first token line. Raises ReadError when the file is no UTF-8 text."""
     hashed = None
     for _, line in _lines(path):
         if _is_blank(line) or _is_docstart(line):
@@ -88,7 +88,7 @@ def layout(path: Path) -> Layout:
 def sentences(path: Path, cut: Layout) -> Iterator[TextSentence | None]:
     """Yield the sentences of `path` in order, and None for each skipped -DOCSTART- line.
 
-    Raises ReadError for text that is not UTF-8, an unequal number of columns, or an escape that means nothing.
+    Raises ReadError for text that is not UTF-8, another number of columns than in the first line, or an unknown escape.
     """
     pending = _Pending()
     index = 0
@@ -112,7 +112,7 @@ def sentences(path: Path, cut: Layout) -> Iterator[TextSentence | None]:
                 f"line {number} has another number of columns than the first",
                 file=path,
                 sentence=index,
-                expected=f"{cut.columns} columns parted by {'tabs' if cut.tabs else 'spaces'}",
+                expected=f"{cut.columns} columns separated by {'tabs' if cut.tabs else 'spaces'}",
                 received=f"{len(fields)}: {line[:60]!r}",
             )
         if cut.conllu and not fields[0].isdecimal():
@@ -123,7 +123,7 @@ def sentences(path: Path, cut: Layout) -> Iterator[TextSentence | None]:
 
 
 def sentence_text(name: str, tokens: tuple[str, ...], labels: tuple[str | None, ...], comments: tuple[str, ...]) -> str:
-    """The lines of one sentence, with the empty line that ends it; escaped only when something needs it."""
+    """The lines of one sentence and the empty line after it; escaped only when something needs it."""
     escaped = not (
         not _UNSAFE.search(name)
         and all(_comment_is_plain(c) for c in comments)
@@ -168,7 +168,7 @@ class _Pending:
             self.empty = True
         elif text.startswith("maskscope.escaped"):
             raise ReadError(
-                f"line {number} names an escape that is not known",
+                f"line {number} names an unknown kind of escape",
                 file=path,
                 sentence=sentence,
                 expected=ESCAPED,
@@ -205,7 +205,7 @@ class _Pending:
             return _ESCAPE.sub(_unescaped, text)
         except KeyError as error:
             raise ReadError(
-                f"line {number} holds an escape that means nothing",
+                f"line {number} has an unknown escape",
                 file=path,
                 sentence=sentence,
                 expected=r"\\ \t \n \r \uXXXX, or a column that is \e or \N",

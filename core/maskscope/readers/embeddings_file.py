@@ -31,7 +31,7 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 INDEX = "sentence_to_index"
 
 MOST_INDEXED = 200_000
-"""Beyond this many sentences `sentence_to_index` is not read: it is one string that grows with the corpus."""
+"""With more sentences, `sentence_to_index` is not read: it is one string that grows with the corpus."""
 
 Layer: TypeAlias = int | Literal["mean", "concat"] | None
 
@@ -49,7 +49,7 @@ class EmbeddingRows(Protocol):
 
     @property
     def n_sentences(self) -> int | None:
-        """Sentences that the file has embeddings for, None when it doesn't say."""
+        """Number of sentences in the file, None when it is not known."""
 
     @property
     def n_layers(self) -> int:
@@ -72,10 +72,10 @@ class EmbeddingRows(Protocol):
         """Raise ReadError when the file holds more than `n_sentences`."""
 
     def notes(self) -> list[Note]:
-        """What was decided or found."""
+        """What was decided or found so far."""
 
     def scan(self) -> Scan:
-        """What was seen of the rows taken so far."""
+        """What the rows taken so far hold."""
 
     def close(self) -> None:
         """Close the file."""
@@ -97,7 +97,7 @@ def open_rows(path: Path, layer: Layer) -> EmbeddingRows:
 
 
 class FlatRows:
-    """Rows of a .npy (n_tokens, D) in reading order, as in a project's embeddings.npy."""
+    """Rows of a .npy file (n_tokens, D) in reading order, as in a project's embeddings.npy."""
 
     def __init__(self, path: Path, layer: Layer) -> None:
         self._path = path
@@ -165,7 +165,7 @@ class FlatRows:
         return embedding_notes(self._tally, self._array.dtype)
 
     def scan(self) -> Scan:
-        """What was seen of the rows taken so far."""
+        """What the rows taken so far hold."""
         return self._scanner.result()
 
     def close(self) -> None:
@@ -182,7 +182,7 @@ class FlatRows:
 
 
 class Hdf5Rows:
-    """One dataset a sentence, as ELMo tools write them."""
+    """An HDF5 file with a dataset for each sentence, as ELMo tools write it."""
 
     def __init__(self, path: Path, layer: Layer) -> None:
         import h5py  # here, because it is slow to start and only this format needs it
@@ -290,7 +290,7 @@ class Hdf5Rows:
         notes = [] if self._order_note is None else [self._order_note]
         if (self._n_layers or 1) > 1:
             what = {
-                None: "their mean was taken (--layer chooses)",
+                None: "their mean was taken",
                 "mean": "their mean was taken",
                 "concat": f"they were joined end to end to {self.dim} columns",
             }
@@ -299,7 +299,7 @@ class Hdf5Rows:
         return notes + embedding_notes(self._tally, self._raw_dtype)
 
     def scan(self) -> Scan:
-        """What was seen of the rows taken so far."""
+        """What the rows taken so far hold."""
         return self._scanner.result()
 
     def close(self) -> None:
@@ -344,14 +344,14 @@ class Hdf5Rows:
             raise self._broken(error, sentence) from None
         if self._layer == "concat":
             return np.concatenate(list(layers), axis=1)
-        # A sum of float16 rows can leave float16's range where their mean does not.
+        # The sum of float16 rows can be out of the range of float16 where their mean is not.
         wide = np.float64 if layers.dtype.itemsize > 4 else np.float32
         with np.errstate(over="ignore", invalid="ignore"):
             mean: np.ndarray = layers.mean(axis=0, dtype=wide)
         return mean
 
     def _index(self) -> tuple[dict[str, int], dict[int, str]]:
-        """Place of each sentence text and the text at each place; both empty when there is nothing to check."""
+        """Index of each sentence's text, and the text at each index; both empty when there is nothing to check."""
         if not self._has_index:
             return {}, {}
         if self.n_sentences is not None and self.n_sentences > MOST_INDEXED:
@@ -373,15 +373,15 @@ class Hdf5Rows:
         return place_of, {place: text for text, place in place_of.items()}
 
     def _refuse_other_order(self, sentence: int, tokens: tuple[str, ...]) -> None:
-        """Refuse when the index puts this text elsewhere and another text here.
+        """Raise ReadError when the index has this text at another place, and another text here.
 
-        A text that the index does not hold says nothing (it may have been tokenised otherwise), and of
-        several sentences with one text only the last has a place.
+        A text that the index does not have is no error, since it may have been tokenised otherwise. Of several
+        sentences with the same text only the last has a place.
         """
         if not self._place_of:
             return
         text = " ".join(tokens)
-        # Some tools write keys as HDF5 wants its names, in which these two can't stand.
+        # Some tools write keys as names of HDF5 datasets, which can't contain these two characters.
         for key in (text, text.replace(".", "$period$").replace("/", "$backslash$")):
             place = self._place_of.get(key)
             if place is None:
@@ -389,7 +389,7 @@ class Hdf5Rows:
             claimed = self._text_at.get(sentence)
             if place != sentence and claimed is not None and claimed != key:
                 raise ReadError(
-                    f"the sentences stand in another order than in {INDEX}",
+                    f"the sentences are in another order than in {INDEX}",
                     file=self._path,
                     sentence=sentence,
                     expected=repr(claimed[:60]),

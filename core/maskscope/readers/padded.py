@@ -159,12 +159,12 @@ class PaddedSource:
         """What was inferred, made up or found; complete after an iteration."""
         tally, notes = self._tally, list(self._first_notes)
         if self.lengths_from == "inferred":
-            empty = f"; without any row left: {tally.text('empty')}" if tally.count("empty") else ""
+            empty = f"; no row is left in {tally.text('empty')}" if tally.count("empty") else ""
             notes.append(
                 Note(
                     "lengths-inferred",
                     "Lengths were inferred from the trailing zero rows, so a sentence that ends in tokens whose"
-                    f" embedding is all zeros came out too short (give --lengths to settle it){empty}.",
+                    f" embedding is all zeros is too short; give the lengths to avoid that{empty}.",
                     tally.listed("empty"),
                 )
             )

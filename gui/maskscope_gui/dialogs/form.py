@@ -115,13 +115,13 @@ class FieldGrid(QGridLayout):
             self.addWidget(control, row, _CONTROL_COLUMN)
             self.addWidget(button, row, _BUTTON_COLUMN)
         self.addWidget(note, row + 1, self._note_column, 1, -1, Qt.AlignmentFlag.AlignTop)
-        # The gap to the next field, without moving anything when this one hides.
+        # The gap to the next field, which goes when this field is hidden.
         note.setContentsMargins(0, 0, 0, self.look.px(8))
         return Field(title, control, note, button, help_text)
 
 
 class Dialog(QDialog):
-    """A dialog with the margins of the design, a row of buttons below, and a look that can change."""
+    """A dialog with margins, a row of buttons below, and a style that can change."""
 
     def __init__(self, parent: QWidget | None, style: Style, title: str, size: tuple[int, int] = (480, 240)) -> None:
         super().__init__(parent)
@@ -133,7 +133,7 @@ class Dialog(QDialog):
         margin = style.px(16)
         self.column.setContentsMargins(margin, margin, margin, margin)
         self.column.setSpacing(style.px(12))
-        # Qt would never let it be lower than the words need in the least width; `fit` asks for the true one.
+        # Qt would not make it lower than the text needs at the least width; `fit` asks at the actual one.
         self.column.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
 
     def button(self, text: str, *, primary: bool = False) -> QPushButton:
@@ -144,7 +144,7 @@ class Dialog(QDialog):
         return made
 
     def button_row(self, *buttons: QPushButton, left: QWidget | None = None) -> QHBoxLayout:
-        """A row of buttons at the right end; the caller adds it to a layout."""
+        """A row of buttons at the right end, which the caller adds to a layout."""
         row = QHBoxLayout()
         row.setSpacing(self.look.px(8))
         if left is not None:
@@ -156,7 +156,7 @@ class Dialog(QDialog):
         return row
 
     def fit(self) -> None:
-        """Grow to what the words need now; never shrink under the person's hand."""
+        """Grow to the height that the content needs now; never shrink."""
         layout = self.layout()
         if layout is None or not self.isVisible():
             return
@@ -168,7 +168,7 @@ class Dialog(QDialog):
             self.resize(self.width(), needed)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Begin at the size of the design."""
+        """Begin at the first size."""
         super().showEvent(event)
         if self._first_size is not None:
             self.column.activate()
@@ -177,14 +177,14 @@ class Dialog(QDialog):
         self.fit()
 
     def set_look(self, style: Style) -> None:
-        """Fonts and colours of another theme."""
+        """Use the fonts and colours of another theme."""
         self.look = style
         for label in self.findChildren(WrappedLabel):
             label.set_look(style)
 
 
 class ProgressPage(QWidget):
-    """A bar, what is being done, how fast, and how long it will take."""
+    """A progress bar with a title, the rate and the time left."""
 
     def __init__(self, style: Style, unit: str = "sentences") -> None:
         super().__init__()
@@ -208,7 +208,7 @@ class ProgressPage(QWidget):
         column.addStretch(1)
 
     def begin(self, title: str) -> None:
-        """Start at nothing."""
+        """Start at 0, under a title."""
         self._began = time.monotonic()
         self.title.set_text(title, "text")
         self.bar.setRange(0, 0)
@@ -217,7 +217,7 @@ class ProgressPage(QWidget):
         self.rate.set_text("")
 
     def show_progress(self, done: int, total: int, text: str) -> None:
-        """What `Task.progressed` tells; without a total the bar only shows that something happens."""
+        """Show what `Task.progressed` reports; without a total the bar only moves."""
         unit = text or self._unit
         if total > 0:
             self.bar.setRange(0, _BAR_STEPS)
@@ -230,7 +230,7 @@ class ProgressPage(QWidget):
 
 
 def plain_table(style: Style, name: str, headers: Sequence[str]) -> QTableWidget:
-    """A table to read, not to edit: whole rows, no grid, the last column takes what room there is."""
+    """A read-only table: whole rows, no grid, and a last column that takes the room that is left."""
     table = QTableWidget(0, len(headers))
     table.setAccessibleName(name)
     table.setHorizontalHeaderLabels(list(headers))
@@ -247,6 +247,6 @@ def plain_table(style: Style, name: str, headers: Sequence[str]) -> QTableWidget
     header.setStretchLastSection(True)
     header.setHighlightSections(False)
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    # Cells under their heads.
+    # Align cells with their headers.
     table.setStyleSheet(f"QTableWidget::item {{ padding: 0 {style.px(5)}px; }}")
     return table

@@ -1,4 +1,4 @@
-"""Every key on one page."""
+"""The key overlay: every key on one page."""
 
 from typing import NamedTuple, TypeAlias
 
@@ -17,9 +17,9 @@ _SIZE = (1230, 580)
 
 
 class Row(NamedTuple):
-    """What is done, and the keys that do it."""
+    """An action and its keys."""
 
-    words: str
+    text: str
     keys: tuple[str, ...]
 
 
@@ -50,7 +50,7 @@ class KeysOverlay(Dialog):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         self.column.addWidget(scroll, 1)
         foot = QLabel(
-            f"Letters and digits work wherever the focus is, save in a text field. {key_text('?')} or Esc closes."
+            f"Letters and digits work wherever the focus is, except in a text field. {key_text('?')} or Esc closes."
         )
         foot.setObjectName("second")
         close = self.button("Close", primary=True)
@@ -68,8 +68,8 @@ class KeysOverlay(Dialog):
         head.setObjectName("caps")
         head.setFont(self.look.caps)
         grid.addWidget(head, 0, 0, 1, 2)
-        for number, (words, keys) in enumerate(rows, start=1):
-            grid.addWidget(QLabel(words), number, 0)
+        for number, (text, keys) in enumerate(rows, start=1):
+            grid.addWidget(QLabel(text), number, 0)
             line = QHBoxLayout()
             line.setSpacing(px(4))
             line.addStretch(1)
@@ -85,7 +85,7 @@ class KeysOverlay(Dialog):
         return grid
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """The key that opened it closes it, too."""
+        """Close on the key that opens the overlay."""
         if event.text() == "?" or event.key() == Qt.Key.Key_F1:
             self.reject()
             return
@@ -106,12 +106,12 @@ def _blocks(session: Session | None) -> list[Block]:
 
 
 def _printed(keys: tuple[str, ...]) -> tuple[str, ...]:
-    # Backtab is how Qt calls Shift+Tab; Return and Enter are printed alike.
+    # Backtab is Qt's name for Shift+Tab; Return and Enter have the same text.
     return tuple(dict.fromkeys(key_text(key) for key in keys if key != "Backtab"))
 
 
 def _in_columns(blocks: list[Block]) -> list[list[Block]]:
-    """Blocks in columns of about the same height: the tallest first, each where there is most room left."""
+    """Blocks in columns of about the same height: the tallest first, each into the shortest column."""
     filled = [0] * _COLUMNS
     columns: list[list[int]] = [[] for _ in range(_COLUMNS)]
     for place in sorted(range(len(blocks)), key=lambda place: -len(blocks[place][1])):

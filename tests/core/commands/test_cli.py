@@ -81,7 +81,7 @@ def test_a_fault_is_not_a_failed_check(run: Run, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Project, "open", broken)
     result = run("info", project)
     assert result.code == 2
-    assert "fault in Maskscope" in result.err
+    assert "error in Maskscope" in result.err
 
 
 def test_ctrl_c(run: Run, monkeypatch: pytest.MonkeyPatch, project: Path) -> None:

@@ -126,6 +126,6 @@ def test_an_interrupted_import_leaves_nothing(tmp_path: Path, kind: signal.Signa
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert out == ""
-    assert err.splitlines()[-1] == "maskscope: cancelled; nothing half-made was left behind"
+    assert err.splitlines()[-1] == "maskscope: cancelled; nothing unfinished was left behind"
     assert "Traceback" not in err
     assert [file.name for file in tmp_path.iterdir()] == ["X.npy"]

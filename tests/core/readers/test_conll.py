@@ -36,7 +36,7 @@ def test_tokens_labels_and_embeddings(tmp_path: Path) -> None:
     assert tokens_of(sentences) == [("Anna", "sings"), (".",)]
     assert [s.labels for s in sentences] == [("B", "O"), ("O",)]
     assert sentences[1].embeddings.tolist() == [[2, 2, 2]]
-    assert (source.n_sentences, source.dim, source.dtype) == (2, 3, np.float32)
+    assert (source.n_sentences, source.dim, source.dtype) == (2, 3, np.dtype(np.float32))
     assert source.lengths_from == "source"
     assert notes == {}
 

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -155,8 +156,10 @@ def test_zero_one_floats_of_one_kind_still_make_a_binary_scheme(tmp_path: Path) 
 def test_any_ragged_batch_comes_back(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("ragged")
     lengths = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=9))
-    order = data.draw(st.sampled_from("CF"))
-    x = np.zeros((len(lengths), 5, 3), dtype=data.draw(st.sampled_from(["f2", ">f4", "f8"])), order=order)
+    orders: tuple[Literal["C", "F"], ...] = ("C", "F")
+    order = data.draw(st.sampled_from(orders))
+    dtype = np.dtype(data.draw(st.sampled_from(["f2", ">f4", "f8"])))
+    x = np.zeros((len(lengths), 5, 3), dtype=dtype, order=order)
     for b, length in enumerate(lengths):
         x[b, :length] = np.arange(length * 3).reshape(length, 3) + 7 * b
     options = {"lengths": save(folder / "l.npy", np.array(lengths))}

@@ -1,6 +1,8 @@
 """Reading .npz: X and what may stand beside it."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -20,17 +22,19 @@ X = np.arange(1, 25, dtype=np.float32).reshape(3, 4, 2)
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_members_are_read_together(tmp_path: Path, save: object, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_members_are_read_together(
+    tmp_path: Path, save: Callable[..., None], order: Literal["C", "F"], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(arrays, "BLOCK_BYTES", 2 * X[0].nbytes)
     monkeypatch.setattr(arrays, "FORTRAN_BLOCK_BYTES", 2 * X[0].nbytes)
     tokens = np.array([["I", "am", "", ""], ["", "b c", "", ""], ["שלום", "😀", "é", "x"]])
     path = tmp_path / "x.npz"
-    save(  # type: ignore[operator]
+    save(
         path,
         X=np.asarray(X, order=order),
         y=np.arange(12).reshape(3, 4),
         lengths=[2, 2, 4],
-        tokens=tokens,  # type: ignore[call-overload]
+        tokens=tokens,
     )
     sentences, notes, source = read(path)
     assert [s.tokens for s in sentences] == [("I", "am"), ("", "b c"), ("שלום", "😀", "é", "x")]
@@ -47,8 +51,8 @@ def test_tokens_may_stand_in_one_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int64])
-def test_a_mask_gives_the_lengths(tmp_path: Path, dtype: type) -> None:
-    mask = np.array([[1, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=dtype)
+def test_a_mask_gives_the_lengths(tmp_path: Path, dtype: type[bool] | type[np.int64]) -> None:
+    mask: np.ndarray = np.array([[1, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=dtype)
     np.savez(tmp_path / "x.npz", X=X, mask=mask, lengths=[2, 0, 4])
     sentences, notes, source = read(tmp_path / "x.npz")
     assert [len(s.tokens) for s in sentences] == [2, 0, 4]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -25,7 +26,7 @@ def npy(x: object = X, *, cut: int = 0, **beside: object) -> Callable[[Path], tu
         np.save(folder / "x.npy", np.asarray(x), allow_pickle=True)
         whole = (folder / "x.npy").read_bytes()
         (folder / "x.npy").write_bytes(whole[: len(whole) - cut])
-        paths = {}
+        paths: dict[str, Any] = {}
         for name, value in beside.items():
             paths[name] = folder / f"{name}{'.txt' if isinstance(value, str) else '.npy'}"
             if isinstance(value, str):
