@@ -59,6 +59,7 @@ class PageArea(QSplitter):
         self._reading_heights = {"sentence": style.px(190), "page": style.px(160)}
         self.setSizes([style.px(190), style.px(608)])
         self.setHandleWidth(1)
+        self._check_action()
 
     def set_look(self, style: Style) -> None:
         """Fonts and colours of another theme."""
@@ -89,9 +90,12 @@ class PageArea(QSplitter):
             self.apply_heights()
         self._stack.setCurrentWidget(self.shown or self._sentence_page)
         self.tabs.show_page(name)
-        for row in PAGES:
-            self._actions[row.action_id].setChecked(row.name == name)
+        self._check_action()
         self.focus_page()
+
+    def _check_action(self) -> None:
+        for row in PAGES:
+            self._actions[row.action_id].setChecked(row.name == self.current)
 
     def focus_page(self) -> None:
         """Move the keyboard focus to the page that is shown; on the sentence page the window itself takes keys."""
