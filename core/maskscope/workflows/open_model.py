@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _NAME_LENGTH = 40
 _REASON_LENGTH = 300
-_PROBES = ((1, 3), (2, 5))
+_TEST_SHAPES = ((1, 3), (2, 5))
 _COPY_BYTES = 1 << 20
 _ROUNDING = 1e-3
 
@@ -89,7 +89,7 @@ def open_model(project: Project, file: Path, folder: Path, job: Job | None = Non
         try:
             run = _score_into(folder, own, project, file.name, job)
         except ModelError as error:
-            raise _named(error, own, file) from error
+            raise _naming(error, own, file) from error
         with (folder / "run.json").open("w", encoding="utf-8", newline="\n") as stream:
             stream.write(run.to_json())
             stream.flush()
@@ -106,7 +106,7 @@ def _score_into(folder: Path, own: Path, project: Project, source: str, job: Job
     began = time.monotonic()
     tensorflow = ""
     if chosen.tagger is not None:
-        tagger = _for_project(chosen.tagger, own, project)
+        tagger = _tagger_for_project(chosen.tagger, own, project)
         mask_value = tagger.mask_value
         scores = tagger.score(project.embeddings, project.offsets, "model", job)
         tagger.save_npz(folder / "weights.npz")
@@ -125,7 +125,7 @@ def _score_into(folder: Path, own: Path, project: Project, source: str, job: Job
     _check_probabilities(scores, own)
     np.save(folder / "scores.npy", scores)
     return RunInfo(
-        name=_name(source),
+        name=_model_name(source),
         created=time.time(),
         settings=None,
         scheme=project.scheme,
@@ -164,19 +164,19 @@ def check_shapes(model: "KerasModel", dim: int, scheme: TagScheme, file: Path) -
     rng = np.random.default_rng(0)
     n_outputs = 0
     try:
-        forward = keras_model.inference_function(model, dim)
-        for batch, positions in _PROBES:
+        predict = keras_model.inference_function(model, dim)
+        for batch, positions in _TEST_SHAPES:
             x_btd: Floats = rng.normal(size=(batch, positions, dim)).astype(np.float32)
-            printed = np.asarray(forward(x_btd))
-            if printed.ndim != 3 or printed.shape[:2] != (batch, positions) or printed.dtype.kind != "f":
+            output = np.asarray(predict(x_btd))
+            if output.ndim != 3 or output.shape[:2] != (batch, positions) or output.dtype.kind != "f":
                 raise ModelError(
                     "does not give one prediction a position",
                     file=file,
                     expected=expected,
-                    received=f"{printed.shape} {printed.dtype} for {x_btd.shape}",
+                    received=f"{output.shape} {output.dtype} for {x_btd.shape}",
                 )
-            n_outputs = printed.shape[2]
-            _check_probabilities(printed.reshape(-1, n_outputs), file)
+            n_outputs = output.shape[2]
+            _check_probabilities(output.reshape(-1, n_outputs), file)
     except ModelError:
         raise
     except Exception as error:
@@ -198,8 +198,8 @@ def check_outputs(n_outputs: int, scheme: TagScheme, file: Path) -> None:
     raise ModelError(
         "has a head that does not fit the project's labels",
         file=file,
-        expected=f"{_outputs(scheme.n_outputs)} for {shown}",
-        received=_outputs(n_outputs),
+        expected=f"{_count_outputs(scheme.n_outputs)} for {shown}",
+        received=_count_outputs(n_outputs),
     )
 
 
@@ -221,7 +221,7 @@ def fit_columns(probs: Floats, n_outputs: int) -> Floats:
     return np.ascontiguousarray(probs[..., 1:])
 
 
-def _for_project(tagger: PackedTagger, own: Path, project: Project) -> PackedTagger:
+def _tagger_for_project(tagger: PackedTagger, own: Path, project: Project) -> PackedTagger:
     if tagger.dim != project.dim:
         raise ModelError(
             "does not fit the project's embeddings",
@@ -243,7 +243,7 @@ def _for_project(tagger: PackedTagger, own: Path, project: Project) -> PackedTag
     return PackedTagger(replace(weights, dense=dense, dense_bias=bias, head="sigmoid"), own)
 
 
-def _outputs(count: int) -> str:
+def _count_outputs(count: int) -> str:
     return f"{count} output{'s' if count != 1 else ''}"
 
 
@@ -278,7 +278,7 @@ def _copy(file: Path, own: Path) -> None:
         raise ModelError(f"can't be copied into the project ({error.strerror or error})", file=file) from error
 
 
-def _named(error: ModelError, own: Path, file: Path) -> ModelError:
+def _naming(error: ModelError, own: Path, file: Path) -> ModelError:
     """The same error, naming the file that the person chose."""
     if error.file is not None and error.file.name != own.name:
         return error
@@ -287,6 +287,6 @@ def _named(error: ModelError, own: Path, file: Path) -> ModelError:
     )
 
 
-def _name(source: str) -> str:
+def _model_name(source: str) -> str:
     stem = "".join(char for char in Path(source).stem if unicodedata.category(char)[0] != "C").strip()
     return (stem if len(stem) <= _NAME_LENGTH else f"{stem[: _NAME_LENGTH - 1]}…") or "opened model"
