@@ -25,7 +25,7 @@ def main() -> int:
     from maskscope.audit.probes.audit_probes import AuditProbes
     from maskscope.audit.runner import model_context, run_check
     from maskscope.jobs import NullJob
-    from maskscope.keras_io.keras_check import keras_trouble
+    from maskscope.keras_io.keras_check import keras_mask_warning
 
     importing = time.perf_counter() - began
     rng = np.random.default_rng(0)
@@ -48,7 +48,7 @@ def main() -> int:
         total += seconds
         print(f"{check:<11}{found.verdict:<8}{seconds:6.2f} s")
     began = time.perf_counter()
-    keras_trouble()
+    keras_mask_warning()
     print(f"the worker's question to Keras at its start {time.perf_counter() - began:.2f} s")
     model.compile("adam", "binary_crossentropy")
     y = rng.integers(0, 2, (*x.shape[:2], 1)).astype(np.float32)

@@ -20,7 +20,7 @@ from maskscope.errors import Cancelled, ModelError, ReadError
 from maskscope.jobs import Job, NullJob
 from maskscope.keras_io import compiled
 from maskscope.keras_io.compiled import Compiled
-from maskscope.keras_io.keras_check import keras_trouble
+from maskscope.keras_io.keras_check import keras_mask_warning
 from maskscope.project import Project
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ def _loss_description(probes: AuditProbes) -> tuple[str, bool]:
 @cache
 def _keras_warning() -> str:
     """What the installed Keras does wrong with masks; it can't change while this process lives."""
-    return keras_trouble()
+    return keras_mask_warning()
 
 
 def _describe(array: npt.NDArray[np.generic]) -> str:

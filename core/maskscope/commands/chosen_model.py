@@ -57,9 +57,9 @@ def start_tensorflow(job: TerminalJob) -> None:
     """Import TensorFlow without its log on stderr, and warn when the installed Keras drops masks."""
     with native_stderr_hidden():
         import maskscope.keras_io.keras_model  # noqa: F401
-        from maskscope.keras_io.keras_check import keras_trouble
+        from maskscope.keras_io.keras_check import keras_mask_warning
 
-        warning = keras_trouble()
+        warning = keras_mask_warning()
     if warning:
         job.warn(warning)
 

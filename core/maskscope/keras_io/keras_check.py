@@ -20,7 +20,7 @@ _ROUNDING = 1e-5
 """That float32 explains in a loss; a label that counts moves it a thousand times as much here."""
 
 
-def keras_trouble() -> str:
+def keras_mask_warning() -> str:
     """What the installed Keras does wrong with a mask, as one sentence for a person; "" when it does nothing wrong.
 
     Asked are the stack LSTM, Bidirectional(LSTM), Dense behind a Masking layer, and, for control, the same stack with

@@ -147,11 +147,11 @@ def main() -> int:
     try:
         try:
             from maskscope.keras_io import keras_model
-            from maskscope.keras_io.keras_check import keras_trouble
+            from maskscope.keras_io.keras_check import keras_mask_warning
         except ImportError as error:
             channel.send(StartFailed(f"TensorFlow can't be imported: {error}", traceback.format_exc()))
             return 1
-        channel.send(Ready(keras_model.KERAS_VERSION, keras_model.TENSORFLOW_VERSION, keras_trouble()))
+        channel.send(Ready(keras_model.KERAS_VERSION, keras_model.TENSORFLOW_VERSION, keras_mask_warning()))
         while (message := inbox.next()) is not None:
             channel.send(run(message, channel, inbox))
     except Cancelled:

@@ -134,6 +134,7 @@ class Conversation:
         state: "off", "starting", "ready", "busy" or "failed"; requests about padding leave it "ready".
         error: why the process has ended, in one sentence; "" while it runs.
         warning: what the installed Keras does wrong with masks, in one sentence; "" for nothing.
+        keras_version: of the installed Keras; "" before the process is ready.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class Conversation:
         self.state: State = "off"
         self.error = ""
         self.warning = ""
+        self.keras_version = ""
         self._actions: deque[Action] = deque()
         self._pending: OrderedDict[int, _Pending] = OrderedDict()
         self._last_id = 0
@@ -299,7 +301,7 @@ class Conversation:
 
     def _receive(self, message: FromWorker) -> None:
         if isinstance(message, Ready):
-            self._ready, self.warning = True, message.warning
+            self._ready, self.warning, self.keras_version = True, message.warning, message.keras
             self._set_state("ready")
             self._actions.append(message)
             self._send_waiting()

@@ -39,7 +39,7 @@ class WorkerClient(QObject):
     Signals:
         state_changed: "off", "starting", "ready", "busy" or "failed"; requests about padding alone leave it "ready".
         ready: (version of Keras, version of TensorFlow).
-        warned: (one sentence) this Keras loses masks; comes before `ready`, and stays in `warning`.
+        warned: (one sentence) the installed Keras drops masks; comes before `ready`, and stays in `warning`.
         progressed: (id, done, total, text); total is 0 when it is not known.
         figure_reported: (id, name, step, value); value is NaN when it was no finite number.
         done: (id, the result that belongs to the request).
@@ -87,8 +87,13 @@ class WorkerClient(QObject):
 
     @property
     def warning(self) -> str:
-        """What this Keras does wrong with masks, in one sentence; "" for nothing, or before the worker is ready."""
+        """What the installed Keras does wrong with masks, in one sentence; "" for nothing, and before it is ready."""
         return self._conversation.warning
+
+    @property
+    def keras_version(self) -> str:
+        """Version of Keras in the worker; "" before it is ready."""
+        return self._conversation.keras_version
 
     @property
     def process_id(self) -> int:

@@ -28,8 +28,9 @@ class WorkerStatus(QObject):
 
     def _show_state(self, state: str) -> None:
         runs = state in ("ready", "busy")
-        text = _STATES[state]
-        self._status_line.set_worker(f"{text}; this Keras drops masks" if runs and self._client.warning else text)
+        drops_masks = runs and bool(self._client.warning)
+        text = f"{_STATES[state]}; Keras {self._client.keras_version} drops masks" if drops_masks else _STATES[state]
+        self._status_line.set_worker(text)
         tip = self._client.error or (self._client.warning if runs else "")
         self._status_line.worker.setToolTip(plain_tip(tip) if tip else "")
 

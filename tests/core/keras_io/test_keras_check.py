@@ -9,7 +9,7 @@ import keras
 import pytest
 
 from maskscope import cli
-from maskscope.keras_io.keras_check import INSTALL, keras_trouble
+from maskscope.keras_io.keras_check import INSTALL, keras_mask_warning
 
 pytestmark = pytest.mark.keras
 
@@ -33,7 +33,7 @@ for kind in (keras.layers.RNN, keras.layers.Bidirectional):
 
 
 def test_the_installed_keras_passes_the_mask() -> None:
-    assert keras_trouble() == ""
+    assert keras_mask_warning() == ""
 
 
 @pytest.mark.parametrize("kind", ["RNN", "Bidirectional"])
@@ -46,12 +46,12 @@ def test_a_keras_without_masks_in_one_recurrent_layer_is_found_out(kind: str, mo
         self.supports_masking = False
 
     monkeypatch.setattr(layer, "__init__", as_the_next_keras)
-    assert keras_trouble() == SENTENCE
+    assert keras_mask_warning() == SENTENCE
 
 
 def test_a_mask_that_ends_without_a_warning_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras.layers.Bidirectional, "compute_mask", lambda self, inputs, mask: None)
-    assert keras_trouble() == SENTENCE
+    assert keras_mask_warning() == SENTENCE
 
 
 def test_a_keras_that_weighs_the_loss_otherwise_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_a_keras_that_weighs_the_loss_otherwise_is_found_out(monkeypatch: pytest
         return own(self, **given) / 2
 
     monkeypatch.setattr(keras.Model, "compute_loss", halved)
-    assert "does not take the mean of the loss over the positions" in keras_trouble()
+    assert "does not take the mean of the loss over the positions" in keras_mask_warning()
 
 
 def test_a_keras_that_can_not_be_asked_is_told_of_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_a_keras_that_can_not_be_asked_is_told_of_too(monkeypatch: pytest.Monkey
         raise TypeError("compute_loss() got an unexpected\nkeyword argument 'y_pred'")
 
     monkeypatch.setattr(keras.Model, "compute_loss", gone)
-    words = keras_trouble()
+    words = keras_mask_warning()
     assert words.startswith(f"It can't be told whether Keras {keras.__version__} passes the mask")
     assert words.endswith("(TypeError: compute_loss() got an unexpected keyword argument 'y_pred').")
 

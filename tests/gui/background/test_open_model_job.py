@@ -207,7 +207,7 @@ def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(
     program.client.start()
     qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
     assert window.notice.label.text() == words
-    assert window.status_line.worker.text() == "TensorFlow ready; this Keras drops masks"
+    assert window.status_line.worker.text() == "TensorFlow ready; Keras 3.15.1 drops masks"
     assert "keras&gt;=3.15.1,&lt;3.16" in window.status_line.worker.toolTip()
     window.notice.dismiss_button.click()
     program.client.close()
@@ -215,7 +215,7 @@ def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(
     program.client.start()
     qtbot.waitUntil(lambda: program.client.state == "ready", timeout=20_000)
     assert not window.notice.isVisible()
-    assert window.status_line.worker.text() == "TensorFlow ready; this Keras drops masks"
+    assert window.status_line.worker.text() == "TensorFlow ready; Keras 3.15.1 drops masks"
 
 
 def test_without_a_project_a_model_is_not_imported(qtbot: QtBot) -> None:
