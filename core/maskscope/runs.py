@@ -24,7 +24,7 @@ class NumberSetting:
     Attributes:
         label: beside the control of the dialog, with its mnemonic ("&Units").
         help: what the number means, a few words without a full stop.
-        section: the part of the dialog that it stands in.
+        section: the part of the dialog that it is in.
         minimum, maximum: the range.
         step: what an arrow of the control adds.
         decimals: how many the control shows; 0 for a whole number.
@@ -66,7 +66,7 @@ class ChoiceSetting:
     Attributes:
         label: beside the control of the dialog, with its mnemonic.
         help: what is chosen, a few words without a full stop.
-        section: the part of the dialog that it stands in.
+        section: the part of the dialog that it is in.
         choices: each value with its text in the dialog.
     """
 
@@ -240,8 +240,8 @@ class RunInfo:
         dim: D of the embeddings.
         mask_value: of the Masking layer; None for a model without one.
         history: one entry an epoch.
-        metrics: None when no sentence was held back, or none of its tokens had a label.
-        validation_sentences: ids of the sentences held back, in reading order.
+        metrics: None without validation sentences, or when none of their tokens has a label.
+        validation_sentences: ids of the validation sentences, in reading order.
         fingerprint: of the project's embeddings and sentence bounds.
         keras: version of Keras.
         tensorflow: version of TensorFlow.
@@ -279,7 +279,7 @@ class RunInfo:
 
     @property
     def headline(self) -> str:
-        """The one figure in words: "F1 0.91", for a span scheme "entity F1 0.47"; "" when nothing was held back."""
+        """The main figure: "F1 0.91", for a span scheme "entity F1 0.47"; "" without validation sentences."""
         if self.metrics is None:
             return ""
         if self.metrics.entity_f1 is not None:

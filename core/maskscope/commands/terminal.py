@@ -103,21 +103,21 @@ class TerminalJob(NullJob):
         if now < self._next:
             return
         self._next = now + (_REDRAW if self._live else _SPARSE)
-        # A numbered phase ("epoch 3") names no unit, so that only the share says something.
+        # A numbered phase ("epoch 3") has no unit, so that only its share is shown.
         phase = text[-1:].isdigit()
         if total and phase:
-            words = [f"{text}: {done / total:.0%}"]
+            parts = [f"{text}: {done / total:.0%}"]
         else:
-            words = [f"{text}: {done:,} of {total:,}" if total else f"{text}: {done:,}" if done else text]
+            parts = [f"{text}: {done:,} of {total:,}" if total else f"{text}: {done:,}" if done else text]
         spent = now - began
         if done and spent > 0.5:
             rate = done / spent
             if not phase:
-                words.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
+                parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
             if total:
-                words.append(f"{format_duration((total - done) / rate)} left")
-        words += [f"{name} {value:.4g}" for name, value in self._figures.items()]
-        self._write(" · ".join(words))
+                parts.append(f"{format_duration((total - done) / rate)} left")
+        parts += [f"{name} {value:.4g}" for name, value in self._figures.items()]
+        self._write(" · ".join(parts))
 
     def figure(self, name: str, step: int, value: float) -> None:
         """Show the newest value of a figure beside the progress."""

@@ -89,7 +89,7 @@ class StoredArray:
         return f"{self.shape} {self.dtype}"
 
     def describe_padded(self) -> str:
-        """A padded array (N, T, D) in words, such as "3 sentences × 5 positions × 4, float32"."""
+        """Shape (N, T, D) and dtype in words, such as "3 sentences × 5 positions × 4, float32"."""
         n, positions, dim = self.shape
         return f"{n:,} sentences × {positions:,} positions × {dim:,}, {self.dtype.name}"
 
@@ -209,7 +209,7 @@ class ArrayRows(AbstractContextManager["ArrayRows"]):
             return np.zeros(shape, dtype=array.dtype)
         try:
             if self._fortran:
-                # Mapped anew for each block: dropping the map gives its pages back.
+                # Mapped again for each block: deleting the map frees its pages.
                 mapped = np.memmap(
                     self._stream, array.dtype, mode="r", offset=self._start, shape=array.shape, order="F"
                 )

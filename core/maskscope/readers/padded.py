@@ -135,14 +135,16 @@ class PaddedSource:
                 x_btd = narrowed(raw, self._dtype)
                 seen = self._scanner.padded(x_btd, length_rows.take(first, n))
                 y = None if label_rows is None else label_rows.take(n)
-                words = None
+                padded_tokens = None
                 if token_rows is not None and self._tokens is not None and len(self._tokens.shape) == 2:
-                    words = token_rows.take(n)
+                    padded_tokens = token_rows.take(n)
                 for b in range(n):
                     sentence, length = first + b, int(seen.lengths[b])
                     self._inspect(sentence, x_btd[b], raw[b], seen, b)
                     yield Sentence(
-                        tokens=self._words(sentence, length, None if words is None else words[b], token_rows),
+                        tokens=self._sentence_tokens(
+                            sentence, length, None if padded_tokens is None else padded_tokens[b], token_rows
+                        ),
                         embeddings=x_btd[b, :length].copy(),
                         labels=None
                         if y is None or self._labels is None
@@ -208,7 +210,9 @@ class PaddedSource:
         elif seen.behind[b]:
             self._tally.add("padding", sentence)
 
-    def _words(self, sentence: int, length: int, padded: np.ndarray | None, flat: ArrayRows | None) -> tuple[str, ...]:
+    def _sentence_tokens(
+        self, sentence: int, length: int, padded: np.ndarray | None, flat: ArrayRows | None
+    ) -> tuple[str, ...]:
         if self._tokens is None or flat is None:
             while len(self._names) < length:
                 self._names.append(f"t{len(self._names)}")
@@ -224,7 +228,7 @@ class PaddedSource:
                 )
             padded = flat.take(length)
         try:
-            words: tuple[str, ...] = tuple(padded[:length].tolist())
+            tokens: tuple[str, ...] = tuple(padded[:length].tolist())
         except ValueError as error:
             raise ReadError(
                 "a token is no Unicode text",
@@ -233,8 +237,8 @@ class PaddedSource:
                 expected="code points up to U+10FFFF",
                 received=str(error),
             ) from None
-        refuse_surrogates(words, self._file, sentence)
-        return words
+        refuse_surrogates(tokens, self._file, sentence)
+        return tokens
 
     def _refuse_left_over(self, flat: ArrayRows) -> None:
         if flat.left and self._tokens is not None:

@@ -1,1 +1,1 @@
-"""The dialogs: each says what it needs, refuses in a sentence beside the field it concerns, and never freezes."""
+"""The dialogs. Each shows errors beside the field that they are about, and does long work in a thread or the worker."""

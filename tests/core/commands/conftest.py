@@ -1,8 +1,9 @@
 """Run a command as the shell does, in this process; a small project, and one with a model."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pytest
@@ -38,6 +39,9 @@ class Run(Protocol):
     """Runs ``maskscope`` with arguments."""
 
     def __call__(self, *arguments: object) -> Result: ...
+
+
+AddModel: TypeAlias = Callable[[Path], None]
 
 
 @pytest.fixture
@@ -76,13 +80,19 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def with_model(project: Path) -> Path:
-    """The project with a small random model m1, not scored, and the same model as a file beside it."""
+def with_model(project: Path, add_model: AddModel) -> Path:
+    """The project with a small random model m1, not scored."""
     add_model(project)
     return project
 
 
-def add_model(path: Path, n_classes: int = 3) -> None:
+@pytest.fixture
+def add_model() -> AddModel:
+    """Adds a small random model to the project at a path."""
+    return _add_model
+
+
+def _add_model(path: Path) -> None:
     from maskscope.engine.packed import PackedTagger
     from maskscope.engine.recurrence import LstmWeights
     from maskscope.engine.weights import TaggerWeights
@@ -94,7 +104,7 @@ def add_model(path: Path, n_classes: int = 3) -> None:
         return rng.normal(size=shape).astype(np.float32)
 
     layer = LstmWeights(draw(2, 4, 12), draw(2, 3, 12), draw(2, 12))
-    tagger = PackedTagger(TaggerWeights(0.0, (layer,), draw(6, n_classes), draw(n_classes), "softmax"))
+    tagger = PackedTagger(TaggerWeights(0.0, (layer,), draw(6, 3), draw(3), "softmax"))
     with Project.open(path) as project:
         folder = project.models.new_folder()
         tagger.save_npz(folder / "weights.npz")

@@ -1,4 +1,4 @@
-"""File > Import: what a chosen file is, said at once; a project made of it; nothing left when it is not."""
+"""The import dialog: the preview of files, the import, and its report."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +72,7 @@ def partial_files(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if ".partial" in path.name or path.suffix == ".maskscope"]
 
 
-def test_a_text_finds_its_embeddings_and_says_what_it_is(qtbot: QtBot, style: Style, corpus: Path) -> None:
+def test_a_text_is_previewed_with_its_embeddings(qtbot: QtBot, style: Style, corpus: Path) -> None:
     dialog = opened(qtbot, style, corpus)
     assert "2 columns" in dialog.form.source.field.note.text()
     assert dialog.form.companions["embeddings"].edit.text() == str(corpus.parent / "embeddings.hdf5")
@@ -114,7 +114,7 @@ def test_enter_imports_with_the_chosen_layers_and_enter_opens(qtbot: QtBot, styl
         assert project.scheme.classes == ("O", "name")
 
 
-def test_import_before_the_files_were_looked_at_forgets_none_of_them(qtbot: QtBot, style: Style, padded: Path) -> None:
+def test_import_waits_for_the_preview_of_the_files(qtbot: QtBot, style: Style, padded: Path) -> None:
     dialog = ImportDialog(None, style, padded)
     qtbot.addWidget(dialog)
     dialog.show()
@@ -129,7 +129,7 @@ def test_import_before_the_files_were_looked_at_forgets_none_of_them(qtbot: QtBo
     qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
 
 
-def test_an_array_padded_in_front_is_pointed_out(qtbot: QtBot, style: Style, padded: Path) -> None:
+def test_padding_at_the_front_is_reported(qtbot: QtBot, style: Style, padded: Path) -> None:
     x = np.load(padded)
     x[1, 3:] = x[1, :2]
     x[1, :2] = 0
@@ -184,7 +184,7 @@ def test_labels_of_another_shape_are_refused_beside_their_field(qtbot: QtBot, st
     assert dialog.form.companions["labels"].field.error == ""
 
 
-def test_values_that_are_no_numbers_are_told_at_the_file(qtbot: QtBot, style: Style, padded: Path) -> None:
+def test_values_that_are_no_numbers_are_refused_beside_the_file(qtbot: QtBot, style: Style, padded: Path) -> None:
     x = np.load(padded)
     x[1, 1, 2] = np.nan
     np.save(padded, x)
@@ -215,12 +215,12 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(
     assert "\n" not in dialog.form.source.field.error
 
 
-def test_embeddings_as_the_source_say_what_is_missing(qtbot: QtBot, style: Style, corpus: Path) -> None:
+def test_embeddings_as_the_source_are_refused(qtbot: QtBot, style: Style, corpus: Path) -> None:
     dialog = opened(qtbot, style, corpus.with_name("embeddings.hdf5"))
     assert "the CoNLL file as the source, and this file as embeddings" in dialog.form.source.field.error
 
 
-def test_a_text_without_embeddings_is_asked_for_them(qtbot: QtBot, style: Style, tmp_path: Path) -> None:
+def test_a_text_needs_embeddings(qtbot: QtBot, style: Style, tmp_path: Path) -> None:
     (tmp_path / "alone.conll").write_text(TEXT, encoding="utf-8", newline="\n")
     dialog = opened(qtbot, style, tmp_path / "alone.conll")
     press(qtbot, dialog, Qt.Key.Key_Return)
@@ -266,9 +266,7 @@ def test_escape_cancels_the_import_and_nothing_stays_behind(qtbot: QtBot, style:
     assert dialog.progress.bar.value() == dialog.progress.bar.maximum()
 
 
-def test_closing_the_window_while_a_file_is_looked_at_leaves_no_thread(
-    qtbot: QtBot, style: Style, padded: Path
-) -> None:
+def test_closing_the_dialog_during_a_preview_leaves_no_thread(qtbot: QtBot, style: Style, padded: Path) -> None:
     dialog = ImportDialog(None, style, padded)
     qtbot.addWidget(dialog)
     dialog.show()
@@ -298,7 +296,7 @@ def test_dropped_files_find_their_fields(qtbot: QtBot, style: Style, corpus: Pat
     assert dialog.form.source_preview.preview.n_layers == 3
 
 
-def test_a_typed_path_is_looked_at_when_the_hand_rests(qtbot: QtBot, style: Style, padded: Path) -> None:
+def test_a_typed_path_is_previewed_after_a_pause(qtbot: QtBot, style: Style, padded: Path) -> None:
     dialog = opened(qtbot, style)
     qtbot.keyClicks(dialog.form.source.edit, str(padded))
     assert dialog.form.previewing
@@ -306,7 +304,7 @@ def test_a_typed_path_is_looked_at_when_the_hand_rests(qtbot: QtBot, style: Styl
     assert dialog.form.source.field.note.text().startswith("Zero-padded array")
 
 
-def test_what_a_person_typed_is_not_guessed_over(qtbot: QtBot, style: Style, padded: Path, corpus: Path) -> None:
+def test_what_a_person_typed_is_not_replaced(qtbot: QtBot, style: Style, padded: Path, corpus: Path) -> None:
     dialog = opened(qtbot, style, padded)
     dialog.form.name.selectAll()
     qtbot.keyClicks(dialog.form.name, "mine")
@@ -317,7 +315,7 @@ def test_what_a_person_typed_is_not_guessed_over(qtbot: QtBot, style: Style, pad
     assert dialog.form.options().embeddings == corpus.with_name("embeddings.hdf5")
 
 
-def test_names_beside_the_source(tmp_path: Path) -> None:
+def test_companions_and_a_project_name_are_suggested(tmp_path: Path) -> None:
     for name in ("X_train.npy", "y_train.npy", "lengths_train.txt", "y.npy"):
         (tmp_path / name).touch()
     found = find_companions(tmp_path / "X_train.npy")
