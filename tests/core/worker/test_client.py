@@ -75,7 +75,7 @@ def test_a_warning_of_the_worker_is_passed_on() -> None:
         ("other", WorkerError, "expected OpenModelResult; received PingResult"),
     ],
 )
-def test_an_error_of_the_job_is_raised_as_it_was(what: str, kind: type[MaskscopeError], text: str) -> None:
+def test_an_error_of_the_job_is_raised_with_its_class(what: str, kind: type[MaskscopeError], text: str) -> None:
     with pytest.raises(kind, match=text):
         run(what)
 
@@ -98,7 +98,7 @@ def test_a_worker_that_cannot_be_started_is_an_error() -> None:
         ("eat", Limits(60.0, 100 << 20), r"took more than its limit of 0\.1 GB"),
     ],
 )
-def test_a_job_beyond_its_limits_is_killed_and_says_so(what: str, limits: Limits, text: str) -> None:
+def test_a_job_that_exceeds_a_limit_is_killed_with_the_reason(what: str, limits: Limits, text: str) -> None:
     began = time.monotonic()
     with pytest.raises(WorkerError, match=text):
         run(what, limits=limits)
@@ -106,7 +106,7 @@ def test_a_job_beyond_its_limits_is_killed_and_says_so(what: str, limits: Limits
 
 
 @pytest.mark.parametrize("what", ["hang", "wait", "late"])
-def test_cancelling_asks_first_and_kills_what_does_not_listen(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_job_that_does_not_stop_is_killed(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversation, "CANCEL_SECONDS", 0.3)
     job = Watched(cancel=True)
     with pytest.raises(Cancelled):

@@ -133,7 +133,7 @@ def trained(answer: Done | Failed | CancelledReply) -> Path:
     return answer.result.folder
 
 
-def test_it_trains_scores_and_audits_while_the_window_holds_the_lock(peer: Peer, project: Path) -> None:
+def test_the_worker_trains_scores_and_audits_while_the_window_holds_the_lock(peer: Peer, project: Path) -> None:
     with Project.open(project) as opened:
         peer.run(1, TrainRequest(project, TrainSettings(units=3, epochs=2, batch_tokens=60)))
         done, before = peer.answer(1)
@@ -156,7 +156,7 @@ def test_it_trains_scores_and_audits_while_the_window_holds_the_lock(peer: Peer,
         assert "LENGTH" in [finding.check for finding in done.result.report.findings]
 
 
-def test_a_cancelled_training_hands_over_what_it_has_and_one_that_waited_leaves_nothing(
+def test_a_cancelled_training_returns_its_best_epoch_and_one_that_waited_leaves_nothing(
     peer: Peer, project: Path
 ) -> None:
     request = TrainRequest(project, TrainSettings(epochs=100_000))
@@ -174,7 +174,7 @@ def test_a_cancelled_training_hands_over_what_it_has_and_one_that_waited_leaves_
     assert peer.answer(6)[0] == Done(6, PingResult())
 
 
-def test_a_job_that_fails_says_why_and_the_next_one_runs(peer: Peer, tmp_path: Path) -> None:
+def test_a_job_that_fails_gives_the_reason_and_the_next_one_runs(peer: Peer, tmp_path: Path) -> None:
     peer.run(7, TrainRequest(tmp_path / "nowhere", TrainSettings()))
     failed, _ = peer.answer(7)
     assert isinstance(failed, Failed)
@@ -191,7 +191,7 @@ def test_a_job_that_fails_says_why_and_the_next_one_runs(peer: Peer, tmp_path: P
     assert any(isinstance(message, Failed) and message.id is None for message in before)
 
 
-def test_it_ends_with_the_program_that_started_it(project: Path) -> None:
+def test_the_worker_ends_with_the_program_that_started_it(project: Path) -> None:
     peer = Peer()
     peer.run(1, TrainRequest(project, TrainSettings(epochs=100_000)))
     peer.wait_for(Figure)

@@ -84,7 +84,7 @@ def left_behind(window: MainWindow) -> list[str]:
         ("die", Limits(60.0, 1 << 40), "ended with code 9"),
     ],
 )
-def test_the_window_survives_what_a_file_does_to_the_worker(
+def test_the_window_goes_on_when_a_file_makes_the_worker_hang_or_die(
     qtbot: QtBot, open_program: Programs, name: str, limits: Limits, words: str
 ) -> None:
     window, program = open_program(fake_worker(limits))
@@ -105,7 +105,7 @@ def test_the_window_survives_what_a_file_does_to_the_worker(
     assert program.client.state == "ready"
 
 
-def test_esc_stops_a_file_that_does_not_listen(
+def test_esc_cancels_a_file_that_never_ends(
     qtbot: QtBot, open_program: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversation, "CANCEL_SECONDS", 0.3)
@@ -199,7 +199,7 @@ def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
         assert padding.shape == (project.n_sentences, 1)
 
 
-def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(
+def test_a_keras_that_drops_masks_is_reported_once_and_stays_in_the_status_line(
     qtbot: QtBot, open_program: Programs, tmp_path: Path
 ) -> None:
     words = "Keras 3.16.0 does not pass the mask from Masking to the loss; install keras>=3.15.1,<3.16."
@@ -218,7 +218,7 @@ def test_a_keras_that_loses_masks_is_told_of_once_and_stays_in_sight(
     assert window.status_line.worker.text() == "TensorFlow ready; Keras 3.15.1 drops masks"
 
 
-def test_without_a_project_a_model_is_not_imported(qtbot: QtBot) -> None:
+def test_a_model_is_not_opened_without_a_project(qtbot: QtBot) -> None:
     program = Program()
     window = program.window
     try:

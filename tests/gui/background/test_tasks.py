@@ -1,4 +1,4 @@
-"""Long work beside the window: every end is told once, in the window's thread."""
+"""Tasks: exactly one signal at the end, emitted in the window's thread."""
 
 import threading
 import time
@@ -16,28 +16,28 @@ class Ends:
     """What a task emitted, and in which thread."""
 
     def __init__(self, task: Task) -> None:
-        self.seen: list[tuple[str, object]] = []
+        self.ends: list[tuple[str, object]] = []
         self.progress: list[tuple[int, int, str]] = []
         self.threads: set[int] = set()
         task.finished.connect(lambda value: self._note("finished", value))
         task.failed.connect(lambda error: self._note("failed", error))
         task.cancelled.connect(lambda: self._note("cancelled", None))
-        task.progressed.connect(lambda *told: self.progress.append(told))
+        task.progressed.connect(lambda *report: self.progress.append(report))
 
     def _note(self, end: str, value: object) -> None:
         self.threads.add(threading.get_ident())
-        self.seen.append((end, value))
+        self.ends.append((end, value))
 
 
 def until_ended(qtbot: QtBot, task: Task) -> Ends:
-    ends = Ends(task)
+    seen = Ends(task)
     task.start()
-    qtbot.waitUntil(lambda: bool(ends.seen), timeout=5000)
+    qtbot.waitUntil(lambda: bool(seen.ends), timeout=5000)
     qtbot.wait(20)
-    return ends
+    return seen
 
 
-def test_a_result_comes_in_the_thread_that_asked(qtbot: QtBot) -> None:
+def test_a_result_arrives_in_the_thread_that_started_the_task(qtbot: QtBot) -> None:
     where: list[int] = []
 
     def work(job: Job) -> int:
@@ -45,31 +45,31 @@ def test_a_result_comes_in_the_thread_that_asked(qtbot: QtBot) -> None:
         return 42
 
     task = Task(work)
-    ends = until_ended(qtbot, task)
-    assert ends.seen == [("finished", 42)]
-    assert ends.threads == {threading.get_ident()}
+    seen = until_ended(qtbot, task)
+    assert seen.ends == [("finished", 42)]
+    assert seen.threads == {threading.get_ident()}
     assert where != [threading.get_ident()]
     assert not task.running
 
 
-def test_progress_is_thinned_but_phases_and_the_end_are_told(qtbot: QtBot) -> None:
+def test_progress_is_thinned_out_but_each_phase_and_the_end_are_reported(qtbot: QtBot) -> None:
     def work(job: Job) -> None:
         for done in range(1, 20_001):
             job.progress(done, 20_000, "reading" if done < 10_000 else "writing")
 
-    ends = until_ended(qtbot, Task(work))
-    assert len(ends.progress) < 100
-    assert ends.progress[-1] == (20_000, 20_000, "writing")
-    assert (10_000, 20_000, "writing") in ends.progress
+    seen = until_ended(qtbot, Task(work))
+    assert len(seen.progress) < 100
+    assert seen.progress[-1] == (20_000, 20_000, "writing")
+    assert (10_000, 20_000, "writing") in seen.progress
 
 
 def test_counts_beyond_32_bits_keep_their_share(qtbot: QtBot) -> None:
-    ends = until_ended(qtbot, Task(lambda job: job.progress(6 * 10**9, 12 * 10**9, "bytes")))
-    ((done, total, _),) = ends.progress
+    seen = until_ended(qtbot, Task(lambda job: job.progress(6 * 10**9, 12 * 10**9, "bytes")))
+    ((done, total, _),) = seen.progress
     assert done / total == pytest.approx(0.5)
 
 
-def test_figures_are_all_told(qtbot: QtBot) -> None:
+def test_every_figure_is_reported(qtbot: QtBot) -> None:
     def work(job: Job) -> None:
         for epoch in range(1, 51):
             job.figure("loss", epoch, 1 / epoch)
@@ -89,26 +89,28 @@ def test_figures_are_all_told(qtbot: QtBot) -> None:
         (MemoryError(), "There is not enough memory"),
     ],
 )
-def test_an_error_is_told_and_can_be_said(
+def test_an_error_is_emitted_and_has_a_message(
     qtbot: QtBot, capsys: pytest.CaptureFixture[str], error: Exception, words: str
 ) -> None:
     def work(job: Job) -> None:
         raise error
 
-    ends = until_ended(qtbot, Task(work))
-    assert ends.seen == [("failed", error)]
+    seen = until_ended(qtbot, Task(work))
+    assert seen.ends == [("failed", error)]
     assert error_message(error).startswith(words)
     assert capsys.readouterr().err == ""
 
 
-def test_a_fault_of_ours_is_told_with_its_traceback(qtbot: QtBot, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unexpected_error_is_emitted_and_its_traceback_printed(
+    qtbot: QtBot, capsys: pytest.CaptureFixture[str]
+) -> None:
     def work(job: Job) -> None:
         raise ZeroDivisionError("oh")
 
-    ends = until_ended(qtbot, Task(work))
-    assert [end for end, _ in ends.seen] == ["failed"]
+    seen = until_ended(qtbot, Task(work))
+    assert [end for end, _ in seen.ends] == ["failed"]
     assert "in work" in capsys.readouterr().err
-    assert "ZeroDivisionError: oh" in error_message(ends.seen[0][1])
+    assert "ZeroDivisionError: oh" in error_message(seen.ends[0][1])
 
 
 def test_cancelling_stops_at_the_next_report(qtbot: QtBot) -> None:
@@ -124,17 +126,17 @@ def test_cancelling_stops_at_the_next_report(qtbot: QtBot) -> None:
         return "never"
 
     task = Task(work)
-    ends = Ends(task)
+    seen = Ends(task)
     task.start()
-    qtbot.waitUntil(lambda: bool(ends.progress), timeout=5000)
+    qtbot.waitUntil(lambda: bool(seen.progress), timeout=5000)
     task.cancel()
-    qtbot.waitUntil(lambda: bool(ends.seen), timeout=5000)
-    assert ends.seen == [("cancelled", None)]
+    qtbot.waitUntil(lambda: bool(seen.ends), timeout=5000)
+    assert seen.ends == [("cancelled", None)]
     assert stopped.is_set()
 
 
 @pytest.mark.parametrize("when", ["before the work ended", "after the work ended"])
-def test_a_result_that_comes_too_late_is_dropped_and_taken_back(qtbot: QtBot, when: str) -> None:
+def test_a_result_that_comes_too_late_is_dropped_and_undone(qtbot: QtBot, when: str) -> None:
     go = threading.Event()
     taken: list[object] = []
 
@@ -143,7 +145,7 @@ def test_a_result_that_comes_too_late_is_dropped_and_taken_back(qtbot: QtBot, wh
         return "made"
 
     task = Task(work, undo=taken.append)
-    ends = Ends(task)
+    seen = Ends(task)
     task.start()
     if when == "before the work ended":
         task.cancel()
@@ -152,28 +154,28 @@ def test_a_result_that_comes_too_late_is_dropped_and_taken_back(qtbot: QtBot, wh
         go.set()
         assert task.wait(5)
         task.cancel()
-    qtbot.waitUntil(lambda: bool(ends.seen), timeout=5000)
-    assert ends.seen == [("cancelled", None)]
+    qtbot.waitUntil(lambda: bool(seen.ends), timeout=5000)
+    assert seen.ends == [("cancelled", None)]
     assert taken == ["made"]
 
 
-def test_a_dropped_task_says_nothing_and_leaves_no_thread(qtbot: QtBot) -> None:
+def test_a_dropped_task_emits_nothing_and_leaves_no_thread(qtbot: QtBot) -> None:
     def work(job: Job) -> None:
         while True:
             job.progress(0, 0)
             time.sleep(0.001)
 
     task = Task(work)
-    ends = Ends(task)
+    seen = Ends(task)
     task.start()
     task.drop()
     qtbot.wait(50)
-    assert ends.seen == []
-    assert ends.progress == []
+    assert seen.ends == []
+    assert seen.progress == []
     assert "maskscope-task" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_rate_and_time_left_in_words() -> None:
+def test_rate_and_time_left_as_text() -> None:
     assert rate_and_time_left(2480, 17360, 2.0) == "1,240 sentences/s · 12 s left"
     assert rate_and_time_left(3, 0, 2.0) == "1.5 sentences/s"
     assert rate_and_time_left(100, 1000, 10.0, "") == "1 min 30 s left"
