@@ -64,7 +64,7 @@ def run(values: argparse.Namespace) -> int:
             )
         from maskscope.workflows.train import train_project
 
-        with _StoppableJob() as job, _polite_stop(job):
+        with _StoppableJob() as job, _stop_on_signal(job):
             job.progress(0, 0, "starting TensorFlow")
             start_tensorflow(job)
             _recover(project)
@@ -147,7 +147,7 @@ class _StoppableJob(TerminalJob):
 
 
 @contextmanager
-def _polite_stop(job: _StoppableJob) -> Iterator[None]:
+def _stop_on_signal(job: _StoppableJob) -> Iterator[None]:
     """Let the first Ctrl+C or SIGTERM end the training with its best epoch so far, and the next one end it at once."""
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread may set handlers.

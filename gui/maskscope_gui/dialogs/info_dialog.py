@@ -11,14 +11,19 @@ from maskscope_gui.dialogs.form import Dialog
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import Role, WrappedLabel
 
-_LICENCES = (
+LICENCES = (
     ("PySide6-Essentials", "Qt for Python", "LGPL-3.0"),
     ("pyqtgraph", "pyqtgraph", "MIT"),
     ("numpy", "NumPy", "BSD-3-Clause"),
     ("h5py", "h5py", "BSD-3-Clause"),
     ("keras", "Keras", "Apache-2.0"),
     ("tensorflow", "TensorFlow", "Apache-2.0"),
+    ("jinja2", "Jinja", "BSD-3-Clause"),
+    ("markupsafe", "MarkupSafe", "BSD-3-Clause"),
+    ("msgspec", "msgspec", "BSD-3-Clause"),
+    ("psutil", "psutil", "BSD-3-Clause"),
 )
+"""Every dependency: package, name, licence."""
 _MOST_LABELS = 40
 
 
@@ -83,10 +88,10 @@ class AboutDialog(_Facts):
         facts: list[tuple[str, str, Role]] = [
             ("Maskscope", f"{maskscope.__version__} · MIT licence, the Maskscope developers", "text")
         ]
-        for package, name, licence in _LICENCES:
+        for package, name, licence in LICENCES:
             facts.append((name, f"{_version(package)} · {licence}", "text"))
         heading = "Tag sequences with a masked BiLSTM, and see that padding is ignored"
-        super().__init__(parent, style, "About Maskscope", heading, facts, (520, 340))
+        super().__init__(parent, style, "About Maskscope", heading, facts, (520, 420))
 
 
 def _project_facts(project: Project) -> list[tuple[str, str, Role]]:

@@ -28,7 +28,9 @@ class SourcePreview:
 
 def all_companions() -> tuple[Companion, ...]:
     """A companion of each name that any import format takes."""
-    by_name = {companion.name: companion for each in formats() for companion in reversed(each.companions)}
+    by_name: dict[str, Companion] = {}
+    for companion in (companion for each in formats() for companion in each.companions):
+        by_name.setdefault(companion.name, companion)
     return tuple(by_name.values())
 
 

@@ -16,7 +16,6 @@ from maskscope.readers import ImportFormat, Preview, formats, registry
 from maskscope.readers.npy import FORMAT as NPY
 from maskscope.readers.padded_companions import LABELS
 from maskscope_gui.dialogs.import_dialog import ImportDialog
-from maskscope_gui.dialogs.source_preview import find_companions, suggest_project
 from maskscope_gui.theme.theme import Style
 from maskscope_resources.colours import DARK
 
@@ -313,18 +312,6 @@ def test_what_a_person_typed_is_not_replaced(qtbot: QtBot, style: Style, padded:
     assert dialog.form.name.text() == "mine"
     assert dialog.form.options().labels is None
     assert dialog.form.options().embeddings == corpus.with_name("embeddings.hdf5")
-
-
-def test_companions_and_a_project_name_are_suggested(tmp_path: Path) -> None:
-    for name in ("X_train.npy", "y_train.npy", "lengths_train.txt", "y.npy"):
-        (tmp_path / name).touch()
-    found = find_companions(tmp_path / "X_train.npy")
-    assert found == {"labels": tmp_path / "y_train.npy", "lengths": tmp_path / "lengths_train.txt"}
-    assert find_companions(tmp_path / "y.npy")["labels"] is None
-    (tmp_path / "wnut").mkdir()
-    assert suggest_project(tmp_path / "wnut" / "sentences.conll").name == "wnut.maskscope"
-    (tmp_path / "wnut" / "wnut.maskscope").mkdir()
-    assert suggest_project(tmp_path / "wnut" / "sentences.conll").name == "wnut-2.maskscope"
 
 
 def test_a_registered_reader_appears_in_the_dialog(
