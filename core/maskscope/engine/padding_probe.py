@@ -25,13 +25,12 @@ Fill: TypeAlias = Literal["zeros", "noise", "previous"]
 MaskFrom: TypeAlias = Literal["model", "lengths", "none"]
 
 MAX_PADDING = 200
+_NOISE_SEED = 0
 _ONE_THREAD = 1 << 18
 _CHECKED = (0, 1, 7, 64, 200)
 
 
-def padding_rows(
-    embeddings: Embeddings, fill: Fill = "zeros", previous: Embeddings | None = None, seed: int = 0
-) -> Floats:
+def padding_rows(embeddings: Embeddings, fill: Fill = "zeros", previous: Embeddings | None = None) -> Floats:
     """The content of padded positions: rows (`MAX_PADDING`, D) float32, of which k padded positions take the first k.
 
     Args:
@@ -39,10 +38,9 @@ def padding_rows(
         fill: "zeros"; "noise", N(0, s) with s the root mean square of the sentence's numbers; "previous", the rows
             of the sentence before, repeated.
         previous: (Tp, D), the sentence before; without it (or with Tp = 0) "previous" gives zeros.
-        seed: of the noise.
     """
     if fill == "noise":
-        return _noise(embeddings.shape[1], seed) * _spread(embeddings)
+        return _noise(embeddings.shape[1]) * _spread(embeddings)
     if fill == "previous" and previous is not None and len(previous):
         rows: Floats = np.asarray(previous[:MAX_PADDING], dtype=np.float32)
         return rows[_repeated(rows)]
@@ -89,7 +87,7 @@ class PaddingProbe:
     Args:
         tagger: the model.
         embeddings: (T, D) float16 or float32, the sentence.
-        fill, previous, seed: content of the padded positions, see `padding_rows`.
+        fill, previous: content of the padded positions, see `padding_rows`.
     """
 
     def __init__(
@@ -98,7 +96,6 @@ class PaddingProbe:
         embeddings: Embeddings,
         fill: Fill = "zeros",
         previous: Embeddings | None = None,
-        seed: int = 0,
     ) -> None:
         self._tagger = tagger
         self._n_tokens = len(embeddings)
@@ -112,9 +109,9 @@ class PaddingProbe:
         padding_seen: Mask = np.full(MAX_PADDING, zero_is_real)
         if fill == "noise":
             if tagger.starts_recurrent:
-                np.multiply(_projected_noise(tagger, seed), _spread(own), out=padding)
+                np.multiply(_projected_noise(tagger), _spread(own), out=padding)
             else:
-                noise = padding_rows(own, fill, seed=seed)
+                noise = padding_rows(own, fill)
                 padding[:] = tagger.projector(noise.dtype).project(noise)
             padding_seen[:] = True
         elif fill == "previous" and previous is not None and len(previous):
@@ -128,15 +125,6 @@ class PaddingProbe:
         gates = (self._projected + lowest.bias.ravel()).T.reshape(lowest.directions, width, len(self._projected))
         self._gates: Floats = np.ascontiguousarray(gates)
         self._alone: dict[MaskFrom, Floats] = {}
-
-    @property
-    def n_tokens(self) -> int:
-        """T, tokens of the sentence itself."""
-        return self._n_tokens
-
-    def mask(self, k: int, mask_from: MaskFrom, masked: frozenset[int] = frozenset()) -> Mask:
-        """The mask (T + k,) that a rule gives, True = real token; `masked` tokens are False under any rule."""
-        return self._mask(k, mask_from, masked)
 
     def run(self, k: int, mask_from: MaskFrom = "model", masked: frozenset[int] = frozenset()) -> PaddedRun:
         """The sentence with k padded positions, stepped through one by one as Keras does, masked ones too.
@@ -197,6 +185,7 @@ class PaddingProbe:
         return curve
 
     def _mask(self, k: int, mask_from: MaskFrom, masked: frozenset[int]) -> Mask:
+        """The mask (T + k,) that a rule gives, True = real token; `masked` tokens are False under any rule."""
         n_positions = self._n_tokens + k
         if mask_from == "model":
             mask = self._model_mask[:n_positions].copy()
@@ -253,14 +242,14 @@ def _small_product(rows: Floats, kernel: Floats) -> Floats:
 
 
 @lru_cache(maxsize=4)
-def _projected_noise(tagger: PackedTagger, seed: int) -> Floats:
+def _projected_noise(tagger: PackedTagger) -> Floats:
     """N(0, 1) rows (MAX_PADDING, D) times the lowest kernel: the same for every sentence but for a factor."""
-    noise = _noise(tagger.dim, seed)
+    noise = _noise(tagger.dim)
     return tagger.projector(noise.dtype).project(noise)
 
 
-def _noise(dim: int, seed: int) -> Floats:
-    return np.random.default_rng(seed).standard_normal((MAX_PADDING, dim), dtype=np.float32)
+def _noise(dim: int) -> Floats:
+    return np.random.default_rng(_NOISE_SEED).standard_normal((MAX_PADDING, dim), dtype=np.float32)
 
 
 def _spread(embeddings: Embeddings) -> np.float32:

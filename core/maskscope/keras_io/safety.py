@@ -14,7 +14,6 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NoReturn
@@ -101,25 +100,10 @@ _PLACEHOLDERS = frozenset({"__keras_tensor__", "__slice__", "__ellipsis__"})
 _CONSTANTS = frozenset({"__tensor__", "__numpy__"})
 
 
-@dataclass(frozen=True, slots=True)
-class KerasFileFacts:
-    """Facts about a file that passed the inspection.
-
-    Attributes:
-        keras_version: of the Keras that wrote it, "" when it is not given.
-        layers: class names of the layers in the order of config.json, nested ones included.
-        bytes: size of the file.
-        weights: number of weights.
-    """
-
-    keras_version: str
-    layers: tuple[str, ...]
-    bytes: int
-    weights: int
-
-
-def inspect_keras_file(path: Path) -> KerasFileFacts:
+def inspect_keras_file(path: Path) -> str:
     """Check that a file is a `.keras` file that can do nothing but compute. Nothing of it is run; h5py reads it.
+
+    Returns the version of Keras that wrote it, "" when the file does not give one.
 
     Raises ModelError, one sentence, for: another kind of file; a zip that is damaged, too large, packed beyond
     `MAX_RATIO`, or that holds anything but Keras's own members; a config that nests too deep or names a class, a
@@ -129,9 +113,9 @@ def inspect_keras_file(path: Path) -> KerasFileFacts:
     _check_kind(path)
     _check_directory(path)
     members = _read_members(path)
-    layers = _Config(path, members["config.json"]).check()
-    weights = _count_weights(path, members["model.weights.h5"])
-    return KerasFileFacts(_version(members.get("metadata.json", b"")), layers, path.stat().st_size, weights)
+    _Config(path, members["config.json"]).check()
+    _check_weights(path, members["model.weights.h5"])
+    return _version(members.get("metadata.json", b""))
 
 
 # The file and its zip
@@ -275,17 +259,13 @@ class _Config:
     def refuse(self, message: str, expected: str, received: object) -> NoReturn:
         raise ModelError(message, file=self.path, expected=expected, received=str(received))
 
-    def check(self) -> tuple[str, ...]:
+    def check(self) -> None:
         if not isinstance(self.model, dict) or self._group(self.model) != "models":
             self.refuse("holds no model", "a Sequential or Functional model", _short(self._called(self.model)))
-        layers = []
         # the compile configuration of the whole model is never read: it is loaded without
         top = {key: value for key, value in self.model.items() if key != "compile_config"}
         for record in self._objects(top):
-            group = self._check_object(record)
-            if group == "layers":
-                layers.append(str(record["class_name"]))
-        return tuple(layers)
+            self._check_object(record)
 
     def _objects(self, top: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Every dict that Keras may deserialize, outer before inner, in the order of the file."""
@@ -316,7 +296,7 @@ class _Config:
                 return group
         return None
 
-    def _check_object(self, record: dict[str, Any]) -> str | None:
+    def _check_object(self, record: dict[str, Any]) -> None:
         name, inner = record["class_name"], record.get("config")
         if not isinstance(name, str):
             self.refuse("names a class by something other than text", "a class of Keras", _short(name))
@@ -327,15 +307,15 @@ class _Config:
                 _short(self._called(record)),
             )
         if name in _PLACEHOLDERS:
-            return None
+            return
         if name in _CONSTANTS:
             kind = inner.get("dtype") if isinstance(inner, dict) else None
             if kind not in _TYPES:
                 self.refuse("holds a constant of another type", "numbers", _short(kind))
-            return None
+            return
         if name == "function":
             self._check_function(record)
-            return None
+            return
         if name in ("__lambda__", "Lambda"):
             self.refuse(
                 "holds Python code in a Lambda layer, which is never run; replace the layer by one of keras.layers",
@@ -356,7 +336,6 @@ class _Config:
                 "layers of Keras itself",
                 _short(self._called(record)),
             )
-        return group
 
     def _check_function(self, record: dict[str, Any]) -> None:
         name, registered = record.get("config"), record.get("registered_name")
@@ -381,15 +360,15 @@ class _Config:
 # model.weights.h5
 
 
-def _count_weights(path: Path, weights: bytes) -> int:
-    """The number of weights in model.weights.h5, which must be a plain tree of groups and arrays of numbers."""
+def _check_weights(path: Path, weights: bytes) -> None:
+    """Refuse a model.weights.h5 that is not a plain tree of groups and arrays of numbers."""
     # importing h5py takes a good part of the window's start, which does not need it
     import h5py
 
     def refuse(message: str, expected: str, received: object) -> NoReturn:
         raise ModelError(message, file=path, expected=_EXPECTED, received=str(received))
 
-    count = total = 0
+    total = 0
     try:
         with h5py.File(BytesIO(weights), "r") as file:
             seen: set[int] = set()
@@ -419,7 +398,6 @@ def _count_weights(path: Path, weights: bytes) -> int:
                         refuse("has weights that are stored in another file", "arrays in the file itself", where)
                     if item.dtype.kind not in "fiub" or item.dtype.hasobject or item.shape is None:
                         refuse("has weights that are not numbers", "arrays of numbers", f"{where}, {item.dtype}")
-                    count += int(item.size)
                     total += int(item.size) * int(item.dtype.itemsize)
                     if total > MAX_WEIGHTS_BYTES:
                         refuse("has weights that are too large", f"at most {MAX_WEIGHTS_BYTES:,} bytes", "more")
@@ -427,4 +405,3 @@ def _count_weights(path: Path, weights: bytes) -> int:
         raise ModelError(
             "has a damaged model.weights.h5", file=path, received=f"{type(error).__name__}: {_short(str(error))}"
         ) from error
-    return count

@@ -101,7 +101,7 @@ def open_model(project: Project, file: Path, folder: Path, job: Job | None = Non
 
 
 def _score_into(folder: Path, own: Path, project: Project, source: str, job: Job) -> RunInfo:
-    facts = inspect_keras_file(own)
+    keras_version = inspect_keras_file(own)
     chosen = choose_engine(own)
     began = time.monotonic()
     tensorflow = ""
@@ -132,7 +132,7 @@ def _score_into(folder: Path, own: Path, project: Project, source: str, job: Job
         dim=project.dim,
         mask_value=mask_value,
         fingerprint=project.fingerprint,
-        keras=facts.keras_version,
+        keras=keras_version,
         tensorflow=tensorflow,
         seconds=time.monotonic() - began,
         source=source,

@@ -25,7 +25,7 @@ class KerasPaddingProbe:
         predict: x (1, T, D) float32 -> (1, T, C), in inference mode.
         compute_mask: the same x -> (1, T), True = real token; None for a model without a Masking layer.
         scheme: label set of the project; the outputs get its columns.
-        embeddings, fill, previous, seed: the sentence and the content of padded positions, as in `padding_rows`.
+        embeddings, fill, previous: the sentence and the content of padded positions, as in `padding_rows`.
     """
 
     def __init__(
@@ -36,12 +36,11 @@ class KerasPaddingProbe:
         embeddings: Embeddings,
         fill: Fill = "zeros",
         previous: Embeddings | None = None,
-        seed: int = 0,
     ) -> None:
         self._predict, self._compute_mask, self._scheme = predict, compute_mask, scheme
         self._n_tokens = len(embeddings)
         own: Floats = np.asarray(embeddings, dtype=np.float32)
-        self._rows: Floats = np.concatenate([own, padding_rows(own, fill, previous, seed)])
+        self._rows: Floats = np.concatenate([own, padding_rows(own, fill, previous)])
         self._alone: tuple[Floats, Mask] | None = None
 
     def run(self, k: int) -> PaddedRun:

@@ -52,16 +52,12 @@ def layers(model: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def test_what_keras_wrote_passes_and_says_what_it_is(good: dict[str, bytes], tmp_path: Path) -> None:
-    facts = inspect_keras_file(GOOD)
-    assert facts.layers == ("InputLayer", "Masking", "Bidirectional", "LSTM", "LSTM", "Dense")
-    assert facts.keras_version.startswith("3.")
-    with h5py.File(io.BytesIO(good["model.weights.h5"])) as file:
-        counted = []
-        file.visititems(lambda _, item: counted.append(item.size) if isinstance(item, h5py.Dataset) else None)
-    assert facts.weights == sum(counted)
+def test_what_keras_wrote_passes_and_its_version_is_read(good: dict[str, bytes], tmp_path: Path) -> None:
+    assert inspect_keras_file(GOOD).startswith("3.")
     assert choose_engine(GOOD).engine == "packed"
-    assert inspect_keras_file(write(tmp_path / "again.keras", good)).layers == facts.layers
+    assert inspect_keras_file(write(tmp_path / "again.keras", good)) == inspect_keras_file(GOOD)
+    without = {name: content for name, content in good.items() if name != "metadata.json"}
+    assert inspect_keras_file(write(tmp_path / "without.keras", without)) == ""
 
 
 class Evil:
@@ -136,7 +132,7 @@ def test_links_encrypted_members_and_empty_folders(good: dict[str, bytes], tmp_p
     locked[central + 8] |= 1
     (tmp_path / "locked.keras").write_bytes(locked)
     assert "encrypted" in refusal(tmp_path / "locked.keras")
-    assert inspect_keras_file(write(tmp_path / "folder.keras", {**good, "assets/": b""})).layers
+    assert inspect_keras_file(write(tmp_path / "folder.keras", {**good, "assets/": b""}))
     lacking = write(tmp_path / "lacking.keras", {"config.json": good["config.json"]})
     assert "a member model.weights.h5" in refusal(lacking)
 
