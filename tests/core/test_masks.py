@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from maskscope.masks import collisions, mask_from_lengths, masking_layer, pad, trailing_lengths
+from maskscope.masks import (
+    collisions,
+    mask_from_lengths,
+    masking_layer,
+    pad,
+    token_places,
+    token_rows,
+    trailing_lengths,
+)
 from maskscope.types import Embeddings
 
 ragged = st.lists(st.integers(0, 5), max_size=6)
@@ -139,3 +147,14 @@ def test_keras_itself_masks_the_same_rows(policy: str) -> None:
         for kept in (rows, rows.astype(np.float16)):
             theirs = np.asarray(get_keras_mask(layer(kept[None].astype(np.float32))))[0]
             np.testing.assert_array_equal(masking_layer(kept, value, compute), theirs, f"Masking({value})")
+
+
+def test_the_tokens_of_some_sentences_and_the_sentences_of_some_tokens() -> None:
+    offsets = np.array([0, 2, 2, 5, 6], dtype=np.int64)
+    rows, own = token_rows(np.array([2, 1, 0], dtype=np.int64), offsets)
+    assert rows.tolist() == [2, 3, 4, 0, 1]
+    assert own.tolist() == [0, 3, 3, 5]
+    assert token_places(rows, offsets).tolist() == [[2, 0], [2, 1], [2, 2], [0, 0], [0, 1]]
+    none = np.zeros(0, dtype=np.int64)
+    assert token_rows(none, offsets)[1].tolist() == [0]
+    assert token_places(none, offsets).shape == (0, 2)

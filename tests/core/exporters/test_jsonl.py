@@ -1,4 +1,4 @@
-"""Export to JSON Lines: one object a sentence."""
+"""Export to JSON Lines: one object for each sentence."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def sentence(
     )
 
 
-def test_one_object_a_sentence(tmp_path: Path) -> None:
+def test_one_object_for_each_sentence(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     probs = np.array([[0.1, 0.9], [1, 1e-7]], dtype=np.float32)
     assert export(path, [sentence(probs), sentence(None)], "jsonl", ("O", "name")) == 2
@@ -69,7 +69,7 @@ def test_probabilities_keep_every_bit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "words"),
+    ("invalid", "message"),
     [
         (sentence(np.array([[0.5], [np.nan]], dtype=np.float32)), "position 1"),
         (sentence(np.ones((2, 3), dtype=np.float32)), r"expected 2 columns, or 1 for a binary head; received shape"),
@@ -78,7 +78,7 @@ def test_probabilities_keep_every_bit(tmp_path: Path) -> None:
         (sentence(None, ("a", "\ud800")), "U\\+D800"),
     ],
 )
-def test_what_cannot_be_written_is_refused(tmp_path: Path, spoilt: LabelledSentence, words: str) -> None:
-    with pytest.raises(ExportError, match=f"sentence 12 of x.jsonl: .*{words}"):
-        export(tmp_path / "x.jsonl", [spoilt], "jsonl", ("O", "name"))
+def test_what_cannot_be_written_is_refused(tmp_path: Path, invalid: LabelledSentence, message: str) -> None:
+    with pytest.raises(ExportError, match=f"sentence 12 of x.jsonl: .*{message}"):
+        export(tmp_path / "x.jsonl", [invalid], "jsonl", ("O", "name"))
     assert list(tmp_path.iterdir()) == []

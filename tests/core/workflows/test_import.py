@@ -34,7 +34,7 @@ def left(folder: Path) -> list[str]:
 
 
 class TestPadded:
-    def test_lengths_are_inferred_and_said_to_be(self, tmp_path: Path) -> None:
+    def test_lengths_are_inferred_with_a_note(self, tmp_path: Path) -> None:
         report = import_project(tmp_path / "p", padded(tmp_path))
         assert report.lengths_from == "inferred"
         assert (report.n_sentences, report.n_tokens, report.dim, report.dtype) == (2, 5, 2, "float32")
@@ -68,7 +68,7 @@ class TestPadded:
         with Project.open(tmp_path / "p") as project:
             assert project.labels("gold").tolist() == expected
 
-    def test_float64_is_stored_as_float32_and_said(self, tmp_path: Path) -> None:
+    def test_float64_is_stored_as_float32_with_a_note(self, tmp_path: Path) -> None:
         np.save(tmp_path / "X.npy", np.full((1, 2, 3), 0.1))
         report = import_project(tmp_path / "p", tmp_path / "X.npy")
         assert report.dtype == "float32"
@@ -103,7 +103,7 @@ class TestText:
             (["name"], None),
         ],
     )
-    def test_a_label_taken_for_outside_is_said(self, tmp_path: Path, labels: list[str], taken: str | None) -> None:
+    def test_a_label_taken_as_outside_has_a_note(self, tmp_path: Path, labels: list[str], taken: str | None) -> None:
         text = "".join(f"t\t{label}\n" for label in labels)
         source, options = self.write(tmp_path, text, [np.ones((len(labels), 3), dtype=np.float32)])
         report = import_project(tmp_path / "p", source, options)
@@ -251,14 +251,14 @@ def test_memory_does_not_grow_with_the_number_of_sentences(tmp_path: Path) -> No
     assert large < small + 1_000_000
 
 
-def test_notes_are_json_in_the_project(tmp_path: Path) -> None:
+def test_notes_are_kept_in_the_project(tmp_path: Path) -> None:
     report = import_project(tmp_path / "p", padded(tmp_path))
     with Project.open(tmp_path / "p") as project:
         assert json.dumps(project.notes) == json.dumps([note.text for note in report.notes])
 
 
 @pytest.mark.parametrize(
-    ("labels", "words"),
+    ("labels", "expected"),
     [
         ("B-x I-x O B-y", None),
         ("O I-x B-x I-x O I-y I-y O I-x", "Most spans begin with I-, as in IOB1 (the first in sentence 0, position 1)"),
@@ -266,14 +266,12 @@ def test_notes_are_json_in_the_project(tmp_path: Path) -> None:
         ("B-x E-x S-x O", None),
     ],
 )
-def test_labels_that_are_not_what_their_names_promise_are_pointed_out(
-    tmp_path: Path, labels: str, words: str | None
-) -> None:
+def test_a_note_tells_of_spans_that_begin_with_i(tmp_path: Path, labels: str, expected: str | None) -> None:
     names = labels.split()
     (tmp_path / "s.conll").write_text("".join(f"w{i}\t{name}\n" for i, name in enumerate(names)), encoding="utf-8")
     np.save(tmp_path / "e.npy", np.ones((len(names), 2), dtype=np.float32))
     options = ReadOptions(embeddings=tmp_path / "e.npy")
     report = import_project(tmp_path / "p", tmp_path / "s.conll", options)
-    said = [note.text for note in report.notes if note.kind == "span-labels"]
-    assert len(said) == (words is not None)
-    assert all(text.startswith(str(words)) for text in said)
+    texts = [note.text for note in report.notes if note.kind == "span-labels"]
+    assert len(texts) == (expected is not None)
+    assert all(text.startswith(str(expected)) for text in texts)
