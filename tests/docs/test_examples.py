@@ -1,9 +1,14 @@
-"""The worked examples run as a reader runs them, only shorter."""
+"""The worked examples run: in this process with fewer checks, and as a reader runs them among the slow tests."""
 
+import functools
+import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import TypeAlias
 
 import pytest
 
@@ -12,38 +17,70 @@ import maskscope
 pytestmark = pytest.mark.keras
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
+if not EXAMPLES.exists():
+    pytest.skip("the examples are not next to these tests", allow_module_level=True)
+
+CHECKS = ("LENGTH", "LOSS", "TRACE", "COLLISIONS", "DATA")
+
+Example: TypeAlias = Callable[[str, int], str]
+"""Name and epochs -> what the example prints."""
 
 
-def run(name: str, folder: Path, epochs: int) -> str:
-    script = EXAMPLES / f"{name}.py"
-    if not script.exists():
-        pytest.skip("the examples are not beside these tests")
-    roots = {str(Path(maskscope.__file__).parent.parent)}
-    for package in ("maskscope_gui", "maskscope_resources"):
-        roots.add(str(Path(__import__(package).__file__ or "").parent.parent))
-    done = subprocess.run(
-        [sys.executable, str(script), "--epochs", str(epochs), "--folder", str(folder)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sorted(roots)), "PYTHONIOENCODING": "utf-8"},
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=["in this process", pytest.param("as a reader", marks=pytest.mark.slow)])
+def run(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Example:
+    """Runs an example, with its pictures in `tmp_path`."""
+
+    def in_this_process(name: str, epochs: int) -> str:
+        module = load(name)
+        monkeypatch.setattr(module, "audit_arrays", functools.partial(module.audit_arrays, checks=CHECKS))
+        monkeypatch.setattr(sys, "argv", [name, "--epochs", str(epochs), "--folder", str(tmp_path)])
+        assert module.main() == 0
+        return capsys.readouterr().out
+
+    def as_a_reader(name: str, epochs: int) -> str:
+        roots = {str(Path(maskscope.__file__).parent.parent)}
+        for package in ("maskscope_gui", "maskscope_resources"):
+            roots.add(str(Path(__import__(package).__file__ or "").parent.parent))
+        done = subprocess.run(
+            [sys.executable, str(EXAMPLES / f"{name}.py"), "--epochs", str(epochs), "--folder", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sorted(roots)), "PYTHONIOENCODING": "utf-8"},
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    return in_this_process if request.param == "in this process" else as_a_reader
 
 
 def verdicts(lines: list[str]) -> dict[str, str]:
+    """The first word of each check's verdict."""
     found = {}
-    for check in ("LENGTH", "LOSS", "TRACE", "COLLISIONS", "DATA"):
+    for check in CHECKS:
         (line,) = [line.split() for line in lines if line.split()[:1] == [check]]
         found[check] = line[1]
     return found
 
 
-def test_the_masked_autoencoder(tmp_path: Path) -> None:
-    out = run("masked_autoencoder", tmp_path, 2)
+def test_the_masked_autoencoder(run: Example, tmp_path: Path) -> None:
+    out = run("masked_autoencoder", 2)
     usual, repaired, *_ = out.split("\n\n")
     wanted = {"LENGTH": "could", "COLLISIONS": "passed", "DATA": "passed"}
     assert verdicts(usual.splitlines()) == {**wanted, "LOSS": "failed", "TRACE": "failed"}
@@ -55,8 +92,8 @@ def test_the_masked_autoencoder(tmp_path: Path) -> None:
         assert (tmp_path / name).read_text(encoding="utf-8").startswith("<?xml")
 
 
-def test_the_masked_bilstm(tmp_path: Path) -> None:
-    out = run("masked_bilstm", tmp_path, 1)
+def test_the_masked_bilstm(run: Example, tmp_path: Path) -> None:
+    out = run("masked_bilstm", 1)
     assert set(verdicts(out.splitlines()).values()) == {"passed"}
     assert "2048 numbers a token" in out
     assert "no prediction" in out

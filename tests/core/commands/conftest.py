@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from maskscope import cli
+from maskscope.jobs import Job
 from maskscope.project import Project, ProjectWriter
 from maskscope.types import Sentence
+from maskscope.worker.requests import Request
 
 
 class Result:
@@ -56,6 +58,17 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return Result(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def jobs_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the worker's jobs in this process, which has TensorFlow already."""
+    from maskscope.worker import client, jobs
+
+    def run_job(request: Request[Any], job: Job, **_: object) -> object:
+        return jobs.run_request(request, job)
+
+    monkeypatch.setattr(client, "run_job", run_job)
 
 
 @pytest.fixture(scope="module")

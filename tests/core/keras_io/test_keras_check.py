@@ -79,6 +79,7 @@ def test_the_versions_it_names_are_those_that_the_package_asks_for() -> None:
     assert sorted(re.split("keras|,", pin)) == sorted(re.split("keras|,", INSTALL))
 
 
+@pytest.mark.slow
 def test_the_command_line_says_it_and_its_worker_runs_the_job_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

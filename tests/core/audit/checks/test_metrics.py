@@ -18,8 +18,8 @@ def test_a_metric_that_counts_padding_is_found_though_no_threshold_is_crossed_th
     model.compile(loss="binary_crossentropy", metrics=["Precision", "Recall", "binary_accuracy"])
     found = run("METRICS", model)
     assert found.verdict == "failed"
-    assert "precision counts padding" in found.meaning
-    assert "recall counts padding" in found.meaning
+    assert "Precision counts padding" in found.meaning
+    assert "Recall counts padding" in found.meaning
     assert "binary_accuracy" not in found.meaning
     assert found.deviation is not None
     assert np.isfinite(found.deviation)

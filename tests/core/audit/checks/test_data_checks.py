@@ -1,0 +1,79 @@
+"""COLLISIONS, DATA and DTYPE: the sentences against their lengths, the mask value, and the compute type."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from small_models import LENGTHS, build, head, masking, padded  # noqa: E402
+
+from maskscope.audit import Finding, audit_model  # noqa: E402
+from maskscope.types import Floats  # noqa: E402
+
+pytestmark = pytest.mark.keras
+
+
+def sound() -> "keras.Model":
+    return build(lambda x: head(masking()(x)))
+
+
+def run(check: str, x: np.ndarray, lengths: np.ndarray | None, model: "keras.Model | None" = None) -> Finding:
+    (found,) = audit_model(model or sound(), x, lengths, checks=(check,)).findings
+    return found
+
+
+def test_a_token_that_the_masking_layers_own_type_rounds_to_zero_is_a_collision() -> None:
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = sound()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    x = padded()
+    x[2, 3] = 1e-9
+    collisions, dtype = audit_model(model, x, LENGTHS, checks=("COLLISIONS", "DTYPE")).findings
+    assert (collisions.verdict, collisions.sentence, collisions.position) == ("failed", 2, 3)
+    assert (dtype.verdict, dtype.sentence, dtype.position) == ("failed", 2, 3)
+    # float16 represents 0 exactly, so another mask_value would not help
+    assert dtype.advice.endswith("with dtype='float32'")
+    assert "mask_value" not in dtype.advice
+
+
+def test_a_zero_row_in_a_sentence_is_a_collision() -> None:
+    x = padded()
+    x[2, 3] = 0
+    found = run("COLLISIONS", x, LENGTHS)
+    assert (found.verdict, found.sentence, found.position) == ("failed", 2, 3)
+    assert "1 real token equals the mask value 0" in found.meaning
+    assert "-5 is free in this data" in found.advice
+    assert run("COLLISIONS", x, None).verdict == "failed"
+    x[2, 4] = 0
+    assert "2 real tokens in 1 sentence equal" in run("COLLISIONS", x, LENGTHS).meaning
+    # without lengths, the zero rows at the end can't be told from padding
+    assert run("COLLISIONS", x, None).verdict == "could not tell"
+    assert run("DATA", x, None).verdict == "could not tell"
+
+
+def front_padded(x: Floats) -> Floats:
+    return np.stack([np.roll(row, 6 - n, axis=0) for row, n in zip(x, LENGTHS, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("change", "lengths", "meaning"),
+    [
+        (lambda x: x.astype(np.int32), LENGTHS, "whole numbers (int32)"),
+        (front_padded, LENGTHS, "in front of the tokens"),
+        (front_padded, None, "looks padded in front"),
+        (lambda x: x[:, :4], LENGTHS, "it was cut"),
+        (lambda x: np.where(x == 0, np.nan, x), LENGTHS, "NaN or infinity"),
+        (lambda x: x, LENGTHS - 1, "numbers behind its end"),
+    ],
+)
+def test_data_rejects_arrays_that_are_not_what_the_lengths_say(
+    change: Callable[[Floats], np.ndarray], lengths: np.ndarray | None, meaning: str
+) -> None:
+    found = run("DATA", change(padded()), lengths)
+    assert found.verdict == "failed"
+    assert meaning in found.meaning
