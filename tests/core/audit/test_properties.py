@@ -23,8 +23,13 @@ def not_passed(recipe: Recipe, *checks: str) -> list[str]:
     return [f"{finding.check}: {finding.meaning}" for finding in report.findings if finding.verdict != "passed"]
 
 
-@settings(SETTINGS, max_examples=max(1, PROFILE // 20))
-@example(Recipe(policy="bfloat16", head="linear", weights="large", data=Data((3, 40), size=1e3)))
+def test_no_check_fails_a_sound_model_with_large_numbers_in_bfloat16() -> None:
+    recipe = Recipe(policy="bfloat16", head="linear", weights="large", data=Data((3, 40), size=1e3))
+    assert not not_passed(recipe)
+
+
+@pytest.mark.slow
+@settings(SETTINGS, max_examples=max(2, PROFILE // 10))
 @given(sound(depths=(1,), cells=("SimpleRNN",)))
 def test_no_check_fails_a_sound_model(recipe: Recipe) -> None:
     assert not not_passed(recipe)
