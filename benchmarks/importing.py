@@ -24,7 +24,7 @@ from pathlib import Path
 from maskscope.workflows.import_ import import_project
 from maskscope.readers import ReadOptions
 import h5py
-target, source, beside = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+target, source, companion = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
 def peak():
     status = Path("/proc/self/status")
     if status.exists():
@@ -39,7 +39,7 @@ def peak():
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 before = peak()
-import_project(target, source, ReadOptions(embeddings=Path(beside) if beside else None))
+import_project(target, source, ReadOptions(embeddings=Path(companion) if companion else None))
 print(before, peak())
 """
 
@@ -55,13 +55,13 @@ def write_padded(folder: Path, n_sentences: int, n_tokens: int, dim: int) -> tup
 
 def write_text(folder: Path, n_sentences: int, n_tokens: int, dim: int) -> tuple[Path, Path | None]:
     """A CoNLL-style text with an HDF5 dataset of (n_tokens // 2, dim) float16 a sentence."""
-    file, beside = folder / "s.conll", folder / "e.hdf5"
+    file, companion = folder / "s.conll", folder / "e.hdf5"
     rows = np.ones((n_tokens // 2, dim), dtype=np.float16)
-    with file.open("w", encoding="utf-8", newline="\n") as text, h5py.File(beside, "w") as arrays:
+    with file.open("w", encoding="utf-8", newline="\n") as text, h5py.File(companion, "w") as arrays:
         for i in range(n_sentences):
             text.write("".join(f"word{i}\t{'name' if t == 0 else 'none'}\n" for t in range(n_tokens // 2)) + "\n")
             arrays[str(i)] = rows
-    return file, beside
+    return file, companion
 
 
 def main() -> int:
@@ -77,7 +77,7 @@ def main() -> int:
         for n_sentences in values.sentences:
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(temporary)
-                source, beside = write(folder, n_sentences, values.tokens, values.dim)
+                source, companion = write(folder, n_sentences, values.tokens, values.dim)
                 began = time.perf_counter()
                 run = subprocess.run(
                     [
@@ -87,14 +87,14 @@ def main() -> int:
                         str(ROOT / "core"),
                         str(folder / "p"),
                         str(source),
-                        str(beside or ""),
+                        str(companion or ""),
                     ],
                     capture_output=True,
                     text=True,
                     check=True,
                 )
                 seconds = time.perf_counter() - began
-                size = (beside or source).stat().st_size / 1e6
+                size = (companion or source).stat().st_size / 1e6
                 before, peak = (int(number) / 1e6 for number in run.stdout.split())
             figures = f"{size:>8.1f}{before:>8.1f}{peak:>8.1f}{peak - before:>9.1f}{seconds:>9.1f}"
             print(f"{name:<14}{n_sentences:>10,}{figures}")

@@ -1,4 +1,4 @@
-"""How fast the scan of a whole corpus is beside reading it: `python benchmarks/scan_corpus.py [--gigabytes 2]`.
+"""How fast the scan of a whole corpus is, compared with reading it: `python benchmarks/scan_corpus.py [--gigabytes 2]`.
 
 An array of D = 2048 is written to a temporary folder and read there: first plainly, in blocks, with nothing done to
 them; then mapped, touching each number once; then by the scan, as the audit and an import do it. "cold" begins with
@@ -73,7 +73,7 @@ def best(file: Path, work: Callable[[], object], cold: bool, repeat: int) -> flo
 
 def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="How fast the scan of a whole corpus is beside reading it.")
+    parser = argparse.ArgumentParser(description="How fast the scan of a whole corpus is, compared with reading it.")
     parser.add_argument("--gigabytes", type=float, default=2.0)
     parser.add_argument("--repeat", type=int, default=3)
     values = parser.parse_args()

@@ -92,7 +92,7 @@ def answer_times(path: Path, rounds: int) -> list[tuple[str, list[float], float]
     def measure(name: str, act: Callable[[int], object], bound: float) -> None:
         times = []
         for turn in range(rounds):
-            # Time for the curve of the last turn, which is computed beside the window.
+            # Time for the curve of the last turn, which is computed in the background.
             until = time.perf_counter() + 0.25
             while time.perf_counter() < until:
                 QCoreApplication.processEvents()

@@ -3,7 +3,7 @@
     python benchmarks/wnut.py TRAIN DEV [--only NAME]
 
 TRAIN and DEV are folders with sentences.conll and embeddings.hdf5, as ELMo tools write it. A tenth of TRAIN is held
-back; DEV is only judged on, by seqeval's default counting. Each row changes one thing of the recipe.
+back; DEV is only evaluated on, by seqeval's default counting. Each row changes one thing of the recipe.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def load(source: Path, target: Path) -> Project:
 
 
 def main() -> None:
-    """Train, judge, print the table."""
+    """Train, evaluate and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("train", type=Path)
     parser.add_argument("dev", type=Path)

@@ -113,7 +113,7 @@ def corpus(scheme: "TagScheme") -> "tuple[Embeddings, Offsets, Labels]":
 
 
 def build_model(scheme: "TagScheme", folder: Path) -> None:
-    """Train the classic stack on the labels as they are, errors included, and write what a project's model holds."""
+    """Train on the labels as they are, errors included, and write the files of a project's model."""
     from maskscope import masks
     from maskscope.engine import packed
     from maskscope.evaluation import token_scores

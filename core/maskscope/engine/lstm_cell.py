@@ -19,8 +19,9 @@ import numpy as np
 
 from maskscope.types import Floats
 
-GATES = ("input_gate", "forget_gate", "candidate", "output_gate")
-"""The order in which Keras stores the gates, and in which they stand in every array here."""
+INPUT_GATE, FORGET_GATE, CANDIDATE, OUTPUT_GATE = range(4)
+"""Places of the gates in every array of four: the order in which Keras stores them."""
+N_GATES = 4
 
 _SCALES = np.array([-1, -1, -2, -1], dtype=np.float32)
 _ONE = np.float32(1)
@@ -29,7 +30,7 @@ _TWO = np.float32(2)
 
 def scaled(weights: Floats) -> Floats:
     """Weights (..., 4 units) of the gates' sums, multiplied as `step` needs the sums."""
-    units = weights.shape[-1] // len(GATES)
+    units = weights.shape[-1] // N_GATES
     return np.asarray(weights * np.repeat(_SCALES, units), dtype=np.float32)
 
 

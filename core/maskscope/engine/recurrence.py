@@ -250,7 +250,7 @@ def run(inputs: Floats, plan: Schedule, layer: PreparedLstm, scratch: Scratch) -
         gates = z.reshape(n_directions, 4, units, count).swapaxes(0, 1)
         cell = cells[:, :, :count]
         output = hidden[:, :, begin:end]
-        lstm_cell.step(gates, cell, gates[2], cell, output, output)
+        lstm_cell.step(gates, cell, gates[lstm_cell.CANDIDATE], cell, output, output)
         before = hidden_and_one[:, :, begin:end]
     return hidden
 
@@ -276,10 +276,11 @@ def run_masked(gates: Floats, mask: Mask, layer: PreparedLstm) -> Floats:
     cell, output, new_cell, new_output = (np.zeros((n_directions, units, 1), dtype=np.float32) for _ in range(4))
     z: Floats = np.empty((n_directions, 4 * units, 1), dtype=np.float32)
     by_gate = z.reshape(n_directions, 4, units, 1).swapaxes(0, 1)
+    candidate = by_gate[lstm_cell.CANDIDATE]
     for step in range(n_positions):
         np.matmul(layer.recurrent, output, out=z)
         np.add(z, steps[step], out=z)
-        lstm_cell.step(by_gate, cell, by_gate[2], new_cell, new_output, new_output)
+        lstm_cell.step(by_gate, cell, candidate, new_cell, new_output, new_output)
         np.copyto(cell, new_cell, where=real[step])
         np.copyto(output, new_output, where=real[step])
         if n_directions == 1:

@@ -139,8 +139,7 @@ class Batch:
                 by_gate = gates.reshape(4, -1)
                 cell, output = cells[start:end], hidden[start:end]
                 lstm_cell.step(by_gate, cell_before, candidate, cell, tanh_cell, output)
-                input_gate = by_gate[0]
-                np.multiply(input_gate, four, out=input_times_four)
+                np.multiply(by_gate[lstm_cell.INPUT_GATE], four, out=input_times_four)
                 np.multiply(output, tanh_cell, out=tanh_outputs[start:end])
                 start_before, widest = start, count
         outputs = blocks.rows(hidden)
@@ -175,8 +174,9 @@ class Batch:
             if later:
                 add_to_first_sentences(d_cell, d_cell_before, units, count, later)
             # input gate, forget gate and candidate reach the loss through the cell
-            np.multiply(d_by_gate[:3], d_cell, out=d_by_gate[:3])
-            np.multiply(d_by_gate[3], d_here, out=d_by_gate[3])
+            d_through_cell, d_output_gate = d_by_gate[: lstm_cell.OUTPUT_GATE], d_by_gate[lstm_cell.OUTPUT_GATE]
+            np.multiply(d_through_cell, d_cell, out=d_through_cell)
+            np.multiply(d_output_gate, d_here, out=d_output_gate)
             if start:
                 d_cell_before = d_cell * forget_gate
                 d_hidden_before = recurrent.backward(d_step, count)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskscope.engine.lstm_cell import GATES
+from maskscope.engine.lstm_cell import N_GATES
 from maskscope.training.spec import TaggerSpec
 from maskscope.types import Floats
 
@@ -25,7 +25,7 @@ class Dropouts:
     @classmethod
     def draw(cls, spec: TaggerSpec, n_tokens: int, n_sentences: int, rng: np.random.Generator) -> "Dropouts":
         """Draw masks at the rates of `spec`."""
-        shape = (2, len(GATES), spec.units, n_sentences)
+        shape = (2, N_GATES, spec.units, n_sentences)
         return cls(
             tuple(_draw(spec.recurrent_dropout, shape, rng) for _ in range(spec.layers)),
             tuple(_draw(spec.dropout, (n_tokens, 2 * spec.units), rng) for _ in range(spec.layers)),

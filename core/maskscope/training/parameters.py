@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskscope.engine.lstm_cell import GATES
+from maskscope.engine.lstm_cell import FORGET_GATE
 from maskscope.engine.recurrence import LstmWeights
 from maskscope.engine.weights import TaggerWeights
 from maskscope.training.spec import TaggerSpec
@@ -85,7 +85,7 @@ class Parameters:
                 # a (units, 4 units) matrix with orthonormal rows
                 q, r = np.linalg.qr(rng.normal(size=(4 * units, units)))
                 layer.recurrent[direction] = q * np.sign(np.diagonal(r))
-            layer.bias.reshape(2, 4, units)[:, GATES.index("forget_gate")] = 1.0
+            layer.bias.reshape(2, 4, units)[:, FORGET_GATE] = 1.0
         limit = math.sqrt(6 / sum(made.dense.shape))
         made.dense[:] = rng.uniform(-limit, limit, made.dense.shape)
         return made
