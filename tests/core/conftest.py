@@ -1,16 +1,12 @@
-"""Fixtures of a project with span labels. Puts this folder on the path, so that tests can share modules."""
+"""Fixtures of a project with span labels."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from maskscope.project import Project
-
-sys.path.append(str(Path(__file__).parent))
-
-from span_project import SCHEME, make, predicting
+from tests.core.span_project import SCHEME, make, predicting
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from hypothesis import strategies as st
-from recipes import (
+
+from tests.core.audit.recipes import (
     ACTIVATIONS,
     ATTENTION,
     BETWEEN,

@@ -5,9 +5,10 @@ the same ones; `--hypothesis-profile thorough` draws ten times as many.
 """
 
 import pytest
-from drawn_recipes import mutants, sound
 from hypothesis import HealthCheck, example, given, settings
-from recipes import FAULTY_LAYER, REJECTED_BY, Data, Recipe, Step, audited
+
+from tests.core.audit.drawn_recipes import mutants, sound
+from tests.core.audit.recipes import FAULTY_LAYER, REJECTED_BY, Data, Recipe, Step, audited
 
 pytestmark = pytest.mark.keras
 

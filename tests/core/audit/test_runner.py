@@ -9,8 +9,6 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from small_models import DIM, LENGTHS, build, head, padded  # noqa: E402
-
 from maskscope.audit import audit_arrays, audit_project  # noqa: E402
 from maskscope.audit.checks.registry import CHECKS  # noqa: E402
 from maskscope.audit.probes.context import SAMPLE  # noqa: E402
@@ -18,6 +16,7 @@ from maskscope.errors import Cancelled, ModelError, ReadError  # noqa: E402
 from maskscope.jobs import FlagJob  # noqa: E402
 from maskscope.project import Project, ProjectWriter  # noqa: E402
 from maskscope.types import Sentence  # noqa: E402
+from tests.core.audit.small_models import DIM, LENGTHS, build, head, padded  # noqa: E402
 
 pytestmark = pytest.mark.keras
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from taggers import general_tagger, offsets_of, random_tagger
 
 from maskscope.engine import packed, projector
 from maskscope.engine.packed import PackedTagger
@@ -16,6 +15,7 @@ from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import FlagJob
 from maskscope.masks import masking_layer
 from maskscope.types import Floats, Mask
+from tests.core.engine.taggers import general_tagger, offsets_of, random_tagger
 
 
 def sigmoid(x: float) -> float:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from taggers import general_tagger, offsets_of, random_tagger
 
 from maskscope.engine.padding_probe import MAX_PADDING, Fill, MaskFrom, PaddingProbe
+from tests.core.engine.taggers import general_tagger, offsets_of, random_tagger
 
 
 @pytest.mark.parametrize("units", [(2,), (2, 3)])

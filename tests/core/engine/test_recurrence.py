@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from taggers import offsets_of
 
 from maskscope.engine.recurrence import schedule
+from tests.core.engine.taggers import offsets_of
 
 
 @given(st.lists(st.integers(0, 6), max_size=8))

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from taggers import general_tagger, offsets_of, random_tagger
 
 from maskscope.engine import packed
 from maskscope.engine.weights import read_npz
 from maskscope.errors import ModelError
+from tests.core.engine.taggers import general_tagger, offsets_of, random_tagger
 
 
 def test_weights_survive_the_npz(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from export_sentences import Label, labelled
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from maskscope.errors import ExportError
 from maskscope.exporters import LabelledSentence, export
 from maskscope.readers import ReadOptions, open_source
 from maskscope.types import Sentence
+from tests.core.exporters.export_sentences import Label, labelled
 
 
 def written(path: Path, *sentences: LabelledSentence) -> str:

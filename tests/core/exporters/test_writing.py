@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from export_sentences import labelled
 
 from maskscope.errors import Cancelled, ExportError
 from maskscope.exporters import LabelledSentence, export, formats, writing
 from maskscope.jobs import FlagJob, Job
+from tests.core.exporters.export_sentences import labelled
 
 NAMES = [row.name for row in formats()]
 

@@ -1,13 +1,10 @@
-"""The fixture of a small project. Puts this folder on the path, so that its tests can share a module."""
+"""The fixture of a small project."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))
-
-from small_project import write_small
+from tests.core.project.small_project import write_small
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_project import LOC, OUT, PER, counted, recounted, sentence, write
 
 from maskscope.project import Project, ProjectWriter
 from maskscope.readers.base import StoredDtype, narrowed
 from maskscope.types import NO_LABEL, Embeddings, Labels, Sentence, TagScheme
+from tests.core.project.small_project import LOC, OUT, PER, counted, recounted, sentence, write
 
 ODD_TOKENS = (
     "",

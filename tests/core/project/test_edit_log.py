@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from small_project import LOC, OUT, PER, counted, fill_disk, free_disk, recounted, sentence, write
 
 from maskscope.errors import ProjectError
 from maskscope.project import Project
 from maskscope.types import NO_EDIT, NO_LABEL
+from tests.core.project.small_project import LOC, OUT, PER, counted, fill_disk, free_disk, recounted, sentence, write
 
 
 class TestEditing:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_project import fill_disk, free_disk, model_folder, no_room
 
 from maskscope.errors import ModelError, ProjectError
 from maskscope.project import Project, ProjectWriter, set_aside
 from maskscope.types import Sentence
+from tests.core.project.small_project import fill_disk, free_disk, model_folder, no_room
 
 
 class TestModels:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_project import OUT, sentence, write
 
 from maskscope.errors import ProjectError, ReadOnlyError
 from maskscope.project import Project
+from tests.core.project.small_project import OUT, sentence, write
 
 
 class TestOneWriter:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_project import sentence, write
 
 from maskscope.errors import ProjectError, ReadError
 from maskscope.project import Project, ProjectWriter, schema
 from maskscope.types import Sentence
+from tests.core.project.small_project import sentence, write
 
 
 class TestWriter:

@@ -1,10 +1,10 @@
 """Compare two models of a project, token by token."""
 
 import numpy as np
-from span_project import predicting
 
 from maskscope.project import Project
 from maskscope.workflows.compare import compare
+from tests.core.span_project import predicting
 
 
 def test_two_models_token_by_token(span_project: Project) -> None:

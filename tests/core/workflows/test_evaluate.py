@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from span_project import SCHEME, make, predicting, random_layer
 
 from maskscope.engine.packed import PackedTagger
 from maskscope.engine.weights import TaggerWeights
@@ -22,6 +21,7 @@ from maskscope.workflows.evaluate import (
     model_scores,
     output_at_padding,
 )
+from tests.core.span_project import SCHEME, make, predicting, random_layer
 
 
 def of_cell(tokens: EvaluatedTokens, label: int, prediction: int) -> Indices:

@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("keras")
 
 from keras import layers
-from small_models import build, head, masking, run
+
+from tests.core.audit.small_models import build, head, masking, run
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore:Layer .*mask:UserWarning")]
 

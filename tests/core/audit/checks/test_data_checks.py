@@ -7,10 +7,9 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from small_models import LENGTHS, build, head, masking, padded  # noqa: E402
-
 from maskscope.audit import Finding, audit_model  # noqa: E402
 from maskscope.types import Floats  # noqa: E402
+from tests.core.audit.small_models import LENGTHS, build, head, masking, padded  # noqa: E402
 
 pytestmark = pytest.mark.keras
 

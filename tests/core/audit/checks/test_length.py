@@ -5,7 +5,8 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from keras import layers  # noqa: E402
-from small_models import DIM, build, head, masking, probes_of, rnn, run  # noqa: E402
+
+from tests.core.audit.small_models import DIM, build, head, masking, probes_of, rnn, run  # noqa: E402
 
 pytestmark = pytest.mark.keras
 

@@ -9,7 +9,8 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from keras import layers  # noqa: E402
-from small_models import (  # noqa: E402
+
+from tests.core.audit.small_models import (  # noqa: E402
     DIM,
     LENGTHS,
     autoencoder,

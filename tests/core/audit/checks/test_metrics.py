@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("keras")
 
-from small_models import build, head, masking, run
+from tests.core.audit.small_models import build, head, masking, run
 
 pytestmark = pytest.mark.keras
 

@@ -7,7 +7,8 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from keras import layers  # noqa: E402
-from small_models import DIM, autoencoder, branches, build, head, masking, padded, rnn, run  # noqa: E402
+
+from tests.core.audit.small_models import DIM, autoencoder, branches, build, head, masking, padded, rnn, run  # noqa: E402
 
 pytestmark = pytest.mark.keras
 
