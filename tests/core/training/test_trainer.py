@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import NullJob
 from maskscope.runs import TrainSettings
 from maskscope.training import trainer
+from maskscope.training.optimizer import Adam
+from maskscope.training.parameters import Parameters
 from maskscope.training.spec import TaggerSpec
 from maskscope.types import NO_LABEL, Floats, Labels, Offsets, TagScheme
 
@@ -174,6 +177,31 @@ def test_what_can_not_be_trained_is_refused() -> None:
         trainer.train(x, offsets, labels, spec, QUICK)
     with pytest.raises(ModelError, match="expected none or sqrt or balanced; received 'rare'"):
         TrainSettings(class_weights="rare")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("validation", "keep_by"), [(0.3, "loss"), (0.0, "loss"), (0.3, "last")])
+def test_weights_that_are_no_longer_finite_are_never_kept(
+    monkeypatch: pytest.MonkeyPatch, validation: float, keep_by: Literal["loss", "last"]
+) -> None:
+    x, offsets, labels = corpus(20)
+    spec = TaggerSpec(TYPED, DIM, units=3)
+    settings = TrainSettings(units=3, epochs=5, batch_tokens=1000, validation=validation, keep_by=keep_by)
+    take_step, steps = Adam.step, []
+
+    def diverge(adam: Adam, gradients: Parameters) -> None:
+        steps.append(1)
+        if len(steps) == 2:
+            gradients.flat[:] = np.nan
+        take_step(adam, gradients)
+
+    monkeypatch.setattr(Adam, "step", diverge)
+    if validation == 0 or keep_by == "last":
+        with pytest.raises(ModelError, match="training diverged"):
+            trainer.train(x, offsets, labels, spec, settings)
+        return
+    trained = trainer.train(x, offsets, labels, spec, settings)
+    assert np.isfinite(trained.parameters.flat).all()
+    assert (trained.best_epoch, len(trained.history), trained.complete) == (1, 1, False)
 
 
 def test_batches_hold_tokens_within_their_limit_and_every_sentence_once() -> None:
