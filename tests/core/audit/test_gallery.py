@@ -20,7 +20,6 @@ pytestmark = [
     pytest.mark.keras,
     pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask:UserWarning"),
 ]
-pytest.importorskip("keras")
 
 GUIDE = Path(__file__).resolve().parents[3] / "docs" / "audit.md"
 LETTERS = {"passed": ".", "failed": "X", "could not tell": "?"}

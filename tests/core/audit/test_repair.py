@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -14,7 +15,6 @@ pytestmark = [
     pytest.mark.keras,
     pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask:UserWarning"),
 ]
-keras = pytest.importorskip("keras")
 
 QUICK = ("TRACE", "TIME", "DTYPE")
 ALL = ("LENGTH", "CONTENT", "LOSS", "TRACE", "TIME", "DTYPE")

@@ -3,20 +3,20 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
+import keras
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-
-from maskscope.audit import audit_arrays, audit_project  # noqa: E402
-from maskscope.audit.checks.registry import CHECKS  # noqa: E402
-from maskscope.audit.probes.context import SAMPLE  # noqa: E402
-from maskscope.errors import Cancelled, ModelError, ReadError  # noqa: E402
-from maskscope.jobs import FlagJob  # noqa: E402
-from maskscope.project import Project, ProjectWriter  # noqa: E402
-from maskscope.types import Sentence  # noqa: E402
-from tests.core.audit.small_models import DIM, LENGTHS, build, head, padded  # noqa: E402
+from maskscope.audit import audit_arrays, audit_project
+from maskscope.audit.checks.registry import CHECKS
+from maskscope.audit.probes.context import SAMPLE
+from maskscope.errors import Cancelled, ModelError, ReadError
+from maskscope.jobs import FlagJob
+from maskscope.project import Project, ProjectWriter
+from maskscope.types import Sentence
+from tests.core.audit.small_models import DIM, LENGTHS, build, head, padded
 
 pytestmark = pytest.mark.keras
 
@@ -79,7 +79,7 @@ def test_what_can_not_be_audited_is_refused(sound_file: Path) -> None:
     ],
 )
 def test_a_project_is_audited_on_its_own_sentences(
-    tmp_path: Path, sound_file: Path, lengths_from: str, verdicts: dict[str, str]
+    tmp_path: Path, sound_file: Path, lengths_from: Literal["source", "inferred"], verdicts: dict[str, str]
 ) -> None:
     rng = np.random.default_rng(0)
     path = tmp_path / "p.maskscope"

@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from maskscope.keras_io.compiled import of_file
 
-keras = pytest.importorskip("keras")
-
 pytestmark = pytest.mark.keras
 
 
-def model() -> "keras.Model":
+def model() -> keras.Model:
     return keras.Sequential([keras.Input((None, 4)), keras.layers.Dense(1)])
 
 

@@ -1,17 +1,16 @@
 """The recorded run of a model: its outputs and masks are those of the model itself."""
 
+import keras
 import numpy as np
 import pytest
+from keras import layers, ops
 
 from maskscope import masks
-
-keras = pytest.importorskip("keras")
-layers, ops = keras.layers, keras.ops
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore:Layer .*mask:UserWarning")]
 
 
-def functional() -> "keras.Model":
+def functional() -> keras.Model:
     """A layer used twice, Concatenate with an unmasked branch, a model inside the model, a layer with two outputs."""
     inputs = keras.Input((None, 4), name="x")
     masked = layers.Masking(0.0, name="masking")(inputs)
@@ -24,7 +23,7 @@ def functional() -> "keras.Model":
     return keras.Model(inputs, layers.Dense(1)(both))
 
 
-def sequential() -> "keras.Model":
+def sequential() -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((None, 4)),
@@ -36,7 +35,7 @@ def sequential() -> "keras.Model":
     )
 
 
-def explicit_mask() -> "keras.Model":
+def explicit_mask() -> keras.Model:
     """A layer that is given its mask with mask=."""
     inputs = keras.Input((None, 4), name="x")
     mask = ops.any(ops.not_equal(inputs, 0.0), axis=-1)

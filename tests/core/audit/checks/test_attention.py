@@ -4,9 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("keras")
-
 from keras import layers
 
 from tests.core.audit.small_models import build, head, masking, run

@@ -2,23 +2,22 @@
 
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-
-from maskscope.audit import Finding, audit_model  # noqa: E402
-from maskscope.types import Floats  # noqa: E402
-from tests.core.audit.small_models import LENGTHS, build, head, masking, padded  # noqa: E402
+from maskscope.audit import Finding, audit_model
+from maskscope.types import Floats
+from tests.core.audit.small_models import LENGTHS, build, head, masking, padded
 
 pytestmark = pytest.mark.keras
 
 
-def sound() -> "keras.Model":
+def sound() -> keras.Model:
     return build(lambda x: head(masking()(x)))
 
 
-def run(check: str, x: np.ndarray, lengths: np.ndarray | None, model: "keras.Model | None" = None) -> Finding:
+def run(check: str, x: np.ndarray, lengths: np.ndarray | None, model: keras.Model | None = None) -> Finding:
     (found,) = audit_model(model or sound(), x, lengths, checks=(check,)).findings
     return found
 

@@ -1,12 +1,10 @@
 """LENGTH: models that it can't run are told apart; a layer that reads other positions is named."""
 
+import keras
 import pytest
+from keras import layers
 
-keras = pytest.importorskip("keras")
-
-from keras import layers  # noqa: E402
-
-from tests.core.audit.small_models import DIM, build, head, masking, probes_of, rnn, run  # noqa: E402
+from tests.core.audit.small_models import DIM, build, head, masking, probes_of, rnn, run
 
 pytestmark = pytest.mark.keras
 

@@ -3,14 +3,12 @@
 import re
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
-keras = pytest.importorskip("keras")
-
-from keras import layers  # noqa: E402
-
-from tests.core.audit.small_models import (  # noqa: E402
+from tests.core.audit.small_models import (
     DIM,
     LENGTHS,
     autoencoder,
@@ -103,7 +101,7 @@ def test_one_output_in_a_list_or_a_dict_keeps_its_own_loss(kind: str) -> None:
 
 @pytest.mark.parametrize(("masked", "verdict"), [(True, "passed"), (False, "failed")])
 def test_a_subclassed_model_without_an_input_is_run_all_the_same(masked: bool, verdict: str) -> None:
-    class Own(keras.Model):  # type: ignore[misc]
+    class Own(keras.Model):  # type: ignore[misc]  # keras is not typed here
         def __init__(self) -> None:
             super().__init__()
             self.begin = layers.Masking() if masked else layers.Activation("linear")

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("keras")
-
 from tests.core.audit.small_models import build, head, masking, run
 
 pytestmark = pytest.mark.keras

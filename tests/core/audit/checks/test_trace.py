@@ -2,13 +2,11 @@
 
 from typing import Any
 
+import keras
 import pytest
+from keras import layers
 
-keras = pytest.importorskip("keras")
-
-from keras import layers  # noqa: E402
-
-from tests.core.audit.small_models import DIM, autoencoder, branches, build, head, masking, padded, rnn, run  # noqa: E402
+from tests.core.audit.small_models import DIM, autoencoder, branches, build, head, masking, padded, rnn, run
 
 pytestmark = pytest.mark.keras
 
@@ -34,7 +32,7 @@ def test_a_model_of_fixed_length_is_traced_when_no_sentence_leaves_padding() -> 
 
 
 def test_a_model_with_its_own_code_can_not_be_traced() -> None:
-    class Own(keras.Model):  # type: ignore[misc]
+    class Own(keras.Model):  # type: ignore[misc]  # keras is not typed here
         def __init__(self) -> None:
             super().__init__()
             self.dense = layers.Dense(1)

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
+import keras
 import pytest
+from keras import layers, ops
 
 from maskscope.audit import model_graph
 from maskscope.errors import ModelError
-
-keras = pytest.importorskip("keras")
-layers, ops = keras.layers, keras.ops
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore:Layer .*mask:UserWarning")]
 
