@@ -80,7 +80,7 @@ def main() -> int:
     print(f"loss over real tokens: {history['loss'][0]:.3f} in the first epoch, {history['loss'][-1]:.3f} in the last")
     print(f"right at {right.mean():.1%} of {right.size} real tokens held back; the commoner label alone: {always:.1%}")
     at_padding = probabilities[~real]
-    print(f"printed at padding: {at_padding.min():.4f} to {at_padding.max():.4f}, which is no prediction")
+    print(f"output at padding: {at_padding.min():.4f} to {at_padding.max():.4f}, which is no prediction")
 
     with tempfile.TemporaryDirectory() as kept:
         file = Path(kept) / "masked_bilstm.keras"

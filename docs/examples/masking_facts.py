@@ -6,6 +6,8 @@
 
 A mask has one row a sentence and one column a position; 1 (True) is a real token, 0 (False) is padding. The weights
 and the sentences are random, but the same each time.
+
+All facts are in this one long file so that a reader can copy it and run it with nothing but Keras and numpy.
 """
 
 import os
@@ -24,7 +26,7 @@ from keras import layers, ops
 DIM = 3
 """Numbers a token; 2,048 would show the same, slower."""
 
-# What the facts are shown with
+# Helpers
 
 
 def sentences(*lengths: int, fill: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -49,7 +51,7 @@ def weighted(model: keras.Model) -> keras.Model:
 
 
 def chain(*parts: layers.Layer) -> keras.Model:
-    """The layers on top of each other, over (None, DIM)."""
+    """A Sequential model of the layers, over (None, DIM)."""
     return weighted(keras.Sequential([keras.Input((None, DIM)), *parts]))
 
 
@@ -64,12 +66,12 @@ def probability() -> layers.Layer:
 
 
 def tagger() -> keras.Model:
-    """The model that this is all about."""
+    """Masking, Bidirectional(LSTM), Dense: the model that these facts are about."""
     return chain(layers.Masking(0.0), bilstm(), probability())
 
 
-def printed(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """What the model gives for one batch, as `predict` does, which takes a second longer the first time."""
+def outputs_of(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """The model's outputs for one batch, as from `predict`, which takes a second longer the first time."""
     return np.asarray(model(x, training=False))
 
 
@@ -79,14 +81,14 @@ def crossentropy(y: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 
 def evaluated(model: keras.Model, x: np.ndarray, y: np.ndarray, loss: object, **given: object) -> dict[str, float]:
-    """What `evaluate` says of one batch; run eagerly, which gives the same and takes less time here."""
+    """The result of `evaluate` for one batch; run eagerly, which gives the same and takes less time here."""
     metrics = {name: given.pop(name) for name in ("metrics", "weighted_metrics") if name in given}
     model.compile(loss=loss, run_eagerly=True, **metrics)
     return model.evaluate(x, y, verbose=0, batch_size=len(x), return_dict=True, **given)
 
 
 class SeenMask(layers.Layer):
-    """Hands its input through and notes the mask that came with it."""
+    """Returns its input and keeps the mask that came with it."""
 
     def __init__(self) -> None:
         super().__init__(dtype="float32")
@@ -100,19 +102,19 @@ class SeenMask(layers.Layer):
 
 
 def mask_after(x: np.ndarray, build: Callable[[object], object]) -> np.ndarray | None:
-    """The mask that Keras hangs on what `build` makes of an input."""
+    """The mask that Keras attaches to what `build` makes of an input."""
     inputs = keras.Input((None, x.shape[-1]))
     seen = SeenMask()
     keras.Model(inputs, seen(build(inputs)))(x)
     return None if seen.mask is None else np.asarray(seen.mask)
 
 
-def moved(model: keras.Model, x: np.ndarray, real: np.ndarray) -> float:
+def largest_change(model: keras.Model, x: np.ndarray, real: np.ndarray) -> float:
     """The largest change of an output at a real token when three padded positions are added."""
     longer = np.pad(x, ((0, 0), (0, 3), (0, 0)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        before, after = printed(model, x), printed(model, longer)
+        before, after = outputs_of(model, x), outputs_of(model, longer)
     return float(np.abs(after[:, : x.shape[1]] - before)[real].max())
 
 
@@ -134,8 +136,8 @@ def recipe() -> None:
     x, real = sentences(5, 3, 2)
     y, flipped = labels(real)
     model = tagger()
-    of_each = crossentropy(y, printed(model, x))
-    print(f"three more padded positions move a real token's probability by {moved(model, x, real):.6f}")
+    of_each = crossentropy(y, outputs_of(model, x))
+    print(f"three more padded positions change a real token's probability by {largest_change(model, x, real):.6f}")
     print(f"loss, as Keras reports it                {evaluated(model, x, y, 'binary_crossentropy')['loss']:.4f}")
     print(f"with every label at padding flipped      {evaluated(model, x, flipped, 'binary_crossentropy')['loss']:.4f}")
     print(f"mean over real tokens, by numpy          {of_each[real].mean():.4f}")
@@ -161,7 +163,7 @@ def nan() -> None:
     x, _ = sentences(4, 2, fill=np.nan)
     for value in (0.0, np.nan):
         print(f"Masking({value}): mask {bits(mask_after(x, layers.Masking(value)))}")
-    p = printed(tagger(), x)
+    p = outputs_of(tagger(), x)
     print(f"real tokens of the padded sentence whose probability is NaN: {int(np.isnan(p)[1, :2].sum())} of 2")
 
 
@@ -194,7 +196,7 @@ def padding_value() -> None:
 
 
 def padding_output() -> None:
-    """The model prints numbers at padding, too: after Bidirectional the activation of the bias, after LSTM a copy."""
+    """The model has outputs at padding, too: after Bidirectional the activation of the bias, after LSTM a copy."""
     x, _ = sentences(2)
     longer = np.pad(x, ((0, 0), (0, 2), (0, 0)))
     model = tagger()
@@ -202,17 +204,17 @@ def padding_output() -> None:
     bias = model.layers[-1].get_weights()[1][0]
     print("two real tokens, two padded positions")
     print(f"BiLSTM at padding            {np.abs(hidden[2:]).max():.4f}")
-    print("BiLSTM, then Dense          ", *(f"{p:.4f}" for p in printed(model, longer)[0, :, 0]))
+    print("BiLSTM, then Dense          ", *(f"{p:.4f}" for p in outputs_of(model, longer)[0, :, 0]))
     print(f"sigmoid of the Dense bias    {1 / (1 + np.exp(-bias)):.4f}")
     plain = chain(layers.Masking(0.0), layers.LSTM(2, return_sequences=True), probability())
-    print("LSTM, then Dense            ", *(f"{p:.4f}" for p in printed(plain, longer)[0, :, 0]))
+    print("LSTM, then Dense            ", *(f"{p:.4f}" for p in outputs_of(plain, longer)[0, :, 0]))
 
 
 def predict() -> None:
     """`predict` has no mask in its result: keep the real positions yourself."""
     x, real = sentences(5, 3, 2)
     p_bt = tagger().predict(x, verbose=0)[..., 0]
-    print(f"numbers printed: {p_bt.size}, of them predictions: {p_bt[real].size}")
+    print(f"numbers predicted: {p_bt.size}, for real tokens: {p_bt[real].size}")
     print(
         f"0.5 or more: {int((p_bt >= 0.5).sum())} of all numbers, {int((p_bt[real] >= 0.5).sum())} of the predictions"
     )
@@ -225,18 +227,18 @@ def collision() -> None:
     model = tagger()
     zeroed = x.copy()
     zeroed[0, 2] = 0.0
-    print("as it was             ", *(f"{p:.4f}" for p in printed(model, x)[0, :, 0]))
-    print("the middle one zero   ", *(f"{p:.4f}" for p in printed(model, zeroed)[0, :, 0]))
-    without = printed(model, np.delete(x, 2, axis=1))[0, :, 0]
+    print("as it was             ", *(f"{p:.4f}" for p in outputs_of(model, x)[0, :, 0]))
+    print("the middle one zero   ", *(f"{p:.4f}" for p in outputs_of(model, zeroed)[0, :, 0]))
+    without = outputs_of(model, np.delete(x, 2, axis=1))[0, :, 0]
     print("the middle one deleted", *(f"{p:.4f}" for p in without[:2]), "      ", *(f"{p:.4f}" for p in without[2:]))
 
 
 def loss() -> None:
-    """The loss is sum(l*m)/sum(m); weights multiply above, and below only where the reduction says so."""
+    """The loss is sum(l*m)/sum(m); weights enter the denominator only with reduction="mean_with_sample_weight"."""
     x, real = sentences(5, 3, 2)
     y, _ = labels(real)
     model = tagger()
-    of_each = crossentropy(y, printed(model, x))
+    of_each = crossentropy(y, outputs_of(model, x))
     weights = np.random.default_rng(4).uniform(0.5, 2.0, real.shape).astype(np.float32)
     told = evaluated(model, x, y, "binary_crossentropy")["loss"]
     print(f"no weights                  Keras {told:.4f}  sum(l*m)/sum(m)     {of_each[real].sum() / real.sum():.4f}")
@@ -249,7 +251,7 @@ def loss() -> None:
 
 
 def scalar_loss() -> None:
-    """A loss that returns one number for the batch has averaged padding in before the mask is looked at."""
+    """A loss that returns one number for the batch includes padding in its mean before the mask is applied."""
     x, real = sentences(5, 3, 2)
     y, flipped = labels(real)
 
@@ -270,7 +272,7 @@ def epoch_loss() -> None:
     x, real = sentences(9, 9, 2, 1)
     y, _ = labels(real)
     model = tagger()
-    of_each = crossentropy(y, printed(model, x))
+    of_each = crossentropy(y, outputs_of(model, x))
     # a learning rate of 0 keeps the weights, so that both numbers are of one model
     model.compile(keras.optimizers.SGD(0.0), "binary_crossentropy", run_eagerly=True)
     told = model.fit(x, y, batch_size=2, shuffle=False, verbose=0).history["loss"][0]
@@ -320,11 +322,11 @@ def metrics() -> None:
 
 
 def sample_weight() -> None:
-    """A weight a sentence must have shape (B, 1): (B,) fails, or weighs positions where B equals T."""
+    """Weights of sentences must have shape (B, 1): (B,) fails, or weights positions where B equals T."""
     x, real = sentences(3, 2, 1)
     y, _ = labels(real)
     model = tagger()
-    of_each = np.where(real, crossentropy(y, printed(model, x)), 0.0)
+    of_each = np.where(real, crossentropy(y, outputs_of(model, x)), 0.0)
     weights = np.array([1.0, 2.0, 3.0], dtype=np.float32)
     print("three sentences of three positions")
     print(f"weights (B,)     {evaluated(model, x, y, 'binary_crossentropy', sample_weight=weights)['loss']:.4f}")
@@ -340,7 +342,7 @@ def sample_weight() -> None:
 
 
 def class_weight() -> None:
-    """`class_weight` does not work with a label a token; the same as sample weights does."""
+    """`class_weight` does not work with a label per token; the same numbers as sample weights do."""
     x, real = sentences(5, 3, 2)
     y, _ = labels(real)
     model = tagger()
@@ -349,14 +351,14 @@ def class_weight() -> None:
         model.fit(x, y, class_weight={0: 1.0, 1: 3.0}, verbose=0)
     except Exception as error:  # noqa: BLE001 - TensorFlow's own, or numpy's
         print(f"class_weight={{0: 1, 1: 3}}: {type(error).__name__}")
-    of_each = crossentropy(y, printed(model, x))
+    of_each = crossentropy(y, outputs_of(model, x))
     weights = np.where(y[..., 0] > 0, 3.0, 1.0).astype(np.float32)
     told = model.fit(x, y, sample_weight=weights, batch_size=3, verbose=0).history["loss"][0]
     print(f"sample_weight (B, T): Keras {told:.4f}, numpy {(of_each * weights)[real].sum() / real.sum():.4f}")
 
 
 def label_shape() -> None:
-    """Labels need the last axis that the output has: (B, T, 1), not (B, T)."""
+    """Labels need the last axis of the output: (B, T, 1), not (B, T)."""
     x, real = sentences(5, 3, 2)
     y, _ = labels(real)
     print(f"labels (3, 5, 1): loss {evaluated(tagger(), x, y, 'binary_crossentropy')['loss']:.4f}")
@@ -367,7 +369,7 @@ def label_shape() -> None:
 
 
 def lost() -> None:
-    """Where the mask is kept, lost with a warning, lost in silence, or altered; a warning is no evidence."""
+    """Where the mask is kept, lost with a warning, lost without one, or altered; a warning proves nothing."""
     x, real = sentences(4, 2)
     nested = keras.Sequential([keras.Input((None, DIM)), layers.Dense(DIM)])
     steps: dict[str, Callable[[object, object], object]] = {
@@ -403,7 +405,7 @@ def lost() -> None:
 
 
 def explicit() -> None:
-    """A mask that you hand to a layer with `mask=` is used there and handed on to what follows."""
+    """A mask given to a layer with `mask=` is used there and passed on to the next layers."""
     x, real = sentences(4, 2)
 
     def build(inputs: object) -> object:
@@ -415,72 +417,83 @@ def explicit() -> None:
     print(f"{'after Conv1D, Bidirectional(LSTM)(hidden, mask=mask), Dense':<61}{bits(mask_after(x, build))}")
 
 
+def mask_of(inputs: object) -> object:
+    """The mask (B, T) of symbolic embeddings padded with zeros."""
+    return ops.any(ops.not_equal(inputs, 0.0), axis=-1)
+
+
+def zeroed(hidden: object, inputs: object) -> object:
+    """The hidden vectors with zeros at padded positions."""
+    return hidden * ops.cast(mask_of(inputs)[..., None], "float32")
+
+
+def tag(hidden: object, **given: object) -> object:
+    """Bidirectional(SimpleRNN), Dense: it treats a mask as an LSTM does and is computed faster."""
+    return probability()(layers.Bidirectional(layers.SimpleRNN(2, return_sequences=True))(hidden, **given))
+
+
+def convolution(hidden: object) -> object:
+    """Conv1D over three positions."""
+    return layers.Conv1D(DIM, 3, padding="same")(hidden)
+
+
+def biased(hidden: object) -> object:
+    """Dense with a bias."""
+    return layers.Dense(DIM)(hidden)
+
+
+class Scaled(layers.Layer):
+    """A layer of one's own instead of Lambda: it works position by position, so the mask stays right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.supports_masking = True
+
+    def call(self, inputs: object) -> object:
+        """Scale and shift each number."""
+        return inputs * 2.0 + 1.0
+
+
+def flipped_by_hand(h: object, i: object) -> object:
+    """An LSTM forward and one over the flipped input, without a mask."""
+    forward = layers.LSTM(2, return_sequences=True)(h)
+    backward = ops.flip(layers.LSTM(2, return_sequences=True)(ops.flip(i, axis=1)), axis=1)
+    return probability()(layers.Concatenate()([forward, backward]))
+
+
+REPAIRS = {
+    "Conv1D": (lambda h, i: tag(convolution(h)), lambda h, i: tag(convolution(h), mask=mask_of(i))),
+    "Lambda": (lambda h, i: tag(layers.Lambda(lambda t: t * 2.0 + 1.0)(h)), lambda h, i: tag(Scaled()(h))),
+    "h * 2.0 + 1.0": (lambda h, i: tag(h * 2.0 + 1.0), lambda h, i: tag(h * 2.0 + 1.0, mask=mask_of(i))),
+    "Add": (lambda h, i: tag(layers.Add()([h, biased(i)])), lambda h, i: tag(layers.Add()([h, biased(h)]))),
+    "Concatenate": (
+        lambda h, i: tag(layers.Concatenate()([h, biased(i)])),
+        lambda h, i: tag(layers.Concatenate()([h, biased(h)])),
+    ),
+    "Dense first": (lambda h, i: tag(layers.Masking(0.0)(biased(i))), lambda h, i: tag(biased(h))),
+    "flipped by hand": (flipped_by_hand, lambda h, i: tag(h)),
+    "two Conv1D": (
+        lambda h, i: tag(convolution(convolution(h)), mask=mask_of(i)),
+        lambda h, i: tag(convolution(zeroed(convolution(h), i)), mask=mask_of(i)),
+    ),
+}
+"""A construct that loses the mask, and its repair: each makes an output of the masked input h and the input i."""
+
+
 def repair() -> None:
-    """Each construct that loses the mask, and its cure: what three more padded positions move."""
+    """Constructs that lose the mask, and their repairs: the change that three more padded positions make."""
     x, real = sentences(4, 2)
 
-    def model(build: Callable[[object, object], object]) -> keras.Model:
+    def change(build: Callable[[object, object], object]) -> float:
         inputs = keras.Input((None, DIM))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return weighted(keras.Model(inputs, build(layers.Masking(0.0)(inputs), inputs)))
+            model = keras.Model(inputs, build(layers.Masking(0.0)(inputs), inputs))
+        return largest_change(weighted(model), x, real)
 
-    def tag(hidden: object, **given: object) -> object:
-        # a SimpleRNN, which computes faster than an LSTM and does the same to a mask
-        return probability()(layers.Bidirectional(recurrent())(hidden, **given))
-
-    def recurrent() -> layers.Layer:
-        return layers.SimpleRNN(2, return_sequences=True)
-
-    def mask_of(inputs: object) -> object:
-        return ops.any(ops.not_equal(inputs, 0.0), axis=-1)
-
-    def zeroed(hidden: object, inputs: object) -> object:
-        return hidden * ops.cast(mask_of(inputs)[..., None], "float32")
-
-    class Scaled(layers.Layer):
-        """A layer of one's own in place of Lambda: it works position by position, so the mask stays right."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.supports_masking = True
-
-        def call(self, inputs: object) -> object:
-            return inputs * 2.0 + 1.0
-
-    def flipped_by_hand(h: object, i: object) -> object:
-        there = layers.LSTM(2, return_sequences=True)(h)
-        back = ops.flip(layers.LSTM(2, return_sequences=True)(ops.flip(i, axis=1)), axis=1)
-        return probability()(layers.Concatenate()([there, back]))
-
-    def convolution(i: object) -> object:
-        return layers.Conv1D(DIM, 3, padding="same")(i)
-
-    def shifted(i: object) -> object:
-        return layers.Dense(DIM)(i)
-
-    pairs = {
-        "Conv1D": (lambda h, i: tag(convolution(h)), lambda h, i: tag(convolution(h), mask=mask_of(i))),
-        "Lambda": (lambda h, i: tag(layers.Lambda(lambda t: t * 2.0 + 1.0)(h)), lambda h, i: tag(Scaled()(h))),
-        "h * 2.0 + 1.0": (lambda h, i: tag(h * 2.0 + 1.0), lambda h, i: tag(h * 2.0 + 1.0, mask=mask_of(i))),
-        "Add": (
-            lambda h, i: tag(layers.Add()([h, shifted(i)])),
-            lambda h, i: tag(layers.Add()([h, shifted(h)])),
-        ),
-        "Concatenate": (
-            lambda h, i: tag(layers.Concatenate()([h, shifted(i)])),
-            lambda h, i: tag(layers.Concatenate()([h, shifted(h)])),
-        ),
-        "Dense first": (lambda h, i: tag(layers.Masking(0.0)(shifted(i))), lambda h, i: tag(shifted(h))),
-        "flipped by hand": (flipped_by_hand, lambda h, i: tag(h)),
-        "two Conv1D": (
-            lambda h, i: tag(convolution(convolution(h)), mask=mask_of(i)),
-            lambda h, i: tag(convolution(zeroed(convolution(h), i)), mask=mask_of(i)),
-        ),
-    }
     print(f"{'':<18}as usual  repaired")
-    for name, (usual, repaired) in pairs.items():
-        print(f"{name:<18}{moved(model(usual), x, real):<10.4f}{moved(model(repaired), x, real):.4f}")
+    for name, (usual, repaired) in REPAIRS.items():
+        print(f"{name:<18}{change(usual):<10.4f}{change(repaired):.4f}")
 
 
 def pooling() -> None:
@@ -576,10 +589,10 @@ def fresh_weights() -> None:
     rng = np.random.default_rng(46)
     # a new layer's kernels are random, its biases 0 (1 for the LSTM's forget gate)
     fresh = [rng.normal(size=each.shape) if each.ndim == 2 else each for each in model.get_weights()]
-    moved_biases = [each if each.ndim == 2 else each + rng.normal(0, 0.5, each.shape) for each in fresh]
-    for words, weights in (("first biases", fresh), ("biases moved by N(0, 0.5)", moved_biases)):
+    perturbed = [each if each.ndim == 2 else each + rng.normal(0, 0.5, each.shape) for each in fresh]
+    for words, weights in (("first biases", fresh), ("biases plus N(0, 0.5)", perturbed)):
         model.set_weights(weights)
-        print(f"no Masking, {words:<26} three more padded positions move {moved(model, x, real):.4f}")
+        print(f"no Masking, {words:<26} three more padded positions change {largest_change(model, x, real):.4f}")
 
 
 def loading() -> None:
@@ -597,7 +610,7 @@ def loading() -> None:
         model.save(file)
         again = keras.saving.load_model(file)
         x, _ = sentences(4, 2)
-        same = np.array_equal(printed(model, x), printed(again, x))
+        same = np.array_equal(outputs_of(model, x), outputs_of(again, x))
         print(f"the tagger, saved and loaded: the same outputs: {yes(same)}")
 
 

@@ -72,7 +72,7 @@ def quoted(name: str) -> dict[str, list[float]]:
 
 def test_the_quoted_numbers_say_what_the_guide_says_of_them() -> None:
     recipe = quoted("recipe")
-    assert recipe["three more padded positions move a real token's probability by"] == [0.0]
+    assert recipe["three more padded positions change a real token's probability by"] == [0.0]
     (real,) = recipe["mean over real tokens, by numpy"]
     assert recipe["loss, as Keras reports it"] == recipe["with every label at padding flipped"] == [real]
     assert recipe["mean over all positions, by numpy"] != [real]
@@ -110,8 +110,8 @@ def test_the_quoted_numbers_say_what_the_guide_says_of_them() -> None:
     repaired = quoted("repair")
     assert len(repaired) == 8
     assert all(usual > 0.001 and cured == 0.0 for usual, cured in repaired.values())
-    first, moved = (line[-1] for line in quoted("fresh-weights").values())
-    assert (first, moved > 0.001) == (0.0, True)
+    first, perturbed = (line[-1] for line in quoted("fresh-weights").values())
+    assert (first, perturbed > 0.001) == (0.0, True)
 
 
 @pytest.mark.slow
