@@ -1,10 +1,10 @@
-"""The masked LSTM autoencoder: what it does, what the padding audit says of it, and a repaired one.
+"""The masked LSTM autoencoder, its padding audit, and a repaired one.
 
     python docs/examples/masked_autoencoder.py [--epochs 300] [--folder FOLDER]
 
 Three sequences, padded with zeros to nine positions, are to be reproduced. In the model as it is usually written,
 RepeatVector ends the mask: the decoder and the loss take padding for values. In the repaired one the decoder is
-given the mask, and hands it on to the loss: two more lines of plain Keras, and no class of one's own.
+given the mask and passes it on to the loss: two more lines of plain Keras, and no custom class.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def line(name: str, values: np.ndarray) -> str:
 
 
 def main() -> int:
-    """Train both, print what they give and what the audit says."""
+    """Train both, print their outputs and the audits' findings."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--epochs", type=int, default=300)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent, help="where the pictures go")
@@ -84,13 +84,13 @@ def main() -> int:
 
     x = sequences()
     real = np.arange(N_POSITIONS)[None, :] < LENGTHS[:, None]
-    printed = {}
+    outputs = {}
     for name, repaired in (("masked_autoencoder", False), ("masked_autoencoder_repaired", True)):
         model = build(repaired)
         model.compile(optimizer="adam", loss="mse")
         losses = model.fit(x, x, epochs=values.epochs, batch_size=len(x), verbose=0).history["loss"]
-        printed[name] = model.predict(x, verbose=0)
-        error = float(np.square(printed[name] - x)[real].mean())
+        outputs[name] = model.predict(x, verbose=0)
+        error = float(np.square(outputs[name] - x)[real].mean())
         print(f"{'repaired' if repaired else 'as usual'}: {values.epochs} epochs")
         print(f"  loss that Keras reports  {losses[-1]:.6f}")
         print(f"  error at real values     {error:.6f}")
@@ -102,8 +102,8 @@ def main() -> int:
     for row, words in enumerate(("first", "second", "third")):
         print(f"the {words} sequence, of {LENGTHS[row]} values")
         print(line("input", x[row, : LENGTHS[row], 0]))
-        print(line("reproduced, as usual", printed["masked_autoencoder"][row, : LENGTHS[row], 0]))
-        print(line("reproduced, repaired", printed["masked_autoencoder_repaired"][row, : LENGTHS[row], 0]))
+        print(line("reproduced, as usual", outputs["masked_autoencoder"][row, : LENGTHS[row], 0]))
+        print(line("reproduced, repaired", outputs["masked_autoencoder_repaired"][row, : LENGTHS[row], 0]))
     return 0
 
 

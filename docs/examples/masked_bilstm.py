@@ -58,7 +58,7 @@ def build() -> keras.Model:
 
 
 def main() -> int:
-    """Train, print what the model knows at real tokens, what it prints at padding, and what the audit says."""
+    """Train, print the accuracy at real tokens, the outputs at padding, and the audit's findings."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent, help="where the picture goes")

@@ -1,4 +1,4 @@
-"""What an audit finds. Reading and writing it needs no Keras."""
+"""The report of an audit: findings and their evidence. It needs no Keras."""
 
 import json
 import math
@@ -12,20 +12,20 @@ Verdict: TypeAlias = Literal["passed", "failed", "could not tell"]
 RowKind: TypeAlias = Literal["mask", "change", "value"]
 
 TOLERANCES = {"float32": 1e-6, "float16": 5e-4, "bfloat16": 4e-3}
-"""Largest deviation of a probability that rounding explains, by compute type; a sum of float64 is held to float32's."""
+"""Largest deviation of a probability that rounding explains, by compute type."""
 MOST_POSITIONS = 120
-"""Of a piece of evidence: more are cut, around what it is about."""
+"""Positions in a piece of evidence; a longer sentence is cut around the position of interest."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRow:
-    """One number a position.
+    """One number per position.
 
     Attributes:
-        label: what they are, in a few words.
-        kind: "mask" (1 = taken for a real token, 0 = for padding), "change" (absolute, to be held against the
+        label: what the numbers are, in a few words.
+        kind: "mask" (1 = taken for a real token, 0 = for padding), "change" (absolute, to be compared with the
             finding's tolerance) or "value" (a probability or another output).
-        values: one a position; None where there is none, or where it is no finite number.
+        values: None where there is none, or where it is not finite.
     """
 
     label: str
@@ -35,13 +35,13 @@ class EvidenceRow:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a check saw in one padded sentence, position by position.
+    """What a check measured in one padded sentence, position by position.
 
     Attributes:
-        sentence: its id; None for one that was made up.
+        sentence: its id; None for made-up numbers.
         first: position of the first number of each row; above 0 where a long sentence was cut.
-        real: by the lengths, True = real token; one a position.
-        rows: as long as `real`.
+        real: for each position, True = real token by the lengths.
+        rows: each as long as `real`.
     """
 
     sentence: int | None
@@ -75,20 +75,20 @@ def _finite(value: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The answer of one check.
+    """The result of one check.
 
     Attributes:
         check: its name, in capitals.
-        verdict: "could not tell" is no pass: the check could not be made, and `meaning` says why.
-        meaning: one sentence: what was seen, and what that means for the user.
-        deviation: the largest one found, None where the check measures none; infinite where something was no number.
-        tolerance: what it may be at most.
+        verdict: "could not tell" is not a pass: the check could not be made, and `meaning` says why.
+        meaning: one sentence: what was measured, and what that means for the user.
+        deviation: the largest one found; None where the check measures none, infinite where a number was not finite.
+        tolerance: the largest deviation allowed.
         sentence: where it was found, counted from 0.
         position: where in the sentence, counted from 0.
-        layer: the layer to blame, when it is known.
-        advice: the smallest change that would repair the model, as an order without a full stop; "" for none.
+        layer: name of the faulty layer; None when it is not known.
+        advice: the smallest change that would repair the model, in the imperative without a full stop; "" for none.
         repair: name of the mechanical repair that makes this change to the model (`repair.REPAIRS`); None for none.
-        evidence: what was seen, for a picture; None where there is nothing to draw.
+        evidence: for a picture; None where there is nothing to draw.
     """
 
     check: str
@@ -106,21 +106,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """How the audit was made: what somebody needs to make it again.
+    """How the audit was made: what is needed to make it again.
 
     Attributes:
-        sha256: of the model's file, in hex; "" for a model that is in no file.
-        parameters: how many numbers the model holds.
-        compute_dtype: that it computes in, such as "float32".
+        sha256: of the model's file, in hex; "" for a model in memory.
+        parameters: count of the numbers in the model's weights.
+        compute_dtype: the type that it computes in, such as "float32".
         mask_value: of its Masking layer; None when it has none.
-        padding: what sentences were padded with.
-        loss: in words, such as "binary cross-entropy".
-        loss_assumed: whether it was guessed by the model's last layer, which a model that is not compiled leaves.
+        padding: the number that sentences were padded with.
+        loss: its name, such as "binary cross-entropy".
+        loss_assumed: whether it was assumed from the model's last layer, since the model has none that can be loaded.
         lengths_from: "source", or "inferred" from the zeros themselves.
         keras: its version.
         tensorflow: its version.
         maskscope: its version.
-        seconds: that the checks took.
+        seconds: time for all checks.
         warning: what the installed Keras does wrong with a mask; "" when nothing.
     """
 
@@ -145,11 +145,11 @@ class AuditReport:
 
     Attributes:
         model: name of the model's file.
-        sentences: how many there are; the checks that run the model look at a sample of them.
+        sentences: how many there are; checks that run the model use a sample of them.
         sampled: ids of the sentences in the sample, rising.
-        findings: one a check.
+        findings: one for each check.
         about: how it was made.
-        graph: the model with its masks, as TRACE saw them; None where it can't be traced.
+        graph: the model with the masks that TRACE found; None where it can't be traced.
     """
 
     model: str
@@ -180,11 +180,11 @@ class AuditReport:
         return asked
 
     def count(self, verdict: Verdict) -> int:
-        """How many checks came to a verdict."""
+        """How many checks have a verdict."""
         return sum(finding.verdict == verdict for finding in self.findings)
 
     def to_json(self) -> str:
-        """One JSON object, keys in snake_case, ending in a line feed; a deviation without bound is null."""
+        """One JSON object, keys in snake_case, ending in a line feed; an infinite deviation is null."""
         findings = [asdict(finding) for finding in self.findings]
         for finding in findings:
             if finding["deviation"] is not None and not math.isfinite(finding["deviation"]):

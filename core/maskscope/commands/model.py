@@ -30,7 +30,7 @@ def model(values: argparse.Namespace) -> int:
     file: Path = values.file
     picture: Path | None = values.picture
     if picture is not None and picture.suffix.lower() not in (".svg", ".png"):
-        # told before TensorFlow takes its seconds
+        # checked before TensorFlow starts, which takes seconds
         raise MaskscopeError(
             "is no name for a picture", file=picture, expected="NAME.svg or NAME.png", received=picture.name
         )

@@ -1,4 +1,4 @@
-"""What a model is trained and measured with: its loss and its metrics, as far as they can be had."""
+"""The loss and the metrics that a model was compiled with, as far as they can be loaded."""
 
 import json
 import zipfile
@@ -20,7 +20,7 @@ ASSUMED: dict[Head, tuple[str, str]] = {
     "softmax": ("CategoricalCrossentropy", "categorical cross-entropy"),
     "linear": ("MeanSquaredError", "mean squared error"),
 }
-"""Class in keras.losses, and words for it, of what is assumed of a model that is not compiled."""
+"""Class in keras.losses, and its name in a message, of the loss assumed for a model that is not compiled."""
 
 _MOST_CHARACTERS = 4000
 
@@ -30,10 +30,10 @@ class Compiled:
     """A model's loss and metrics, for `keras.Model.compile`.
 
     Attributes:
-        loss: a loss of Keras, by name or as an object, or a function of the user's; None when there is none to be had.
+        loss: a loss of Keras, by name or as an object, or the user's function; None when there is none to load.
         metrics: as `compile` takes them.
         weighted_metrics: the same, of those that are given the sample weights.
-        unknown: names of what the file says and nobody can load without running code: the loss first.
+        unknown: names in the file that can't be loaded without running its code: the loss first.
         unknown_loss: whether the loss is among them.
     """
 
@@ -45,7 +45,7 @@ class Compiled:
 
 
 def of_model(model: "KerasModel") -> Compiled | None:
-    """What a model in memory was compiled with; None when it was not."""
+    """The loss and metrics of a model in memory; None when it is not compiled."""
     if not getattr(model, "compiled", False):
         return None
     from maskscope.keras_io.keras_graph import compiled_metrics
@@ -55,7 +55,7 @@ def of_model(model: "KerasModel") -> Compiled | None:
 
 
 def _one(loss: Any) -> Any:
-    """The loss of a list or a dict of one, as one may give it to `compile` for the one output."""
+    """The only loss of a list or dict, as `compile` also accepts it for a model with one output."""
     while isinstance(loss, list | dict) and len(loss) == 1 and not _serialized(loss):
         (loss,) = loss.values() if isinstance(loss, dict) else loss
     return loss
@@ -66,10 +66,10 @@ def _serialized(value: Any) -> bool:
 
 
 def of_file(keras_file: Path) -> Compiled | None:
-    """What a `.keras` file says that its model was compiled with; None when it was not.
+    """The loss and metrics in a `.keras` file; None when its model was not compiled.
 
-    Only names that Keras itself has for a loss or a metric are looked up, with numbers and words for arguments:
-    nothing of the file is run. The file has been through `safety.inspect_keras_file`.
+    Only losses and metrics of Keras itself are loaded, with numbers and strings as arguments: no code of the file is
+    run. The file has passed `safety.inspect_keras_file`.
     """
     with zipfile.ZipFile(keras_file) as archive:
         config = json.loads(archive.read("config.json")).get("compile_config")
@@ -99,7 +99,7 @@ def _known_list(value: Any) -> tuple[list[Any], tuple[str, ...]]:
 
 
 def _known(value: Any, kind: Literal["losses", "metrics"]) -> tuple[Any, tuple[str, ...]]:
-    """A loss or metric of Keras itself, and the name of what is none."""
+    """A loss or metric of Keras itself, or None; and the name of one that is not."""
     import keras
 
     if value is None:
@@ -112,7 +112,7 @@ def _known(value: Any, kind: Literal["losses", "metrics"]) -> tuple[Any, tuple[s
     if isinstance(value, dict):
         name, config = value.get("class_name"), value.get("config")
         called = str(config if name == "function" else name)[:80]
-        # Keras writes its own functions as it writes those of other people, and reads its own
+        # Keras writes its own functions in the same way as other people's, so the name decides
         if name == "function" and isinstance(config, str) and value.get("module") in ("builtins", f"keras.{kind}"):
             return (config, ()) if _plain_name(module, config) else (None, (called,))
         own = getattr(module, name, None) if isinstance(name, str) and name.isidentifier() else None
@@ -128,7 +128,7 @@ def _known(value: Any, kind: Literal["losses", "metrics"]) -> tuple[Any, tuple[s
 
 
 def _plain_name(module: Any, name: str) -> bool:
-    """Whether `name` is a loss or metric of Keras itself, as one writes it in `compile`: "mse", "Precision"."""
+    """Whether `name` is a loss or metric of Keras itself as `compile` accepts it: "mse", "Precision"."""
     try:
         found = module.get(name) if name.isidentifier() else None
     except (ValueError, TypeError):
@@ -139,7 +139,7 @@ def _plain_name(module: Any, name: str) -> bool:
 
 
 def _plain(value: Any) -> bool:
-    """Whether a configuration holds numbers and words alone: no object, no function."""
+    """Whether a configuration holds only numbers, strings, lists and dicts: no object, no function."""
     if isinstance(value, dict):
         return "class_name" not in value and all(_plain(each) for each in value.values())
     if isinstance(value, list):
@@ -147,12 +147,12 @@ def _plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def head_of(name: str | None, printed: Floats) -> Head:
-    """By the last activation; where that tells nothing, by what is printed, (B, T, C)."""
+def head_of(name: str | None, outputs: Floats) -> Head:
+    """The kind of output layer: by the name of its activation, else by the range and sums of its outputs (B, T, C)."""
     for known in ASSUMED:
         if name == known:
             return known
-    if printed.size and printed.min() >= 0 and printed.max() <= 1:
-        sums = bool(np.allclose(printed.sum(axis=-1), 1, atol=1e-3)) and printed.shape[-1] > 1
+    if outputs.size and outputs.min() >= 0 and outputs.max() <= 1:
+        sums = bool(np.allclose(outputs.sum(axis=-1), 1, atol=1e-3)) and outputs.shape[-1] > 1
         return "softmax" if sums else "sigmoid"
     return "linear"

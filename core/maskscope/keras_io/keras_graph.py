@@ -139,7 +139,7 @@ def frozen(model: KerasModel, x: Any, mask: Any) -> Any:
             if isinstance(operation, keras.layers.Masking):
                 # a new tensor: another branch may take the same one without a mask
                 unchanged = keras.ops.where(True, keras.ops.cast(args[0], operation.compute_dtype), 0)
-                _set_mask(unchanged, mask)
+                unchanged._keras_mask = mask
                 return unchanged
             for name, value in kwargs.items():
                 if (name == "mask" or name.endswith("_mask")) and value is not None:
@@ -147,7 +147,7 @@ def frozen(model: KerasModel, x: Any, mask: Any) -> Any:
             for tensor in keras.tree.flatten(args):
                 # also where a layer such as Concatenate has computed another mask
                 if getattr(tensor, "_keras_mask", None) is not None:
-                    _set_mask(tensor, mask)
+                    tensor._keras_mask = mask
             inner = functional(operation) if isinstance(operation, keras.Model) else None
             if inner is not None:
                 return inner._run_through_graph(keras.tree.flatten(args), operation_fn=with_frozen_mask)
@@ -249,13 +249,9 @@ def with_mask_after(model: KerasModel, name: str, again: Any, sentinel: float) -
     return keras.Model(inputs, outputs, name=model.name)
 
 
-def _set_mask(tensor: Any, mask: Any) -> None:
-    tensor._keras_mask = mask
-
-
 def attach_mask(tensor: Any, mask_bt: Array) -> None:
     """Attach a mask (B, T), True = real token, to a tensor, as the layer that made it would have."""
-    _set_mask(tensor, keras.ops.convert_to_tensor(mask_bt))
+    tensor._keras_mask = keras.ops.convert_to_tensor(mask_bt)
 
 
 def compiled_metrics(model: KerasModel) -> tuple[list[Any], list[Any]]:

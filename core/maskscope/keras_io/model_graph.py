@@ -7,23 +7,23 @@ from typing import Literal, TypeAlias
 from maskscope.errors import ModelError
 
 MaskState: TypeAlias = Literal["same", "none", "altered"]
-"""The mask of a padded batch after a layer or on an edge: the true one, none at all, or another than the true one."""
+"""The mask of a padded batch after a layer or on an edge: the true one, none, or a different one."""
 
 NodeKind: TypeAlias = Literal["input", "layer", "output"]
 
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A layer, or an input, or the place where the model ends and its loss begins.
+    """A layer, an input, or the place where the model ends and its loss begins.
 
     Attributes:
         name: of the layer; a layer that is used twice has two nodes, the second called "NAME (2)".
         class_name: such as "Bidirectional(LSTM)"; a plain operation has its own, such as "Multiply".
-        shape: of what it gives, such as "(B, T, 20)"; B sentences and T positions are free, "?" is another free axis.
-        parameters: how many numbers it holds.
+        shape: of its output, such as "(B, T, 20)"; B sentences and T positions are free, "?" is another free axis.
+        parameters: count of its weights' numbers.
         kind: which of the three.
         mask: the mask after it.
-        words: the same for a person, such as "the same" or "none yet".
+        words: text for the mask, such as "the same" or "none yet".
     """
 
     name: str
@@ -37,14 +37,14 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True)
 class GraphEdge:
-    """What one layer hands to another.
+    """A tensor that one layer passes to another.
 
     Attributes:
         source: name of the node it comes from.
         target: name of the node it goes to.
-        mask: the mask that travels here.
-        fault: True where a mask is missing or altered that would be needed: padding counts from here on.
-        words: what to write on the edge, such as "mask", "no mask", "no mask yet".
+        mask: the mask on it.
+        fault: True where a needed mask is missing or altered: padding counts from here on.
+        words: text on the edge, such as "mask", "no mask", "no mask yet".
     """
 
     source: str
@@ -60,8 +60,8 @@ class ModelGraph:
 
     Attributes:
         model: name of the model's file.
-        nodes: each after all that it needs.
-        edges: each target's edges in the order in which it takes them.
+        nodes: each after those that it takes tensors from.
+        edges: those of one target in the order in which it takes them.
     """
 
     model: str

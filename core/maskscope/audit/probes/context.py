@@ -151,13 +151,12 @@ def scan_data(data: Data, mask_value: float | None, compute_dtype: str, job: Job
     return scan_padded(data.x, data.lengths, mask_value, compute, job, data.lengths_from == "inferred")
 
 
-def choose_sample(data: Data, collisions: Iterable[tuple[int, int]] = (), seed: int = 0) -> tuple[int, ...]:
+def choose_sample(data: Data, collisions: Iterable[tuple[int, int]] = ()) -> tuple[int, ...]:
     """Choose at most `SAMPLE` non-empty sentences: shortest, longest, some with collisions, the rest at random.
 
     Args:
         data: the sentences.
         collisions: (sentence, position) of known ones.
-        seed: of the random choice.
     """
     lengths = data.lengths
     usable = np.flatnonzero(lengths > 0)
@@ -169,7 +168,7 @@ def choose_sample(data: Data, collisions: Iterable[tuple[int, int]] = (), seed: 
         chosen.add(sentence)
         if len(chosen) >= SAMPLE // 2:
             break
-    for sentence in np.random.default_rng(seed).permutation(usable):
+    for sentence in np.random.default_rng(0).permutation(usable):
         if len(chosen) >= SAMPLE:
             break
         chosen.add(int(sentence))
