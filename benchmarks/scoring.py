@@ -148,7 +148,7 @@ def by_batches_of_like_length(
 
 def _torch(x_nd: Embeddings, offsets: Offsets) -> Callable[[], object] | None:
     try:
-        import torch  # type: ignore[import-not-found]
+        import torch
     except ImportError:
         return None
     lstm = torch.nn.LSTM(DIM, UNITS, bidirectional=True)

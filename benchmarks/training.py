@@ -59,7 +59,7 @@ def ours(x_nd: Embeddings, offsets: Offsets, labels: Labels, recurrent_dropout: 
 def by_torch(x_nd: Embeddings, offsets: Offsets, labels: Labels) -> Work | None:
     """Steps of torch's packed LSTM; None where torch is not installed."""
     try:
-        import torch  # type: ignore[import-not-found]
+        import torch
     except ImportError:
         return None
     lstm = torch.nn.LSTM(DIM, UNITS, bidirectional=True)

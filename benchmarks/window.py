@@ -14,8 +14,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from maskscope_gui.background.padding_experiment import PaddingExperiment
 
 FRAME_MS = 16.0
 LABEL_MS = 20.0
@@ -105,7 +109,7 @@ def answer_times(path: Path, rounds: int) -> list[tuple[str, list[float], float]
 
     measure("select the next sentence", lambda turn: window.session.cursor.select_row(turn + 1), FRAME_MS)
     measure("move the padding slider one step", lambda turn: window.experiment.set_added(turn + 1), FRAME_MS)
-    measure("the same, filled with noise, no mask", lambda turn: _noise(window, turn), FRAME_MS)
+    measure("the same, filled with noise, no mask", lambda turn: _noise(window.experiment, turn), FRAME_MS)
     measure("set a label, durable and painted", lambda turn: window.session.editing.set_label(turn % 2), LABEL_MS)
     program.close()
     window.close()
@@ -113,12 +117,11 @@ def answer_times(path: Path, rounds: int) -> list[tuple[str, list[float], float]
     return rows
 
 
-def _noise(window: object, turn: int) -> None:
-    lab = window.experiment  # type: ignore[attr-defined]
+def _noise(experiment: "PaddingExperiment", turn: int) -> None:
     if turn == 0:
-        lab.set_fill("noise")
-        lab.set_mask_from("none")
-    lab.set_added(100 + turn)
+        experiment.set_fill("noise")
+        experiment.set_mask_from("none")
+    experiment.set_added(100 + turn)
 
 
 def main() -> None:

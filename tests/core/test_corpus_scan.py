@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from maskscope import corpus_scan as scan_module
 from maskscope import row_extremes
-from maskscope.corpus_scan import CANDIDATES, MOST_LISTED, Scan, scan_padded, scan_ragged
+from maskscope.corpus_scan import CANDIDATES, MOST_LISTED, Problem, ProblemKind, Scan, scan_padded, scan_ragged
 from maskscope.errors import Cancelled
 from maskscope.jobs import FlagJob
 
@@ -53,10 +53,13 @@ def slow_padded(x: list[list[list[float]]], lengths: list[int], value: float | N
     def broken(row: list[float]) -> bool:
         return any(abs(computed(each, compute)) == INF or each != each for each in row)
 
-    collisions, problem, padding, one = [], None, None, True
+    collisions: list[tuple[int, int]] = []
+    problem: Problem | None = None
+    padding: float | None = None
+    one = True
     free = [each for each in CANDIDATES if computed(each, compute) == each]
     for b, rows in enumerate(x):
-        places = []
+        places: list[tuple[int, ProblemKind]] = []
         for t, row in enumerate(rows):
             if broken(row):
                 places.append((t, "not-finite"))
@@ -79,10 +82,9 @@ def slow_padded(x: list[list[list[float]]], lengths: list[int], value: float | N
                 places.append((t, "behind"))
         if places and problem is None:
             t, kind = min(places, key=lambda each: each[0])
-            problem = (kind, b, t)
-    found = None if problem is None else scan_module.Problem(problem[0], "", problem[1], problem[2])  # type: ignore[arg-type]
+            problem = Problem(kind, "", b, t)
     with_them = len({b for b, _ in collisions})
-    return Scan(len(collisions), tuple(collisions), with_them, found, padding if one else None, tuple(free))
+    return Scan(len(collisions), tuple(collisions), with_them, problem, padding if one else None, tuple(free))
 
 
 @st.composite

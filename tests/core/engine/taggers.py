@@ -47,8 +47,9 @@ def general_tagger(merge: Merge = "mul", plain_last: bool = False, seed: int = 0
         return LstmWeights(*own, merge=merge)
 
     layers: list[AnyLayerWeights] = [NormWeights(draw(4), draw(4), 1e-3), DenseWeights(draw(4, 5), draw(5), "tanh")]
-    layers += [lstm(1, 5, 2), lstm(2, 2, 3)]
-    layers.append(DenseWeights(draw(layers[-1].width, 4), draw(4), "gelu"))  # type: ignore[union-attr]
+    second = lstm(2, 2, 3)
+    layers += [lstm(1, 5, 2), second]
+    layers.append(DenseWeights(draw(second.width, 4), draw(4), "gelu"))
     if plain_last:
         layers.append(lstm(1, 4, 2))
     wide = 2 if plain_last else 4

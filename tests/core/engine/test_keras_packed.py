@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -16,11 +17,10 @@ from maskscope.engine import packed
 from maskscope.engine.padding_probe import Fill, PaddingProbe
 from maskscope.engine.pointwise import ACTIVATION_NAMES
 from maskscope.errors import ModelError
+from maskscope.keras_io import keras_model
 from maskscope.types import Floats, Offsets
 
 pytestmark = pytest.mark.keras
-keras = pytest.importorskip("keras")
-keras_model = pytest.importorskip("maskscope.keras_io.keras_model")
 
 Layer: TypeAlias = Any
 Model: TypeAlias = Any

@@ -49,7 +49,8 @@ def calibration_equals(calibration: Calibration, right: np.ndarray, confidence: 
     assert [each.predicted for each in filled] == pytest.approx(predicted.tolist(), rel=1e-7)
     assert sum(each.count for each in filled) == len(confidence)
     # Guo et al. 2017, equation 3
-    by_hand = sum(each.count * abs(each.observed - each.predicted) for each in filled) / len(confidence)  # type: ignore[operator]
+    counts = np.array([each.count for each in filled])
+    by_hand = (counts * np.abs(observed - predicted)).sum() / len(confidence)
     assert calibration.expected_calibration_error == pytest.approx(by_hand)
 
 

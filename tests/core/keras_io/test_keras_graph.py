@@ -1,5 +1,7 @@
 """The recorded run of a model: its outputs and masks are those of the model itself."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import pytest
@@ -44,7 +46,7 @@ def explicit_mask() -> keras.Model:
 
 
 @pytest.mark.parametrize("build", [functional, sequential, explicit_mask], ids=lambda build: build.__name__)
-def test_the_recorded_run_is_the_models_own(build: "type[keras.Model]") -> None:
+def test_the_recorded_run_is_the_models_own(build: Callable[[], keras.Model]) -> None:
     from maskscope.keras_io import keras_graph
 
     model = build()

@@ -4,19 +4,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from maskscope.engine import packed
 from maskscope.errors import ModelError
+from maskscope.keras_io import keras_model
 from maskscope.runs import TrainSettings
 from maskscope.training import trainer
 from maskscope.training.spec import TaggerSpec
 from maskscope.types import Floats, Labels, Offsets, TagScheme
 
 pytestmark = pytest.mark.keras
-keras = pytest.importorskip("keras")
-keras_model = pytest.importorskip("maskscope.keras_io.keras_model")
 
 DIM = 4
 BINARY = TagScheme("binary", ("O", "name"))

@@ -143,7 +143,9 @@ class TestEditing:
             project.edits.undo()
             project.edits.redo()
             log = [project.edits.get(entry) for entry in (1, 2, 3)]
-            assert project.edits.last().id == 3  # type: ignore[union-attr]
+            last = project.edits.last()
+            assert last is not None
+            assert last.id == 3
             assert [(edit.op, edit.target, edit.title) for edit in log] == [
                 ("do", None, "a"),
                 ("undo", 1, "a"),

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,7 +14,7 @@ from maskscope.types import Sentence
 
 
 def read(
-    folder: Path, text: str, counts: list[int] | None = None, *, name: str = "x.conll", **options: object
+    folder: Path, text: str, counts: list[int] | None = None, *, name: str = "x.conll", **options: Any
 ) -> tuple[list[Sentence], dict[str, Note], Source]:
     """Read `text`, with made-up embeddings for sentences of `counts` tokens (None: those already there)."""
     path = folder / name
@@ -22,7 +23,7 @@ def read(
         with h5py.File(folder / "e.hdf5", "w") as file:
             for i, count in enumerate(counts):
                 file[str(i)] = np.full((count, 3), i + 1, dtype="f4")
-    with open_source(path, ReadOptions(embeddings=folder / "e.hdf5", **options), "conll") as source:  # type: ignore[arg-type]
+    with open_source(path, ReadOptions(embeddings=folder / "e.hdf5", **options), "conll") as source:
         sentences = list(source)
     return sentences, {note.kind: note for note in source.notes()}, source
 

@@ -2,7 +2,7 @@
 
 import tracemalloc
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -14,8 +14,8 @@ from maskscope.readers import Note, ReadOptions, Source, arrays, open_source
 from maskscope.types import Sentence, TagScheme
 
 
-def read(path: Path, **options: object) -> tuple[list[Sentence], dict[str, Note], Source]:
-    with open_source(path, ReadOptions(**options)) as source:  # type: ignore[arg-type]
+def read(path: Path, **options: Any) -> tuple[list[Sentence], dict[str, Note], Source]:
+    with open_source(path, ReadOptions(**options)) as source:
         sentences = list(source)
     return sentences, {note.kind: note for note in source.notes()}, source
 
@@ -107,8 +107,8 @@ def test_labels_beyond_the_length_are_ignored(
     [("<f2", "f2"), (">f2", "f2"), ("<f4", "f4"), (">f4", "f4"), ("<f8", "f4"), (">f8", "f4")],
 )
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_floats_keep_their_values(tmp_path: Path, stored: str, carried: str, order: str) -> None:
-    x = np.asarray(two_sentences() / 3, dtype=stored, order=order)  # type: ignore[call-overload]
+def test_floats_keep_their_values(tmp_path: Path, stored: str, carried: str, order: Literal["C", "F"]) -> None:
+    x = np.asarray(two_sentences() / 3, dtype=stored, order=order)
     path = save(tmp_path / "x.npy", x)
     assert (b"'fortran_order': True" in path.read_bytes()) == (order == "F")
     sentences, notes, source = read(path)

@@ -21,7 +21,7 @@ TEXT = "a\tO\nb\tO\n\nc\tO\n"
 ROWS = {"0": np.ones((2, 3), "f4"), "1": np.ones((1, 3), "f4")}
 
 
-def npy(x: object = X, *, cut: int = 0, **beside: object) -> Callable[[Path], tuple[Path, ReadOptions]]:
+def npy(x: object = X, *, cut: int = 0, **beside: Any) -> Callable[[Path], tuple[Path, ReadOptions]]:
     def make(folder: Path) -> tuple[Path, ReadOptions]:
         np.save(folder / "x.npy", np.asarray(x), allow_pickle=True)
         whole = (folder / "x.npy").read_bytes()
@@ -32,15 +32,15 @@ def npy(x: object = X, *, cut: int = 0, **beside: object) -> Callable[[Path], tu
             if isinstance(value, str):
                 paths[name].write_text(value, encoding="utf-8")
             else:
-                np.save(paths[name], value)  # type: ignore[arg-type]
+                np.save(paths[name], value)
         return folder / "x.npy", ReadOptions(**paths)
 
     return make
 
 
-def npz(*, cut: int = 0, spoil: int | None = None, **members: object) -> Callable[[Path], tuple[Path, ReadOptions]]:
+def npz(*, cut: int = 0, spoil: int | None = None, **members: Any) -> Callable[[Path], tuple[Path, ReadOptions]]:
     def make(folder: Path) -> tuple[Path, ReadOptions]:
-        np.savez(folder / "x.npz", **members)  # type: ignore[arg-type]
+        np.savez(folder / "x.npz", **members)
         content = bytearray((folder / "x.npz").read_bytes())
         if spoil is not None:
             content[content.index(b"\x00\x00\x80?") + spoil] ^= 0xFF
@@ -51,7 +51,7 @@ def npz(*, cut: int = 0, spoil: int | None = None, **members: object) -> Callabl
 
 
 def conll(
-    text: str | bytes = TEXT, rows: dict[str, np.ndarray] | np.ndarray | bytes | None = None, **options: object
+    text: str | bytes = TEXT, rows: dict[str, np.ndarray] | np.ndarray | bytes | None = None, **options: Any
 ) -> Callable[[Path], tuple[Path, ReadOptions]]:
     def make(folder: Path) -> tuple[Path, ReadOptions]:
         (folder / "x.conll").write_bytes(text.encode("utf-8") if isinstance(text, str) else text)
@@ -65,7 +65,7 @@ def conll(
             with h5py.File(path, "w") as file:
                 for name, value in (ROWS if rows is None else rows).items():
                     file[name] = value
-        return folder / "x.conll", ReadOptions(embeddings=path, **options)  # type: ignore[arg-type]
+        return folder / "x.conll", ReadOptions(embeddings=path, **options)
 
     return make
 

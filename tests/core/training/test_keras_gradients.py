@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from maskscope import masks
+from maskscope.keras_io import keras_model
 from maskscope.runs import TrainSettings
 from maskscope.training.backprop import Batch
 from maskscope.training.dropouts import Dropouts
@@ -15,9 +18,6 @@ from maskscope.training.spec import TaggerSpec
 from maskscope.types import Floats, TagScheme
 
 pytestmark = pytest.mark.keras
-keras = pytest.importorskip("keras")
-keras_model = pytest.importorskip("maskscope.keras_io.keras_model")
-tf = pytest.importorskip("tensorflow")
 
 BINARY = TagScheme("binary", ("O", "name"))
 TYPED = TagScheme("multiclass", ("O", "a", "b"))

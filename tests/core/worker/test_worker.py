@@ -44,7 +44,6 @@ from maskscope.worker.requests import (
 from maskscope.workflows.train import recover_training
 
 pytestmark = pytest.mark.keras
-pytest.importorskip("tensorflow")
 
 SECONDS = 120.0
 

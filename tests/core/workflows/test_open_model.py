@@ -7,21 +7,21 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from maskscope import cli
+from maskscope.engine import packed
 from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import NullJob
+from maskscope.keras_io import keras_model
 from maskscope.project import Project, ProjectWriter
 from maskscope.types import Sentence
+from maskscope.workflows.open_model import open_model
 
 pytestmark = pytest.mark.keras
-keras = pytest.importorskip("keras")
 
-from maskscope.engine import packed  # noqa: E402
-from maskscope.keras_io import keras_model  # noqa: E402
-from maskscope.workflows.open_model import open_model  # noqa: E402
 
 DIM = 5
 LENGTHS = (3, 1, 4, 3, 0, 7)

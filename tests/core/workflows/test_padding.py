@@ -4,22 +4,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import keras
 import numpy as np
 import pytest
 
+from maskscope.engine import packed
 from maskscope.engine.padding_probe import Fill, PaddedRun, PaddingProbe, padding_rows
 from maskscope.errors import WorkerError
 from maskscope.jobs import NullJob
 from maskscope.project import Project, ProjectWriter
 from maskscope.types import Sentence
+from maskscope.worker.jobs import run_request
+from maskscope.worker.requests import PaddingRequest, PaddingResult
+from maskscope.workflows.padding_answer import PaddingAnswer
 
 pytestmark = pytest.mark.keras
-keras = pytest.importorskip("keras")
 
-from maskscope.engine import packed  # noqa: E402
-from maskscope.worker.jobs import run_request  # noqa: E402
-from maskscope.worker.requests import PaddingRequest, PaddingResult  # noqa: E402
-from maskscope.workflows.padding_answer import PaddingAnswer  # noqa: E402
 
 DIM = 5
 layers = keras.layers

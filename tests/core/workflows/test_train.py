@@ -7,20 +7,20 @@ import sys
 import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from maskscope.engine import packed
 from maskscope.errors import Cancelled
 from maskscope.jobs import NullJob
+from maskscope.keras_io import keras_model
 from maskscope.project import Project, ProjectWriter
 from maskscope.runs import RunInfo, TrainSettings
 from maskscope.types import Floats, Labels, Offsets, Sentence, TagScheme
 from maskscope.workflows.train import recover_training, train_project
 
 pytestmark = pytest.mark.keras
-keras = pytest.importorskip("keras")
-keras_model = pytest.importorskip("maskscope.keras_io.keras_model")
 
 DIM = 4
 TYPED = TagScheme("multiclass", ("O", "a", "b"))

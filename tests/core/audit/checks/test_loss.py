@@ -101,7 +101,7 @@ def test_one_output_in_a_list_or_a_dict_keeps_its_own_loss(kind: str) -> None:
 
 @pytest.mark.parametrize(("masked", "verdict"), [(True, "passed"), (False, "failed")])
 def test_a_subclassed_model_without_an_input_is_run_all_the_same(masked: bool, verdict: str) -> None:
-    class Own(keras.Model):  # type: ignore[misc]  # keras is not typed here
+    class Own(keras.Model):
         def __init__(self) -> None:
             super().__init__()
             self.begin = layers.Masking() if masked else layers.Activation("linear")

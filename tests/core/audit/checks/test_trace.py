@@ -32,7 +32,7 @@ def test_a_model_of_fixed_length_is_traced_when_no_sentence_leaves_padding() -> 
 
 
 def test_a_model_with_its_own_code_can_not_be_traced() -> None:
-    class Own(keras.Model):  # type: ignore[misc]  # keras is not typed here
+    class Own(keras.Model):
         def __init__(self) -> None:
             super().__init__()
             self.dense = layers.Dense(1)

@@ -14,7 +14,7 @@ from maskscope.audit import About, AuditReport, Evidence, Finding
 from maskscope.audit.checks.registry import CHECKS
 from maskscope.audit.html.page import html_page
 from maskscope.commands.audit import html_report
-from maskscope.keras_io.model_graph import GraphEdge, GraphNode, ModelGraph
+from maskscope.keras_io.model_graph import GraphEdge, GraphNode, ModelGraph, NodeKind
 
 HOSTILE = '<script>alert("x")</script>'
 ADVICE = "put Masking before the Dense layer"
@@ -61,8 +61,8 @@ ABOUT = About(
 )
 
 
-def node(name: str, class_name: str, kind: str = "layer", parameters: int = 4_321) -> GraphNode:
-    return GraphNode(name, class_name, "(B, T, 4)", parameters, kind, "none", "none")  # type: ignore[arg-type]
+def node(name: str, class_name: str, kind: NodeKind = "layer", parameters: int = 4_321) -> GraphNode:
+    return GraphNode(name, class_name, "(B, T, 4)", parameters, kind, "none", "none")
 
 
 GRAPH = ModelGraph(
@@ -85,13 +85,16 @@ class Element:
     def text(self) -> str:
         return "".join(each if isinstance(each, str) else each.text for each in self.content)
 
+    @property
+    def children(self) -> list["Element"]:
+        return [each for each in self.content if isinstance(each, Element)]
+
     def all(self, name: str | None = None, **attributes: str) -> Iterator["Element"]:
-        for each in self.content:
-            if isinstance(each, Element):
-                wanted = {key.rstrip("_"): value for key, value in attributes.items()}
-                if name in (None, each.name) and all(each.attributes.get(key) == wanted[key] for key in wanted):
-                    yield each
-                yield from each.all(name, **attributes)
+        wanted = {key.rstrip("_"): value for key, value in attributes.items()}
+        for each in self.children:
+            if name in (None, each.name) and all(each.attributes.get(key) == wanted[key] for key in wanted):
+                yield each
+            yield from each.all(name, **attributes)
 
     def one(self, name: str | None = None, **attributes: str) -> "Element":
         (found,) = self.all(name, **attributes)
@@ -253,7 +256,7 @@ def test_the_evidence_is_drawn_position_by_position(root: Element) -> None:
     caption = found.one("figcaption").text
     assert caption.startswith("Sentence 4, positions 0 to 8: 6 real tokens, 3 padded positions (hatched).")
     assert "at most 0.31, at position 5, and above the tolerance at 3 of 6 positions" in caption
-    rows = [[cell.text for cell in row.content] for row in found.one("tbody").content]  # type: ignore[union-attr]
+    rows = [[cell.text for cell in row.children] for row in found.one("tbody").children]
     assert rows[4] == ["4", "real token", "0.02", "0.25"]
     collisions = article(root, "COLLISIONS")
     assert len(list(collisions.all("rect", class_="wrong"))) == 1

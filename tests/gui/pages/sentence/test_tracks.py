@@ -6,14 +6,15 @@ from pathlib import Path
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
+from maskscope_gui.pages.sentence.tracks_layout import Lane
 from maskscope_gui.shell.main_window import MainWindow
 
 OpenWindow = Callable[[Path], MainWindow]
 LEFT = Qt.MouseButton.LeftButton
 
 
-def tip(window: MainWindow, position: int, lane: str) -> str:
-    return window.tracks.tip_at(window.tracks.column_box(position, lane).center())  # type: ignore[arg-type]
+def tip(window: MainWindow, position: int, lane: Lane) -> str:
+    return window.tracks.tip_at(window.tracks.column_box(position, lane).center())
 
 
 def test_each_lane_is_explained_in_a_tooltip(open_window: OpenWindow, typed_demo: Path) -> None:
