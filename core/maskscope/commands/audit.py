@@ -181,16 +181,16 @@ def _say(report: "AuditReport") -> None:
 
 
 def _place(finding: "Finding") -> str:
-    words = []
+    parts = []
     if finding.deviation is not None:
-        words.append(f"{finding.deviation:.1e}")
+        parts.append(f"{finding.deviation:.1e}")
     if finding.sentence is not None:
-        words.append(f"sentence {finding.sentence}")
+        parts.append(f"sentence {finding.sentence}")
     if finding.position is not None:
-        words.append(f"position {finding.position}")
+        parts.append(f"position {finding.position}")
     if finding.layer is not None:
-        words.append(finding.layer)
-    return ", ".join(words) or "-"
+        parts.append(finding.layer)
+    return ", ".join(parts) or "-"
 
 
 def html_report(report: "AuditReport", values: argparse.Namespace) -> str:
@@ -223,14 +223,14 @@ def _command(values: argparse.Namespace) -> str:
     """The command line that makes the report again."""
     from maskscope.audit.html.page import command_line
 
-    words = ["maskscope", "audit"]
+    parts = ["maskscope", "audit"]
     if values.project is not None:
-        words.append(str(values.project))
+        parts.append(str(values.project))
     if values.gallery is not None:
-        words.append("--gallery")
-        words += [values.gallery] if values.gallery else []
+        parts.append("--gallery")
+        parts += [values.gallery] if values.gallery else []
     for name in ("data", "lengths", "model", "padding", "repair", "report"):
         given = getattr(values, name)
         if given is not None:
-            words += [f"--{name}", str(given)]
-    return command_line(words)
+            parts += [f"--{name}", str(given)]
+    return command_line(parts)

@@ -60,12 +60,12 @@ def model(values: argparse.Namespace) -> int:
         )
         return 0
     rows = [("layer", "class", "output", "parameters", "mask after it")]
-    rows += [(node.name, node.class_name, node.shape, f"{node.parameters:,}", node.words) for node in layers]
+    rows += [(node.name, node.class_name, node.shape, f"{node.parameters:,}", node.text) for node in layers]
     say(table(rows))
     faults = [edge for edge in graph.edges if edge.fault]
     if faults:
         say("")
-        say("\n".join(f"{edge.words}: {edge.source} -> {edge.target}" for edge in faults))
+        say("\n".join(f"{edge.text}: {edge.source} -> {edge.target}" for edge in faults))
     if picture is not None:
         say(str(picture))
     return 0

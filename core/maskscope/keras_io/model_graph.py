@@ -23,7 +23,7 @@ class GraphNode:
         parameters: count of its weights' numbers.
         kind: which of the three.
         mask: the mask after it.
-        words: text for the mask, such as "the same" or "none yet".
+        text: a description of the mask, such as "the same" or "none yet".
     """
 
     name: str
@@ -32,7 +32,7 @@ class GraphNode:
     parameters: int
     kind: NodeKind
     mask: MaskState
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class GraphEdge:
         target: name of the node it goes to.
         mask: the mask on it.
         fault: True where a needed mask is missing or altered: padding counts from here on.
-        words: text on the edge, such as "mask", "no mask", "no mask yet".
+        text: the text on the edge, such as "mask", "no mask", "no mask yet".
     """
 
     source: str
     target: str
     mask: MaskState
     fault: bool
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

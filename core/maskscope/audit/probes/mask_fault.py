@@ -40,7 +40,7 @@ def mask_fault(flow: MaskFlow, faulty: PlacedEdge) -> MaskFault:
     title = f"{visit.name} ({visit.class_name})"
     if visit.masking and flow.after[place] == "altered":
         return _wrong_masking(flow, place)
-    if edge.words == "mask ignored":
+    if edge.text == "mask ignored":
         why = f"{title} joins all positions without using the mask, so padding counts."
         return MaskFault(visit.name, why, _JOIN_REAL_TOKENS, None)
     if visit.kind == "input" and flow.joins_positions(edge.target):

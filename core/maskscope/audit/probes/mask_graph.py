@@ -35,7 +35,7 @@ def mask_graph(flow: MaskFlow, name: str) -> tuple[ModelGraph, list[PlacedEdge]]
     place, output = flow.run.ends[0]
     shape = _shape_text(flow.visits[place].shapes[output])
     nodes = [_node(flow, place) for place in visible]
-    nodes.append(GraphNode(end, "Output", shape, 0, "output", first.mask, first.words))
+    nodes.append(GraphNode(end, "Output", shape, 0, "output", first.mask, first.text))
     return ModelGraph(name, tuple(nodes), tuple(edge for _, edge in edges)), edges
 
 

@@ -74,7 +74,7 @@ def lay_out(graph: ModelGraph, style: Style) -> Layout:
 
 def text_description(graph: ModelGraph) -> str:
     """The picture for screen readers: one edge per line, with its label."""
-    return "\n".join(f"{edge.source} to {edge.target}: {edge.words}" for edge in graph.edges)
+    return "\n".join(f"{edge.source} to {edge.target}: {edge.text}" for edge in graph.edges)
 
 
 def parameters_text(node: GraphNode) -> str:
@@ -110,11 +110,11 @@ class _Placing:
         self.graph, self.style = graph, style
         px = style.px
         self.box_height = 2 * px(LINE_HEIGHT) + 2 * px(BOX_PADDING_Y)
-        self.edges = list({(edge.source, edge.target, edge.words): edge for edge in graph.edges}.values())
+        self.edges = list({(edge.source, edge.target, edge.text): edge for edge in graph.edges}.values())
         index_of = {node.name: index for index, node in enumerate(graph.nodes)}
         self.ends = [(index_of[edge.source], index_of[edge.target]) for edge in self.edges]
         self.label_widths = [
-            text_width(edge.words, style.small) * _FONT_SLACK + 2 * px(_LABEL_PADDING) for edge in self.edges
+            text_width(edge.text, style.small) * _FONT_SLACK + 2 * px(_LABEL_PADDING) for edge in self.edges
         ]
         self.box_widths = [self._box_width(node) for node in graph.nodes]
         self.widths: dict[_Item, float] = dict(enumerate(self.box_widths))

@@ -78,7 +78,7 @@ def _paint_label(painter: QPainter, wire: Wire, style: Style) -> None:
     painter.drawRoundedRect(wire.label, 3, 3)
     painter.setPen(style.c(_TEXT_COLOURS[kind]))
     painter.setFont(style.small if kind == "free" else style.small_bold)
-    painter.drawText(wire.label, Qt.AlignmentFlag.AlignCenter, wire.edge.words)
+    painter.drawText(wire.label, Qt.AlignmentFlag.AlignCenter, wire.edge.text)
 
 
 def _paint_node(painter: QPainter, node: GraphNode, box: QRectF, style: Style) -> None:

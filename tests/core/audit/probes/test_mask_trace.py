@@ -21,7 +21,7 @@ def test_every_edge_says_whether_the_mask_is_there(tmp_path: Path) -> None:
     graph = model_graph(tmp_path / "m.keras")
     multiply = next(node.name for node in graph.nodes if node.class_name == "Multiply")
     # NotEqual and Any, which make the mask, are not drawn
-    assert [(edge.source, edge.target, edge.mask, edge.fault, edge.words) for edge in graph.edges] == [
+    assert [(edge.source, edge.target, edge.mask, edge.fault, edge.text) for edge in graph.edges] == [
         ("x", "masking", "none", False, "no mask yet"),
         ("masking", multiply, "same", False, "mask"),
         (multiply, "explicit", "none", False, "none of its own"),
@@ -30,7 +30,7 @@ def test_every_edge_says_whether_the_mask_is_there(tmp_path: Path) -> None:
     ]
     node = next(node for node in graph.nodes if node.name == "explicit")
     # 4 gates x 2 units x (4 numbers in, 2 states, 1 bias)
-    assert (node.class_name, node.shape, node.parameters, node.words) == ("LSTM", "(B, T, 2)", 56, "the same")
+    assert (node.class_name, node.shape, node.parameters, node.text) == ("LSTM", "(B, T, 2)", 56, "the same")
 
 
 def test_without_masking_padding_starts_to_count_at_the_recurrent_layer(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_without_masking_padding_starts_to_count_at_the_recurrent_layer(tmp_path
     )
     model.save(tmp_path / "m.keras")
     edges = model_graph(tmp_path / "m.keras").edges
-    assert [(edge.target, edge.fault, edge.words) for edge in edges] == [
+    assert [(edge.target, edge.fault, edge.text) for edge in edges] == [
         ("dense", False, "no mask yet"),
         ("rnn", True, "no mask"),
         ("loss", True, "no mask"),
@@ -54,7 +54,7 @@ def test_without_masking_padding_starts_to_count_at_the_recurrent_layer(tmp_path
 def test_a_model_without_positions_has_no_masks_and_an_unbuilt_one_is_refused(tmp_path: Path) -> None:
     inputs = keras.Input((3,))
     keras.Model(inputs, keras.layers.Dense(2)(inputs)).save(tmp_path / "flat.keras")
-    assert [edge.words for edge in model_graph(tmp_path / "flat.keras").edges] == ["no positions", "no positions"]
+    assert [edge.text for edge in model_graph(tmp_path / "flat.keras").edges] == ["no positions", "no positions"]
     keras.Sequential([keras.layers.Dense(1)]).save(tmp_path / "unbuilt.keras")
     with pytest.raises(ModelError, match="received Sequential"):
         model_graph(tmp_path / "unbuilt.keras")

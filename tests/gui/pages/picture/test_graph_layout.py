@@ -63,8 +63,8 @@ def test_no_box_lies_on_another_and_wires_run_down(style: Style, graph: ModelGra
         assert inside.contains(wire.label)
     assert all(inside.contains(box) for box in layout.boxes)
     # each different label is drawn
-    assert {(w.edge.source, w.edge.target, w.edge.words) for w in layout.wires} == {
-        (e.source, e.target, e.words) for e in graph.edges
+    assert {(w.edge.source, w.edge.target, w.edge.text) for w in layout.wires} == {
+        (e.source, e.target, e.text) for e in graph.edges
     }
 
 
