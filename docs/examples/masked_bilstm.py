@@ -26,7 +26,7 @@ SENTENCES = 240
 
 
 def made_up(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x (N, T, 2048) float32, padded right with zeros; y (N, T, 1) of 0 and 1; lengths (N,)."""
+    """Make x (N, T, 2048) float32, padded right with zeros, y (N, T, 1) of 0 and 1, and lengths (N,)."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(3, 16, SENTENCES)
     x = np.zeros((SENTENCES, lengths.max(), DIM), dtype=np.float32)

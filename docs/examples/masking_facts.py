@@ -124,7 +124,7 @@ def bits(mask: np.ndarray | None) -> str:
 
 
 def yes(value: object) -> str:
-    """ "yes" or "no"."""
+    """Format a truth value as "yes" or "no"."""
     return "yes" if value else "no"
 
 

@@ -161,7 +161,7 @@ class AuditReport:
 
     @property
     def verdict(self) -> Verdict:
-        """ "failed" when any check failed, else "could not tell" when any could not, else "passed"."""
+        """The worst verdict of the checks: "failed", then "could not tell", then "passed"."""
         verdicts = {finding.verdict for finding in self.findings}
         return "failed" if "failed" in verdicts else "could not tell" if "could not tell" in verdicts else "passed"
 

@@ -81,7 +81,11 @@ def audit_model(
 
     Args:
         model: it is not changed; a check that changes its weights restores them.
-        x, lengths, job, checks, padding: as of `audit_arrays`.
+        x: (N, T, D), padded, as Keras takes it.
+        lengths: (N,) tokens of each sentence, from the source; None when they are not known: then padding is zeros.
+        job: receives the name of each check.
+        checks: names of the checks to run, of `CHECKS`.
+        padding: the number at padded positions; None for the array's own, or the mask value where none is padded.
 
     Raises ReadError, ModelError, Cancelled as `audit_arrays`.
     """

@@ -229,7 +229,7 @@ def _projected_few(tagger: PackedTagger, rows: Floats) -> Floats:
 
 
 def _small_product(rows: Floats, kernel: Floats) -> Floats:
-    """rows (n, D) @ kernel (D, m), in slices of D so small that BLAS stays on one thread.
+    """Multiply rows (n, D) by kernel (D, m), in slices of D so small that BLAS stays on one thread.
 
     For one sentence, waking threads costs more than the product: on a busy machine, some frames of the screen.
     OpenBLAS stays on one thread up to n·m·d = 2^18 (interface/gemm.c).

@@ -52,7 +52,7 @@ def weighted(scores: Sequence[ClassScores]) -> ClassScores:
 
 
 def ratio(part: float, whole: float) -> float:
-    """part / whole; 0 when whole is 0."""
+    """Divide part by whole; 0 when whole is 0."""
     return part / whole if whole else 0.0
 
 

@@ -104,7 +104,7 @@ class _Names:
 
 
 def entity_rule(scheme: TagScheme) -> Literal["prefixes", "runs"]:
-    """ "prefixes" when the class names follow a span scheme, else "runs"."""
+    """How entities are read from class names: "prefixes" when they follow a span scheme, else "runs"."""
     return "runs" if scheme.spans is None else "prefixes"
 
 
@@ -150,7 +150,8 @@ def score(gold: Spans, predicted: Spans, more: Indices | None = None) -> SpanSco
     """Scores of predicted entities against gold ones.
 
     Args:
-        gold, predicted: of the same tokens.
+        gold: the entities of the gold labels.
+        predicted: the predicted entities of the same tokens.
         more: (len(kinds),) int64, further wrong predicted entities of each type; None for none.
     """
     kinds = gold.kinds

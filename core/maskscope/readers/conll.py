@@ -95,7 +95,7 @@ class ConllSource:
 
     @property
     def lengths_from(self) -> Literal["source", "inferred"]:
-        """ "source": a sentence is as long as its lines."""
+        """Always "source": the file has one line for each token, so each sentence has a known length."""
         return "source"
 
     def __enter__(self) -> Self:

@@ -102,7 +102,7 @@ class PaddedSource:
 
     @property
     def lengths_from(self) -> Literal["source", "inferred"]:
-        """ "inferred" when neither lengths nor a mask were given."""
+        """Where the lengths are from: "inferred" when neither lengths nor a mask were given, else "source"."""
         return "source" if self._lengths.given else "inferred"
 
     def __enter__(self) -> Self:

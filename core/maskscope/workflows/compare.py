@@ -82,7 +82,8 @@ def compare(
 
     Args:
         project: its labels and sentence bounds.
-        a, b: ids of its models, or probabilities from elsewhere.
+        a: id of model A in the project, or probabilities from elsewhere.
+        b: the same for model B.
         against: edited or gold labels.
         decoding: how labels come from probabilities.
         job: receives the progress.

@@ -25,7 +25,8 @@ def count_differing(
         project: opened for this thread alone.
         model: the model that predicts.
         probs_nc: (n_tokens, C) float32, its output.
-        decoding, threshold: as for `predict`.
+        decoding: how labels come from probabilities, as in `predict`.
+        threshold: of the one class of a binary scheme.
         job: receives the progress in sentences; it may cancel.
     """
     labels = project.labels("edited")

@@ -188,7 +188,8 @@ def rate_and_time_left(done: int, total: int, seconds: float, unit: str = "sente
     """Return rate and time left, such as "1,240 sentences/s · 12 s left"; "" while they are not known.
 
     Args:
-        done, total: units; total is 0 when it is not known, which leaves out the time left.
+        done: how many units are done.
+        total: how many there are; 0 when it is not known, which leaves out the time left.
         seconds: since the work began.
         unit: what is counted; "" leaves out the rate.
     """

@@ -65,6 +65,7 @@ def sound(
     """A sound model with its data: no check may fail.
 
     Args:
+        draw: given by hypothesis.
         depths: numbers of recurrent layers to choose from.
         cells: their kinds.
         attention: whether it may have attention, which multiplies padding by 0 and so hands on NaN: CONTENT fails.

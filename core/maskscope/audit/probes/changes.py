@@ -35,7 +35,8 @@ class Change:
         """The two runs side by side, of the output that changed most.
 
         Args:
-            before, after: labels of the two.
+            before: label of the first run.
+            after: label of the second run.
             mask_t: (T,) True = real token; None when all are.
         """
         change_tc = _differences(self.before_tc, self.after_tc)
@@ -89,8 +90,13 @@ class LargestChange:
         """Compare the outputs of a sentence in two runs and keep their largest change, if it is the largest so far.
 
         Args:
-            sentence, weights, cause, before_tc, after_tc, padding_kc: as in `Change`.
+            sentence: index of the sentence.
+            weights: the weights of both runs.
+            cause: what was done before the second run, such as "7 padded positions".
+            before_tc: (T, C) the outputs of the first run.
+            after_tc: (T, C) the outputs of the second run, at the same positions.
             mask_t: (T,) True = real token; None when all are.
+            padding_kc: (k, C) the outputs of the second run at its first padded positions, for the picture; or None.
         """
         change_t = _differences(before_tc, after_tc).max(axis=1, initial=0.0)
         if mask_t is not None:

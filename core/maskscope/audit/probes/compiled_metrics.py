@@ -15,7 +15,8 @@ class CompiledMetrics:
         """The metrics by name, as Keras's own test step computes them.
 
         Args:
-            x_btd, y: the batch and its labels.
+            x_btd: (B, T, D) the padded batch.
+            y: its labels.
             weights_bt: (B, T) sample weights, which Keras passes to weighted metrics alone.
         """
 
@@ -32,7 +33,8 @@ class CompiledMetrics:
         """The metrics by name of labels and predictions that are given.
 
         Args:
-            y, predictions_btc: the batch.
+            y: the labels.
+            predictions_btc: (B, T, C) the predictions.
             mask_bt: (B, T) the mask that the predictions carry, True = real token; None for none.
             weights_bt: (B, T) sample weights, as of `of_test_step`.
         """

@@ -44,7 +44,7 @@ class Trace:
 
 
 def untraceable_reason(model: "KerasModel") -> str:
-    """ "" for a model whose layers can be traced, else one sentence why they can't."""
+    """Say in one sentence why a model's layers can't be traced; "" when they can."""
     from maskscope.keras_io import keras_graph
 
     if keras_graph.functional(model) is not None:

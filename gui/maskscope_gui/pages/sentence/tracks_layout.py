@@ -65,9 +65,11 @@ class TracksLayout:
 
 
 def lay_out(columns: ColumnEdges, room: int, px: Callable[[float], int], *, with_argmax: bool) -> TracksLayout:
-    """Stack the lanes; the probability lane takes what `room`, the height of the panel in pixels, leaves.
+    """Stack the lanes; the probability lane takes the height that the others leave.
 
     Args:
+        columns: one column for each position.
+        room: height of the panel, in pixels.
         px: scales pixels at 100 % to this screen.
         with_argmax: keep room under the predicted labels, whether a label stands there or not: nothing moves then.
     """
@@ -104,6 +106,7 @@ def column_widths(texts: Sequence[int], notes: Mapping[int, int], px: Callable[[
     Args:
         texts: width of each token's text.
         notes: width of the note at some of the positions; positions past the last token are ignored.
+        px: scales pixels at 100 % to this screen.
     """
     widths = [min(max(text + px(10), px(28)), px(132)) for text in texts]
     for position, note in notes.items():
