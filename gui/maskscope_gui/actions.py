@@ -17,12 +17,12 @@ class Action:
     Attributes:
         id: how code names it.
         text: what the menu and the key overlay show.
-        keys: shortcuts in Qt's portable form; the first is the one printed.
+        keys: shortcuts in Qt's portable form; the first is the one that the window shows.
         menu: the menu it is in.
         group: a change of group draws a line in the menu.
         help: one sentence for the tooltip.
         checkable: True when the menu shows whether it is on.
-        repeats: True when holding the key down repeats it. A key that rests on "accept" must accept one sentence only.
+        repeats: True when holding the key down repeats it. Holding the key of "accept" must accept one sentence only.
         needs_project: True when it is disabled while no project is open.
     """
 
@@ -100,7 +100,9 @@ _REVIEW = (
         0,
         "Mark this sentence as right and show the next. Tokens without a label take the prediction.",
     ),
-    Action("flag", "Flag", ("F",), "Review", 0, "Mark this sentence to come back to; again removes the mark."),
+    Action(
+        "flag", "Flag", ("F",), "Review", 0, "Mark this sentence to come back to it; the same key removes the mark."
+    ),
     Action(
         "next_uncertain",
         "Next uncertain token",
@@ -168,7 +170,14 @@ _VIEW = (
     *(Action(page.action_id, page.title, (page.key,), "View", 0, page.help, checkable=True) for page in PAGES),
     Action("toggle_batch", "Batch panel", ("Ctrl+B",), "View", 1, checkable=True, needs_project=False),
     Action("batch_order", "Change batch order", ("Ctrl+Shift+B",), "View", 1, "Longest first, or as in the list."),
-    Action("shown_class", "Show next probability", ("P",), "View", 1, "Of any label, or of one class after the other."),
+    Action(
+        "shown_class",
+        "Show next probability",
+        ("P",),
+        "View",
+        1,
+        "The probability of any label, or of one class after another.",
+    ),
     Action(
         "decode",
         "Decode spans",
@@ -217,12 +226,12 @@ LABEL_KEYS = "123456789bcdeghijlnoqrtuwy"
 
 
 def key_text(keys: str) -> str:
-    """A shortcut as it is printed on this system."""
+    """A shortcut as this system writes it."""
     return QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText).replace("Return", "Enter")
 
 
-def printed_key(action_id: str) -> str:
-    """The key to print next to a control that does the same as an action; "" when it has none."""
+def key_of_action(action_id: str) -> str:
+    """The key to show next to a control that does the same as an action; "" when it has none."""
     keys = by_id()[action_id].keys
     return key_text(keys[0]) if keys else ""
 

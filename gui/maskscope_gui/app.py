@@ -131,5 +131,5 @@ def _after_first_picture(program: Program) -> None:
         program.window.close()
         return
     program.window.add_curve()
-    # TensorFlow takes seconds of both cores: it starts once the person has had a first look.
+    # TensorFlow takes seconds of both cores: it starts a little after the first picture.
     QTimer.singleShot(_WORKER_AFTER_MS, program.client.start)

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from maskscope.errors import MaskscopeError
 from maskscope.project import ModelRecord
 from maskscope.worker.requests import OpenModelRequest
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.tasks import error_message
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
@@ -108,7 +108,7 @@ class OpenModelJob(QObject):
         if job == self.job:
             self._end()
             self.session.message_requested.emit(
-                f"Not opened: {error.rstrip('.')}. Another file: {printed_key('open_model')}.", "error"
+                f"Not opened: {error.rstrip('.')}. Another file: {key_of_action('open_model')}.", "error"
             )
 
     def _cancelled(self, job: int) -> None:

@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal, Sign
 
 from maskscope.engine.padding_probe import MAX_PADDING, Fill, MaskFrom, PaddedRun, PaddingProbe
 from maskscope.types import Floats, Indices
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.padding_job import COARSE, DELAY_MS, PaddingJob, SentenceAndModel
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
@@ -246,7 +246,7 @@ def own_mask_reason() -> str:
     """Return why a model that only Keras runs allows no other mask than its own."""
     return (
         "This model runs in Keras, with the mask that it makes itself. Other masks are tested by the audit "
-        f"({printed_key('audit')})."
+        f"({key_of_action('audit')})."
     )
 
 

@@ -1,1 +1,1 @@
-"""The dialogs. Each shows errors beside the field that they are about, and does long work in a thread or the worker."""
+"""The dialogs. Each shows errors next to the field they are about, and does long work in a thread or the worker."""

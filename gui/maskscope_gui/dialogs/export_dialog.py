@@ -215,7 +215,7 @@ class ExportDialog(Dialog):
             self._check_file()
 
     def export(self) -> None:
-        """Write the file, or show an error beside the field of its name."""
+        """Write the file, or show an error next to the field of its name."""
         path = self.target()
         self._check_file()
         if path is None:

@@ -66,9 +66,9 @@ class ImportForm(QWidget):
 
     Attributes:
         source: field of the file to import.
-        companions: fields of the files beside it, by name.
+        companions: fields of its companion files, by name.
         source_preview: what the source is; None while that is not known.
-        message: a label for errors that belong to no field, which the dialog places beside its buttons.
+        message: a label for errors that belong to no field, which the dialog places next to its buttons.
     """
 
     edited = Signal()
@@ -296,7 +296,7 @@ class ImportForm(QWidget):
         return ReadOptions(**chosen)
 
     def missing_companion(self) -> bool:
-        """Show an error beside the first required companion that is not chosen; False when none is missing."""
+        """Show an error next to the first required companion that is not chosen; False when none is missing."""
         for companion in self.source_preview.format.companions if self.source_preview else ():
             field = self.companions[companion.name]
             if companion.required and field.path is None:
@@ -307,7 +307,7 @@ class ImportForm(QWidget):
         return False
 
     def show_error(self, error: object) -> None:
-        """Show an error beside the field of the file that it is about."""
+        """Show an error next to the field of the file that it is about."""
         message = dialog_message(error) if isinstance(error, MaskscopeError) else error_message(error)
         file = error.file if isinstance(error, MaskscopeError) else None
         about = next((each for each in (*self.companions.values(), self.source) if file and file == each.path), None)

@@ -95,7 +95,7 @@ class KeysOverlay(Dialog):
 def _blocks(session: Session | None) -> list[Block]:
     blocks: list[Block] = []
     for menu in MENUS:
-        rows = [Row(action.text.rstrip("…"), _printed(action.keys)) for action in ACTIONS if action.menu == menu]
+        rows = [Row(action.text.rstrip("…"), _key_texts(action.keys)) for action in ACTIONS if action.menu == menu]
         blocks.append((menu, rows))
     if session is not None and session.project is not None:
         scheme = session.project.scheme
@@ -105,7 +105,7 @@ def _blocks(session: Session | None) -> list[Block]:
     return blocks
 
 
-def _printed(keys: tuple[str, ...]) -> tuple[str, ...]:
+def _key_texts(keys: tuple[str, ...]) -> tuple[str, ...]:
     # Backtab is Qt's name for Shift+Tab; Return and Enter have the same text.
     return tuple(dict.fromkeys(key_text(key) for key in keys if key != "Backtab"))
 

@@ -62,7 +62,7 @@ def find_companions(source: Path) -> dict[str, Path | None]:
 
 
 def suggest_project(source: Path) -> Path:
-    """A project folder next to `source`, with a name that tells what is in it and is not taken."""
+    """A project folder next to `source`, with a name made from the source's that is not taken."""
     name = source.stem
     if name.casefold() in _GENERIC_NAMES and source.absolute().parent.name:
         name = source.absolute().parent.name

@@ -125,7 +125,7 @@ class TrainDialog(Dialog):
         self.bar.setVisible(running)
 
     def train(self) -> None:
-        """Start with the settings of the form, or show beside the buttons why that is not possible."""
+        """Start with the settings of the form, or show next to the buttons why that is not possible."""
         self._refresh()
         project = self.session.project
         if self.job.running or project is None:

@@ -1,4 +1,4 @@
-"""What the window hands to a page when it makes one."""
+"""What the window gives to a page when it makes one."""
 
 from dataclasses import dataclass
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 
 if TYPE_CHECKING:
     from maskscope_gui.session.session import Session
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def no_predictions() -> str:
     """The message for what needs predictions while there are none."""
-    return f"There are no predictions yet. Train a model first ({printed_key('train')})."
+    return f"There are no predictions yet. Train a model first ({key_of_action('train')})."
 
 
 class Cursor(QObject):
@@ -62,7 +62,7 @@ class Cursor(QObject):
             self.move(position)
 
     def select_row(self, row: int) -> None:
-        """Show the sentence in a row of the list; a row beyond either end gives the last or the first."""
+        """Show the sentence in a row of the list; past either end of the list, its first or last row."""
         sentences = self._session.list_order.sentences
         if len(sentences):
             self.select(int(sentences[min(max(row, 0), len(sentences) - 1)]))

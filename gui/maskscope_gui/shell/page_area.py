@@ -107,14 +107,14 @@ class PageArea(QSplitter):
     def close_pages(self) -> None:
         """Stop what the pages compute, and wait for what still runs."""
         for page in self.made.values():
-            page.close_down()
+            page.stop_and_wait()
 
     def _make_page(self, name: str) -> None:
         row = next(row for row in PAGES if row.name == name)
         module, _, function = row.factory.partition(":")
         make = cast("Callable[[PageServices, Style], Page]", getattr(import_module(module), function))
         page = make(self._services, self._look)
-        page.asked.connect(lambda action_id: self._actions[action_id].trigger())
+        page.action_requested.connect(lambda action_id: self._actions[action_id].trigger())
         page.progressed.connect(self.progressed)
         self.made[name] = page
         self._stack.addWidget(page)

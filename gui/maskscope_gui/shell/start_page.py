@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.theme.theme import Style
 
 _WIDTH = 640
@@ -102,7 +102,7 @@ def _choice(action: QAction, action_id: str, note: str, style: Style) -> QHBoxLa
     line.setSpacing(style.px(10))
     line.addWidget(button)
     line.addWidget(label)
-    key = printed_key(action_id)
+    key = key_of_action(action_id)
     if key:
         cap = QLabel(key)
         cap.setObjectName("key")

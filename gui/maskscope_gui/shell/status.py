@@ -5,7 +5,7 @@ import time
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import elided, plain_tip, recolour
@@ -26,11 +26,11 @@ class StatusLine(QWidget):
         self.collisions = QPushButton()
         self.collisions.setObjectName("flat")
         self.collisions.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.collisions.setToolTip(f"Go to the next collision ({printed_key('next_collision')})")
+        self.collisions.setToolTip(f"Go to the next collision ({key_of_action('next_collision')})")
         self.collisions.clicked.connect(session.cursor.next_collision)
         self.message = QLabel()
         self.undo = QLabel()
-        self.undo_key = QLabel(printed_key("undo"))
+        self.undo_key = QLabel(key_of_action("undo"))
         self.undo_key.setObjectName("key")
         self.worker = QLabel()
         self.work = QLabel()
@@ -114,7 +114,7 @@ class StatusLine(QWidget):
         n_collisions = self.session.list_order.facts.n_collisions if self.session.list_order.facts is not None else 0
         if n_collisions:
             collisions = "collision" if n_collisions == 1 else "collisions"
-            self.collisions.setText(f"▲ {n_collisions:,} {collisions}   {printed_key('next_collision')}")
+            self.collisions.setText(f"▲ {n_collisions:,} {collisions}   {key_of_action('next_collision')}")
             recolour(self.collisions, self.look.c("collision").name())
             self.collisions.setVisible(True)
         undo, _ = project.edits.next_titles()

@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QMenu, QPushButton, QToolButton, QWidget
 
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.open_model_job import engine_text
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
@@ -40,7 +40,7 @@ class Toolbar(QWidget):
         self.train = self._button("Train…", actions["train"], "train")
         self.verdict = self._button("Audit the padding", actions["audit"], "audit")
         self.search = QLineEdit()
-        self.search.setPlaceholderText(f"Find tokens, labels   {printed_key('find')}")
+        self.search.setPlaceholderText(f"Find tokens, labels   {key_of_action('find')}")
         self.search.setAccessibleName("Find tokens, labels")
         self.search.setClearButtonEnabled(True)
         self.search.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
@@ -62,7 +62,7 @@ class Toolbar(QWidget):
         self.refresh()
 
     def _button(self, text: str, action: QAction, action_id: str) -> QPushButton:
-        key = printed_key(action_id)
+        key = key_of_action(action_id)
         button = QPushButton(f"{text}   {key}")
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.setToolTip(f"{action.toolTip()} ({key})" if key else action.toolTip())

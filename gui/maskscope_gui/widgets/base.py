@@ -216,7 +216,7 @@ class Panel(QWidget):
             room -= hint.sizeHint().width() + self._row.spacing()
             hint.setVisible(room >= 0)
 
-    def hold_back(self, hints: Collection[KeyHint]) -> None:
+    def hide_hints(self, hints: Collection[KeyHint]) -> None:
         """Show all hints but these, whose keys have another meaning on the page that is shown."""
         for hint in self.findChildren(KeyHint):
             hint.wanted = hint not in hints

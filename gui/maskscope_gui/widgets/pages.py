@@ -4,7 +4,7 @@ from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.page_table import PAGES, SENTENCE_PAGE
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import draw_key, key_width, text_width
@@ -77,7 +77,7 @@ class PageTabs(QWidget):
         return self.look.px(22 if self._keys_fit() else 14)
 
     def _key(self, page: str) -> str:
-        return printed_key(f"page_{page}")
+        return key_of_action(f"page_{page}")
 
     def _width(self, page: str) -> int:
         title = text_width(PAGE_TITLES[page], self.look.bold)
@@ -131,11 +131,11 @@ class Page(QWidget):
 
     Signals:
         progressed: (text) for the status line; "" once nothing runs.
-        asked: (action id) the page wants an action to be triggered.
+        action_requested: (action id) the page wants an action to be triggered.
     """
 
     progressed = Signal(str)
-    asked = Signal(str)
+    action_requested = Signal(str)
 
     def __init__(self, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -173,7 +173,7 @@ class Page(QWidget):
     def list_found(self) -> None:
         """Show only the sentences of the tokens that the page lists in the sentence list."""
 
-    def close_down(self) -> None:
+    def stop_and_wait(self) -> None:
         """Stop what is computed, and wait for its thread."""
 
     def set_look(self, style: Style) -> None:

@@ -83,7 +83,7 @@ class AuditColumns(QSplitter):
         self.setOrientation(Qt.Orientation.Vertical if is_tall else Qt.Orientation.Horizontal)
         self.details.setVisible(is_wide or not self.picture_in_front)
         self.picture_part.setVisible(is_wide or self.picture_in_front)
-        self._picture_head.hold_back([self.back] if is_wide else [])
+        self._picture_head.hide_hints([self.back] if is_wide else [])
         sizes = self._sizes(self.arrangement)
         if not is_wide:
             rest = (self.height() if is_tall else width) - sizes[0]

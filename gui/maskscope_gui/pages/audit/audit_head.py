@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from maskscope.audit.report import AuditReport
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.audit_job import AuditJob
 from maskscope_gui.pages.audit.audit_text import VERDICT_MARKS, audit_details, short_verdict, verdict_text
 from maskscope_gui.session.session import Session
@@ -25,13 +25,13 @@ class AuditHead(QWidget):
         parent: as in Qt.
 
     Signals:
-        asked: (action id) a key hint was clicked.
+        action_requested: (action id) a key hint was clicked.
 
     Attributes:
         buttons: all of them, in the order of the Tab key.
     """
 
-    asked = Signal(str)
+    action_requested = Signal(str)
 
     def __init__(self, session: Session, audit_job: AuditJob, style: Style, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,9 +47,9 @@ class AuditHead(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Progress of the audit")
         self.note = WrappedLabel(style, "", "second")
-        self.run_button = _button(f"Audit the padding   {printed_key('audit')}", primary=True)
-        self.cancel_button = _button(f"Cancel   {printed_key('dismiss')}")
-        self.repair_button = _button(f"Save repaired model…   {printed_key('repair_model')}")
+        self.run_button = _button(f"Audit the padding   {key_of_action('audit')}", primary=True)
+        self.cancel_button = _button(f"Cancel   {key_of_action('dismiss')}")
+        self.repair_button = _button(f"Save repaired model…   {key_of_action('repair_model')}")
         self.open_button = _button("Open the repaired model in this project")
         self.buttons = (self.run_button, self.cancel_button, self.repair_button, self.open_button)
         self._arrange()
@@ -79,8 +79,8 @@ class AuditHead(QWidget):
         column.addLayout(content)
 
     def _action_hint(self, text: str, action_id: str) -> KeyHint:
-        hint = KeyHint(text, printed_key(action_id), self.look)
-        hint.clicked.connect(lambda: self.asked.emit(action_id))
+        hint = KeyHint(text, key_of_action(action_id), self.look)
+        hint.clicked.connect(lambda: self.action_requested.emit(action_id))
         return hint
 
     def set_look(self, style: Style) -> None:
@@ -106,7 +106,7 @@ class AuditHead(QWidget):
         self.cancel_button.setVisible(is_running)
         self.repair_button.setVisible(report is not None and bool(report.repairs) and not is_running)
         self.open_button.setVisible(job.repaired is not None and not is_running)
-        self.panel.hold_back([self.again, self.save] if report is None or is_running else [])
+        self.panel.hide_hints([self.again, self.save] if report is None or is_running else [])
 
     def _show_verdict(self, report: AuditReport | None) -> None:
         model = self.session.model
@@ -118,10 +118,10 @@ class AuditHead(QWidget):
             self.how.set_text(audit_details(report, model))
         elif self.session.project is None:
             self.verdict.set_text("No project is open", "text")
-            self.how.set_text(f"Open a project first ({printed_key('open')}).")
+            self.how.set_text(f"Open a project first ({key_of_action('open')}).")
         elif model is None:
             self.verdict.set_text("There is no model to audit yet", "text")
-            self.how.set_text(f"Train a model ({printed_key('train')}), or open one ({printed_key('open_model')}).")
+            self.how.set_text(f"Train a model ({key_of_action('train')}), or open one ({key_of_action('open_model')}).")
         else:
             self.verdict.set_text(f"{model.name} has not been audited yet", "text")
             self.how.set_text(_WHAT_IS_DONE)
@@ -132,7 +132,7 @@ class AuditHead(QWidget):
             text = job.message if job.running == "audit" else f"Saving the repaired model: {job.message}"
             self.note.set_text(f"{text[:1].upper()}{text[1:]}…")
         elif job.message:
-            again = "" if report is not None else f" {printed_key('audit')} tries again."
+            again = "" if report is not None else f" {key_of_action('audit')} tries again."
             self.note.set_text(f"{job.message.rstrip('.')}.{again}", "fails" if job.failed else "second")
         elif report is not None and repaired is not None:
             self.note.set_text(

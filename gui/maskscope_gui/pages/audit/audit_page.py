@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from maskscope.audit.report import AuditReport, Finding
 from maskscope.errors import MaskscopeError
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.audit_job import AuditJob
 from maskscope_gui.pages.audit.audit_columns import AuditColumns
 from maskscope_gui.pages.audit.audit_files import ask_model_file, ask_report_file, write_report
@@ -28,7 +28,7 @@ _ENTER_KEYS = frozenset({Qt.Key.Key_Return, Qt.Key.Key_Enter})
 def make_page(services: PageServices, style: Style) -> Page:
     """The page, for the table of pages."""
     page = AuditPage(services.session, services.audit_job, services.settings, style)
-    page.open_wanted.connect(services.open_model_job.open)
+    page.open_requested.connect(services.open_model_job.open)
     return page
 
 
@@ -43,10 +43,10 @@ class AuditPage(Page):
         parent: as in Qt.
 
     Signals:
-        open_wanted: (file) the repaired model is to be opened in this project.
+        open_requested: (file) the repaired model is to be opened in this project.
     """
 
-    open_wanted = Signal(Path)
+    open_requested = Signal(Path)
 
     def __init__(
         self,
@@ -80,19 +80,19 @@ class AuditPage(Page):
         self.refresh()
 
     def _connect(self) -> None:
-        self.head.asked.connect(self.asked)
+        self.head.action_requested.connect(self.action_requested)
         self.head.run_button.clicked.connect(self.compute)
         self.head.cancel_button.clicked.connect(self.cancel)
         self.head.repair_button.clicked.connect(self.ask_repaired)
         self.head.open_button.clicked.connect(self._open_repaired)
         self.table.moved.connect(lambda _: self._show_finding())
         self.table.entered.connect(lambda _: self.show_place())
-        self.table.marked.connect(lambda _: self.turn())
+        self.table.marked.connect(lambda _: self.show_picture_or_finding())
         self.details.strip.entered.connect(self._show_position)
-        self.details.strip.turned.connect(self.turn)
+        self.details.strip.space_pressed.connect(self.show_picture_or_finding)
         self.details.to_place.clicked.connect(self.show_place)
-        self.details.to_layer.clicked.connect(self.turn)
-        self.columns.back.clicked.connect(self.turn)
+        self.details.to_layer.clicked.connect(self.show_picture_or_finding)
+        self.columns.back.clicked.connect(self.show_picture_or_finding)
         self.picture.clicked.connect(self._choose_finding_of)
         self.audit_job.changed.connect(self.refresh)
         self.session.project_changed.connect(self.refresh)
@@ -150,7 +150,7 @@ class AuditPage(Page):
             return True
         if event.type() == QEvent.Type.KeyPress and not event.isAutoRepeat():
             if in_picture and event.key() in _ENTER_KEYS | {Qt.Key.Key_Space}:
-                self.show_place() if event.key() in _ENTER_KEYS else self.turn()
+                self.show_place() if event.key() in _ENTER_KEYS else self.show_picture_or_finding()
                 return True
             if isinstance(watched, QPushButton) and event.key() in _ENTER_KEYS:
                 watched.click()
@@ -226,7 +226,7 @@ class AuditPage(Page):
         finding = self.chosen
         if finding is not None and finding.sentence is not None:
             self.session.cursor.reveal(finding.sentence, finding.position or 0)
-            self.asked.emit("page_sentence")
+            self.action_requested.emit("page_sentence")
 
     def _show_position(self, position: int) -> None:
         strip = self.details.strip
@@ -235,9 +235,9 @@ class AuditPage(Page):
         # padding has no token; show the last one instead
         last = max(len(strip.tokens) - 1, 0)
         self.session.cursor.reveal(strip.evidence.sentence, min(position, last))
-        self.asked.emit("page_sentence")
+        self.action_requested.emit("page_sentence")
 
-    def turn(self) -> None:
+    def show_picture_or_finding(self) -> None:
         """Move between findings and picture; where there is no room for both, show one in place of the other."""
         self._mark_layers()
         if self.columns.arrangement == "wide":
@@ -269,7 +269,7 @@ class AuditPage(Page):
     def ask_file(self) -> None:
         """Ask for a file, and save the report to it."""
         if self.audit_job.report is None:
-            text = f"There is no audit report yet. {printed_key('audit')} audits the model."
+            text = f"There is no audit report yet. {key_of_action('audit')} audits the model."
             self.session.message_requested.emit(text, "info")
             return
         file = ask_report_file(self, self.settings, self.session.model)
@@ -302,4 +302,4 @@ class AuditPage(Page):
     def _open_repaired(self) -> None:
         repaired = self.audit_job.repaired
         if repaired is not None:
-            self.open_wanted.emit(repaired.path)
+            self.open_requested.emit(repaired.path)

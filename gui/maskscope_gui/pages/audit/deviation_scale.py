@@ -46,7 +46,7 @@ def tolerance_share(decades: int) -> float:
     return _DECADES_BELOW / (_DECADES_BELOW + decades)
 
 
-def compared_with_tolerance(finding: Finding) -> str:
+def deviation_text(finding: Finding) -> str:
     """The deviation and the tolerance as text; "" where the check measures no deviation."""
     deviation, tolerance = finding.deviation, finding.tolerance
     if tolerance is None:

@@ -30,12 +30,12 @@ class EvidenceStrip(KeyedView):
     Signals:
         moved: (position) the cursor has moved there.
         entered: (position) Enter was pressed, or the position was double-clicked.
-        turned: Space was pressed.
+        space_pressed: Space was pressed.
     """
 
     moved = Signal(int)
     entered = Signal(int)
-    turned = Signal()
+    space_pressed = Signal()
     KEYS = frozenset(
         {
             Qt.Key.Key_Left,
@@ -79,7 +79,7 @@ class EvidenceStrip(KeyedView):
         self.at = self.found if self.found is not None else first
         self.setAccessibleDescription(", ".join(self.lines_at(self.at)))
         self.arrange()
-        self._bring()
+        self._scroll_to_cursor()
 
     # Places
 
@@ -150,7 +150,7 @@ class EvidenceStrip(KeyedView):
         """Fit the cells to the new width."""
         super().resizeEvent(event)
         self.arrange()
-        self._bring()
+        self._scroll_to_cursor()
 
     def _left(self, position: int) -> int:
         first = 0 if self.evidence is None else self.evidence.first
@@ -168,7 +168,7 @@ class EvidenceStrip(KeyedView):
         position = places.start + math.floor((x - self._left(places.start)) / self.cell_width)
         return position if position in places else None
 
-    def _bring(self) -> None:
+    def _scroll_to_cursor(self) -> None:
         if not self._places():
             return
         bar, box = self.horizontalScrollBar(), self.column_box(self.at)
@@ -357,13 +357,13 @@ class EvidenceStrip(KeyedView):
         if not places:
             return
         self.at = min(max(position, places.start), places.stop - 1)
-        self._bring()
+        self._scroll_to_cursor()
         self.viewport().update()
         self.setAccessibleDescription(", ".join(self.lines_at(self.at)))
         self.moved.emit(self.at)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Move the cursor, show its token, or turn to the model's picture."""
+        """Move the cursor, show its token, or show the model's picture."""
         places = self._places()
         steps = {
             Qt.Key.Key_Left: self.at - 1,
@@ -377,7 +377,7 @@ class EvidenceStrip(KeyedView):
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.entered.emit(self.at)
         elif key == Qt.Key.Key_Space:
-            self.turned.emit()
+            self.space_pressed.emit()
         else:
             event.ignore()
 

@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QScrollArea, QVBoxLayo
 
 from maskscope.audit.report import Evidence, Finding
 from maskscope_gui.pages.audit.audit_text import VERDICT_MARKS
-from maskscope_gui.pages.audit.deviation_scale import compared_with_tolerance
+from maskscope_gui.pages.audit.deviation_scale import deviation_text
 from maskscope_gui.pages.audit.evidence import EvidenceStrip
 from maskscope_gui.pages.audit.findings import VERDICT_VERBS
 from maskscope_gui.session.session import Session
@@ -45,7 +45,7 @@ class FindingDetails(QScrollArea):
         self.evidence_title = QLabel()
         self.strip = EvidenceStrip(session, style)
         self.readout = WrappedLabel(style, "", "second", size=12)
-        self.strip.moved.connect(self._read_out)
+        self.strip.moved.connect(self._show_numbers)
         self._arrange()
 
     def _arrange(self) -> None:
@@ -93,7 +93,7 @@ class FindingDetails(QScrollArea):
         self._finding = finding
         mark, role = VERDICT_MARKS[finding.verdict]
         self.title.set_text(f"{mark} {finding.check} {VERDICT_VERBS[finding.verdict]}", role)
-        self.deviation.set_text(compared_with_tolerance(finding))
+        self.deviation.set_text(deviation_text(finding))
         self.meaning.set_text(finding.meaning, "text")
         self.advice.set_text(f"Smallest change: {finding.advice}." if finding.advice else "", "text")
         for label in (self.deviation, self.advice):
@@ -109,9 +109,9 @@ class FindingDetails(QScrollArea):
         self.strip.show_evidence(evidence, finding.tolerance, finding.position)
         if evidence is not None:
             self.evidence_title.setText(_evidence_title(evidence))
-            self._read_out(self.strip.at)
+            self._show_numbers(self.strip.at)
 
-    def _read_out(self, position: int) -> None:
+    def _show_numbers(self, position: int) -> None:
         self.readout.set_text(" · ".join(self.strip.lines_at(position)))
 
     def fit_links(self) -> None:

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QWidget
 from maskscope.audit.report import Finding
 from maskscope_gui.pages.audit.audit_text import VERDICT_MARKS, format_deviation
 from maskscope_gui.pages.audit.deviation_scale import (
-    compared_with_tolerance,
     decades_above,
+    deviation_text,
     share_of_scale,
     tolerance_share,
 )
@@ -19,7 +19,7 @@ from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.table import Cell, Column, Table
 
 VERDICT_VERBS = {"passed": "holds", "failed": "fails", "could not tell": "could not tell"}
-"""What is said of a check, by its verdict."""
+"""The verb after the name of a check, by its verdict."""
 
 _MARK, _CHECK, _NUMBER, _BAR = 22, 104, 72, 60
 """Widths of the columns, in pixels at 100 %."""
@@ -83,7 +83,7 @@ class FindingsTable(Table):
         if title == "tolerance":
             return Cell(format_deviation(finding.tolerance), "second", tip=tip)
         if title == _BAR_TITLE:
-            return Cell("", tip=compared_with_tolerance(finding) or "This check measures no deviation.")
+            return Cell("", tip=deviation_text(finding) or "This check measures no deviation.")
         return Cell(mark, role, bold=True, tip=tip)
 
     def _paint_row(self, painter: QPainter, row: int, places: list[tuple[int, int]]) -> None:

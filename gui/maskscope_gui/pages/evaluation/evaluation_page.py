@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSplitter, QToolButton, QVBoxLayout, QWidget
 
 from maskscope.types import Indices
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.evaluation_job import EvaluationJob
 from maskscope_gui.pages.evaluation.figures_sheet import FiguresSheet
 from maskscope_gui.pages.evaluation.token_table import TokenLabels, TokenListing, TokenTable
@@ -56,7 +56,7 @@ class EvaluationPage(Page):
         self.stops = [self.sheet.matrix, self.sheet.calibration, self.tokens]
         self.sheet.matrix.chosen.connect(self._list_cell)
         self.sheet.calibration.chosen.connect(self._list_bin)
-        self.tokens.entered.connect(lambda _: self.asked.emit("page_sentence"))
+        self.tokens.entered.connect(lambda _: self.action_requested.emit("page_sentence"))
         session.model_changed.connect(self._model_changed)
         self.evaluating.changed.connect(self.refresh)
         self.evaluating.progressed.connect(self._show_progress)
@@ -75,8 +75,8 @@ class EvaluationPage(Page):
         button = QToolButton()
         button.setObjectName("flat")
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        button.setToolTip(f"{tip} ({printed_key(action_id)})")
-        button.clicked.connect(lambda: self.asked.emit(action_id))
+        button.setToolTip(f"{tip} ({key_of_action(action_id)})")
+        button.clicked.connect(lambda: self.action_requested.emit(action_id))
         return button
 
     def _label(self, bottom: int) -> QLabel:
@@ -89,7 +89,7 @@ class EvaluationPage(Page):
     def _make_list(self) -> QWidget:
         """The list of tokens under its title."""
         self.list_head = Panel("Tokens", self.look)
-        self.show_found = KeyHint("Show in sentence list", printed_key("list_found"), self.look)
+        self.show_found = KeyHint("Show in sentence list", key_of_action("list_found"), self.look)
         self.show_found.clicked.connect(self.list_found)
         self.list_head.add(self.show_found)
         self.tokens = TokenTable(self.session, self.look, (("label", 118), ("predicted", 118), ("P", 52)))
@@ -140,7 +140,7 @@ class EvaluationPage(Page):
         """Stop the evaluation."""
         self.evaluating.cancel()
 
-    def close_down(self) -> None:
+    def stop_and_wait(self) -> None:
         """Stop the evaluation and wait for its thread."""
         self.evaluating.close()
 
@@ -160,11 +160,11 @@ class EvaluationPage(Page):
         """Compute again."""
         self.evaluating.compute()
 
-    def turn_subset(self) -> None:
+    def next_subset(self) -> None:
         """Change between the validation sentences and all sentences."""
         self.evaluating.set_subset("all" if self.evaluating.subset == "validation" else "validation")
 
-    def turn_against(self) -> None:
+    def next_against(self) -> None:
         """Change between edited and original labels to compare with."""
         self.evaluating.set_against("gold" if self.evaluating.against == "edited" else "edited")
 
@@ -183,7 +183,7 @@ class EvaluationPage(Page):
         self._name_choices()
         reason = job.error or job.unavailable_reason
         if result is None and not reason:
-            reason = "Evaluating…" if job.busy else f"Press {printed_key('recompute')} to evaluate."
+            reason = "Evaluating…" if job.busy else f"Press {key_of_action('recompute')} to evaluate."
         self.unavailable.setText(reason)
         shown = result is not None and not job.unavailable_reason
         self.unavailable.setVisible(not shown)
@@ -215,7 +215,7 @@ class EvaluationPage(Page):
         short = ("validation ▾" if validation else "all ▾", f"{labels} ▾", "again")
         narrow = self.width() < self.look.px(_ROOM_FOR_WORDS)
         for (button, action_id, text), short_text in zip(texts, short, strict=True):
-            button.setText(f"{short_text if narrow else text}   {printed_key(action_id)}")
+            button.setText(f"{short_text if narrow else text}   {key_of_action(action_id)}")
 
     def _show_progress(self, text: str) -> None:
         self.progressed.emit(f"{text} · Esc cancels" if text else "")
@@ -225,7 +225,7 @@ class EvaluationPage(Page):
         stale = self.evaluating.stale
         text = progress
         if not text and stale:
-            text = f"{stale} since; press {printed_key('recompute')} to compute again."
+            text = f"{stale} since; press {key_of_action('recompute')} to compute again."
         self.note.setText(text)
         self.note.setVisible(bool(text))
         recolour(self.note, self.look.c("second" if progress else "collision").name())

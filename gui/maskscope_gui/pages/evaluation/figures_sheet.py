@@ -52,7 +52,7 @@ class FiguresSheet(QScrollArea):
         self.setWidget(self._sheet)
         for view in (self.matrix, self.calibration):
             view.installEventFilter(self)
-        self.matrix.walked.connect(self._show_cell)
+        self.matrix.cursor_moved.connect(self._show_cell)
         self._lay_out()
 
     def _caption(self, text: str) -> QLabel:

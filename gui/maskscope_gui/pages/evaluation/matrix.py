@@ -23,11 +23,11 @@ class MatrixView(KeyedView):
 
     Signals:
         chosen: (label, prediction) a cell was clicked, or Enter was pressed on it.
-        walked: a key moved the cursor to another cell.
+        cursor_moved: a key moved the cursor to another cell.
     """
 
     chosen = Signal(int, int)
-    walked = Signal()
+    cursor_moved = Signal()
     KEYS = frozenset(
         {
             Qt.Key.Key_Up,
@@ -159,7 +159,7 @@ class MatrixView(KeyedView):
             self.cell = (min(max(row, 0), last), min(max(column, 0), last))
             self._scroll_to_cell()
             self.viewport().update()
-            self.walked.emit()
+            self.cursor_moved.emit()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._list_cell()
         else:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.comparison_job import ComparisonJob, Group
 from maskscope_gui.pages.evaluation.token_table import TokenLabels, TokenListing, TokenTable
 from maskscope_gui.pages.models.comparison_counts import ComparisonCounts
@@ -48,7 +48,7 @@ class ModelsPage(Page):
         self.counts = ComparisonCounts(session, style)
         self.list_head = Panel("Tokens", style)
         self.show_found = self._add_hint(
-            self.list_head, "Show in sentence list", printed_key("list_found"), self.list_found
+            self.list_head, "Show in sentence list", key_of_action("list_found"), self.list_found
         )
         titles = (("label", 104), ("A", 104), ("P(A)", 50), ("B", 104), ("P(B)", 50))
         self.tokens = TokenTable(session, style, titles)
@@ -65,7 +65,7 @@ class ModelsPage(Page):
         self.table.marked.connect(self._mark)
         self.counts.chosen.connect(self._list)
         self.counts.entered.connect(self.tokens.focus_list)
-        self.tokens.entered.connect(lambda _: self.asked.emit("page_sentence"))
+        self.tokens.entered.connect(lambda _: self.action_requested.emit("page_sentence"))
         self.comparing.changed.connect(self.refresh)
         self.comparing.progressed.connect(self._show_progress)
         session.model_changed.connect(self._read_models)
@@ -94,7 +94,7 @@ class ModelsPage(Page):
         """Stop comparing."""
         self.comparing.cancel()
 
-    def close_down(self) -> None:
+    def stop_and_wait(self) -> None:
         """Stop comparing and wait for its thread."""
         self.comparing.close()
 
@@ -148,7 +148,7 @@ class ModelsPage(Page):
         if not text and comparing.error:
             text, role = f"{comparing.error[0].upper()}{comparing.error[1:]}.".replace("..", "."), "fails"
         elif not text and comparing.stale:
-            text = f"{comparing.stale} since; press {printed_key('recompute')} to compare again."
+            text = f"{comparing.stale} since; press {key_of_action('recompute')} to compare again."
             role = "collision"
         elif not text and comparing.result is None and self.table.models:
             text = self._how_to_compare()
@@ -158,7 +158,7 @@ class ModelsPage(Page):
 
     def _how_to_compare(self) -> str:
         if len(self.table.models) < 2:
-            return f"Train a second model ({printed_key('train')}) to compare the two here."
+            return f"Train a second model ({key_of_action('train')}) to compare the two here."
         if len(self.table.marks) == 1:
             return f"{self.table.marked_ids[0]} is marked A; mark another model with Space to compare the two."
         return "Mark two models with Space, and the tokens on which they differ are listed here."

@@ -5,7 +5,7 @@ import time
 from PySide6.QtGui import QResizeEvent
 
 from maskscope.project import ModelRecord
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.open_model_job import engine_text
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
@@ -71,7 +71,7 @@ class ModelsTable(Table):
         super().__init__(session, style, "Models", _COLUMNS, self._cell, marks=True)
         self.models: list[ModelRecord] = []
         self._scored: set[str] = set()
-        self.empty = f"There is no model yet. Train one with {printed_key('train')}."
+        self.empty = f"There is no model yet. Train one with {key_of_action('train')}."
 
     def read_models(self) -> None:
         """Read the models of the project again; cursor and marks stay on their models."""

@@ -42,7 +42,7 @@ class Wire:
     Attributes:
         edge: the edge.
         points: from the lower side of its source to the upper side of its target.
-        label: the box of the text that tells whether the mask is there.
+        label: the box of the text about the mask.
     """
 
     edge: GraphEdge
@@ -279,7 +279,7 @@ class _Placing:
         return tuple(wires)
 
     def _label(self, edge: int, points: Sequence[QPointF], taken: Sequence[QRectF]) -> QRectF:
-        """The label's box: beside another rank's boxes where the edge passes one; else between two ranks."""
+        """The label's box: next to another rank's boxes where the edge passes one; else between two ranks."""
         width, height = self.label_widths[edge], self.style.px(_LABEL_HEIGHT)
         if len(points) > 2:
             middle = 2 * ((len(points) - 2) // 4) + 1

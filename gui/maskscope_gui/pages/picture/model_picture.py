@@ -71,7 +71,7 @@ class ModelPicture(QWidget):
         """Frame the boxes of some nodes.
 
         Args:
-            faulty: tooltips by the node's name, which tell what is wrong with it.
+            faulty: tooltips by the node's name: what is wrong with it.
             chosen: names of nodes to highlight; the first is scrolled into view.
         """
         self._canvas.faulty, self._canvas.chosen = dict(faulty), frozenset(chosen)

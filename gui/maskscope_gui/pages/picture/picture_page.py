@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFileDialog, QToolButton, QVBoxLayout, QWidget
 
 from maskscope.errors import MaskscopeError
 from maskscope.worker.requests import ModelGraphRequest, ModelGraphResult
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.pages.picture.model_picture import ModelPicture
 from maskscope_gui.pages.picture.picture_file import write_picture
@@ -51,9 +51,9 @@ class PicturePage(Page):
         self.head = Panel("Picture", style)
         self.save = QToolButton()
         self.save.setObjectName("flat")
-        self.save.setText(f"Save picture…   {printed_key('save_picture')}")
+        self.save.setText(f"Save picture…   {key_of_action('save_picture')}")
         self.save.setToolTip("Save the picture as an .svg or .png file")
-        self.save.clicked.connect(lambda: self.asked.emit("save_picture"))
+        self.save.clicked.connect(lambda: self.action_requested.emit("save_picture"))
         self.head.add(self.save)
         self.picture = ModelPicture(style)
         column = QVBoxLayout(self)
@@ -90,7 +90,7 @@ class PicturePage(Page):
         if self._job is not None:
             self.client.cancel(self._job)
 
-    def close_down(self) -> None:
+    def stop_and_wait(self) -> None:
         """Ignore a running request; the worker ends with the window."""
         self._job = None
 
@@ -124,7 +124,7 @@ class PicturePage(Page):
         model = self.session.model
         if model is None:
             self._forget_request()
-            self._show_message(f"There is no model yet. Train one ({printed_key('train')}) to see its layers here.")
+            self._show_message(f"There is no model yet. Train one ({key_of_action('train')}) to see its layers here.")
         elif model.keras_file != self._keras_file:
             self._forget_request()
             self._keras_file = model.keras_file
@@ -173,7 +173,7 @@ class PicturePage(Page):
         if job == self._job:
             self._job = self._keras_file = None
             self.progressed.emit("")
-            self._show_message(f"Cancelled. {printed_key('recompute')} traces the model again.")
+            self._show_message(f"Cancelled. {key_of_action('recompute')} traces the model again.")
             self._enable()
 
     def compute(self) -> None:

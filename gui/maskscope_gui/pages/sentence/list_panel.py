@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QStackedLayout, QToolButton, QVBoxLayout, QWidget
 
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.pages.sentence.sentence_list import SentenceList
 from maskscope_gui.session.list_order import FILTERS, SORTS
 from maskscope_gui.session.session import Session
@@ -36,14 +36,14 @@ class ListPanel(QWidget):
         order = session.list_order
         self.head = Panel("Sentences", style)
         self.sort = self._menu_button(SORTS, order.set_sort)
-        self.sort.setToolTip(f"The order of the list ({printed_key('sort')} for the next order)")
+        self.sort.setToolTip(f"The order of the list ({key_of_action('sort')} for the next order)")
         self.head.add(self.sort)
         self.chip = QPushButton()
         self.chip.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.chip.clicked.connect(self._remove_restriction)
         self.filter = self._menu_button(FILTERS, order.set_filter)
-        self.filter.setText(f"+ filter  {printed_key('filter')}")
-        self.filter.setToolTip(f"Show only some sentences ({printed_key('filter')} for the next filter)")
+        self.filter.setText(f"+ filter  {key_of_action('filter')}")
+        self.filter.setToolTip(f"Show only some sentences ({key_of_action('filter')} for the next filter)")
         self.count = QLabel()
         self.count.setObjectName("second")
         self.list = SentenceList(session, style)
@@ -119,7 +119,7 @@ class ListPanel(QWidget):
     def refresh(self) -> None:
         """Show the order, the restriction and the number of sentences."""
         project, order = self.session.project, self.session.list_order
-        self.sort.setText(f"{SORTS[order.sort]} ▾   {printed_key('sort')}")
+        self.sort.setText(f"{SORTS[order.sort]} ▾   {key_of_action('sort')}")
         restricted = order.filter != "all" or bool(order.search_text)
         text = f"“{order.search_text}”" if order.search_text else FILTERS[order.filter]
         self._show_chip(text if restricted else "")
@@ -132,7 +132,7 @@ class ListPanel(QWidget):
         if order.search_text:
             self.empty.setText(f"No sentence contains {text}. ✕ shows all sentences again.")
         else:
-            self.empty.setText(f"No sentence is {text}. Press {printed_key('filter')} for another filter, or ✕.")
+            self.empty.setText(f"No sentence is {text}. Press {key_of_action('filter')} for another filter, or ✕.")
         self.stack.setCurrentWidget(self.empty if project is not None and len(order.sentences) == 0 else self.list)
 
     def _show_chip(self, restriction: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from maskscope.engine.padding_probe import PaddedRun
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.padding_experiment import MAX_ADDED, TOLERANCE, PaddingExperiment
 from maskscope_gui.session.session import Session
 from maskscope_gui.widgets.base import Role
@@ -74,7 +74,7 @@ def _explanation(session: Session, experiment: PaddingExperiment, run: PaddedRun
         return ""
     if setting.masked:
         listed = ", ".join(str(position) for position in sorted(setting.masked)[:_MAX_LISTED])
-        return f"Masked by hand: position {listed}. {printed_key('unmask_all')} resets the mask."
+        return f"Masked by hand: position {listed}. {key_of_action('unmask_all')} resets the mask."
     if setting.mask_from == "none":
         return "The same weights without a mask: the LSTM reads padding as if it were tokens."
     if experiment.error:
@@ -100,7 +100,7 @@ def _where_the_mask_is_lost(session: Session, experiment: PaddingExperiment, mas
     if mask_at_padding and not any(mask_at_padding) and not experiment.within_tolerance:
         return (
             "Its Masking layer masks these positions, but a later layer loses or ignores the mask; "
-            f"the audit shows where ({printed_key('audit')})."
+            f"the audit shows where ({key_of_action('audit')})."
         )
     return ""
 

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from maskscope.project import ModelRecord
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.padding_experiment import (
     FILLS,
     MASK_SOURCES,
@@ -46,10 +46,10 @@ class PaddingPanel(QWidget):
         curve_room: takes the curve, which is made later than the panel.
 
     Signals:
-        audit_wanted: the note that the audit fails was clicked.
+        audit_requested: the note that the audit fails was clicked.
     """
 
-    audit_wanted = Signal()
+    audit_requested = Signal()
 
     def __init__(
         self, session: Session, experiment: PaddingExperiment, style: Style, parent: QWidget | None = None
@@ -116,7 +116,7 @@ class PaddingPanel(QWidget):
         button.setObjectName("flat")
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.setCursor(Qt.CursorShape.PointingHandCursor)
-        button.clicked.connect(self.audit_wanted)
+        button.clicked.connect(self.audit_requested)
         button.hide()
         return button
 
@@ -127,8 +127,8 @@ class PaddingPanel(QWidget):
         column.setSpacing(px(4))
         column.addLayout(_setting_line("Added positions", "[ ]", self.added))
         column.addWidget(self.slider)
-        column.addLayout(_setting_line("Padding content", printed_key("fill"), self.fill))
-        column.addLayout(_setting_line("Mask source", printed_key("mask_from")))
+        column.addLayout(_setting_line("Padding content", key_of_action("fill"), self.fill))
+        column.addLayout(_setting_line("Mask source", key_of_action("mask_from")))
         column.addLayout(self._segments())
         column.addSpacing(px(4))
         caption = QLabel("largest change at a real token")
@@ -185,7 +185,7 @@ class PaddingPanel(QWidget):
         Outputs that stay the same at real tokens are no proof: a loss that counts padding changes none of them.
         """
         which = failed[0] if len(failed) == 1 else f"{len(failed)} checks"
-        self.audit.setText(f"✗ the audit fails: {which}   {printed_key('page_audit')}" if failed else "")
+        self.audit.setText(f"✗ the audit fails: {which}   {key_of_action('page_audit')}" if failed else "")
         self.audit.setToolTip(f"Failed: {', '.join(failed)}. Click to see what was found." if failed else "")
         self.audit.setVisible(bool(failed))
         recolour(self.audit, self.look.c("fails").name())

@@ -7,7 +7,7 @@ from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from maskscope.types import NO_LABEL, TagScheme, span_parts
-from maskscope_gui.actions import LABEL_KEYS, printed_key
+from maskscope_gui.actions import LABEL_KEYS, key_of_action
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import PaintedView, draw_key, elided, key_width, text_width
@@ -172,7 +172,7 @@ class PaletteView(PaintedView):
             return None
         at = self.session.cursor.position
         label = int(focus.row.labels[at])
-        # A token without any label is ignored only when a person said so.
+        # A token without any label is ignored only when a person marked it so.
         return label if label != NO_LABEL or focus.row.edits[at] == NO_LABEL else None
 
     def _show_current(self) -> None:
@@ -251,7 +251,7 @@ class PaletteView(PaintedView):
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
 
     def _key(self, label: int) -> str:
-        return printed_key("ignore") if label == NO_LABEL else self._keys[label]
+        return key_of_action("ignore") if label == NO_LABEL else self._keys[label]
 
     def _count(self, row: PaletteRow) -> int:
         if row.clicked == NO_LABEL:

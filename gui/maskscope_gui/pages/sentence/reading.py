@@ -16,7 +16,7 @@ from maskscope_gui.widgets.geometry import Box, flow, nearest, runs
 from maskscope_gui.widgets.token_text import reads_right_to_left, token_text
 
 _IGNORED = -3
-"""Stands for a label where a person marked a token as ignored."""
+"""In place of a label where a person marked a token as ignored."""
 
 
 class ReadingView(PaintedView):

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.pages.sentence.reading import ReadingView
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
@@ -33,7 +33,7 @@ class ReadingPanel(QWidget):
         self.head = Panel("Reading", style)
         self.hints: dict[str, KeyHint] = {}
         for text, action_id in _HINTS:
-            hint = KeyHint(text, printed_key(action_id), style)
+            hint = KeyHint(text, key_of_action(action_id), style)
             hint.clicked.connect(actions[action_id].trigger)
             self.head.add(hint)
             self.hints[action_id] = hint
@@ -52,7 +52,7 @@ class ReadingPanel(QWidget):
 
     def show_all_keys(self, shown: bool) -> None:
         """Show all keys, or only those that still act on the sentence while a page is shown."""
-        self.head.hold_back([] if shown else [self.hints[action_id] for action_id in _KEYS_OF_PAGES])
+        self.head.hide_hints([] if shown else [self.hints[action_id] for action_id in _KEYS_OF_PAGES])
 
     def _update_title(self) -> None:
         text = "Reading"

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QSplitter, QToolButton, QVBoxLayout, QWidget
 
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.pages.sentence.batch import BatchView
 from maskscope_gui.pages.sentence.tracks import TracksView
 from maskscope_gui.session.session import Session
@@ -81,14 +81,14 @@ class SentencePage(QSplitter):
         if session.project is None:
             return
         text = "spans decoded" if session.decoding == "viterbi" else "argmax, spans not decoded"
-        self.decoding.setText(f"{text}   {printed_key('decode')}")
+        self.decoding.setText(f"{text}   {key_of_action('decode')}")
         self.decoding.setVisible(session.decodes_spans)
         binary = session.scheme.kind == "binary"
         self.shown_class.setEnabled(not binary)
         if binary:
             self.shown_class.setText(f"{session.shown_name}   threshold {session.threshold:.2f}")
         else:
-            self.shown_class.setText(f"{session.shown_name} ▾   {printed_key('shown_class')}")
+            self.shown_class.setText(f"{session.shown_name} ▾   {key_of_action('shown_class')}")
 
     def _update_batch_head(self) -> None:
         shown = self._batch.batch
@@ -96,7 +96,7 @@ class SentencePage(QSplitter):
         if shown is not None and len(shown.ids):
             text = f"Batch · {len(shown.ids)} sentences × {shown.values.shape[1]} positions"
         self._batch_head.set_title(text)
-        self.batch_order.setText(f"{self._batch.order} ▾   {printed_key('batch_order')}")
+        self.batch_order.setText(f"{self._batch.order} ▾   {key_of_action('batch_order')}")
 
 
 def _button(tip: str) -> QToolButton:

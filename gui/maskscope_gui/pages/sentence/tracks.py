@@ -15,7 +15,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from maskscope.types import NO_LABEL
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.padding_experiment import PaddingExperiment
 from maskscope_gui.pages.sentence.tracks_layout import (
     LANES,
@@ -208,13 +208,13 @@ class TracksView(PaintedView):
             painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, lane)
             if lane == "mask":
                 left = box.x() + text_width(lane, self.look.body) + px(8)
-                draw_key(painter, left, box.center().y() + 1, printed_key("mask_token"), self.look)
+                draw_key(painter, left, box.center().y() + 1, key_of_action("mask_token"), self.look)
 
     def _paint_reason_without_scores(self, painter: QPainter) -> None:
         if self.session.scores is not None:
             return
         no_model = self.session.model is None
-        text = f"No model yet: train one with {printed_key('train')}." if no_model else "Scoring…"
+        text = f"No model yet: train one with {key_of_action('train')}." if no_model else "Scoring…"
         # The PADDING panel may know this sentence's probabilities before the corpus is scored; then bars are there.
         lane: Lane = "probability" if self.experiment.run is None else "predicted"
         top, height = self._layout.lanes[lane]
@@ -276,7 +276,7 @@ class TracksView(PaintedView):
         if position >= focus.length:
             return f"Position {position} is padding. The model's output here is not a prediction."
         if lane == "mask":
-            key = printed_key("mask_token")
+            key = key_of_action("mask_token")
             return f"Click to mask this real token and see what changes; click again to remove the mask ({key})."
         if lane == "norm":
             return f"Euclidean norm of the embedding: {focus.norms[position]:.3f}"

@@ -71,7 +71,7 @@ def lay_out(columns: ColumnEdges, room: int, px: Callable[[float], int], *, with
         columns: one column for each position.
         room: height of the panel, in pixels.
         px: scales pixels at 100 % to this screen.
-        with_argmax: keep room under the predicted labels, whether a label stands there or not: nothing moves then.
+        with_argmax: keep room under the predicted labels, whether there is one or not, so that nothing moves.
     """
     heights = {lane: px(height) for lane, height in LANE_HEIGHTS.items()}
     if with_argmax:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
-from maskscope_gui.actions import printed_key
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.audit_job import AuditJob
 from maskscope_gui.background.open_model_job import OpenModelJob
 from maskscope_gui.pages.audit.audit_text import verdict_text
@@ -23,7 +23,7 @@ class AuditHandlers(QObject):
         self._window, self._audit_job = window, audit_job
         audit_job.changed.connect(self._show_verdict)
         open_model_job.opened.connect(lambda _: self._adopt_reports())
-        window.padding.audit_wanted.connect(window.actions_by_id["page_audit"].trigger)
+        window.padding.audit_requested.connect(window.actions_by_id["page_audit"].trigger)
         self._show_verdict()
 
     def handlers(self) -> Handlers:
@@ -56,7 +56,7 @@ class AuditHandlers(QObject):
         failed = [] if report is None else [each.check for each in report.findings if each.verdict == "failed"]
         self._window.padding.show_audit(failed)
         if report is None:
-            self._window.toolbar.set_verdict(f"Audit the padding   {printed_key('audit')}", "")
+            self._window.toolbar.set_verdict(f"Audit the padding   {key_of_action('audit')}", "")
             return
         text, role = verdict_text(report)
         self._window.toolbar.set_verdict(text, role if role in ("holds", "fails") else "")

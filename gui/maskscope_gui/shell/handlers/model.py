@@ -43,14 +43,14 @@ class ModelHandlers:
 
         self._pages.show_page("evaluation")
         assert isinstance(self._pages.shown, EvaluationPage)
-        self._pages.shown.turn_subset()
+        self._pages.shown.next_subset()
 
     def _change_against(self) -> None:
         from maskscope_gui.pages.evaluation.evaluation_page import EvaluationPage
 
         self._pages.show_page("evaluation")
         assert isinstance(self._pages.shown, EvaluationPage)
-        self._pages.shown.turn_against()
+        self._pages.shown.next_against()
 
     def _save_picture(self) -> None:
         self._pages.show_page("picture")

@@ -6,8 +6,8 @@ import pytest
 
 from maskscope.audit.report import Finding, Verdict
 from maskscope_gui.pages.audit.deviation_scale import (
-    compared_with_tolerance,
     decades_above,
+    deviation_text,
     share_of_scale,
     tolerance_share,
 )
@@ -37,4 +37,4 @@ def test_a_scale_of_decades_has_the_tolerance_in_one_place_for_all() -> None:
 def test_a_deviation_is_compared_with_its_tolerance(
     verdict: Verdict, deviation: float | None, tolerance: float | None, text: str
 ) -> None:
-    assert compared_with_tolerance(Finding("LENGTH", verdict, "", deviation, tolerance)) == text
+    assert deviation_text(Finding("LENGTH", verdict, "", deviation, tolerance)) == text

@@ -115,7 +115,7 @@ def test_failed_checks_of_the_audit_are_shown_and_a_click_asks_for_the_audit(qtb
     assert not panel.audit.isVisible()
     panel.show_audit(["loss"])
     assert "the audit fails: loss" in panel.audit.text()
-    with qtbot.waitSignal(panel.audit_wanted):
+    with qtbot.waitSignal(panel.audit_requested):
         qtbot.mouseClick(panel.audit, LEFT)
     panel.show_audit(["loss", "metrics"])
     assert "2 checks" in panel.audit.text()
