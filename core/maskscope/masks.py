@@ -112,8 +112,8 @@ def collisions(embeddings: Embeddings, mask_value: float | None = 0.0, compute_d
 def trailing_lengths(x_btd: Embeddings) -> Indices:
     """Infer lengths (B,) from the trailing zero rows of a right-padded array (B, T, D).
 
-    A sentence whose last tokens have an embedding of zeros comes out too short, since nothing in the array tells them
-    from padding: use this only when no source of lengths is known.
+    A sentence whose last tokens have an embedding of zeros comes out too short, since nothing in the array shows that
+    they are no padding: use this only when no source of lengths is known.
     """
     real = masking_layer(x_btd, 0.0)
     n_positions = real.shape[1]

@@ -1,6 +1,6 @@
 """The largest positive and negative number of each row, read from their bits at the speed of memory.
 
-Numbers of IEEE 754 have the order of their bits. So two numbers tell nearly all about a row: the largest of its bits
+Numbers of IEEE 754 have the order of their bits. So two numbers describe a row nearly enough: the largest of its bits
 read as signed integers is its largest positive number, and the largest read as unsigned integers is its negative number
 of the largest absolute value. Whether a row holds NaN or infinity, is all zeros, or may be one value throughout follows
 from these two. Only a row that may be one value is read again and compared as the Masking layer does it

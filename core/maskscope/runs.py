@@ -22,7 +22,7 @@ class NumberSetting:
     """How the command line and the training dialog offer a number of `TrainSettings`.
 
     Attributes:
-        label: beside the control of the dialog, with its mnemonic ("&Units").
+        label: of the control of the dialog, with its mnemonic ("&Units").
         help: what the number means, a few words without a full stop.
         section: the part of the dialog that it is in.
         minimum, maximum: the range.
@@ -64,7 +64,7 @@ class ChoiceSetting:
     """How the command line and the training dialog offer a text of `TrainSettings` that is one of a few.
 
     Attributes:
-        label: beside the control of the dialog, with its mnemonic.
+        label: of the control of the dialog, with its mnemonic.
         help: what is chosen, a few words without a full stop.
         section: the part of the dialog that it is in.
         choices: each value with its text in the dialog.

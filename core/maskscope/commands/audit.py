@@ -137,7 +137,7 @@ def _of_arrays(values: argparse.Namespace) -> "AuditRequest":
 
 
 def _in_worker(model: Path, request: "Request[ResultT]") -> "ResultT":
-    """Audit or repair in a worker with limits: the model's file may be anyone's."""
+    """Audit or repair in a worker with limits: the model's file may come from anyone."""
     from maskscope.keras_io.safety import inspect_keras_file
     from maskscope.worker.client import run_job
 

@@ -23,7 +23,7 @@ class ChosenModel:
 
     Attributes:
         name: the id, or the path as it was given.
-        file: weights.npz of a project's model (there only when the packed engine runs it), else the .keras file.
+        file: weights.npz of a project's model (there only when the built-in engine runs it), else the .keras file.
         record: of a project's model, None for a file.
     """
 
@@ -105,7 +105,7 @@ class Scored:
     padding: "Floats | None" = None
 
 
-def run_model(
+def score_model(
     project: "Project", chosen: ChosenModel, wanted: "Engine | None", job: TerminalJob, *, padding: bool = False
 ) -> Scored:
     """Compute a model's probabilities for the tokens of the project.
@@ -113,11 +113,11 @@ def run_model(
     Args:
         project: the open project.
         chosen: the model.
-        wanted: the engine; None for the packed engine where it supports the model, else Keras.
+        wanted: the engine; None for the built-in engine where it supports the model, else Keras.
         job: progress and cancelling.
         padding: whether Keras computes the output at padded positions, too.
 
-    Raises ModelError when the packed engine is wanted and does not support the model.
+    Raises ModelError when the built-in engine is wanted and does not support the model.
     """
     from maskscope.workflows.open_model import EngineChoice, check_outputs, choose_engine, fit_columns
 
@@ -131,7 +131,7 @@ def run_model(
         choice = EngineChoice("packed", tagger=packed.load(chosen.file))
     if wanted == "packed" and choice.engine == "keras":
         raise ModelError(
-            f"the packed engine does not support this model; leave out --engine to run it in Keras: {choice.reason}",
+            f"the built-in engine does not support this model; leave out --engine to run it in Keras: {choice.reason}",
             file=chosen.file if chosen.record is None else chosen.name,
         )
     scheme = project.scheme if chosen.record is None else chosen.record.scheme
@@ -151,7 +151,7 @@ def scores_to_compare(project: "Project", chosen: ChosenModel, job: TerminalJob)
     record = chosen.record
     if record is not None and (record.run.engine == "packed" or project.models.scores(record.id) is not None):
         return model_scores(project, record.id, job), EngineUsed(record.run.engine, record.run.engine_reason)
-    scored = run_model(project, chosen, None, job, padding=True)
+    scored = score_model(project, chosen, None, job, padding=True)
     masked = np.flatnonzero(~scored.mask)
     if record is None:
         padding = scored.padding if scored.used.engine == "keras" else _padding(project, chosen, scored.probs_nc)

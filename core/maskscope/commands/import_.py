@@ -90,7 +90,7 @@ def _say(report: "ImportReport", collisions: list[dict[str, object]]) -> None:
     if report.lengths_from == "inferred":
         say("lengths: inferred from trailing rows of zeros; give --lengths to set them")
     for note in report.notes:
-        # What these two report is printed in more detail below.
+        # The lines below report these two in more detail.
         if note.kind not in ("interior-zero-rows", "data"):
             say(f"note: {note.text}")
     say(f"data: {report.data.verdict}: {report.data.words()}")

@@ -39,7 +39,7 @@ def model(values: argparse.Namespace) -> int:
     from maskscope.worker.requests import ModelGraphRequest
 
     inspect_keras_file(file)
-    # in a worker with limits: the file may be anyone's
+    # In a worker with limits, since the file may come from anyone.
     with TerminalJob() as job:
         graph = run_job(ModelGraphRequest(file), job, warn=job.warn).graph
     if picture is not None:

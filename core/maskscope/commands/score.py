@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskscope.commands.arguments import Subparsers, add_command, add_model, add_project, path
-from maskscope.commands.chosen_model import ChosenModel, Scored, choose_model, run_model
+from maskscope.commands.chosen_model import ChosenModel, Scored, choose_model, score_model
 from maskscope.commands.terminal import TerminalJob, remark, say, say_json
 from maskscope.errors import MaskscopeError
 from maskscope.files import replace_durably
@@ -47,7 +47,7 @@ def run(values: argparse.Namespace) -> int:
             _refuse_without_out(chosen.file)
         began = time.perf_counter()
         with TerminalJob() as job:
-            scored = run_model(project, chosen, values.engine, job)
+            scored = score_model(project, chosen, values.engine, job)
         seconds = time.perf_counter() - began
         stored = _store(project, chosen, scored)
         if values.out is not None:

@@ -120,7 +120,7 @@ class TerminalJob(NullJob):
         self._write(" · ".join(parts))
 
     def figure(self, name: str, step: int, value: float) -> None:
-        """Show the newest value of a figure beside the progress."""
+        """Show the newest value of a figure next to the progress."""
         self._figures[name] = value
 
     def warn(self, text: str) -> None:
@@ -130,7 +130,7 @@ class TerminalJob(NullJob):
         self._stream.flush()
 
     def end(self) -> None:
-        """Clear the line of progress, so that what is printed next begins on an empty line."""
+        """Clear the line of progress, so that the next output begins on an empty line."""
         if self._live and self._width:
             self._stream.write("\r" + " " * self._width + "\r")
             self._stream.flush()

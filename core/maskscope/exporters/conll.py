@@ -26,7 +26,7 @@ def write(path: Path, sentences: Iterable[LabelledSentence], classes: tuple[str,
                     expected=f"{len(s.tokens)} labels",
                     received=str(len(s.labels)),
                 )
-            text = conll_text.sentence_text(s.name, s.tokens, s.labels, s.comments)
+            text = conll_text.sentence_lines(s.name, s.tokens, s.labels, s.comments)
             yield Record(s.id, text, [s.name, s.tokens, s.labels, s.comments])
 
     return write_checked(path, records(), _read_back, job)

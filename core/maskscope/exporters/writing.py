@@ -74,7 +74,7 @@ def write_checked(path: Path, records: Iterable[Record], read_back: ReadBack, jo
 def _write(partial: Path, records: Iterable[Record], digests: IO[bytes], path: Path, job: Job) -> int:
     """Write the lines of `records` to the file `partial`, and a digest and the sentence of each to `digests`.
 
-    The digests stand for the records when the file is compared: these pass only once, and may not fit in memory.
+    The file is compared with the digests, because the records can be read only once and may not fit in memory.
     """
     n_records = 0
     with partial.open("x", encoding="utf-8", newline="\n") as stream:

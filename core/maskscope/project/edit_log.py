@@ -9,7 +9,7 @@ import numpy as np
 from maskscope.errors import ProjectError
 from maskscope.project.corpus import Corpus
 from maskscope.project.database import Database
-from maskscope.project.edits import STATES, Change, Edit, History, ReviewState
+from maskscope.project.edits import STATES, Edit, History, ReviewState, SentenceChange
 from maskscope.project.schema import labels_blob, labels_from_blob, plain_text
 from maskscope.types import NO_EDIT, NO_LABEL, Labels
 
@@ -62,9 +62,9 @@ class EditLog:
             )
         changes = []
         if (old != new).any():
-            changes.append(Change(sentence, "labels", first, old, new))
+            changes.append(SentenceChange(sentence, "labels", first, old, new))
         if state is not None and state != row.state:
-            changes.append(Change.of_state(sentence, row.state, state))
+            changes.append(SentenceChange.of_state(sentence, row.state, state))
         return self._append("do", None, title, changes) if changes else None
 
     def undo(self) -> Edit | None:
@@ -84,7 +84,7 @@ class EditLog:
             "SELECT sentence, field, first, old, new FROM change WHERE edit = ? ORDER BY rowid", (edit_id,)
         )
         changes = tuple(
-            Change(sentence, field, first, labels_from_blob(old), labels_from_blob(new))
+            SentenceChange(sentence, field, first, labels_from_blob(old), labels_from_blob(new))
             for sentence, field, first, old, new in rows.fetchall()
         )
         return Edit(edit_id, op, target, at, title, changes)
@@ -128,7 +128,7 @@ class EditLog:
         return self._append(op, target.id, target.title, changes)
 
     def _append(
-        self, op: Literal["do", "undo", "redo"], target: int | None, title: str, changes: Sequence[Change]
+        self, op: Literal["do", "undo", "redo"], target: int | None, title: str, changes: Sequence[SentenceChange]
     ) -> Edit:
         at = time.time()
         title = plain_text(title)
@@ -161,7 +161,7 @@ class EditLog:
         self._history.record(edit_id, op, target)
         return Edit(edit_id, op, target, at, title, tuple(changes))
 
-    def _store_labels(self, change: Change, tally: dict[str, int]) -> None:
+    def _store_labels(self, change: SentenceChange, tally: dict[str, int]) -> None:
         """Write a change of labels into its sentence, and add to `tally` what it does to the counts."""
         row = self._corpus.sentence(change.sentence)
         edits = row.edits.copy()
@@ -189,7 +189,7 @@ class EditLog:
         blob = None if (edits == NO_EDIT).all() else labels_blob(edits)
         self._db.execute("UPDATE sentence SET edits = ? WHERE id = ?", (blob, change.sentence))
 
-    def _store_state(self, change: Change, tally: dict[str, int]) -> None:
+    def _store_state(self, change: SentenceChange, tally: dict[str, int]) -> None:
         for codes, step in ((change.old, -1), (change.new, 1)):
             key = f"state:{STATES[int(codes[0])]}"
             tally[key] = tally.get(key, 0) + step

@@ -13,7 +13,7 @@ STATES: tuple[ReviewState, ...] = ("unreviewed", "accepted", "flagged")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Change:
+class SentenceChange:
     """One field of one sentence, before and after.
 
     Attributes:
@@ -29,12 +29,12 @@ class Change:
     old: Labels
     new: Labels
 
-    def inverse(self) -> "Change":
+    def inverse(self) -> "SentenceChange":
         """The change that undoes this one."""
-        return Change(self.sentence, self.field, self.first, self.new, self.old)
+        return SentenceChange(self.sentence, self.field, self.first, self.new, self.old)
 
     @classmethod
-    def of_state(cls, sentence: int, old: ReviewState, new: ReviewState) -> "Change":
+    def of_state(cls, sentence: int, old: ReviewState, new: ReviewState) -> "SentenceChange":
         """A change of a sentence's review state."""
         before, after = (np.array([STATES.index(state)], dtype=np.int16) for state in (old, new))
         return cls(sentence, "state", 0, before, after)
@@ -56,7 +56,7 @@ class Edit:
     target: int | None
     at: float
     title: str
-    changes: tuple[Change, ...]
+    changes: tuple[SentenceChange, ...]
 
 
 @dataclass(slots=True)

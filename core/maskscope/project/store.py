@@ -38,7 +38,7 @@ class Project(Corpus):
         """
         path = Path(path)
         if not path.exists():
-            raise ProjectError("there is no such project; import one, or look at its name again", file=path)
+            raise ProjectError("there is no such project; import one, or check its name", file=path)
         # Two names of one folder must compare equal, whatever the current folder is by then.
         path = path.resolve()
         file = path / "project.sqlite"

@@ -20,7 +20,7 @@ StoredDtype: TypeAlias = np.dtype[np.float16] | np.dtype[np.float32]
 
 @dataclass(frozen=True)
 class Note:
-    """Something that a reader decided or found, and tells the person who imports.
+    """Something that a reader decided or found, for the person who imports.
 
     Attributes:
         kind: a stable name: "lengths-inferred", "interior-zero-rows", "padding-not-zero",
@@ -58,7 +58,7 @@ class Source(Protocol):
 
     @property
     def n_sentences(self) -> int | None:
-        """Sentences in the source, None when only reading it to the end can tell."""
+        """Sentences in the source, None when that is known only at its end."""
 
     @property
     def dim(self) -> int:
@@ -98,11 +98,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Companion:
-    """A file that a source may need beside it, such as its labels: an option of the command and a field of the dialog.
+    """A file that a source may need, such as its labels: an option of the command and a field of the dialog.
 
     Attributes:
         name: of the field of `ReadOptions` and of the option `--NAME`.
-        label: beside the field of the dialog, with its mnemonic.
+        label: of the field of the dialog, with its mnemonic.
         help: below that field: what the file holds, a few words.
         description: Markdown: what the file holds, for docs/formats.md.
         suffixes: usual file suffixes, lower case, with their dot.

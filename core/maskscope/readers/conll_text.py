@@ -54,7 +54,7 @@ class TextSentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ColumnLayout:
     """How the lines of a file are split into columns.
 
     Attributes:
@@ -72,7 +72,7 @@ class Layout:
         return line.split("\t") if self.tabs else _BLANKS.split(line.strip(" \t"))
 
 
-def layout(path: Path) -> Layout:
+def layout(path: Path) -> ColumnLayout:
     """The layout of the first token line. Raises ReadError when the file is no UTF-8 text."""
     hashed = None
     for _, line in _lines(path):
@@ -82,10 +82,10 @@ def layout(path: Path) -> Layout:
             return _layout_of(line)
         if hashed is None and "\t" in line:
             hashed = line
-    return Layout(tabs=True, columns=0, conllu=False) if hashed is None else _layout_of(hashed)
+    return ColumnLayout(tabs=True, columns=0, conllu=False) if hashed is None else _layout_of(hashed)
 
 
-def sentences(path: Path, cut: Layout) -> Iterator[TextSentence | None]:
+def sentences(path: Path, cut: ColumnLayout) -> Iterator[TextSentence | None]:
     """Yield the sentences of `path` in order, and None for each skipped -DOCSTART- line.
 
     Raises ReadError for text that is not UTF-8, another number of columns than in the first line, or an unknown escape.
@@ -122,7 +122,9 @@ def sentences(path: Path, cut: Layout) -> Iterator[TextSentence | None]:
         yield pending.sentence(cut)
 
 
-def sentence_text(name: str, tokens: tuple[str, ...], labels: tuple[str | None, ...], comments: tuple[str, ...]) -> str:
+def sentence_lines(
+    name: str, tokens: tuple[str, ...], labels: tuple[str | None, ...], comments: tuple[str, ...]
+) -> str:
     """The lines of one sentence and the empty line after it; escaped only when something needs it."""
     escaped = not (
         not _UNSAFE.search(name)
@@ -179,7 +181,7 @@ class _Pending:
         else:
             self.comments.append(self._text(text, path, sentence, number))
 
-    def token(self, fields: list[str], cut: Layout, path: Path, sentence: int, number: int) -> None:
+    def token(self, fields: list[str], cut: ColumnLayout, path: Path, sentence: int, number: int) -> None:
         token = fields[1 if cut.conllu else 0]
         label: str | None = fields[-1]
         if self.escaped:
@@ -194,7 +196,7 @@ class _Pending:
         if cut.columns > 1:
             self.labels.append(label)
 
-    def sentence(self, cut: Layout) -> TextSentence:
+    def sentence(self, cut: ColumnLayout) -> TextSentence:
         labels = tuple(self.labels) if cut.columns != 1 else None
         return TextSentence(tuple(self.tokens), labels, self.name or "", tuple(self.comments), self.line)
 
@@ -233,11 +235,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise unreadable(path, error) from None
 
 
-def _layout_of(line: str) -> Layout:
+def _layout_of(line: str) -> ColumnLayout:
     tabs = "\t" in line
-    fields = Layout(tabs, 0, False).fields(line)
+    fields = ColumnLayout(tabs, 0, False).fields(line)
     conllu = tabs and len(fields) == _CONLLU_COLUMNS and _CONLLU_ID.fullmatch(fields[0]) is not None
-    return Layout(tabs, len(fields), conllu)
+    return ColumnLayout(tabs, len(fields), conllu)
 
 
 def _is_blank(line: str) -> bool:

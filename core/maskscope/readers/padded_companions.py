@@ -1,4 +1,4 @@
-"""Files beside a padded array: its labels and its lengths."""
+"""The companion files of a padded array: its labels and its lengths."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -38,7 +38,7 @@ class Channel:
     def __init__(self) -> None:
         sys.stdout.flush()
         self._out = os.fdopen(os.dup(1), "wb")
-        # Also for what TensorFlow's native code prints.
+        # Also for what TensorFlow's native code writes.
         os.dup2(2, 1)
         sys.stdout = sys.stderr
         self._lock = threading.Lock()

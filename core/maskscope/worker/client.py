@@ -120,7 +120,7 @@ class _Process:
         return None if code < 0 else code
 
     def write(self, data: bytes) -> None:
-        """Write to its standard input; nothing happens when it has ended, which its output tells."""
+        """Write to its standard input; nothing happens when it has ended, which the end of its output shows."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(data)

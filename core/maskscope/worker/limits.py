@@ -41,7 +41,7 @@ class Limits:
 
     Attributes:
         quiet_seconds: longest time without any report of progress.
-        memory_bytes: most memory of the worker; files that it maps don't count where the system tells them apart.
+        memory_bytes: most memory of the worker; mapped files don't count, where the system reports them separately.
     """
 
     quiet_seconds: float
@@ -66,7 +66,7 @@ def limits_of(request: Request[Result]) -> Limits | None:
             return None
     import psutil
 
-    # Scores grow with the data, and not every system tells mapped memory from the worker's own.
+    # Scores grow with the data, and not every system reports mapped memory separately.
     memory = MEMORY_BYTES + MEMORY_PER_MODEL_BYTE * _file_size(model) + (0 if data is None else _file_size(data))
     return Limits(QUIET_SECONDS, min(memory, int(SHARE_OF_MACHINE * psutil.virtual_memory().total)))
 

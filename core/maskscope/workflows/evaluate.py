@@ -214,7 +214,7 @@ def model_scores(project: Project, model_id: str | None = None, job: Job | None 
 
 
 def output_at_padding(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Offsets) -> Floats | None:
-    """The output of a tagger of the packed engine at the padded positions after each sentence.
+    """The output of a tagger of the built-in engine at the padded positions after each sentence.
 
     Args:
         tagger: the model.

@@ -152,7 +152,7 @@ def _outside_note(scheme: TagScheme) -> tuple[Note, ...]:
 
 
 class _SpanBeginnings:
-    """Counts how spans begin, to tell the two schemes called BIO apart.
+    """Counts how spans begin, to distinguish the two schemes called BIO.
 
     In IOB2 (BIO) every span begins with B-. In IOB1, the older one, spans begin with I-, and B- only separates two
     neighbouring spans.

@@ -39,7 +39,7 @@ class EngineChoice:
 
     Attributes:
         engine: "packed" where it supports the model, else "keras".
-        reason: one sentence: what the packed engine does not support; "" for "packed".
+        reason: one sentence: what the built-in engine does not support; "" for "packed".
         tagger: ready to score, for "packed".
     """
 
@@ -62,7 +62,7 @@ def choose_engine(keras_file: Path) -> EngineChoice:
 def open_model(project: Project, file: Path, folder: Path, job: Job | None = None) -> Path:
     """Inspect a `.keras` file and score the whole project with it. Imports TensorFlow when Keras has to run it.
 
-    The packed engine scores the models that it supports. Every other model that maps (B, T, D) to (B, T, C), with the
+    The built-in engine scores the models that it supports. Every other model that maps (B, T, D) to (B, T, C), with the
     project's D and a C that fits its labels, runs in Keras.
 
     Args:

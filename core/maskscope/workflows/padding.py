@@ -1,7 +1,7 @@
 """Measure how padding changes the outputs of one sentence, for models that only Keras can run.
 
-The packed engine can step through a sentence under any mask (`engine.padding_probe`). A Keras model is run as it is: on
-the sentence with k padded positions behind it, under the mask that the model computes itself.
+The built-in engine can step through a sentence under any mask (`engine.padding_probe`). A Keras model is run as it is:
+on the sentence with k padded positions after it, under the mask that the model computes itself.
 """
 
 from collections.abc import Callable, Sequence

@@ -247,7 +247,7 @@ def test_padding_that_is_no_number_is_left_out(tmp_path: Path) -> None:
 
 def test_a_format_of_no_name_lists_those_there_are(tmp_path: Path) -> None:
     path, options = npy()(tmp_path)
-    with pytest.raises(ReadError, match=r"expected one of npy, npz, conll; received parquet"):
+    with pytest.raises(ReadError, match=r"expected one of npy, npz, conll.*; received parquet"):
         open_source(path, options, "parquet")
 
 

@@ -59,7 +59,7 @@ def test_held_back_sentences_alone_keep_their_rows(span_project: Project) -> Non
 
 
 def test_padding_prints_what_the_model_prints_there(span_project: Project) -> None:
-    """Without stored scores the packed engine runs, and its bias stands at padding."""
+    """Without stored scores the built-in engine runs, and its output at padding is that of its bias."""
     scores = model_scores(span_project, "m1")
     found = evaluate_project(span_project, scores).evaluation
     padded = found.if_padding_counted

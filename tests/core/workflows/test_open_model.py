@@ -1,4 +1,4 @@
-"""Models made elsewhere: the supported ones on the packed engine, others in Keras, hostile ones not at all."""
+"""Models made elsewhere: the supported ones on the built-in engine, others in Keras, hostile ones not at all."""
 
 import base64
 import json
@@ -194,5 +194,5 @@ def test_the_command_line_runs_it_in_a_worker_and_says_why(
     assert evaluated["if_padding_counted"] is not None
     assert cli.main([*given, "--engine", "packed"]) == 2
     refused = capsys.readouterr().err
-    assert "the packed engine does not support this model" in refused
+    assert "the built-in engine does not support this model" in refused
     assert "Conv1D" in refused

@@ -1,4 +1,4 @@
-"""The padding question put to a model in Keras: equal to the packed engine's where that knows the model."""
+"""The padding question put to a model in Keras: equal to the built-in engine's where that knows the model."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -70,7 +70,7 @@ class Answer(Protocol):
 
 @pytest.fixture
 def answer(demo: Path) -> Answer:
-    """The packed engine gives the same outputs for this model; with the mask from "none", padding changes them."""
+    """The built-in engine gives the same outputs for this model; with the mask from "none", padding changes them."""
 
     def answer_by_packed_engine(request: Request[Result], mask_from: MaskFrom = "model") -> PaddingResult:
         assert isinstance(request, PaddingRequest)

@@ -51,7 +51,7 @@ class Wire:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class GraphLayout:
     """Where everything is, in pixels.
 
     Attributes:
@@ -67,7 +67,7 @@ class Layout:
     size: QSizeF
 
 
-def lay_out(graph: ModelGraph, style: Style) -> Layout:
+def lay_out(graph: ModelGraph, style: Style) -> GraphLayout:
     """Place a graph so that no boxes, no labels, and no label and box overlap."""
     return _Placing(graph, style).layout()
 
@@ -222,7 +222,7 @@ class _Placing:
                 x.update(zip(items, _spread_out(wanted, distances), strict=True))
         return x
 
-    def layout(self) -> Layout:
+    def layout(self) -> GraphLayout:
         """The layout in pixels."""
         px = self.style.px
         margin, step = px(_MARGIN), self.box_height + px(_RANK_GAP)
@@ -243,7 +243,7 @@ class _Placing:
         bottom = margin + (len(self.ranks) - 1) * step + self.box_height if boxes else margin
         corner = QPointF(margin, bottom + px(_LEGEND_GAP))
         height = corner.y() + legend.height() + margin
-        return Layout(
+        return GraphLayout(
             boxes, self._wires(boxes, shift), corner, QSizeF(round(content_width + 2 * margin), round(height))
         )
 

@@ -13,7 +13,7 @@ from maskscope_gui.pages.picture.graph_layout import (
     LINE_HEIGHT,
     NAME_WIDTH,
     SHAPE_WIDTH,
-    Layout,
+    GraphLayout,
     Wire,
     legend_size,
     parameters_text,
@@ -31,7 +31,7 @@ _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
-def paint_graph(painter: QPainter, graph: ModelGraph, layout: Layout, style: Style) -> None:
+def paint_graph(painter: QPainter, graph: ModelGraph, layout: GraphLayout, style: Style) -> None:
     """Paint the graph with its upper left corner at the painter's origin, without a background."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)

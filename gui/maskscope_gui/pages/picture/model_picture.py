@@ -8,7 +8,7 @@ from PySide6.QtGui import QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QStackedLayout, QToolTip, QWidget
 
 from maskscope.keras_io.model_graph import ModelGraph
-from maskscope_gui.pages.picture.graph_layout import Layout, lay_out, text_description
+from maskscope_gui.pages.picture.graph_layout import GraphLayout, lay_out, text_description
 from maskscope_gui.pages.picture.graph_painting import paint_graph
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import plain_tip
@@ -125,7 +125,7 @@ class _Canvas(QWidget):
         self.graph: ModelGraph | None = None
         self.faulty: dict[str, str] = {}
         self.chosen: frozenset[str] = frozenset()
-        self._layout: Layout | None = None
+        self._layout: GraphLayout | None = None
         self.setMouseTracking(True)
 
     def show_graph(self, graph: ModelGraph) -> None:
