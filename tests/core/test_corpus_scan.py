@@ -1,4 +1,4 @@
-"""The scan, against plain loops in Python that look at one number after another."""
+"""The scan, against plain loops in Python over one number after another."""
 
 import struct
 from dataclasses import replace

@@ -64,7 +64,7 @@ def test_lengths_are_found_again_in_what_was_padded(lengths: list[int]) -> None:
     assert trailing_lengths(batch.x_btd).tolist() == lengths
 
 
-def test_a_part_of_a_corpus_is_padded_from_its_own_offsets() -> None:
+def test_some_sentences_of_a_corpus_are_padded_by_their_own_offsets() -> None:
     rows, offsets = corpus([2, 3, 1])
     batch = pad(rows, offsets[1:])
     assert batch.x_btd[0].tolist() == rows[2:5].tolist()

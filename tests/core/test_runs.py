@@ -93,7 +93,7 @@ def test_a_text_that_is_no_choice_is_refused(name: str) -> None:
         settings_with(name, "often")
 
 
-def test_a_run_survives_its_file() -> None:
+def test_a_run_is_read_as_it_was_written() -> None:
     text = RUN.to_json()
     assert RunInfo.from_json(text) == RUN
     assert RunInfo.from_json(text.replace('"seconds"', '"later_version": 1, "seconds"')) == RUN
@@ -109,7 +109,7 @@ def test_a_loss_that_diverged_is_null() -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", "[" * 100_000, RUN.to_json().replace('"units": 3', '"units": -3'), '{"scheme": 3}']
 )
-def test_what_is_no_run_is_refused(text: str) -> None:
+def test_a_file_that_is_no_run_record_is_refused(text: str) -> None:
     with pytest.raises(ModelError, match=r"run\.json: is no run record"):
         RunInfo.from_json(text, Path("m1") / "run.json")
 

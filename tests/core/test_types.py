@@ -20,7 +20,7 @@ BIOES = TagScheme("multiclass", ("O", "B-x", "I-x", "E-x", "S-x"))
         (("none", "person", "place"), None),
     ],
 )
-def test_the_scheme_is_known_by_the_class_names(names: tuple[str, ...], spans: str | None) -> None:
+def test_the_span_scheme_is_recognised_by_the_class_names(names: tuple[str, ...], spans: str | None) -> None:
     assert TagScheme("multiclass", names).spans == spans
 
 

@@ -16,7 +16,7 @@ from maskscope.worker.requests import Request
 
 
 class Result:
-    """What a command returned and printed: exit code, stdout, stderr."""
+    """What a command returned: exit code, stdout, stderr."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         (("--data", "gone.npy", "--model", "m.keras"), "gone.npy"),
     ],
 )
-def test_what_makes_no_sense(run: Run, arguments: tuple[str, ...], words: str) -> None:
+def test_contradicting_arguments_are_refused(run: Run, arguments: tuple[str, ...], words: str) -> None:
     assert words in run("audit", *arguments).refused()
 
 

@@ -74,7 +74,7 @@ def test_the_window_takes_one_project(run: Run, project: Path) -> None:
     assert "--json" in run(project, "--json").refused()
 
 
-def test_a_fault_is_not_a_failed_check(run: Run, monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
+def test_an_unexpected_error_is_not_a_failed_check(run: Run, monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 

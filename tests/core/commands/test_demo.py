@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("typed", "classes"), [(False, ["none", "name"]), (True, ["none", "person", "place", "organisation", "work"])]
 )
-def test_it_is_whole(run: Run, tmp_path: Path, typed: bool, classes: list[str]) -> None:
+def test_the_demo_project_is_complete(run: Run, tmp_path: Path, typed: bool, classes: list[str]) -> None:
     arguments = ["--typed"] if typed else []
     target = tmp_path / "d"
     result = run("demo", target, *arguments)

@@ -38,7 +38,7 @@ def test_a_masked_token_with_a_label_counts(run: Run, with_model: Path) -> None:
     assert record["accuracy"] == 0.8
 
 
-def test_words_without_stored_scores(run: Run, with_model: Path) -> None:
+def test_text_without_stored_scores(run: Run, with_model: Path) -> None:
     result = run("evaluate", with_model)
     assert result.code == 0
     assert "validation sentences (2 tokens)" in result.out

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.core.commands.conftest import Run
 
 
-def test_json_and_words(run: Run, tmp_path: Path) -> None:
+def test_json_and_text(run: Run, tmp_path: Path) -> None:
     x = np.zeros((2, 3, 2), dtype=np.float32)
     x[0] = [[1, 1], [0, 0], [1, 1]]
     x[1, 0] = 1
@@ -59,7 +59,7 @@ def test_data_that_is_not_what_its_lengths_say(run: Run, tmp_path: Path) -> None
     assert -5.0 not in guessed["free_values"]
     said = run("import", tmp_path / "c", tmp_path / "X.npy")
     assert "data: failed: A sentence ends in rows of -5 alone" in said.out
-    # Padded in front, as pad_sequences does unless it is told otherwise.
+    # Padded in front, as pad_sequences does by default.
     x[1] = [[0, 0], [0, 0], [1, 2]]
     np.save(tmp_path / "X.npy", x)
     front = run("import", tmp_path / "d", *with_lengths, "--json").json()

@@ -44,7 +44,7 @@ def test_json(run: Run, with_model: Path) -> None:
     ]
 
 
-def test_words(run: Run, project: Path) -> None:
+def test_text(run: Run, project: Path) -> None:
     out = run("info", project).out
     assert "2 sentences, 5 tokens, the longest has 3" in out
     assert "sentence 1, position 1: '\\ufe0f'" in out

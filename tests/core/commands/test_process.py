@@ -89,7 +89,7 @@ def test_json_is_ascii_on_one_line(project: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
-def test_a_reader_that_has_seen_enough(project: Path) -> None:
+def test_a_closed_pipe_ends_the_command_quietly(project: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:

@@ -37,7 +37,7 @@ def test_a_file_that_is_a_model_needs_out(run: Run, with_model: Path, tmp_path: 
     model = resources.files("maskscope_resources") / "demo" / "binary" / "model.keras"
     (tmp_path / "m.keras").write_bytes(model.read_bytes())
     assert "--out FILE.npz" in run("score", with_model, "--model", tmp_path / "m.keras").refused()
-    # What is wrong with a file is said first.
+    # An error in the file itself comes first.
     (tmp_path / "m.keras").write_bytes(b"")
     assert "is not a complete .keras file" in run("score", with_model, "--model", tmp_path / "m.keras").refused()
     out = tmp_path / "o.npz"

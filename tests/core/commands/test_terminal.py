@@ -1,4 +1,4 @@
-"""Progress as a terminal and as a file get it, and tokens as they can stand in a line."""
+"""Progress on a terminal and in a file, and tokens as they are printed in a line."""
 
 import io
 
@@ -19,7 +19,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_a_terminal_gets_one_line_that_is_taken_away(clock: list[float]) -> None:
+def test_a_terminal_gets_one_line_that_is_cleared_at_the_end(clock: list[float]) -> None:
     stream = Terminal()
     with TerminalJob(stream) as job:
         job.progress(0, 1000, "tokens")

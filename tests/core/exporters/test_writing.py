@@ -42,7 +42,7 @@ def test_a_cancelled_export_leaves_the_old_file(tmp_path: Path, report: int, for
     assert os.listdir(tmp_path) == ["x"]  # noqa: PTH208 - hidden files count
 
 
-def test_a_source_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+def test_sentences_that_fail_leave_the_old_file(tmp_path: Path) -> None:
     def failing() -> Iterator[LabelledSentence]:
         yield labelled(("a",), ("O",))
         raise KeyError("broken")

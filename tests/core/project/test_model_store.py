@@ -51,7 +51,7 @@ class TestModels:
             with pytest.raises(ModelError, match=r"lacks weights\.npz"):
                 project.models.adopt(made)
 
-    def test_a_full_disk_refuses_scores_in_words(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_full_disk_refuses_scores_with_a_message(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with Project.open(folder) as project:
             project.models.adopt(model_folder(project))
             monkeypatch.setattr(np, "save", no_room)

@@ -1,4 +1,4 @@
-"""One writer opens a project; damage is refused in words, and a failure leaves nothing open."""
+"""One writer opens a project; damage is refused with a message, and a failure leaves nothing open."""
 
 import os
 import sqlite3
@@ -67,13 +67,13 @@ def child_environment() -> dict[str, str]:
 
 
 class TestDamage:
-    def test_a_missing_folder_and_a_strange_one(self, tmp_path: Path) -> None:
+    def test_a_missing_folder_and_one_that_is_no_project_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(ProjectError, match=r"nowhere: there is no such project"):
             Project.open(tmp_path / "nowhere")
         with pytest.raises(ProjectError, match="is no Maskscope project"):
             Project.open(tmp_path)
 
-    def test_a_later_version(self, folder: Path) -> None:
+    def test_a_project_of_a_later_version_is_refused(self, folder: Path) -> None:
         with sqlite3.connect(folder / "project.sqlite") as db:
             db.execute("PRAGMA user_version = 99")
         db.close()
@@ -101,7 +101,7 @@ class TestDamage:
         with pytest.raises(ProjectError, match="is damaged"):
             Project.open(folder)
 
-    def test_embeddings_that_are_cut_missing_or_others(self, folder: Path) -> None:
+    def test_embeddings_that_are_cut_missing_or_of_another_shape_are_refused(self, folder: Path) -> None:
         file = folder / "embeddings.npy"
         whole = file.read_bytes()
         file.write_bytes(whole[:-4])

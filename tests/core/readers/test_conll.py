@@ -1,4 +1,4 @@
-"""Reading CoNLL-like text with embeddings beside it."""
+"""Reading CoNLL-like text with its file of embeddings."""
 
 import json
 from pathlib import Path
@@ -166,7 +166,7 @@ def test_another_order_is_refused(tmp_path: Path) -> None:
         read(tmp_path, "a\tO\n\nb\tO\n")
 
 
-def test_an_index_that_says_nothing_is_mentioned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_cannot_be_used_has_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _index(tmp_path, [1], "{broken")
     assert "order-unchecked" in read(tmp_path, "a\tO\n")[1]
     monkeypatch.setattr(embeddings_file, "MOST_INDEXED", 1)
@@ -186,7 +186,7 @@ def test_rows_of_a_project_serve_as_embeddings(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.vstack([s.embeddings for s in sentences]), x)
 
 
-def test_formats_are_told_by_content_then_suffix(tmp_path: Path) -> None:
+def test_formats_are_recognised_by_content_then_suffix(tmp_path: Path) -> None:
     assert [f.name for f in formats()] == ["npy", "npz", "conll"]
     read(tmp_path, "a O\n", [1])
     np.save(tmp_path / "x.npy", np.ones((1, 1, 1), "f4"))

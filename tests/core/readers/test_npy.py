@@ -34,7 +34,7 @@ def two_sentences(dtype: str = "float32") -> np.ndarray:
     return x
 
 
-def test_lengths_are_inferred_and_said_so(tmp_path: Path) -> None:
+def test_lengths_without_a_source_are_inferred_with_a_note(tmp_path: Path) -> None:
     sentences, notes, source = read(save(tmp_path / "x.npy", two_sentences()))
     assert source.lengths_from == "inferred"
     assert [len(s.tokens) for s in sentences] == [3, 1]
@@ -62,7 +62,7 @@ def test_lengths_given_win_over_zero_rows(tmp_path: Path, how: str) -> None:
     assert "padding-not-zero" not in notes
 
 
-def test_lengths_that_cut_off_embeddings_are_mentioned(tmp_path: Path) -> None:
+def test_lengths_that_cut_off_embeddings_have_a_note(tmp_path: Path) -> None:
     lengths = save(tmp_path / "l.npy", np.array([2, 0]))
     sentences, notes, _ = read(save(tmp_path / "x.npy", two_sentences()), lengths=lengths)
     assert [len(s.tokens) for s in sentences] == [2, 0]
@@ -122,7 +122,7 @@ def test_floats_keep_their_values(tmp_path: Path, stored: str, carried: str, ord
     assert ("float64-stored-as-float32" in notes) == stored.endswith("8")
 
 
-def test_a_row_too_small_for_float32_is_a_collision_and_said_so(tmp_path: Path) -> None:
+def test_a_row_too_small_for_float32_is_a_collision_with_a_note(tmp_path: Path) -> None:
     x = two_sentences("float64")
     x[0, 1] = 1e-60
     _, notes, _ = read(save(tmp_path / "x.npy", x))

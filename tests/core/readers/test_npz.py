@@ -1,4 +1,4 @@
-"""Reading .npz: X and what may stand beside it."""
+"""Reading .npz: X and its optional members."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_members_are_read_together(
         np.testing.assert_array_equal(sentence.embeddings, X[b, : len(sentence.tokens)])
 
 
-def test_tokens_may_stand_in_one_row(tmp_path: Path) -> None:
+def test_tokens_may_be_one_row(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", X=X, lengths=[2, 0, 1], tokens=["a", "b", "c"])
     assert [s.tokens for s in read(tmp_path / "x.npz")[0]] == [("a", "b"), (), ("c",)]
 

@@ -211,7 +211,7 @@ CASES: dict[str, tuple[Callable[[Path], tuple[Path, ReadOptions]], str, int | No
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_is_refused_with_one_sentence(tmp_path: Path, name: str) -> None:
+def test_a_broken_source_is_refused_with_one_sentence(tmp_path: Path, name: str) -> None:
     make, file, sentence, expected, received = CASES[name]
     path, options = make(tmp_path)
     with pytest.raises(ReadError) as caught, open_source(path, options) as source:
@@ -245,7 +245,7 @@ def test_padding_that_is_no_number_is_left_out(tmp_path: Path) -> None:
     assert "padding-not-zero" in [note.kind for note in source.notes()]
 
 
-def test_a_format_of_no_name_lists_those_there_are(tmp_path: Path) -> None:
+def test_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
     path, options = npy()(tmp_path)
     with pytest.raises(ReadError, match=r"expected one of npy, npz, conll.*; received parquet"):
         open_source(path, options, "parquet")

@@ -251,7 +251,7 @@ def test_a_job_that_exceeds_a_limit_is_killed_and_the_next_one_runs(exceeded: st
     assert fake.hear(READY)[2:] == [*sent(RunJob(2, ModelGraphRequest(Path("m.keras")))), StateChanged("busy")]
 
 
-def test_a_job_that_has_ended_before_it_was_killed_takes_no_other_with_it() -> None:
+def test_killing_a_job_that_has_ended_fails_no_other_job() -> None:
     fake = Fake(LIMITS)
     fake.request()
     fake.request()

@@ -34,7 +34,7 @@ def test_every_request_has_a_job_that_returns_its_result() -> None:
         assert get_type_hints(function)["return"] is kind.result_type
 
 
-def test_a_request_without_a_job_is_an_error_in_words() -> None:
+def test_a_request_without_a_job_is_an_error_with_a_message() -> None:
     assert run_request(PingRequest(), NullJob()) == PingResult()
     with pytest.raises(WorkerError, match="there is no job for this request; received Unknown"):
         run_request(Unknown(), NullJob())

@@ -120,7 +120,7 @@ RESULTS: tuple[AnyResult, ...] = (
 
 
 @given(st.one_of(st.builds(CancelJob, ids), st.builds(RunJob, ids, requests)))
-def test_a_request_survives_the_wire_in_one_line(message: ToWorker) -> None:
+def test_a_request_is_decoded_as_it_was_encoded_in_one_line(message: ToWorker) -> None:
     line = encode(message)
     assert line.index(b"\n") == len(line) - 1
     assert decode_to_worker(line) == message
@@ -138,7 +138,7 @@ def test_a_request_survives_the_wire_in_one_line(message: ToWorker) -> None:
         st.builds(Done, ids, st.sampled_from(RESULTS)),
     )
 )
-def test_an_answer_survives_the_wire_in_one_line(message: FromWorker) -> None:
+def test_an_answer_is_decoded_as_it_was_encoded_in_one_line(message: FromWorker) -> None:
     line = encode(message)
     assert line.index(b"\n") == len(line) - 1
     assert decode_from_worker(line) == message
@@ -151,7 +151,7 @@ def test_every_request_has_a_result_of_its_own() -> None:
     assert {type(result) for result in RESULTS} | {PaddingResult} == set(get_args(AnyResult))
 
 
-def test_arrays_survive_the_wire_bit_by_bit() -> None:
+def test_arrays_are_decoded_bit_by_bit() -> None:
     rng = np.random.default_rng(0)
     run = PaddedRun(rng.normal(size=(9, 3)).astype(np.float32), rng.random(9) > 0.5, 0.25, None)
     answer = PaddingAnswer(np.array([7, 0]), np.array([0.5, np.nan], np.float32), np.array([3, -1]), run)
@@ -179,7 +179,7 @@ def test_an_array_of_another_type_is_refused() -> None:
         decode_from_worker(encode(Done(1, PaddingResult(answer))))
 
 
-def test_a_figure_that_is_no_number_is_none_on_the_other_side() -> None:
+def test_a_figure_that_is_not_finite_is_decoded_as_none() -> None:
     assert decode_from_worker(encode(Figure(1, "loss", 2, float("nan")))) == Figure(1, "loss", 2, None)
 
 
@@ -212,7 +212,7 @@ def test_a_line_that_requests_nothing_is_refused(line: bytes) -> None:
         decode_to_worker(line)
 
 
-def test_an_unknown_job_is_refused_in_words_and_keeps_its_id() -> None:
+def test_an_unknown_job_is_refused_with_a_message_and_keeps_its_id() -> None:
     line = b'{"type": "run", "id": 7, "request": {"job": "dance"}}'
     with pytest.raises(WorkerError, match=r"Invalid value 'dance'.*expected a request for train, .*ping, or a cancel"):
         decode_to_worker(line)

@@ -106,7 +106,7 @@ def test_the_embeddings_are_contextual(sentences: list[DemoSentence], embeddings
     assert len({embeddings[row].tobytes() for row in rows}) == len(rows)
 
 
-def test_each_wrong_label_stands_in_the_corpus_and_nowhere_is_it_given_away(
+def test_each_wrong_label_is_in_the_corpus_without_a_mark(
     sentences: list[DemoSentence], wrong_labels: list[dict[str, str]]
 ) -> None:
     by_name = {s.name: s for s in sentences}
@@ -132,7 +132,7 @@ def test_tokens_of_several_scripts_and_emoji_are_there(sentences: list[DemoSente
     ],
 )
 class TestShippedModels:
-    def test_the_run_is_the_classic_stack_and_good_enough_to_be_worth_reading(
+    def test_the_run_is_the_classic_stack_with_a_good_f1(
         self, folder: str, scheme: TagScheme, embeddings: Embeddings
     ) -> None:
         run = RunInfo.from_json((DEMO / folder / "run.json").read_text(encoding="utf-8"))

@@ -58,7 +58,7 @@ def test_held_back_sentences_alone_keep_their_rows(span_project: Project) -> Non
     assert padded.padded_positions == 1
 
 
-def test_padding_prints_what_the_model_prints_there(span_project: Project) -> None:
+def test_the_output_at_padding_is_that_of_the_model(span_project: Project) -> None:
     """Without stored scores the built-in engine runs, and its output at padding is that of its bias."""
     scores = model_scores(span_project, "m1")
     found = evaluate_project(span_project, scores).evaluation
@@ -102,7 +102,7 @@ def test_an_ignored_token_never_counts(tmp_path: Path, against: Against) -> None
     assert found[0][:2] == (7, 2)
 
 
-def test_decoding_is_chosen_and_argmax_stays_in_sight(span_project: Project) -> None:
+def test_decoding_is_chosen_and_the_argmax_stays_visible(span_project: Project) -> None:
     # "New York" as O, I-LOC: no sequence that the scheme allows
     probs = predicting("B-PER", "O", "O", "I-LOC", "O", "O", "B-LOC", "O", "O")
     probs[2] = (0.5, 0.4, 0.05, 0.05)

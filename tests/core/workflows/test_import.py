@@ -1,4 +1,4 @@
-"""Import: what a source says arrives in the project, and what is refused or cancelled leaves nothing behind."""
+"""Import: the project holds what the source holds, and an import that is refused or cancelled leaves nothing."""
 
 import gc
 import json
@@ -83,7 +83,7 @@ class TestText:
                 file[str(i)] = array
         return tmp_path / "s.conll", ReadOptions(embeddings=tmp_path / "e.hdf5", layer="concat")
 
-    def test_text_with_layers(self, tmp_path: Path) -> None:
+    def test_a_text_with_layers_is_imported(self, tmp_path: Path) -> None:
         first = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
         second = -np.ones((2, 1, 3), dtype=np.float32)
         source, options = self.write(tmp_path, "Ann\tPER\nsings\tO\n\n!\tO\n", [first, second])

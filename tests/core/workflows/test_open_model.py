@@ -66,7 +66,7 @@ def opened(project: Project, file: Path, job: NullJob | None = None) -> Path:
 
 
 def oracle(file: Path, project: Project, behind: int = 0) -> list[np.ndarray]:
-    """What Keras prints for each sentence alone, with `behind` zero positions after it."""
+    """Keras' output for each sentence alone, with `behind` zero positions after it."""
     model = keras.saving.load_model(file)
     printed = []
     for sentence in range(project.n_sentences):
@@ -92,7 +92,9 @@ def test_an_unsupported_model_runs_in_keras_on_each_sentence_without_padding(pro
     assert record.keras_file.read_bytes() == file.read_bytes()
 
 
-def test_a_supported_model_runs_on_the_packed_engine_with_two_classes_as_one(project: Project, tmp_path: Path) -> None:
+def test_a_supported_model_runs_on_the_built_in_engine_with_two_classes_as_one(
+    project: Project, tmp_path: Path
+) -> None:
     def known(x: object) -> object:
         return layers.Bidirectional(layers.LSTM(3, return_sequences=True))(layers.Masking()(x))
 
@@ -176,7 +178,7 @@ def test_code_in_a_file_does_not_run(project: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_line_runs_it_in_a_worker_and_says_why(
+def test_the_command_line_runs_it_in_a_worker_and_gives_the_reason(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, out = made(tmp_path / "m.keras", conv), tmp_path / "s.npz"

@@ -1,4 +1,4 @@
-"""The padding question put to a model in Keras: equal to the built-in engine's where that knows the model."""
+"""Measuring padding in Keras: equal to the built-in engine's result where that supports the model."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,7 +83,7 @@ def shown(answer: PaddingAnswer) -> PaddedRun:
     return answer.shown
 
 
-def test_a_known_stack_is_told_as_the_packed_engine_tells_it(project: Project, tmp_path: Path) -> None:
+def test_a_supported_model_changes_as_the_built_in_engine_measures_it(project: Project, tmp_path: Path) -> None:
     file = made(tmp_path / "known.keras", layers.Masking(), recurrent())
     tagger = packed.load(file)
     for fill in get_args(Fill):
@@ -120,7 +120,7 @@ def test_a_mask_that_is_lost_and_none_at_all_show_what_padding_changes(project: 
         np.testing.assert_allclose(shown(answer).probs_tc, padded, rtol=0, atol=1e-6)
 
 
-def test_a_masking_layer_above_others_is_asked_about_what_reaches_it(project: Project, tmp_path: Path) -> None:
+def test_a_masking_layer_above_others_masks_its_own_input(project: Project, tmp_path: Path) -> None:
     dense = layers.Dense(4, use_bias=False)
     answer = ask(project, made(tmp_path / "above.keras", dense, layers.Masking(), recurrent()))
     assert shown(answer).mask.tolist() == [True, True, False, True, True, True] + [False] * 5
@@ -137,7 +137,7 @@ def test_a_sentence_or_a_number_of_positions_out_of_range_is_refused(
         ask(project, project.path / "nothing.keras", sentence=sentence, added=(added,), shown=None)
 
 
-def test_the_rows_behind_a_sentence() -> None:
+def test_the_content_of_padding() -> None:
     x = np.full((2, 3), 2.0, np.float16)
     assert not padding_rows(x).any()
     assert padding_rows(x, "noise").std() == pytest.approx(2.0, rel=0.1)

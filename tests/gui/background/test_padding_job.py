@@ -30,7 +30,7 @@ KEY = Qt.Key
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Path:
-    """The demo, its newest model said to run in Keras, for the reason of a Conv1D."""
+    """The demo, its newest model recorded as one that runs in Keras, because of a Conv1D."""
     folder = write_demo(tmp_path / "demo.maskscope")
     with Project.open(folder) as project:
         made = project.path / "models" / ".partial-test"

@@ -36,7 +36,9 @@ def demo(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_model_of_the_packed_engine_is_scored_in_a_thread(qtbot: QtBot, demo: Path, client: "ScriptedClient") -> None:
+def test_a_model_of_the_built_in_engine_is_scored_in_a_thread(
+    qtbot: QtBot, demo: Path, client: "ScriptedClient"
+) -> None:
     session = Session()
     texts: list[str] = []
     job = ScoreJob(session, client)

@@ -1,4 +1,4 @@
-"""Training beside the window: the model reaches its project, however the training ends."""
+"""Training in the background: the model reaches its project, however the training ends."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ FAKE_WORKER = (sys.executable, "-S", "-E", str(Path(__file__).parents[2] / "fake
 
 
 def request(what: str, folder: str = "f") -> OpenModelRequest:
-    """A request that the fake worker answers as `what` says."""
+    """A request whose answer by the fake worker `what` chooses."""
     return OpenModelRequest(Path("p"), Path(f"{what}.keras"), Path(folder))
 
 

@@ -1,4 +1,4 @@
-"""File > Export: a format, the labels and the sentences chosen; a file that was read back before it is said."""
+"""File > Export: format, labels and sentences are chosen; the file is read back before success is reported."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ def until_written(qtbot: QtBot, dialog: ExportDialog) -> None:
     qtbot.wait(10)
 
 
-def test_enter_writes_the_edited_labels_and_says_so(
+def test_enter_writes_the_edited_labels_and_shows_the_outcome(
     qtbot: QtBot, style: Style, session: Session, tmp_path: Path
 ) -> None:
     session.cursor.select(3)
@@ -62,7 +62,7 @@ def test_enter_writes_the_edited_labels_and_says_so(
     assert not dialog.isVisible()
 
 
-def test_gold_labels_know_no_edit(qtbot: QtBot, style: Style, session: Session, tmp_path: Path) -> None:
+def test_gold_labels_are_written_without_edits(qtbot: QtBot, style: Style, session: Session, tmp_path: Path) -> None:
     session.cursor.select(3)
     session.editing.set_label(1)
     dialog = opened(qtbot, style, session, tmp_path / "gold.conll")
@@ -73,7 +73,7 @@ def test_gold_labels_know_no_edit(qtbot: QtBot, style: Style, session: Session, 
     assert text.strip().endswith("nothing\tnone\nhappened\tnone")
 
 
-def test_only_what_a_person_accepted(qtbot: QtBot, style: Style, session: Session, tmp_path: Path) -> None:
+def test_only_accepted_sentences_are_written(qtbot: QtBot, style: Style, session: Session, tmp_path: Path) -> None:
     dialog = ExportDialog(None, style, session)
     qtbot.addWidget(dialog)
     assert not choice(dialog.which, 1).isEnabled()
@@ -91,7 +91,7 @@ def test_only_what_a_person_accepted(qtbot: QtBot, style: Style, session: Sessio
     assert json.loads(line)["tokens"] == ["She", "read", "Middlemarch"]
 
 
-def test_predictions_need_a_model_that_scored_and_say_so(
+def test_predictions_need_a_model_that_has_scored(
     qtbot: QtBot, style: Style, session: Session, demo_session: Session, tmp_path: Path
 ) -> None:
     dialog = opened(qtbot, style, session, tmp_path / "a.conll")
@@ -131,7 +131,7 @@ def test_scores_that_are_in_memory_only_stop_no_export(qtbot: QtBot, style: Styl
         session.close()
 
 
-def test_the_suffix_follows_the_format_and_each_says_what_it_loses(
+def test_the_suffix_follows_the_format_and_each_lists_what_it_does_not_include(
     qtbot: QtBot, style: Style, session: Session, tmp_path: Path
 ) -> None:
     dialog = opened(qtbot, style, session, tmp_path / "out.conll")
@@ -148,7 +148,7 @@ def test_the_suffix_follows_the_format_and_each_says_what_it_loses(
 @pytest.mark.parametrize(
     ("name", "words"), [("", "Name the file"), ("nowhere/out.conll", "no such folder"), (".", "That is a folder")]
 )
-def test_a_file_that_cannot_be_is_refused_beside_its_field(
+def test_an_impossible_file_is_refused_next_to_its_field(
     qtbot: QtBot, style: Style, session: Session, tmp_path: Path, name: str, words: str
 ) -> None:
     dialog = opened(qtbot, style, session, tmp_path / "x.conll")
@@ -159,7 +159,7 @@ def test_a_file_that_cannot_be_is_refused_beside_its_field(
     assert dialog.isVisible()
 
 
-def test_a_file_that_is_there_is_replaced_with_a_warning(
+def test_an_existing_file_is_replaced_with_a_warning(
     qtbot: QtBot, style: Style, session: Session, tmp_path: Path
 ) -> None:
     (tmp_path / "old.conll").write_text("old", encoding="utf-8")

@@ -39,7 +39,7 @@ def corpus(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def padded(tmp_path: Path) -> Path:
-    """X.npy (3, 5, 4), y.npy and lengths.npy beside it."""
+    """X.npy (3, 5, 4), y.npy and lengths.npy in one folder."""
     x = np.zeros((3, 5, 4), dtype=np.float32)
     for sentence, length in enumerate((5, 2, 3)):
         x[sentence, :length] = 1 + sentence
@@ -139,12 +139,12 @@ def test_padding_at_the_front_is_reported(qtbot: QtBot, style: Style, padded: Pa
     assert "in front of the tokens" in dialog.report.data.text()
     assert dialog.report.data.text().endswith("(sentence 1, position 3).")
     assert dialog.report.data.role == "fails"
-    # The same is not said twice.
+    # The same is not shown twice.
     assert "in front of" not in dialog.report.notes.text()
     qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
 
 
-def test_a_padded_array_takes_labels_and_lengths_from_beside_it(qtbot: QtBot, style: Style, padded: Path) -> None:
+def test_a_padded_array_takes_labels_and_lengths_from_its_folder(qtbot: QtBot, style: Style, padded: Path) -> None:
     dialog = opened(qtbot, style, padded)
     assert dialog.form.source.field.note.text() == "Zero-padded array, 3 sentences × 5 positions × 4, float32"
     assert dialog.form.companions["labels"].edit.text() == str(padded.with_name("y.npy"))
@@ -164,7 +164,7 @@ def test_a_padded_array_takes_labels_and_lengths_from_beside_it(qtbot: QtBot, st
         assert project.labels("gold").tolist() == [0] * 5 + [1] * 5
 
 
-def test_labels_of_another_shape_are_refused_beside_their_field(qtbot: QtBot, style: Style, padded: Path) -> None:
+def test_labels_of_another_shape_are_refused_next_to_their_field(qtbot: QtBot, style: Style, padded: Path) -> None:
     np.save(padded.with_name("y.npy"), np.zeros((3, 4), dtype=np.int64))
     dialog = opened(qtbot, style, padded)
     assert "expected shape (3, 5)" in dialog.form.companions["labels"].field.error
@@ -183,7 +183,7 @@ def test_labels_of_another_shape_are_refused_beside_their_field(qtbot: QtBot, st
     assert dialog.form.companions["labels"].field.error == ""
 
 
-def test_values_that_are_no_numbers_are_refused_beside_the_file(qtbot: QtBot, style: Style, padded: Path) -> None:
+def test_values_that_are_no_numbers_are_refused_next_to_the_file(qtbot: QtBot, style: Style, padded: Path) -> None:
     x = np.load(padded)
     x[1, 1, 2] = np.nan
     np.save(padded, x)
@@ -228,7 +228,7 @@ def test_a_text_needs_embeddings(qtbot: QtBot, style: Style, tmp_path: Path) -> 
     assert not dialog.importing
 
 
-def test_a_name_that_is_taken_or_impossible_is_refused_beside_it(qtbot: QtBot, style: Style, padded: Path) -> None:
+def test_a_name_that_is_taken_or_impossible_is_refused_next_to_it(qtbot: QtBot, style: Style, padded: Path) -> None:
     taken = padded.with_name("mine.maskscope")
     taken.mkdir()
     (taken / "something").touch()
@@ -366,7 +366,7 @@ def test_a_registered_reader_appears_in_the_dialog(
     qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)
 
 
-def test_every_field_is_labelled_and_the_look_can_change(qtbot: QtBot, style: Style, corpus: Path) -> None:
+def test_every_field_is_labelled_and_the_theme_can_change(qtbot: QtBot, style: Style, corpus: Path) -> None:
     dialog = opened(qtbot, style, corpus)
     fields = (
         dialog.form.source.field,

@@ -116,7 +116,7 @@ def test_closing_hides_it_and_training_goes_on(qtbot: QtBot, dialog: TrainDialog
     assert dialog.phase.text().startswith("epoch 1")
 
 
-def test_a_training_that_ends_while_the_dialog_is_closed_is_told_in_the_window(
+def test_a_training_that_ends_while_the_dialog_is_closed_is_reported_in_the_window(
     qtbot: QtBot, demo_session: Session, client: ScriptedClient
 ) -> None:
     assert demo_session.project is not None
@@ -160,7 +160,9 @@ def test_a_failure_is_one_sentence_and_another_try_is_possible(
     assert len(client.requests) == 2
 
 
-def test_nothing_labelled_nothing_to_learn(qtbot: QtBot, style: Style, tmp_path: Path, client: ScriptedClient) -> None:
+def test_without_a_label_nothing_can_be_trained(
+    qtbot: QtBot, style: Style, tmp_path: Path, client: ScriptedClient
+) -> None:
     import numpy as np
 
     from maskscope.project import ProjectWriter
@@ -193,7 +195,7 @@ def test_a_read_only_project_takes_no_model(
     session.close()
 
 
-def test_the_look_changes_with_the_curve(qtbot: QtBot, dialog: TrainDialog, client: ScriptedClient) -> None:
+def test_the_theme_changes_with_the_curve(qtbot: QtBot, dialog: TrainDialog, client: ScriptedClient) -> None:
     dialog.train()
     client.figure_reported.emit(1, "loss", 1, 0.5)
     old = dialog.curve

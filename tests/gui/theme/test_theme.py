@@ -44,7 +44,7 @@ def test_the_ramp_runs_from_end_to_end_and_always_the_same_way(theme: Theme) -> 
     assert all(later >= earlier - 0.02 for earlier, later in itertools.pairwise(away))
 
 
-def test_a_number_that_is_none_has_a_colour_all_the_same() -> None:
+def test_nan_has_the_colour_of_zero() -> None:
     assert tint(float("nan"), LIGHT) == LIGHT.ramp_low
     assert tint(1.0, LIGHT) == LIGHT.ramp_high
 

@@ -98,7 +98,7 @@ def test_an_audit_is_started_shows_its_progress_and_can_be_cancelled(
         (("DTYPE", "LOSS", "DATA", "LENGTH", "GRADIENT"), "✗ 2 of 5 checks fail", "verdict_fails", "fails"),
     ],
 )
-def test_the_verdict_stands_first(
+def test_the_verdict_is_first(
     open_audit: OpenAudit,
     client: "ScriptedClient",
     checks: tuple[str, ...],
@@ -126,7 +126,7 @@ def test_the_verdict_stands_first(
     assert "Auditing" in page.head.verdict.text()
 
 
-def test_findings_are_chosen_by_key_and_tell_their_deviation(
+def test_findings_are_chosen_by_key_and_show_their_deviation(
     qtbot: QtBot, open_audit: OpenAudit, press: Press, answer: Answer, failing: AuditReport
 ) -> None:
     window, _, page = open_audit(1920)

@@ -44,7 +44,7 @@ def test_a_row_has_sentence_token_label_and_probability(table: TokenTable) -> No
     assert row(table, 2) == ["2", "U+FE0F", "–", "0.50"]
 
 
-def test_a_token_stands_between_its_neighbours(table: TokenTable) -> None:
+def test_a_token_is_shown_between_its_neighbours(table: TokenTable) -> None:
     cell = table._cell_of(0, 1)
     assert (cell.before, cell.after) == ("Maya took the", "train from Lisbon")
     assert table.tip_at(table.row_box(0).center()) == "Maya took the night train from Lisbon"

@@ -142,7 +142,7 @@ def test_a_click_on_a_count_lists_its_tokens(
     assert (window.session.cursor.sentence, window.session.cursor.position) == (0, 2)
 
 
-def test_the_comparison_is_walked_by_keyboard(
+def test_the_comparison_is_reached_by_keyboard(
     qtbot: QtBot, two_models: Path, show_models: ShowModels, press: Press
 ) -> None:
     window, page = show_models(two_models)

@@ -48,7 +48,7 @@ def graphs(draw: st.DrawFn) -> ModelGraph:
 
 @given(graph=graphs())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_box_lies_on_another_and_wires_run_down(style: Style, graph: ModelGraph) -> None:
+def test_no_box_overlaps_another_and_edges_lead_down(style: Style, graph: ModelGraph) -> None:
     layout = lay_out(graph, style)
     inside = QRectF(QPointF(0, 0), layout.size)
     for one, other in itertools.combinations(layout.boxes, 2):
@@ -80,7 +80,7 @@ def test_all_texts_of_a_layer_fit_into_its_box(style: Style, graph: ModelGraph) 
         assert shape + parameters + style.px(8) <= inner
 
 
-def test_a_branch_crosses_nothing_that_it_need_not(style: Style) -> None:
+def test_a_branch_crosses_no_edge_needlessly(style: Style) -> None:
     names = ["in", "left", "right", "far left", "far right", "joined"]
     graph = ModelGraph(
         "m",

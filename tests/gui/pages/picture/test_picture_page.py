@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.gui.conftest import ScriptedClient
 
 
-def test_the_picture_is_asked_of_the_worker_shown_and_saved(
+def test_the_picture_is_requested_from_the_worker_shown_and_saved(
     open_window: Callable[..., MainWindow],
     press: Callable[..., None],
     spans: Path,

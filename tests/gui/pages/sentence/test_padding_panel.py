@@ -130,7 +130,7 @@ def test_without_a_model_the_panel_says_how_to_get_an_answer(open_window: OpenWi
     assert panel.figure.text() == "–"
 
 
-def test_the_legend_of_the_curve_gives_both_changes_in_words(qtbot: QtBot, window: MainWindow) -> None:
+def test_the_legend_of_the_curve_gives_both_changes(qtbot: QtBot, window: MainWindow) -> None:
     window.add_curve()
     qtbot.waitUntil(lambda: window.experiment.curves is not None, timeout=10_000)
     curves = window.experiment.curves

@@ -36,7 +36,7 @@ def test_bio_labels_have_one_row_a_type_with_their_prefixes() -> None:
     assert rows[1].keys == ((2, "B"), (4, "I"))
 
 
-def test_the_classes_of_a_type_stand_in_the_order_of_a_span_and_a_click_begins_one() -> None:
+def test_the_classes_of_a_type_are_in_the_order_of_a_span_and_a_click_begins_one() -> None:
     rows = palette_rows(TagScheme("multiclass", ("O", "E-x", "I-x", "S-x", "B-x", "I-y", "S-y")))
     assert rows[0].keys == ((4, "B"), (2, "I"), (1, "E"), (3, "S"))
     assert rows[0].clicked == 4

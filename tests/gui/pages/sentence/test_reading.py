@@ -61,7 +61,7 @@ def test_an_arabic_sentence_runs_from_right_to_left(open_window: OpenWindow, tmp
 
 
 @pytest.mark.parametrize("tokens", ["东京 的 早晨", "Good ☕ 👩‍🚀 😀"])
-def test_chips_of_any_script_stand_side_by_side(open_window: OpenWindow, tmp_path: Path, tokens: str) -> None:
+def test_chips_of_any_script_are_side_by_side(open_window: OpenWindow, tmp_path: Path, tokens: str) -> None:
     view = open_window(write_sentence(tmp_path / "scripts.maskscope", tokens)).reading
     boxes = [view.box_of(position) for position in range(len(tokens.split()))]
     for left, right in itertools.pairwise(boxes):

@@ -99,7 +99,7 @@ def test_the_tooltip_has_the_sentence(sentences: SentenceList) -> None:
     assert sentences.tip_at(QPoint(20, 390)) == ""
 
 
-def test_keys_walk_the_list_and_it_scrolls_along(
+def test_keys_move_along_the_list_and_it_scrolls(
     open_window: OpenWindow, press: Press, write_labelled: Callable[..., Path]
 ) -> None:
     window = open_window(write_labelled(*["O x"] * 60))
@@ -116,7 +116,7 @@ def test_keys_walk_the_list_and_it_scrolls_along(
     assert view.row_box(0).top() == 0
 
 
-def test_sorting_filtering_and_lifting_the_filter_by_mouse(
+def test_sorting_filtering_and_removing_the_filter_by_mouse(
     qtbot: QtBot, open_window: OpenWindow, press: Press, tmp_path: Path
 ) -> None:
     target = tmp_path / "lengths.maskscope"

@@ -19,7 +19,7 @@ def lines(window: MainWindow) -> dict[str, str]:
     ("seconds", "text"),
     [(0, "just now"), (59, "just now"), (60, "1 min ago"), (7200, "2 h ago"), (3 * 86400, "3 days ago")],
 )
-def test_the_time_since_an_edit_is_in_words(seconds: float, text: str) -> None:
+def test_the_time_since_an_edit_is_text(seconds: float, text: str) -> None:
     assert ago(seconds) == text
 
 
