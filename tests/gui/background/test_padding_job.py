@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from maskscope.engine import packed
@@ -21,11 +20,10 @@ from maskscope_gui.app import Program
 from maskscope_gui.background.padding_job import COARSE, RUNNING
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_resources.colours import LIGHT
+from tests.gui.window_helpers import KEY
 
 if TYPE_CHECKING:
     from tests.gui.conftest import ScriptedClient
-
-KEY = Qt.Key
 
 
 @pytest.fixture

@@ -1,23 +1,15 @@
 """Switching between the pages, by key and by mouse, and what stays the same meanwhile."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from maskscope.project import Project
 from maskscope_gui.pages.evaluation.evaluation_page import EvaluationPage
 from maskscope_gui.pages.models.models_page import ModelsPage
-from maskscope_gui.shell.main_window import MainWindow
 from maskscope_gui.widgets.pages import PAGE_TITLES
-
-OpenWindow = Callable[[Path], MainWindow]
-Press = Callable[..., None]
-KEY = Qt.Key
-CONTROL = Qt.KeyboardModifier.ControlModifier
-LEFT = Qt.MouseButton.LeftButton
+from tests.gui.window_helpers import CONTROL, KEY, LEFT, OpenWindow, Press
 
 
 def test_pages_are_switched_by_key_and_mouse_and_esc_goes_back(

@@ -1,6 +1,5 @@
 """The cursor: moved by keys, and by clicks in every view."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
@@ -8,30 +7,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from maskscope.project import Project
-from maskscope_gui.session.list_order import SentenceFacts
-from maskscope_gui.session.session import Focus
-from maskscope_gui.shell.main_window import MainWindow
-
-OpenWindow = Callable[[Path | None], MainWindow]
-Press = Callable[..., None]
-KEY = Qt.Key
-SHIFT = Qt.KeyboardModifier.ShiftModifier
-
-
-def focus_of(window: MainWindow) -> Focus:
-    assert window.session.focus is not None
-    return window.session.focus
-
-
-def project_of(window: MainWindow) -> Project:
-    assert window.session.project is not None
-    return window.session.project
-
-
-def facts_of(window: MainWindow) -> SentenceFacts:
-    assert window.session.list_order.facts is not None
-    return window.session.list_order.facts
+from tests.gui.window_helpers import KEY, SHIFT, OpenWindow, Press, facts_of, focus_of, project_of
 
 
 def test_tab_goes_to_the_next_uncertain_token(open_window: OpenWindow, press: Press, typed_demo: Path) -> None:

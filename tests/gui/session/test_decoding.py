@@ -19,8 +19,7 @@ from maskscope.workflows.export import export_project
 from maskscope.workflows.import_ import import_project
 from maskscope_gui.session.session import Focus, Session
 from maskscope_gui.shell.main_window import MainWindow
-
-KEY = Qt.Key
+from tests.gui.window_helpers import KEY
 
 
 @pytest.fixture

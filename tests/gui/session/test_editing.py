@@ -1,6 +1,5 @@
 """Labels and reviews, changed by keys and by the mouse: what is on the screen and on the disk."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -8,24 +7,7 @@ from pytestqt.qtbot import QtBot
 
 from maskscope.project import Project
 from maskscope.types import NO_EDIT
-from maskscope_gui.session.session import Focus
-from maskscope_gui.shell.main_window import MainWindow
-
-OpenWindow = Callable[[Path | None], MainWindow]
-Press = Callable[..., None]
-KEY = Qt.Key
-CONTROL = Qt.KeyboardModifier.ControlModifier
-SHIFT = Qt.KeyboardModifier.ShiftModifier
-
-
-def focus_of(window: MainWindow) -> Focus:
-    assert window.session.focus is not None
-    return window.session.focus
-
-
-def project_of(window: MainWindow) -> Project:
-    assert window.session.project is not None
-    return window.session.project
+from tests.gui.window_helpers import CONTROL, KEY, SHIFT, OpenWindow, Press, focus_of, project_of
 
 
 def on_disk(path: Path, sentence: int) -> list[int]:

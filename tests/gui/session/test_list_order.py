@@ -1,30 +1,12 @@
 """Order, filter and search of the sentence list."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from maskscope.project import Project
-from maskscope_gui.session.list_order import SentenceFacts
-from maskscope_gui.shell.main_window import MainWindow
-
-OpenWindow = Callable[[Path | None], MainWindow]
-Press = Callable[..., None]
-KEY = Qt.Key
-CONTROL = Qt.KeyboardModifier.ControlModifier
-
-
-def project_of(window: MainWindow) -> Project:
-    assert window.session.project is not None
-    return window.session.project
-
-
-def facts_of(window: MainWindow) -> SentenceFacts:
-    assert window.session.list_order.facts is not None
-    return window.session.list_order.facts
+from tests.gui.window_helpers import CONTROL, KEY, OpenWindow, Press, facts_of, project_of
 
 
 def test_search_lists_the_sentences_that_contain_a_text(

@@ -1,6 +1,5 @@
 """The main window: themes, panels that fold, and closing."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,7 @@ from maskscope_gui.background.train_job import TrainJob
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_gui.widgets.base import KeyHint
 from maskscope_resources.colours import DARK, LIGHT
-
-OpenWindow = Callable[[Path | None], MainWindow]
+from tests.gui.window_helpers import OpenWindow
 
 
 def test_light_and_dark_can_be_chosen_and_are_remembered(open_window: OpenWindow, typed_demo: Path) -> None:

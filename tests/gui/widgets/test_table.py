@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.table import Cell, Column, Table
+from tests.gui.window_helpers import KEY, LEFT
 
-KEY = Qt.Key
-LEFT = Qt.MouseButton.LeftButton
 N_ROWS = 1_000_000
 
 

@@ -21,15 +21,13 @@ from maskscope.worker.requests import (
 from maskscope_gui.app import Program
 from maskscope_gui.pages.audit.audit_page import AuditPage
 from maskscope_gui.shell.main_window import MainWindow
+from tests.gui.window_helpers import KEY, LEFT, Press
 
 if TYPE_CHECKING:
     from tests.gui.conftest import ScriptedClient
 
-KEY = Qt.Key
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
-LEFT = Qt.MouseButton.LeftButton
 OpenAudit = Callable[..., tuple[MainWindow, Program, AuditPage]]
-Press = Callable[..., None]
 Answer = Callable[[AuditReport], None]
 
 

@@ -24,18 +24,16 @@ from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_gui.theme.theme import Style
+from tests.gui.window_helpers import KEY, LEFT, Press
 
 if TYPE_CHECKING:
     from tests.gui.conftest import ScriptedClient
 
-KEY = Qt.Key
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
-LEFT = Qt.MouseButton.LeftButton
 SENTENCE, LENGTH = 67, 14
 """Where the failing report found LENGTH, at position 13, and the tokens of that sentence."""
 
 OpenAudit = Callable[..., tuple[MainWindow, Program, AuditPage]]
-Press = Callable[..., None]
 Answer = Callable[[AuditReport], None]
 
 

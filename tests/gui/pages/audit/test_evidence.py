@@ -1,7 +1,6 @@
 """The strip of a finding's evidence: tokens, padding and numbers, position by position."""
 
 import pytest
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -11,9 +10,8 @@ from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import text_width
 from maskscope_resources.colours import DARK, LIGHT, Theme
+from tests.gui.window_helpers import KEY, LEFT
 
-KEY = Qt.Key
-LEFT = Qt.MouseButton.LeftButton
 SENTENCE, LENGTH = 67, 14
 """Of the demo: its token 13 is the variation selector U+FE0F, which is a collision."""
 REAL = [position < LENGTH for position in range(LENGTH + 7)]

@@ -5,21 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from maskscope.workflows.demo import write_demo
 from maskscope.workflows.evaluate import ProjectEvaluation
 from maskscope_gui.pages.evaluation.evaluation_page import EvaluationPage
-from maskscope_gui.shell.main_window import MainWindow
+from tests.gui.window_helpers import CONTROL, KEY, LEFT, SHIFT, OpenWindow, Press
 
-OpenWindow = Callable[[Path], MainWindow]
-Press = Callable[..., None]
 ShowEvaluation = Callable[..., EvaluationPage]
-KEY = Qt.Key
-CONTROL = Qt.KeyboardModifier.ControlModifier
-SHIFT = Qt.KeyboardModifier.ShiftModifier
-LEFT = Qt.MouseButton.LeftButton
 
 GOLD = [0, 1, 2, 0, 1, 2]
 PREDICTED = [1, 2, 2, 0, 1, 2]

@@ -4,15 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from maskscope_gui.pages.evaluation.token_table import TokenLabels, TokenListing, TokenTable
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
+from tests.gui.window_helpers import KEY, LEFT
 
-KEY = Qt.Key
-LEFT = Qt.MouseButton.LeftButton
 TOKENS = np.array([3, 6, 12])
 """"night" and "Lisbon" of the first sentence, the collision at the end of the third: by number in the project."""
 

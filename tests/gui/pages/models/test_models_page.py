@@ -6,7 +6,6 @@ from typing import cast
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from maskscope.project import Project
@@ -15,12 +14,7 @@ from maskscope_gui.pages.evaluation.evaluation_page import EvaluationPage
 from maskscope_gui.pages.models.models_page import ModelsPage
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_gui.widgets.table import Table
-
-OpenWindow = Callable[[Path], MainWindow]
-Press = Callable[..., None]
-KEY = Qt.Key
-CONTROL = Qt.KeyboardModifier.ControlModifier
-LEFT = Qt.MouseButton.LeftButton
+from tests.gui.window_helpers import CONTROL, KEY, LEFT, OpenWindow, Press
 
 
 @pytest.fixture

@@ -11,10 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from maskscope_gui.pages.sentence.batch import BATCH_SIZE, BatchMap, batch_around
 from maskscope_gui.session.session import Session
-from maskscope_gui.shell.main_window import MainWindow
-
-OpenWindow = Callable[[Path], MainWindow]
-LEFT = Qt.MouseButton.LeftButton
+from tests.gui.window_helpers import LEFT, OpenWindow
 
 
 @pytest.fixture

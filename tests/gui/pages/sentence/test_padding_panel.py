@@ -1,7 +1,6 @@
 """The PADDING panel: its settings by key and mouse, and what it says about the sentence on screen."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,8 @@ from pytestqt.qtbot import QtBot
 
 from maskscope.workflows.demo import write_demo
 from maskscope_gui.shell.main_window import MainWindow
+from tests.gui.window_helpers import KEY, LEFT, OpenWindow, Press
 
-OpenWindow = Callable[[Path], MainWindow]
-Press = Callable[..., None]
-KEY = Qt.Key
-LEFT = Qt.MouseButton.LeftButton
 SENTENCE = 41
 
 

@@ -9,10 +9,8 @@ from pytestqt.qtbot import QtBot
 from maskscope.types import NO_LABEL, TagScheme
 from maskscope_gui.pages.sentence.palette import keys_of, palette_rows
 from maskscope_gui.shell.main_window import MainWindow
+from tests.gui.window_helpers import KEY, LEFT, OpenWindow
 
-OpenWindow = Callable[[Path], MainWindow]
-KEY = Qt.Key
-LEFT = Qt.MouseButton.LeftButton
 BIO = TagScheme("multiclass", ("O", "B-loc", "B-per", "I-loc", "I-per"))
 
 

@@ -1,7 +1,6 @@
 """The reading strip: its chips, its underlines, its note and its tooltips."""
 
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,7 @@ from pytestqt.qtbot import QtBot
 from maskscope.project import ProjectWriter
 from maskscope.types import Sentence, TagScheme
 from maskscope_gui.pages.sentence.reading import underlined
-from maskscope_gui.shell.main_window import MainWindow
-
-OpenWindow = Callable[[Path], MainWindow]
-LEFT = Qt.MouseButton.LeftButton
+from tests.gui.window_helpers import LEFT, OpenWindow
 
 
 def write_sentence(target: Path, tokens: str) -> Path:

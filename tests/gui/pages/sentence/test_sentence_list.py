@@ -13,13 +13,8 @@ from maskscope.project import ProjectWriter
 from maskscope.types import Sentence
 from maskscope_gui.pages.sentence.sentence_list import SentenceList, sentence_text
 from maskscope_gui.session.session import Session
-from maskscope_gui.shell.main_window import MainWindow
 from maskscope_gui.theme.theme import Style
-
-OpenWindow = Callable[[Path], MainWindow]
-Press = Callable[..., None]
-KEY = Qt.Key
-LEFT = Qt.MouseButton.LeftButton
+from tests.gui.window_helpers import KEY, LEFT, OpenWindow, Press
 
 
 @pytest.fixture

@@ -9,9 +9,7 @@ from PySide6.QtGui import QFont
 from pytestqt.qtbot import QtBot
 
 from maskscope.types import NO_LABEL
-from maskscope_gui.shell.main_window import MainWindow
-
-OpenWindow = Callable[[Path], MainWindow]
+from tests.gui.window_helpers import OpenWindow
 
 
 def test_all_labels_that_fit_are_in_sight_and_the_curve_stays_so(

@@ -1,14 +1,12 @@
 """The TOKEN panel: the lines about the token at the cursor."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from maskscope_gui.pages.sentence.token_panel import ago
 from maskscope_gui.shell.main_window import MainWindow
-
-OpenWindow = Callable[[Path], MainWindow]
+from tests.gui.window_helpers import OpenWindow
 
 
 def lines(window: MainWindow) -> dict[str, str]:

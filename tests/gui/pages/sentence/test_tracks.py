@@ -1,16 +1,13 @@
 """The tracks view: its tooltips, its columns and its overview strip."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint
 from pytestqt.qtbot import QtBot
 
 from maskscope_gui.pages.sentence.tracks_layout import Lane
 from maskscope_gui.shell.main_window import MainWindow
-
-OpenWindow = Callable[[Path], MainWindow]
-LEFT = Qt.MouseButton.LeftButton
+from tests.gui.window_helpers import LEFT, OpenWindow
 
 
 def tip(window: MainWindow, position: int, lane: Lane) -> str:

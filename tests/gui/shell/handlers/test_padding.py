@@ -1,25 +1,14 @@
 """The padding experiment: changed by keys and by the mouse, and what the window shows of it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from maskscope.engine.padding_probe import PaddedRun
-from maskscope_gui.session.session import Focus
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_resources.colours import LIGHT
-
-OpenWindow = Callable[[Path | None], MainWindow]
-Press = Callable[..., None]
-KEY = Qt.Key
-SHIFT = Qt.KeyboardModifier.ShiftModifier
-
-
-def focus_of(window: MainWindow) -> Focus:
-    assert window.session.focus is not None
-    return window.session.focus
+from tests.gui.window_helpers import KEY, SHIFT, OpenWindow, Press, focus_of
 
 
 def run_of(window: MainWindow) -> PaddedRun:

@@ -1,7 +1,6 @@
 """Projects: opened, dropped, recent, read-only, empty, without a model, damaged."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from maskscope.project import Project, ProjectWriter
 from maskscope.types import Sentence
-from maskscope_gui.session.session import Focus
-from maskscope_gui.shell.main_window import MainWindow
-
-OpenWindow = Callable[[Path | None], MainWindow]
-Press = Callable[..., None]
-KEY = Qt.Key
-CONTROL = Qt.KeyboardModifier.ControlModifier
-
-
-def focus_of(window: MainWindow) -> Focus:
-    assert window.session.focus is not None
-    return window.session.focus
-
-
-def project_of(window: MainWindow) -> Project:
-    assert window.session.project is not None
-    return window.session.project
+from tests.gui.window_helpers import CONTROL, KEY, OpenWindow, Press, focus_of, project_of
 
 
 def test_the_start_page_offers_demo_import_and_open(open_window: OpenWindow, press: Press) -> None:
