@@ -29,7 +29,7 @@ def add_parser(commands: Subparsers) -> None:
         "--page",
         choices=PAGE_NAMES,
         default="sentence",
-        help="the page to show; audit runs the audit first (default: sentence)",
+        help="the page to show; for audit the model is audited first, for picture it is traced (default: sentence)",
     )
 
 

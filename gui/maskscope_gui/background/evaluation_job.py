@@ -16,6 +16,7 @@ from maskscope.workflows.evaluate import (
     evaluate_project,
     output_at_padding,
 )
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.latest_task import LatestTask
 from maskscope_gui.session.session import Session
 
@@ -119,7 +120,7 @@ class EvaluationJob(LatestTask):
         """Why nothing can be evaluated now, in one or two sentences; "" when it can."""
         session = self.session
         if session.project is None or session.model is None:
-            return "There is no model to evaluate yet. Train one with Ctrl+T."
+            return f"There is no model to evaluate yet. Train one with {key_of_action('train')}."
         if session.scores is None:
             return (
                 "The model has not scored this project yet."
@@ -128,12 +129,12 @@ class EvaluationJob(LatestTask):
         if self.subset == "validation" and session.model.run.source:
             return (
                 "This model was made elsewhere, so it is not known which sentences it was trained on."
-                " Press Ctrl+H to evaluate it on all sentences."
+                f" Press {key_of_action('eval_subset')} to evaluate it on all sentences."
             )
         if self.subset == "validation" and not session.model.run.validation_sentences:
             return (
                 "This model was trained on all sentences, so no sentence was held back to validate it on."
-                " Press Ctrl+H to evaluate it on all sentences."
+                f" Press {key_of_action('eval_subset')} to evaluate it on all sentences."
             )
         counts = session.project.counts()
         if sum(counts.labels) == 0:
