@@ -11,7 +11,7 @@ from maskscope.evaluation.decoding import Decoding
 from maskscope.evaluation.token_scores import Evaluation, evaluate_predictions
 from maskscope.jobs import Job, NullJob
 from maskscope.masks import token_rows
-from maskscope.project import Project
+from maskscope.project import ModelRecord, Project
 from maskscope.types import NO_LABEL, Floats, Indices, Labels, Offsets, TagScheme
 from maskscope.workflows.open_model import fit_columns
 
@@ -204,6 +204,20 @@ def model_scores(project: Project, model_id: str | None = None, job: Job | None 
             )
         output = tagger.score(project.embeddings, project.offsets, "model", job)
         probs_nc = fit_columns(output, record.scheme.n_outputs)
+    return scores_with_padding(project, record, tagger, probs_nc)
+
+
+def scores_with_padding(
+    project: Project, record: ModelRecord, tagger: packed.PackedTagger | None, probs_nc: Floats
+) -> ModelScores:
+    """The scores of a model of the project, with its output at padded positions.
+
+    Args:
+        project: its sentence bounds, and what it keeps of the model.
+        record: the model.
+        tagger: the same model in the built-in engine; None for a model that only Keras runs.
+        probs_nc: (n_tokens, C) its probabilities, as `fit_columns` returns them.
+    """
     if tagger is None:
         padding = project.models.padding_scores(record.id)
     else:

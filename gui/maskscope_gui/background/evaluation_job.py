@@ -10,11 +10,10 @@ from maskscope.jobs import Job
 from maskscope.types import Floats, Indices
 from maskscope.workflows.evaluate import (
     Against,
-    ModelScores,
     ProjectEvaluation,
     Subset,
     evaluate_project,
-    output_at_padding,
+    scores_with_padding,
 )
 from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.latest_task import LatestTask
@@ -177,15 +176,7 @@ class EvaluationJob(LatestTask):
 
         def work(job: Job) -> EvaluationResult:
             with project.reader() as reader:
-                padding = None if tagger is None else output_at_padding(tagger, np.asarray(probs), reader.offsets)
-                scores = ModelScores(
-                    model.id,
-                    model.scheme,
-                    np.asarray(probs),
-                    reader.masked_tokens(model.mask_value),
-                    padding,
-                    tuple(model.run.validation_sentences),
-                )
+                scores = scores_with_padding(reader, model, tagger, np.asarray(probs))
                 evaluation = evaluate_project(reader, scores, against, decoding, job, subset)
             tokens = evaluation.tokens
             n_classes = len(model.scheme.classes)
