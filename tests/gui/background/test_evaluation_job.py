@@ -1,35 +1,21 @@
 """The evaluation of the model in use, in the background."""
 
-import json
-import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
 from maskscope.project import Project
-from maskscope.workflows.demo import write_demo
 from maskscope.workflows.evaluate import evaluate_project
 from maskscope_gui.background.evaluation_job import EvaluationJob
 from maskscope_gui.session.session import Session
+from tests.gui.background.keras_demo import write_keras_demo
 
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Path:
     """The demo, its newest model one that only Keras runs, with its output at padding."""
-    folder = write_demo(tmp_path / "demo.maskscope")
-    with Project.open(folder) as project:
-        copy = project.path / "models" / ".partial-test"
-        shutil.copytree(project.models.get("m1").folder, copy)
-        (copy / "weights.npz").unlink()
-        run = json.loads((copy / "run.json").read_text(encoding="utf-8"))
-        run |= {"engine": "keras", "engine_reason": "holds layer 'conv1d'"}
-        (copy / "run.json").write_text(json.dumps(run), encoding="utf-8", newline="\n")
-        shutil.copy(project.path / "scores" / "m1.npy", copy / "scores.npy")
-        np.save(copy / "padding.npy", np.full((project.n_sentences, 1), 0.1, dtype=np.float32))
-        project.models.adopt(copy)
-    return folder
+    return write_keras_demo(tmp_path / "demo.maskscope", scored=True, at_padding=0.1)
 
 
 def test_the_figures_are_those_of_the_command_line_for_either_engine(qtbot: QtBot, demo: Path) -> None:

@@ -1,7 +1,5 @@
 """The PADDING panel for a model that only Keras runs: what the worker is asked, when, and what is shown."""
 
-import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,12 +12,12 @@ from maskscope.engine import packed
 from maskscope.engine.padding_probe import MaskFrom, PaddingProbe
 from maskscope.project import Project
 from maskscope.worker.requests import PaddingRequest, PaddingResult, Request, Result
-from maskscope.workflows.demo import write_demo
 from maskscope.workflows.padding_answer import PaddingAnswer
 from maskscope_gui.app import Program
 from maskscope_gui.background.padding_job import COARSE, RUNNING
 from maskscope_gui.shell.main_window import MainWindow
 from maskscope_resources.colours import LIGHT
+from tests.gui.background.keras_demo import write_keras_demo
 from tests.gui.window_helpers import KEY
 
 if TYPE_CHECKING:
@@ -29,17 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def demo(tmp_path: Path) -> Path:
     """The demo, its newest model recorded as one that runs in Keras, because of a Conv1D."""
-    folder = write_demo(tmp_path / "demo.maskscope")
-    with Project.open(folder) as project:
-        made = project.path / "models" / ".partial-test"
-        shutil.copytree(project.models.get("m1").folder, made)
-        shutil.copy(project.path / "scores" / "m1.npy", made / "scores.npy")
-        (made / "weights.npz").unlink()
-        run = json.loads((made / "run.json").read_text(encoding="utf-8"))
-        run |= {"engine": "keras", "engine_reason": "holds layer 'conv1d'"}
-        (made / "run.json").write_text(json.dumps(run), encoding="utf-8", newline="\n")
-        project.models.adopt(made)
-    return folder
+    return write_keras_demo(tmp_path / "demo.maskscope", scored=True)
 
 
 @pytest.fixture

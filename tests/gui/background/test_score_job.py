@@ -1,7 +1,5 @@
 """Missing scores are made by themselves: in a thread, or in the worker for a model that only Keras runs."""
 
-import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,11 +7,10 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from maskscope.project import Project
 from maskscope.worker.requests import ScoreRequest, ScoreResult
-from maskscope.workflows.demo import write_demo
 from maskscope_gui.background.score_job import ScoreJob
 from maskscope_gui.session.session import Session
+from tests.gui.background.keras_demo import write_keras_demo
 
 if TYPE_CHECKING:
     from tests.gui.conftest import ScriptedClient
@@ -22,15 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def demo(tmp_path: Path) -> Path:
     """The demo, with a second model that only Keras runs, and without any scores."""
-    folder = write_demo(tmp_path / "demo.maskscope")
-    with Project.open(folder) as project:
-        copy = project.path / "models" / ".partial-test"
-        shutil.copytree(project.models.get("m1").folder, copy)
-        (copy / "weights.npz").unlink()
-        run = json.loads((copy / "run.json").read_text(encoding="utf-8"))
-        run |= {"engine": "keras", "engine_reason": "holds layer 'conv1d'"}
-        (copy / "run.json").write_text(json.dumps(run), encoding="utf-8", newline="\n")
-        project.models.adopt(copy)
+    folder = write_keras_demo(tmp_path / "demo.maskscope", scored=False)
     for file in (folder / "scores").glob("*.npy"):
         file.unlink()
     return folder
