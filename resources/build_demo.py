@@ -15,7 +15,7 @@ Nothing here is needed to run Maskscope; its results are in maskscope_resources/
        python resources/build_demo.py --models
 
 3. `python resources/build_demo.py --disagreements`, there too, lists where the models contradict the labels most,
-   and at which rank of that list the labels stand that are wrong on purpose (wrong_labels.tsv).
+   and at which rank of that list the labels are that are wrong on purpose (wrong_labels.tsv).
 
 A token's vector is the mean over its word pieces of the model's hidden state after layer 4 of 6, with the whole
 sentence as context. The last layers are tuned to sum up the sentence and know less of the token: under ten-fold

@@ -43,7 +43,7 @@ def made_up(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def build() -> keras.Model:
-    """The tagger. Dense stands on the 3-D tensor: TimeDistributed is broken over variable lengths in Keras 3.15."""
+    """The tagger. Dense takes the 3-D tensor: TimeDistributed is broken over variable lengths in Keras 3.15."""
     keras.utils.set_random_seed(0)
     lstm = keras.layers.LSTM(10, return_sequences=True, recurrent_dropout=0.3)
     return keras.Sequential(

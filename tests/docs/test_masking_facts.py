@@ -15,7 +15,7 @@ pytestmark = pytest.mark.keras
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 if not (DOCS / "masking.md").exists():
-    pytest.skip("the guide is not beside these tests", allow_module_level=True)
+    pytest.skip("the guide is not there", allow_module_level=True)
 
 GUIDE = (DOCS / "masking.md").read_text(encoding="utf-8")
 QUOTED = dict(
@@ -40,7 +40,7 @@ def numbers(text: str) -> list[float]:
 
 
 def without_denormals(text: str) -> str:
-    """Whether 1e-40 is zero is the processor's own affair; the guide says so."""
+    """Whether 1e-40 is zero depends on the processor, as the guide says."""
     lines = text.splitlines()
     known = platform.machine() in ("x86_64", "AMD64")
     return "\n".join(line for line in lines if known or not line.startswith("1e-40"))
@@ -61,7 +61,7 @@ def test_what_the_guide_quotes_is_what_keras_does(
 
 
 def quoted(name: str) -> dict[str, list[float]]:
-    """The numbers of each line that the guide quotes, by what stands before the first of them."""
+    """The numbers of each line that the guide quotes, by the text before the first of them."""
     lines = {}
     for line in QUOTED[name].splitlines():
         found = NUMBER.search(line)
@@ -96,10 +96,10 @@ def test_the_quoted_numbers_say_what_the_guide_says_of_them() -> None:
     assert epoch["fit reports"] == epoch["mean of the batches"] != epoch["mean of the tokens"]
     assert epoch["evaluate, one batch"] == epoch["mean of the tokens"]
 
-    told = {name: line for name, line in quoted("metrics").items() if len(line) == 4}
-    assert {name for name, line in told.items() if line[0] == line[1]} == {"BinaryAccuracy", "MeanSquaredError"}
-    assert all(line[2] == line[3] for line in told.values())
-    assert len(told) == 7
+    reported = {name: line for name, line in quoted("metrics").items() if len(line) == 4}
+    assert {name for name, line in reported.items() if line[0] == line[1]} == {"BinaryAccuracy", "MeanSquaredError"}
+    assert all(line[2] == line[3] for line in reported.values())
+    assert len(reported) == 7
 
     weights = quoted("sample-weight")
     assert weights["weights (B,)"] == weights["numpy, positions"] != weights["numpy, sentences"]

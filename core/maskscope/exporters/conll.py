@@ -48,7 +48,7 @@ tab\there	O
 \e	O
 unlabelled	\N
 ```
-| escape | stands for | when |
+| escape | means | when |
 |---|---|---|
 | `\N` | no label (which is not `O`) | as a whole column |
 | `\e` | the empty string | as a whole column |

@@ -58,7 +58,7 @@ def test_predictions_come_from_stored_scores(run: Run, with_model: Path, tmp_pat
     assert result.out.strip().endswith("predicted labels of model m1")
     first, second = map(json.loads, out.read_text(encoding="utf-8").splitlines())
     assert first["labels"] == first["predicted"] == ["PER", "O"]
-    # The token that the model masks has no prediction, whatever the model prints there.
+    # The token that the model masks has no prediction, whatever the model's output there is.
     assert second["labels"] == ["LOC", None, "O"]
     assert first["probabilities"][0] == pytest.approx([0.1, 0.2, 0.7])
 

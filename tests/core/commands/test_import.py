@@ -57,8 +57,8 @@ def test_data_that_is_not_what_its_lengths_say(run: Run, tmp_path: Path) -> None
     where = ("verdict", "sentence", "position")
     assert [guessed["data"][key] for key in where] == ["failed", 1, 1]
     assert -5.0 not in guessed["free_values"]
-    said = run("import", tmp_path / "c", tmp_path / "X.npy")
-    assert "data: failed: A sentence ends in rows of -5 alone" in said.out
+    failed = run("import", tmp_path / "c", tmp_path / "X.npy")
+    assert "data: failed: A sentence ends in rows of -5 alone" in failed.out
     # Padded in front, as pad_sequences does by default.
     x[1] = [[0, 0], [0, 0], [1, 2]]
     np.save(tmp_path / "X.npy", x)

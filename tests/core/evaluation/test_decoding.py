@@ -74,9 +74,9 @@ def test_other_label_sets_are_decoded_token_by_token() -> None:
 
 
 def test_a_label_set_that_lacks_classes_can_still_begin_and_end() -> None:
-    lacking = TagScheme("multiclass", ("O", "B-a", "I-a", "I-b", "E-c", "S-a"))
-    rules = transitions(lacking)
-    place = {name: i for i, name in enumerate(lacking.classes)}
+    incomplete = TagScheme("multiclass", ("O", "B-a", "I-a", "I-b", "E-c", "S-a"))
+    rules = transitions(incomplete)
+    place = {name: i for i, name in enumerate(incomplete.classes)}
     assert rules.first[place["I-b"]], "type b has no B"
     assert rules.allowed[place["O"], place["E-c"]], "type c has nothing but E"
     assert rules.last[place["I-a"]], "type a has no E"

@@ -13,14 +13,14 @@ class TestDatabase:
         with Project.open(folder):
             db = Database(folder / "project.sqlite", read_only=False)
             try:
-                told = {
+                settings = {
                     name: db.execute(f"PRAGMA {name}").fetchone()[0]
                     for name in ("journal_mode", "synchronous", "fullfsync")
                 }
             finally:
                 db.close()
         # 2 is FULL; fullfsync is what makes a Mac's disk write its own cache
-        assert told == {"journal_mode": "wal", "synchronous": 2, "fullfsync": 1}
+        assert settings == {"journal_mode": "wal", "synchronous": 2, "fullfsync": 1}
 
     @pytest.mark.parametrize(
         ("path", "uri"),

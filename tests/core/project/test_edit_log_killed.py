@@ -17,7 +17,7 @@ from maskscope.types import NO_EDIT, Sentence
 KILLS = 25
 N_SENTENCES, N_TOKENS = 6, 8
 
-# It keeps its own copy of what the project must hold, and tells it only after the call has returned.
+# It keeps its own copy of what the project must hold, and prints it only after the call has returned.
 CHILD = """
 import random, sys
 from maskscope.project import STATES, Project

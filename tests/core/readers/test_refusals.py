@@ -21,13 +21,13 @@ TEXT = "a\tO\nb\tO\n\nc\tO\n"
 ROWS = {"0": np.ones((2, 3), "f4"), "1": np.ones((1, 3), "f4")}
 
 
-def npy(x: object = X, *, cut: int = 0, **beside: Any) -> Callable[[Path], tuple[Path, ReadOptions]]:
+def npy(x: object = X, *, cut: int = 0, **companions: Any) -> Callable[[Path], tuple[Path, ReadOptions]]:
     def make(folder: Path) -> tuple[Path, ReadOptions]:
         np.save(folder / "x.npy", np.asarray(x), allow_pickle=True)
         whole = (folder / "x.npy").read_bytes()
         (folder / "x.npy").write_bytes(whole[: len(whole) - cut])
         paths: dict[str, Any] = {}
-        for name, value in beside.items():
+        for name, value in companions.items():
             paths[name] = folder / f"{name}{'.txt' if isinstance(value, str) else '.npy'}"
             if isinstance(value, str):
                 paths[name].write_text(value, encoding="utf-8")

@@ -28,7 +28,7 @@ def _nothing_left() -> Iterator[None]:
 
 
 class Watched(NullJob):
-    """Notes every report, and cancels at the first step when it is told to."""
+    """Notes every report, and cancels at the first step when `cancel` is set."""
 
     def __init__(self, cancel: bool = False) -> None:
         self.reports: list[tuple[object, ...]] = []

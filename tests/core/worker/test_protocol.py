@@ -63,7 +63,7 @@ from maskscope.worker.requests import (
 from maskscope.workflows.padding_answer import PaddingAnswer
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-# A file's name on Linux is any bytes; surrogates stand for those that are not UTF-8.
+# A file's name on Linux is any bytes; surrogates replace those that are not UTF-8.
 if os.name == "posix":
     paths = st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name).map(os.fsdecode).map(Path)
 else:

@@ -70,7 +70,7 @@ def test_the_output_at_padding_is_that_of_the_model(span_project: Project) -> No
     at_padding = scores.scheme.predicted(scores.padding[None])[0]
     difference = np.array(padded.metrics.confusion) - np.array(found.metrics.confusion)
     assert difference[0, at_padding] == difference.sum() == 3
-    # a masked token prints the same, and counts as the token it is
+    # a masked token has the same output, and counts as a real token
     np.testing.assert_allclose(scores.probs_nc[5], scores.padding, atol=1e-6)
 
 

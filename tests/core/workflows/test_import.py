@@ -107,12 +107,12 @@ class TestText:
         text = "".join(f"t\t{label}\n" for label in labels)
         source, options = self.write(tmp_path, text, [np.ones((len(labels), 3), dtype=np.float32)])
         report = import_project(tmp_path / "p", source, options)
-        said = [note.text for note in report.notes if note.kind == "outside-guessed"]
+        texts = [note.text for note in report.notes if note.kind == "outside-guessed"]
         words = (
             f"No label has a name that means outside, such as O, so {taken} was taken as the outside label: key 0 sets"
             " it, and F1 leaves it out."
         )
-        assert said == ([] if taken is None else [words])
+        assert texts == ([] if taken is None else [words])
         with Project.open(tmp_path / "p") as project:
             assert (words in project.notes) == (taken is not None)
             if taken is not None:

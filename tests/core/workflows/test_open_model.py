@@ -68,11 +68,11 @@ def opened(project: Project, file: Path, job: NullJob | None = None) -> Path:
 def oracle(file: Path, project: Project, behind: int = 0) -> list[np.ndarray]:
     """Keras' output for each sentence alone, with `behind` zero positions after it."""
     model = keras.saving.load_model(file)
-    printed = []
+    outputs = []
     for sentence in range(project.n_sentences):
         rows = np.pad(project.rows(sentence), ((0, behind), (0, 0)))
-        printed.append(np.asarray(model(rows[None]))[0] if len(rows) else np.zeros((0, model.output_shape[-1])))
-    return printed
+        outputs.append(np.asarray(model(rows[None]))[0] if len(rows) else np.zeros((0, model.output_shape[-1])))
+    return outputs
 
 
 def test_an_unsupported_model_runs_in_keras_on_each_sentence_without_padding(project: Project, tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ def test_an_unsupported_model_runs_in_keras_on_each_sentence_without_padding(pro
     assert scores is not None
     assert padding is not None
     np.testing.assert_allclose(scores, np.concatenate(oracle(file, project)), rtol=0, atol=1e-6)
-    for sentence, printed in enumerate(oracle(file, project, behind=1)):
-        np.testing.assert_allclose(padding[sentence], printed[-1], rtol=0, atol=1e-6)
+    for sentence, outputs in enumerate(oracle(file, project, behind=1)):
+        np.testing.assert_allclose(padding[sentence], outputs[-1], rtol=0, atol=1e-6)
     assert sorted(path.name for path in record.folder.iterdir()) == ["model.keras", "run.json"]
     assert record.keras_file.read_bytes() == file.read_bytes()
 

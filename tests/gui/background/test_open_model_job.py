@@ -91,10 +91,10 @@ def test_the_window_goes_on_when_a_file_makes_the_worker_hang_or_die(
     drop(window, Path(f"/somewhere/{name}.keras"))
     assert window.status_line.work.text().startswith(f"Opening {name}.keras")
     qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
-    said = window.notice.label.text()
-    assert said.startswith("Not opened: ")
-    assert words in said
-    assert "Ctrl+Shift+O" in said
+    shown = window.notice.label.text()
+    assert shown.startswith("Not opened: ")
+    assert words in shown
+    assert "Ctrl+Shift+O" in shown
     assert window.status_line.work.text() == ""
     assert left_behind(window) == []
     assert window.session.model is not None
