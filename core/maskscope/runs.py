@@ -155,7 +155,7 @@ class TrainSettings:
             "&Class weights",
             "let rare labels count more",
             "data",
-            (("none", "none"), ("sqrt", "square root"), ("balanced", "balanced")),
+            (("none", "all equal"), ("sqrt", "1 / sqrt(frequency)"), ("balanced", "1 / frequency")),
         ),
     )
     reviewed_weight: float = _field(
