@@ -80,7 +80,7 @@ class PrecisionRecallView(PaintedView):
         return f"{best} · average precision {self.curve.average_precision:.3f}"
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint."""
+        """Paint the curve, the one with padding counted, and the figures."""
         painter = QPainter(self.viewport())
         look, px, curve = self.look, self.look.px, self.curve
         painter.fillRect(event.rect(), look.c("panel"))
@@ -175,7 +175,7 @@ class CalibrationView(KeyedView):
         return QRect(left, area.top(), round(area.width() / 10), area.height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint."""
+        """Paint the bins, the scale and the figure."""
         painter = QPainter(self.viewport())
         look, px, calibration = self.look, self.look.px, self.calibration
         painter.fillRect(event.rect(), look.c("panel"))
