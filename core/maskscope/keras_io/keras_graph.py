@@ -146,7 +146,7 @@ def frozen(model: KerasModel, x: Any, mask: Any) -> Any:
                     kwargs[name] = keras.tree.map_structure(lambda each: None if each is None else mask, value)
             for tensor in keras.tree.flatten(args):
                 # also where a layer such as Concatenate has computed another mask
-                if getattr(tensor, "_keras_mask", None) is not None:
+                if attached_mask(tensor) is not None:
                     tensor._keras_mask = mask
             inner = functional(operation) if isinstance(operation, keras.Model) else None
             if inner is not None:
@@ -252,6 +252,11 @@ def with_mask_after(model: KerasModel, name: str, again: Any, sentinel: float) -
 def attach_mask(tensor: Any, mask_bt: Array) -> None:
     """Attach a mask (B, T), True = real token, to a tensor, as the layer that made it would have."""
     tensor._keras_mask = keras.ops.convert_to_tensor(mask_bt)
+
+
+def attached_mask(tensor: Any) -> Any:
+    """The mask (B, T) that Keras attached to a tensor, True = real token; None for none."""
+    return getattr(tensor, "_keras_mask", None)
 
 
 def compiled_metrics(model: KerasModel) -> tuple[list[Any], list[Any]]:
@@ -375,7 +380,7 @@ class _Recorder:
                 kwargs["training"] = self._training
             outputs = operation(*args, **kwargs)
             tensors = keras.tree.flatten(outputs)
-            masks = tuple(_mask(tensor) for tensor in tensors)
+            masks = tuple(_as_array(attached_mask(tensor)) for tensor in tensors)
             values = tuple(np.asarray(keras.ops.convert_to_numpy(tensor)) for tensor in tensors)
             self.visits.append(replace(_visit(node, self._names, arrivals, masks), values=values))
             return outputs
@@ -388,17 +393,13 @@ def _origin(tensor: Any, places: dict[int, int]) -> tuple[int, int]:
     return places[id(history.operation._inbound_nodes[history.node_index])], int(history.tensor_index)
 
 
-def _mask(tensor: Any) -> Array | None:
-    mask = getattr(tensor, "_keras_mask", None)
-    return None if mask is None else np.asarray(keras.ops.convert_to_numpy(mask))
+def _as_array(tensor: Any) -> Array | None:
+    return None if tensor is None else np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
 def _arrivals(node: Any, args: Any, kwargs: dict[str, Any], places: dict[int, int]) -> tuple[Arrival, ...]:
     """Pair a node's symbolic arguments with the tensors passed for them: both have the same structure."""
-    given = [
-        None if mask is None else np.asarray(keras.ops.convert_to_numpy(mask))
-        for mask in keras.tree.flatten(kwargs.get("mask"))
-    ]
+    given = [_as_array(mask) for mask in keras.tree.flatten(kwargs.get("mask"))]
     found = []
     symbolic = (node.arguments.args, node.arguments.kwargs)
     values = 0
@@ -414,7 +415,7 @@ def _arrivals(node: Any, args: Any, kwargs: dict[str, Any], places: dict[int, in
             continue
         own = given[values] if values < len(given) else None
         values += 1
-        found.append(Arrival(place, output, "values", _mask(came), own))
+        found.append(Arrival(place, output, "values", _as_array(attached_mask(came)), own))
     return tuple(found)
 
 

@@ -118,6 +118,8 @@ class LossGradients:
         import keras
         import tensorflow as tf
 
+        from maskscope.keras_io.keras_graph import attached_mask
+
         model, own = self.compiled_model, self._loss.function
         weights = [variable.value for variable in model.trainable_variables]
 
@@ -131,7 +133,7 @@ class LossGradients:
                 loss = total - tf.add_n(penalties or [tf.zeros((), total.dtype)])
                 wanted = share * tf.cast(loss, tf.float32) + tf.reduce_sum(tf.cast(y_pred, tf.float32) * r)
             *gradients, by_input = tape.gradient(wanted, [*weights, x], unconnected_gradients="zero")
-            mask = getattr(y_pred, "_keras_mask", None)
+            mask = attached_mask(y_pred)
             loss_mask = tf.ones(tf.shape(x)[:2], tf.bool) if mask is None else mask
             plain = tf.cast(tf.identity(y_pred), tf.float32)
             each = own.call(y, plain) if isinstance(own, keras.losses.Loss) else own(y, plain)
