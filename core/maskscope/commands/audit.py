@@ -175,7 +175,7 @@ def _say(report: "AuditReport") -> None:
     if any("perturbed biases" in finding.meaning for finding in report.findings):
         say("(each check runs the model with its weights as given, and with N(0, 0.5) added to every bias)")
     for advice, checks in report.advice.items():
-        say(f"smallest change ({', '.join(checks)}): {advice}")
+        say(f"to repair ({', '.join(checks)}): {advice}")
     if report.repairs:
         say("Maskscope can save a repaired copy of the model: --repair NAME.keras")
 

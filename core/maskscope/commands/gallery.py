@@ -174,6 +174,6 @@ def _say_one(audited: AuditedModel) -> None:
     say((model.build.__doc__ or "").strip())
     say(table([(finding.check, finding.verdict, finding.meaning) for finding in audited.fresh.findings]))
     for advice in audited.fresh.advice:
-        say(f"smallest change: {advice}")
+        say(f"to repair: {advice}")
     if not audited.as_expected:
         say("This is not what the audit must find.")

@@ -95,7 +95,7 @@ class FindingDetails(QScrollArea):
         self.title.set_text(f"{mark} {finding.check} {VERDICT_VERBS[finding.verdict]}", role)
         self.deviation.set_text(deviation_text(finding))
         self.meaning.set_text(finding.meaning, "text")
-        self.advice.set_text(f"Smallest change: {finding.advice}." if finding.advice else "", "text")
+        self.advice.set_text(f"To repair: {finding.advice}." if finding.advice else "", "text")
         for label in (self.deviation, self.advice):
             label.setVisible(bool(label.text()))
         self.fit_links()

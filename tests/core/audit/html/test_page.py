@@ -167,7 +167,7 @@ def test_every_finding_is_there_failed_ones_first(root: Element) -> None:
         found = article(root, finding.check)
         assert finding.meaning in found.text
         assert found.one(class_="definition").text == CHECKS[finding.check].definition
-        assert ("Smallest change: " in found.text) == bool(finding.advice)
+        assert ("To repair: " in found.text) == bool(finding.advice)
         facts = [float(str(each.attributes["value"])) for each in found.all("data")]
         assert facts == [] if finding.deviation is None else facts[0] == finding.deviation
         assert finding.tolerance in (None, *facts)

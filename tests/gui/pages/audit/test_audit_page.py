@@ -138,7 +138,7 @@ def test_findings_are_chosen_by_key_and_show_their_deviation(
         "": "✗", "check": "LENGTH", "deviation": "0.032", "tolerance": "1e-06", "log scale": ""
     }  # fmt: skip
     assert "32,000 times the tolerance" in page.details.deviation.text()
-    assert page.details.advice.text().startswith("Smallest change: pass the mask round Conv1D")
+    assert page.details.advice.text().startswith("To repair: pass the mask round Conv1D")
     # The bar of a failed check is longer than the tolerance, that of a passed one is shorter.
     image = page.table.grab().toImage()
     left, width = page.table._column_places()[-1]
