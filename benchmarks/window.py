@@ -120,7 +120,7 @@ def answer_times(path: Path, rounds: int) -> list[tuple[str, list[float], float]
 def _noise(experiment: "PaddingExperiment", turn: int) -> None:
     if turn == 0:
         experiment.set_fill("noise")
-        experiment.set_mask_from("none")
+        experiment.set_mask_source("none")
     experiment.set_added(100 + turn)
 
 

@@ -143,7 +143,7 @@ _PADDING = (
         1,
         "Fill padding with zeros, noise or the previous sentence.",
     ),
-    Action("mask_from", "Next mask source", ("M",), "Padding", 1, "The model, the lengths, or no mask."),
+    Action("mask_source", "Next mask source", ("M",), "Padding", 1, "The model, the lengths, or no mask."),
     Action("mask_token", "Mask this token", ("K",), "Padding", 1, "Mask a real token and see what changes."),
     Action("unmask_all", "Reset mask", ("Shift+K",), "Padding", 1, "Mask no real token by hand."),
 )

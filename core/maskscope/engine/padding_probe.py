@@ -22,7 +22,7 @@ from maskscope.engine.recurrence import PreparedLstm, run_masked
 from maskscope.types import Embeddings, Floats, Indices, Mask
 
 Fill: TypeAlias = Literal["zeros", "noise", "previous"]
-MaskFrom: TypeAlias = Literal["model", "lengths", "none"]
+MaskSource: TypeAlias = Literal["model", "lengths", "none"]
 
 MAX_PADDING = 200
 _NOISE_SEED = 0
@@ -124,14 +124,14 @@ class PaddingProbe:
         self._model_mask: Mask = np.concatenate([masks.masking_layer(own, tagger.mask_value), padding_seen])
         gates = (self._projected + lowest.bias.ravel()).T.reshape(lowest.directions, width, len(self._projected))
         self._gates: Floats = np.ascontiguousarray(gates)
-        self._alone: dict[MaskFrom, Floats] = {}
+        self._alone: dict[MaskSource, Floats] = {}
 
-    def run(self, k: int, mask_from: MaskFrom = "model", masked: frozenset[int] = frozenset()) -> PaddedRun:
+    def run(self, k: int, mask_source: MaskSource = "model", masked: frozenset[int] = frozenset()) -> PaddedRun:
         """The sentence with k padded positions, stepped through one by one as Keras does, masked ones too.
 
         Args:
             k: 0 to `MAX_PADDING`.
-            mask_from: "model": the mask that the Masking layer computes; "lengths": the sentence's own tokens;
+            mask_source: "model": the mask that the Masking layer computes; "lengths": the sentence's own tokens;
                 "none": the same weights without a mask.
             masked: real tokens that a person masked, counted from 0.
 
@@ -139,14 +139,14 @@ class PaddingProbe:
         """
         if not 0 <= k <= MAX_PADDING:
             raise ValueError(f"expected 0 to {MAX_PADDING} padded positions; received {k}")
-        mask = self._mask(k, mask_from, masked)
+        mask = self._mask(k, mask_source, masked)
         probs_tc = self._step_through(mask)
-        change, at = self._largest_change(probs_tc, mask_from, masked)
+        change, at = self._largest_change(probs_tc, mask_source, masked)
         return PaddedRun(probs_tc, mask, change, at)
 
     def curve(
         self,
-        mask_from: MaskFrom = "model",
+        mask_source: MaskSource = "model",
         max_k: int = MAX_PADDING,
         masked: frozenset[int] = frozenset(),
     ) -> Floats:
@@ -158,15 +158,15 @@ class PaddingProbe:
         if not 0 <= max_k <= MAX_PADDING:
             raise ValueError(f"expected 0 to {MAX_PADDING} padded positions; received {max_k}")
         curve: Floats = np.zeros(max_k + 1, dtype=np.float32)
-        compared = self._compared(mask_from, masked)
+        compared = self._compared(mask_source, masked)
         if not len(compared):
             return curve
-        mask = self._mask(max_k, mask_from, masked)
+        mask = self._mask(max_k, mask_source, masked)
         kept = np.flatnonzero(mask)
         # lane k holds the first counts[k] of the kept rows
         counts = np.searchsorted(kept, np.arange(self._n_tokens, self._n_tokens + max_k + 1), side="left")
         lengths, lane_of = np.unique(counts, return_inverse=True)
-        alone = self._without_padding(mask_from)
+        alone = self._without_padding(mask_source)
         places = np.searchsorted(kept, compared)
         changes: Floats = np.zeros(len(lengths), dtype=np.float32)
         firsts = np.zeros(len(lengths), dtype=np.int64)
@@ -178,40 +178,40 @@ class PaddingProbe:
         curve[:] = changes[lane_of]
         for k in _CHECKED:
             if k <= max_k:
-                curve[k] = self.run(k, mask_from, masked).largest_change
+                curve[k] = self.run(k, mask_source, masked).largest_change
         # lanes that hold the same tokens as a checked one get the same value, to the last bit
         for k in (k for k in _CHECKED if k <= max_k):
             curve[lane_of == lane_of[k]] = curve[k]
         return curve
 
-    def _mask(self, k: int, mask_from: MaskFrom, masked: frozenset[int]) -> Mask:
+    def _mask(self, k: int, mask_source: MaskSource, masked: frozenset[int]) -> Mask:
         """The mask (T + k,) that a rule gives, True = real token; `masked` tokens are False under any rule."""
         n_positions = self._n_tokens + k
-        if mask_from == "model":
+        if mask_source == "model":
             mask = self._model_mask[:n_positions].copy()
-        elif mask_from == "lengths":
+        elif mask_source == "lengths":
             mask = np.arange(n_positions) < self._n_tokens
-        elif mask_from == "none":
+        elif mask_source == "none":
             mask = np.ones(n_positions, dtype=np.bool_)
         else:
-            raise ValueError(f"expected model, lengths or none; received {mask_from!r}")
+            raise ValueError(f"expected model, lengths or none; received {mask_source!r}")
         mask[[token for token in masked if 0 <= token < self._n_tokens]] = False
         return mask
 
-    def _without_padding(self, mask_from: MaskFrom) -> Floats:
-        if mask_from not in self._alone:
-            self._alone[mask_from] = self._step_through(self._mask(0, mask_from, frozenset()))
-        return self._alone[mask_from]
+    def _without_padding(self, mask_source: MaskSource) -> Floats:
+        if mask_source not in self._alone:
+            self._alone[mask_source] = self._step_through(self._mask(0, mask_source, frozenset()))
+        return self._alone[mask_source]
 
-    def _compared(self, mask_from: MaskFrom, masked: frozenset[int]) -> Sequence[int]:
-        real = self._mask(0, mask_from, masked)
+    def _compared(self, mask_source: MaskSource, masked: frozenset[int]) -> Sequence[int]:
+        real = self._mask(0, mask_source, masked)
         return np.flatnonzero(real).tolist()
 
     def _largest_change(
-        self, probs_tc: Floats, mask_from: MaskFrom, masked: frozenset[int]
+        self, probs_tc: Floats, mask_source: MaskSource, masked: frozenset[int]
     ) -> tuple[float, int | None]:
-        compared = self._compared(mask_from, masked)
-        return largest_change(probs_tc, self._without_padding(mask_from), compared)
+        compared = self._compared(mask_source, masked)
+        return largest_change(probs_tc, self._without_padding(mask_source), compared)
 
     def _step_through(self, mask: Mask) -> Floats:
         layers = self._tagger.lstms

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal, SignalInstance
 
-from maskscope.engine.padding_probe import MAX_PADDING, Fill, MaskFrom, PaddedRun, PaddingProbe
+from maskscope.engine.padding_probe import MAX_PADDING, Fill, MaskSource, PaddedRun, PaddingProbe
 from maskscope.types import Floats, Indices
 from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.padding_job import COARSE, DELAY_MS, PaddingJob, SentenceAndModel
@@ -13,7 +13,7 @@ from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
 
 FILLS: dict[Fill, str] = {"zeros": "zeros", "noise": "noise", "previous": "the previous sentence"}
-MASK_SOURCES: dict[MaskFrom, str] = {"model": "the model", "lengths": "lengths", "none": "no mask"}
+MASK_SOURCES: dict[MaskSource, str] = {"model": "the model", "lengths": "lengths", "none": "no mask"}
 MAX_ADDED = MAX_PADDING
 TOLERANCE = 1e-6
 """Largest change of a float32 probability that counts as rounding; docs/audit.md has the tolerances."""
@@ -26,13 +26,13 @@ class PaddingSettings:
     Attributes:
         added: number of added padded positions, 0 to 200.
         fill: what they contain.
-        mask_from: where the mask comes from.
+        mask_source: where the mask comes from.
         masked: real tokens that the user masked by hand.
     """
 
     added: int = 12
     fill: Fill = "zeros"
-    mask_from: MaskFrom = "model"
+    mask_source: MaskSource = "model"
     masked: frozenset[int] = frozenset()
 
 
@@ -116,12 +116,12 @@ class PaddingExperiment(QObject):
         """Set what padded positions contain."""
         self._set(replace(self.settings, fill=fill))
 
-    def set_mask_from(self, mask_from: MaskFrom) -> None:
+    def set_mask_source(self, mask_source: MaskSource) -> None:
         """Set where the mask comes from; a model that only Keras runs allows its own mask alone."""
-        if self.in_keras and mask_from != "model":
+        if self.in_keras and mask_source != "model":
             self.session.message_requested.emit(own_mask_reason(), "info")
             return
-        self._set(replace(self.settings, mask_from=mask_from))
+        self._set(replace(self.settings, mask_source=mask_source))
 
     def toggle_masked(self, position: int) -> None:
         """Mask a real token by hand, or unmask it; a model that only Keras runs does not allow it."""
@@ -161,7 +161,7 @@ class PaddingExperiment(QObject):
     def _new_sentence(self) -> None:
         self.settings = replace(self.settings, masked=frozenset())
         if self.in_keras:
-            self.settings = replace(self.settings, mask_from="model")
+            self.settings = replace(self.settings, mask_source="model")
         self._make_probe()
         about = self._about_in_keras()
         if about is None or about != self._about:
@@ -200,7 +200,7 @@ class PaddingExperiment(QObject):
         if self._probe is None:
             self.run = None
             return
-        self.run = self._probe.run(self.settings.added, self.settings.mask_from, self.settings.masked)
+        self.run = self._probe.run(self.settings.added, self.settings.mask_source, self.settings.masked)
 
     def _drop_curves(self) -> None:
         self._request += 1
@@ -257,7 +257,7 @@ class _CurveTask(QRunnable):
 
     def run(self) -> None:
         """Compute both curves in a thread."""
-        mask_from, masked = self._settings.mask_from, self._settings.masked
-        chosen = self._probe.curve(mask_from, MAX_ADDED, masked)
-        unmasked = chosen if mask_from == "none" else self._probe.curve("none", MAX_ADDED, masked)
+        mask_source, masked = self._settings.mask_source, self._settings.masked
+        chosen = self._probe.curve(mask_source, MAX_ADDED, masked)
+        unmasked = chosen if mask_source == "none" else self._probe.curve("none", MAX_ADDED, masked)
         self._arrived.emit(self._request, PaddingCurves(chosen, unmasked))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maskscope.engine.padding_probe import MAX_PADDING, Fill, MaskFrom, PaddingProbe
+from maskscope.engine.padding_probe import MAX_PADDING, Fill, MaskSource, PaddingProbe
 from tests.core.engine.taggers import general_tagger, offsets_of, random_tagger
 
 
@@ -52,7 +52,7 @@ def test_a_padded_run_is_the_packed_score_of_the_padded_array(units: tuple[int, 
 
 @pytest.mark.parametrize("fill", ["zeros", "noise", "previous"])
 @pytest.mark.parametrize("rule", ["model", "lengths", "none"])
-def test_the_curve_is_the_change_of_each_run(fill: Fill, rule: MaskFrom) -> None:
+def test_the_curve_is_the_change_of_each_run(fill: Fill, rule: MaskSource) -> None:
     tagger = random_tagger(units=(2, 2), seed=3)
     rng = np.random.default_rng(8)
     x = rng.normal(size=(6, 3)).astype(np.float16)

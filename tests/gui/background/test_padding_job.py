@@ -9,7 +9,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from maskscope.engine import packed
-from maskscope.engine.padding_probe import MaskFrom, PaddingProbe
+from maskscope.engine.padding_probe import MaskSource, PaddingProbe
 from maskscope.project import Project
 from maskscope.worker.requests import PaddingRequest, PaddingResult, Request, Result
 from maskscope.workflows.padding_answer import PaddingAnswer
@@ -51,20 +51,20 @@ def window(qtbot: QtBot, demo: Path, client: "ScriptedClient") -> Iterator[MainW
 class Answer(Protocol):
     """Answers a request as Keras would."""
 
-    def __call__(self, request: Request[Result], mask_from: MaskFrom = "model") -> PaddingResult: ...
+    def __call__(self, request: Request[Result], mask_source: MaskSource = "model") -> PaddingResult: ...
 
 
 @pytest.fixture
 def answer(demo: Path) -> Answer:
     """The built-in engine gives the same outputs for this model; with the mask from "none", padding changes them."""
 
-    def answer_by_packed_engine(request: Request[Result], mask_from: MaskFrom = "model") -> PaddingResult:
+    def answer_by_packed_engine(request: Request[Result], mask_source: MaskSource = "model") -> PaddingResult:
         assert isinstance(request, PaddingRequest)
         with Project.open(demo, read_only=True) as project:
             tagger = packed.load(project.models.get("m1").weights_file)
             before = project.rows(request.sentence - 1)
             probe = PaddingProbe(tagger, project.rows(request.sentence), request.fill, before)
-        runs = {k: probe.run(k, mask_from) for k in request.added}
+        runs = {k: probe.run(k, mask_source) for k in request.added}
         changes = np.array([run.largest_change for run in runs.values()], np.float32)
         at = np.array([-1 if run.at is None else run.at for run in runs.values()])
         shown = None if request.shown is None else runs[request.shown]
@@ -184,7 +184,7 @@ def test_only_the_models_own_mask_is_offered(qtbot: QtBot, window: MainWindow) -
         window.status_line.message.clear()
         qtbot.keyClick(window, key)
         assert "This model runs in Keras" in window.status_line.message.toolTip() + window.status_line.message.text()
-    assert window.experiment.settings.mask_from == "model"
+    assert window.experiment.settings.mask_source == "model"
     assert window.experiment.settings.masked == frozenset()
     window.session.use_model("m1")
     assert all(window.padding.sources.button(place).isEnabled() for place in range(3))

@@ -63,6 +63,6 @@ def test_every_page_has_a_factory_and_an_action() -> None:
 
 def test_a_key_held_down_accepts_one_sentence_only() -> None:
     actions = {row.id: row for row in ACTIONS}
-    for action_id in ("accept", "use_predictions", "flag", "toggle", "fill", "mask_from"):
+    for action_id in ("accept", "use_predictions", "flag", "toggle", "fill", "mask_source"):
         assert not actions[action_id].repeats, action_id
     assert actions["right"].repeats

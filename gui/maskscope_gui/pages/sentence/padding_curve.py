@@ -120,11 +120,11 @@ class PaddingCurve(QWidget):
         else:
             change = _change_text(float(curves.unmasked.max()))
             rows = [(f"without mask: {change}", "fails", Qt.PenStyle.DashLine)]
-        mask_from = self.experiment.settings.mask_from
-        if mask_from != "none":
+        mask_source = self.experiment.settings.mask_source
+        if mask_source != "none":
             largest = float(curves.chosen.max())
             role: Role = "holds" if largest <= TOLERANCE else "fails"
-            name = "with the model's mask" if mask_from == "model" else "mask from lengths"
+            name = "with the model's mask" if mask_source == "model" else "mask from lengths"
             text = f"{name}: {_change_text(largest)}"
             rows.append((text, "second" if self._outdated else role, Qt.PenStyle.SolidLine))
         return rows

@@ -51,7 +51,7 @@ def padding_message(session: Session, experiment: PaddingExperiment) -> PaddingM
 def _verdict(experiment: PaddingExperiment, run: PaddedRun) -> tuple[str, Role]:
     setting, curves = experiment.settings, experiment.curves
     if not experiment.within_tolerance:
-        if setting.masked and setting.mask_from != "none":
+        if setting.masked and setting.mask_source != "none":
             return f"✗ masking a token by hand changed others, most at position {run.at}", "fails"
         return f"✗ padding changes the output, most at position {run.at}", "fails"
     if curves is None:
@@ -75,7 +75,7 @@ def _explanation(session: Session, experiment: PaddingExperiment, run: PaddedRun
     if setting.masked:
         listed = ", ".join(str(position) for position in sorted(setting.masked)[:_MAX_LISTED])
         return f"Masked by hand: position {listed}. {key_of_action('unmask_all')} resets the mask."
-    if setting.mask_from == "none":
+    if setting.mask_source == "none":
         return "The same weights without a mask: the LSTM reads padding as if it were tokens."
     if experiment.error:
         return experiment.error
@@ -84,7 +84,7 @@ def _explanation(session: Session, experiment: PaddingExperiment, run: PaddedRun
     mask_at_padding = run.mask[focus.length :].tolist()
     if experiment.in_keras and (text := _where_the_mask_is_lost(session, experiment, mask_at_padding)):
         return text
-    if setting.mask_from == "model" and any(mask_at_padding):
+    if setting.mask_source == "model" and any(mask_at_padding):
         return (
             "The Masking layer only masks rows that equal its mask value. These rows do not, "
             "so the model treats them as tokens: the mask lane shows 1 there."

@@ -73,7 +73,7 @@ class PaddingPanel(QWidget):
         self._explained_model: ModelRecord | None = None
         self._lay_out()
         self.slider.valueChanged.connect(experiment.set_added)
-        self.sources.idClicked.connect(lambda number: experiment.set_mask_from(list(MASK_SOURCES)[number]))
+        self.sources.idClicked.connect(lambda number: experiment.set_mask_source(list(MASK_SOURCES)[number]))
         experiment.changed.connect(self.refresh)
         experiment.curves_changed.connect(self.refresh)
         session.model_changed.connect(self.refresh)
@@ -128,7 +128,7 @@ class PaddingPanel(QWidget):
         column.addLayout(_setting_line("Added positions", "[ ]", self.added))
         column.addWidget(self.slider)
         column.addLayout(_setting_line("Padding content", key_of_action("fill"), self.fill))
-        column.addLayout(_setting_line("Mask source", key_of_action("mask_from")))
+        column.addLayout(_setting_line("Mask source", key_of_action("mask_source")))
         column.addLayout(self._segments())
         column.addSpacing(px(4))
         caption = QLabel("largest change at a real token")
@@ -216,7 +216,7 @@ class PaddingPanel(QWidget):
         for number, source in enumerate(MASK_SOURCES):
             button = self.sources.button(number)
             available = source == "model" or not self.experiment.in_keras
-            button.setChecked(source == setting.mask_from)
+            button.setChecked(source == setting.mask_source)
             button.setEnabled(available)
             button.setToolTip("" if available else own_mask_reason())
 

@@ -21,7 +21,7 @@ class PaddingHandlers:
             "pad_more10": partial(self._add, 10),
             "pad_less10": partial(self._add, -10),
             "fill": self._next_fill,
-            "mask_from": self._next_mask_source,
+            "mask_source": self._next_mask_source,
             "mask_token": lambda: self._experiment.toggle_masked(self._session.cursor.position),
             "unmask_all": self._experiment.unmask_all,
         }
@@ -35,5 +35,5 @@ class PaddingHandlers:
 
     def _next_mask_source(self) -> None:
         sources = list(MASK_SOURCES)
-        here = sources.index(self._experiment.settings.mask_from)
-        self._experiment.set_mask_from(sources[(here + 1) % len(sources)])
+        here = sources.index(self._experiment.settings.mask_source)
+        self._experiment.set_mask_source(sources[(here + 1) % len(sources)])

@@ -47,7 +47,7 @@ def test_the_model_does_not_mask_noise_but_the_lengths_do(
     assert run_of(window).mask.all()
     assert "only masks rows that equal" in window.padding.explanation.text()
     press(window, KEY.Key_M)
-    assert window.experiment.settings.mask_from == "lengths"
+    assert window.experiment.settings.mask_source == "lengths"
     assert window.padding.figure.text() == "0.000000"
 
 
