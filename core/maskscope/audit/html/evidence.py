@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from maskscope.audit.html.evidence_text import describe, not_finite, wrong_mask
 from maskscope.audit.html.numbers import plain_number
-from maskscope.audit.html.svg import Figure, at_place, circle, line, path, rectangle, text
+from maskscope.audit.html.svg import SvgFigure, at_place, circle, line, path, rectangle, text
 from maskscope.audit.report import Evidence, EvidenceRow, Finding
 
 PER_LINE = 40
@@ -21,7 +21,7 @@ _LABEL, _MASK, _BARS, _GAP, _NUMBERS, _MARKER, _BETWEEN_LINES = 17, 14, 38, 5, 1
 """Heights in pixels."""
 
 
-def evidence_figure(finding: Finding) -> Figure | None:
+def evidence_figure(finding: Finding) -> SvgFigure | None:
     """The figure of what a check saw; None without evidence."""
     evidence = finding.evidence
     if evidence is None or not evidence.real:
@@ -34,7 +34,7 @@ def evidence_figure(finding: Finding) -> Figure | None:
         figure_line = _Line(finding, evidence, range(begin, min(count, begin + per_line)), per_line)
         shapes += figure_line.paint(y)
         y += figure_line.height + (_BETWEEN_LINES if begin + per_line < count else 0)
-    return Figure(
+    return SvgFigure(
         f"{finding.check}: what the check saw, by position",
         describe(finding),
         y,

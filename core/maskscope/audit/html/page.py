@@ -24,7 +24,7 @@ from maskscope.audit.html.numbers import number
 from maskscope.audit.html.picture import inline_picture
 from maskscope.audit.html.style import style_sheet
 from maskscope.audit.html.summary import ORDER, counts_sentence, methods_paragraph, verdict_sentence, versions
-from maskscope.audit.html.svg import Figure
+from maskscope.audit.html.svg import SvgFigure
 from maskscope.audit.report import TOLERANCES, About, AuditReport, Finding
 from maskscope.errors import MaskscopeError
 from maskscope.files import write_durably
@@ -60,9 +60,9 @@ class _Check:
     size: float | None
     ratio: float | None
     compared: str
-    row: Figure
-    scale: Figure | None
-    evidence: Figure | None
+    row: SvgFigure
+    scale: SvgFigure | None
+    evidence: SvgFigure | None
 
 
 def command_line(arguments: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from maskscope.audit.html.axis import END_PERCENT, Axis, compared_with_tolerance, ratio_of, size_of
 from maskscope.audit.html.numbers import plain_number
-from maskscope.audit.html.svg import Figure, at_place, circle, line, path, rectangle, text
+from maskscope.audit.html.svg import SvgFigure, at_place, circle, line, path, rectangle, text
 from maskscope.audit.report import Finding, Verdict
 
 CSS_CLASSES: dict[Verdict, str] = {"failed": "fails", "could not tell": "unclear", "passed": "holds"}
@@ -32,7 +32,7 @@ def overview_axis(findings: Iterable[Finding]) -> Axis:
     return Axis.around((ratio for finding in findings if (ratio := ratio_of(finding)) is not None), (-1.5, 1.5))
 
 
-def overview_head(axis: Axis) -> Figure:
+def overview_head(axis: Axis) -> SvgFigure:
     """The axis with its labels, for the head of the overview."""
     shapes = [
         text(axis.at(1), 10, "tolerance", "strong", "middle"),
@@ -40,10 +40,10 @@ def overview_head(axis: Axis) -> Figure:
         line(axis.ends[0], 31.5, axis.ends[1], 31.5, "axis"),
         *(line(place, 28, place, 32, "axis") for place in _tick_places(axis, _OVERVIEW_TICKS)),
     ]
-    return Figure("", "", _HEAD, Markup("").join(shapes))
+    return SvgFigure("", "", _HEAD, Markup("").join(shapes))
 
 
-def overview_row(finding: Finding, axis: Axis) -> Figure:
+def overview_row(finding: Finding, axis: Axis) -> SvgFigure:
     """A check's deviation on the axis of the overview."""
     middle, limit, ratio = _ROW / 2, axis.at(1), ratio_of(finding)
     grid = [place for place in _tick_places(axis, _OVERVIEW_TICKS) if place != limit]
@@ -64,10 +64,10 @@ def overview_row(finding: Finding, axis: Axis) -> Figure:
         shapes.append(line(limit, middle, place, middle, f"stem-{CSS_CLASSES[finding.verdict]}"))
         shapes.append(at_place(place, middle, _DOTS[finding.verdict]))
         title = f"{finding.check} {finding.verdict}; {compared_with_tolerance(finding)}"
-    return Figure(title, "", _ROW, Markup("").join(shapes))
+    return SvgFigure(title, "", _ROW, Markup("").join(shapes))
 
 
-def scale(finding: Finding) -> Figure | None:
+def scale(finding: Finding) -> SvgFigure | None:
     """Deviation and tolerance of a check on an axis of their own; None when it has no deviation."""
     size, tolerance = size_of(finding), finding.tolerance
     if size is None or tolerance is None:
@@ -89,7 +89,7 @@ def scale(finding: Finding) -> Figure | None:
         *_tick_labels(axis, 46, _SCALE_TICKS),
         text(limit, 60, f"tolerance {plain_number(tolerance)}"),
     ]
-    return Figure(f"{finding.check}: deviation against tolerance", description, 64, Markup("").join(shapes))
+    return SvgFigure(f"{finding.check}: deviation against tolerance", description, 64, Markup("").join(shapes))
 
 
 def _tick_places(axis: Axis, most: int) -> list[float]:

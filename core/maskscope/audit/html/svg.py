@@ -13,7 +13,7 @@ _SIDE_PERCENT = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class SvgFigure:
     """A figure of the report.
 
     Attributes:
