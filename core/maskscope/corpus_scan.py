@@ -16,7 +16,7 @@ CANDIDATES = (-5.0, -10.0, -1.0, -999.0, -1e9)
 
 _BLOCK_BYTES = 16 * 2**20
 
-ProblemKind: TypeAlias = Literal["integers", "cut", "not-finite", "behind", "front"]
+ProblemKind: TypeAlias = Literal["integers", "cut", "not-finite", "after", "front"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Problem:
 
     Attributes:
         kind: "integers" (embeddings were rounded), "cut" (a sentence is longer than the array), "not-finite" (NaN,
-            infinity, or too large for the compute type), "behind" (numbers behind a sentence's end), "front" (padding
-            stands before the tokens).
+            infinity, or too large for the compute type), "after" (numbers after a sentence's end), "front" (padding
+            is before the tokens).
         meaning: one sentence for a person.
         sentence: counted from 0; None where it is the whole array.
         position: counted from 0; None where it is the whole sentence.
@@ -65,7 +65,7 @@ class DataFinding:
     """Whether the array agrees with its lengths: the result of the check DATA.
 
     Attributes:
-        verdict: in the words of the audit.
+        verdict: as in the audit.
         meaning: one sentence for a person.
         sentence, position: where, as in `Problem`.
     """
@@ -75,7 +75,7 @@ class DataFinding:
     sentence: int | None = None
     position: int | None = None
 
-    def words(self) -> str:
+    def text(self) -> str:
         """The meaning, with sentence and position."""
         if self.sentence is None:
             return self.meaning
@@ -97,7 +97,7 @@ def data_finding(scan: Scan, lengths_from: Literal["source", "inferred"]) -> Dat
     if scan.padding is None:
         return DataFinding("passed", "Every embedding holds finite numbers.")
     return DataFinding(
-        "passed", f"The array holds finite numbers, and nothing but {scan.padding:g} behind each sentence's end."
+        "passed", f"The array holds finite numbers, and nothing but {scan.padding:g} after each sentence's end."
     )
 
 
@@ -109,13 +109,13 @@ class Block:
         lengths: (b,) as given, or inferred.
         masked: (b, T) True = a Masking layer takes the position for padding; nowhere when there is no mask value.
         broken: (b, T) True = holds NaN, infinity, or a number too large for the compute type.
-        behind: (b,) True = a row behind the sentence's end is not all zeros.
+        not_zero_after: (b,) True = a row after the sentence's end is not all zeros.
     """
 
     lengths: Indices
     masked: Mask
     broken: Mask
-    behind: Mask
+    not_zero_after: Mask
 
 
 class Scanner:
@@ -185,10 +185,10 @@ class Scanner:
         real = real_bt.ravel()
         self._remove_used_candidates(extremes, real)
         self._add_collisions(*np.nonzero(masked & real_bt))
-        behind = np.asarray((~real_bt & ~zero_bt).any(axis=1))
+        not_zero_after = np.asarray((~real_bt & ~zero_bt).any(axis=1))
         self._check_padded_block(x_btd, lengths, zero_bt, real_bt, broken, extremes)
         self._sentences += n
-        return Block(lengths, masked, broken, behind)
+        return Block(lengths, masked, broken, not_zero_after)
 
     def _masked(self, extremes: RowExtremes) -> Mask:
         return np.zeros(len(extremes.rows), dtype=np.bool_) if self._value is None else extremes.equal(self._value)
@@ -250,11 +250,11 @@ class Scanner:
         found: list[tuple[int, int, ProblemKind, str]] = []
         cut = np.flatnonzero(lengths > n_positions)
         if len(cut):
-            words = (
+            meaning = (
                 f"The array has {n_positions} positions, but a sentence has {int(lengths[cut[0]])} tokens: it was cut; "
                 "pad again to the longest."
             )
-            found.append((int(cut[0]), -1, "cut", words))
+            found.append((int(cut[0]), -1, "cut", meaning))
         if broken.any():
             sentence, position = (int(place[0]) for place in np.nonzero(broken))
             found.append((sentence, position, "not-finite", self._not_finite_message("row")))
@@ -268,14 +268,14 @@ class Scanner:
             early = np.flatnonzero((leading > 1) & (lengths == n_positions))
             found += self._find_padding_as_tokens(lengths, extremes)
             if len(early):
-                words = (
+                meaning = (
                     f"A sentence begins with {int(leading[early[0]])} zero rows and ends in a token: it looks padded "
                     "in front, as pad_sequences does without padding='post'."
                 )
-                found.append((int(early[0]), 0, "front", words))
+                found.append((int(early[0]), 0, "front", meaning))
         if found:
-            sentence, position, kind, words = min(found, key=lambda each: each[:2])
-            self._keep_problem(kind, words, sentence, None if position < 0 else position)
+            sentence, position, kind, meaning = min(found, key=lambda each: each[:2])
+            self._keep_problem(kind, meaning, sentence, None if position < 0 else position)
 
     def _find_padding_as_tokens(
         self, lengths: Indices, extremes: RowExtremes
@@ -291,11 +291,11 @@ class Scanner:
                 sentence = int(ends[0])
                 others = np.flatnonzero(~held[sentence])
                 first = int(others[-1]) + 1 if len(others) else 0
-                words = (
+                meaning = (
                     f"A sentence ends in rows of {value:g} alone: it looks padded with {value:g}, which was taken for "
                     "tokens; give the lengths."
                 )
-                return [(sentence, first, "behind", words)]
+                return [(sentence, first, "after", meaning)]
         return []
 
     def _first_odd_padding(
@@ -329,8 +329,8 @@ class Scanner:
         kept = rows[: len(rows) - length]
         front = len(kept) > 0 and bool((kept == kept[:1, :1]).all()) and not (rows[-1] == kept[0, 0]).all()
         where = "in front of the tokens, as pad_sequences does without padding='post'" if front else "elsewhere"
-        words = f"A sentence of {length} tokens has numbers behind its end: padding stands {where}."
-        return "front" if front else "behind", words
+        meaning = f"A sentence of {length} tokens has numbers after its end: padding is {where}."
+        return "front" if front else "after", meaning
 
 
 def scan_ragged(

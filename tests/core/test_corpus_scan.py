@@ -79,7 +79,7 @@ def slow_padded(x: list[list[list[float]]], lengths: list[int], value: float | N
             alike = held(row, 0.0) if padding == 0 else padding is not None and all(each == padding for each in row)
             if not alike:
                 one = False
-                places.append((t, "behind"))
+                places.append((t, "after"))
         if places and problem is None:
             t, kind = min(places, key=lambda each: each[0])
             problem = Problem(kind, "", b, t)
@@ -109,7 +109,7 @@ def same(found: Scan, expected: Scan) -> None:
     assert found.padding == expected.padding
     assert (found.problem is None) == (expected.problem is None)
     if found.problem is not None and expected.problem is not None:
-        kind = "behind" if found.problem.kind == "front" else found.problem.kind
+        kind = "after" if found.problem.kind == "front" else found.problem.kind
         assert (kind, found.problem.sentence, found.problem.position) == (
             expected.problem.kind,
             expected.problem.sentence,
@@ -167,7 +167,7 @@ ROWS = {
     "padded with -5": [[1, 2], [3, 4], [-5, -5]],
     "NaN in its padding": [[1, 2], [3, 4], [0, NAN]],
     "too large for float16": [[1, 2], [7e4, 4], [0, 0]],
-    "a number behind its end": [[1, 2], [3, 4], [0, 1]],
+    "a number after its end": [[1, 2], [3, 4], [0, 1]],
 }
 
 
@@ -177,11 +177,11 @@ ROWS = {
         ("one", "float32", None, (), 0.0),
         ("its second token is a collision", "float32", None, ((1, 1),), 0.0),
         ("padded in front", "float32", ("front", 1, 2), ((1, 0),), None),
-        ("padded with -5", "float32", ("behind", 1, 2), (), None),
+        ("padded with -5", "float32", ("after", 1, 2), (), None),
         ("NaN in its padding", "float32", ("not-finite", 1, 2), (), None),
         ("too large for float16", "float32", None, (), 0.0),
         ("too large for float16", "float16", ("not-finite", 1, 1), (), 0.0),
-        ("a number behind its end", "bfloat16", ("behind", 1, 2), (), None),
+        ("a number after its end", "bfloat16", ("after", 1, 2), (), None),
     ],
 )
 def test_what_is_found_in_the_second_sentence(

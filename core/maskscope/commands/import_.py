@@ -93,7 +93,7 @@ def _say(report: "ImportReport", collisions: list[dict[str, object]]) -> None:
         # The lines below report these two in more detail.
         if note.kind not in ("interior-zero-rows", "data"):
             say(f"note: {note.text}")
-    say(f"data: {report.data.verdict}: {report.data.words()}")
+    say(f"data: {report.data.verdict}: {report.data.text()}")
     if report.n_collisions:
         say_collisions(collisions, report.n_collisions)
     else:

@@ -207,7 +207,7 @@ class PaddedSource:
         if self.lengths_from == "inferred":
             if length == 0:
                 self._tally.add("empty", sentence)
-        elif seen.behind[b]:
+        elif seen.not_zero_after[b]:
             self._tally.add("padding", sentence)
 
     def _sentence_tokens(

@@ -137,7 +137,7 @@ def _report(path: Path, notes: tuple[Note, ...], data: DataFinding, free_values:
 def _data_note(data: DataFinding) -> tuple[Note, ...]:
     if data.verdict != "failed":
         return ()
-    return (Note("data", data.words(), () if data.sentence is None else (data.sentence,)),)
+    return (Note("data", data.text(), () if data.sentence is None else (data.sentence,)),)
 
 
 def _outside_note(scheme: TagScheme) -> tuple[Note, ...]:

@@ -65,7 +65,7 @@ class ImportReportPage(QWidget):
         self.notes.set_text("\n".join(notes), "text")
         for widget in (self.notes_title, self.notes):
             widget.setVisible(bool(notes))
-        self.data.set_text(report.data.words(), _ROLES[report.data.verdict])
+        self.data.set_text(report.data.text(), _ROLES[report.data.verdict])
         self._show_collisions(imported)
 
     def _show_collisions(self, imported: Imported) -> None:

@@ -50,7 +50,7 @@ def test_data_that_is_not_what_its_lengths_say(run: Run, tmp_path: Path) -> None
     with_lengths = (tmp_path / "X.npy", "--lengths", tmp_path / "lengths.npy")
     passed = run("import", tmp_path / "a", *with_lengths, "--json").json()
     assert passed["data"]["verdict"] == "passed"
-    assert "nothing but -5 behind" in passed["data"]["meaning"]
+    assert "nothing but -5 after" in passed["data"]["meaning"]
     assert any("are -5 and not zero in 2 sentences" in note for note in passed["notes"])
     guessed = run("import", tmp_path / "b", tmp_path / "X.npy", "--json").json()
     # Sentence 0 has one padded row, which could be a token; sentence 1 has two.

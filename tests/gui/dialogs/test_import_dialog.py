@@ -153,7 +153,7 @@ def test_a_padded_array_takes_labels_and_lengths_from_its_folder(qtbot: QtBot, s
     qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
     until_imported(qtbot, dialog)
     assert "Lengths are from the source" in dialog.report.details.text()
-    assert "nothing but 0 behind each sentence's end" in dialog.report.data.text()
+    assert "nothing but 0 after each sentence's end" in dialog.report.data.text()
     assert dialog.report.data.role == "holds"
     assert not dialog.report.table.isVisible()
     qtbot.mouseClick(dialog.close_button, Qt.MouseButton.LeftButton)

@@ -49,7 +49,7 @@ def test_a_zero_row_in_a_sentence_is_a_collision() -> None:
     assert run("COLLISIONS", x, None).verdict == "failed"
     x[2, 4] = 0
     assert "2 real tokens in 1 sentence equal" in run("COLLISIONS", x, LENGTHS).meaning
-    # without lengths, the zero rows at the end can't be told from padding
+    # without lengths, the zero rows at the end can't be distinguished from padding
     assert run("COLLISIONS", x, None).verdict == "could not tell"
     assert run("DATA", x, None).verdict == "could not tell"
 
@@ -66,7 +66,7 @@ def front_padded(x: Floats) -> Floats:
         (front_padded, None, "looks padded in front"),
         (lambda x: x[:, :4], LENGTHS, "it was cut"),
         (lambda x: np.where(x == 0, np.nan, x), LENGTHS, "NaN or infinity"),
-        (lambda x: x, LENGTHS - 1, "numbers behind its end"),
+        (lambda x: x, LENGTHS - 1, "numbers after its end"),
     ],
 )
 def test_data_rejects_arrays_that_are_not_what_the_lengths_say(
