@@ -75,7 +75,7 @@ class Recipe:
         weights: "fresh", "trained" or "large".
         data: the sentences.
         mutation: key of `MUTATIONS`; "" for a sound model.
-        place: before which step a mutation of the chain stands.
+        place: before which step a mutation of the chain is.
         seed: of the weights.
     """
 
@@ -216,7 +216,7 @@ BETWEEN: dict[str, Any] = {
     "Attention": lambda made, step, h: layers.Attention()([h, h]),
     "MultiHeadAttention": lambda made, step, h: layers.MultiHeadAttention(2, 3)(h, h),
 }
-"""What may stand between Masking and the head beside recurrent layers, and still is sound."""
+"""What may be between Masking and the head next to recurrent layers, in a model that is still sound."""
 ATTENTION = ("Attention", "MultiHeadAttention")
 ACTIVATIONS = ("tanh", "relu", "gelu", "linear")
 
@@ -250,7 +250,7 @@ MUTATIONS: dict[str, Any] = {
         made.rnn(Step("LSTM"), return_sequences=False)(h)
     ),
 }
-"""Steps that break a sound chain wherever they stand in it."""
+"""Steps that break a sound chain wherever they are in it."""
 ELSEWHERE = (
     *("no Masking", "Dense before Masking", "BatchNormalization before Masking", "other mask_value"),
     *("plain end", "loss reduces", "Precision", "Recall", "AUC", "mask_value of no bfloat16", "zero row"),
@@ -384,6 +384,6 @@ def arrays(recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
 def audited(recipe: Recipe, checks: tuple[str, ...] = tuple(CHECKS)) -> AuditReport:
     """The audit's report of a recipe."""
     x, lengths = arrays(recipe)
-    # an array without any padding tells nothing of what will stand there
+    # an array without any padding does not show what its padding would hold
     padding = recipe.value if (lengths == x.shape[1]).all() else None
     return run_checks(AuditProbes(model_context(build(recipe), x, lengths, padding)), "drawn", checks=checks)

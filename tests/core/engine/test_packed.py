@@ -38,8 +38,8 @@ def test_one_unit_one_step_by_hand() -> None:
     )
     c = sigmoid(1.0) * math.tanh(2.1)
     h = sigmoid(-0.7) * math.tanh(c)
-    printed = tagger.score(np.array([[2.0]], dtype=np.float32), offsets_of(1))
-    assert printed[0, 0] == pytest.approx(sigmoid(3 * h + 0.25), abs=1e-6)
+    outputs = tagger.score(np.array([[2.0]], dtype=np.float32), offsets_of(1))
+    assert outputs[0, 0] == pytest.approx(sigmoid(3 * h + 0.25), abs=1e-6)
     assert tagger.masked_output[0] == pytest.approx(sigmoid(0.25), abs=1e-7)
 
 
@@ -57,20 +57,20 @@ def test_each_sentence_is_scored_as_if_alone(outputs: int) -> None:
         np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-6)
 
 
-def test_masked_rows_are_skipped_and_print_the_bias() -> None:
+def test_masked_rows_are_skipped_and_have_the_output_of_the_bias() -> None:
     tagger = random_tagger(units=(2, 2))
     x = np.random.default_rng(2).normal(size=(6, 3)).astype(np.float32)
     x[2] = 0
     offsets = offsets_of(4, 2)
     deleted = tagger.score(np.delete(x, 2, axis=0), offsets_of(3, 2))
-    printed = tagger.score(x, offsets)
-    np.testing.assert_allclose(np.delete(printed, 2, axis=0), deleted, atol=2e-6)
-    assert printed[2] == tagger.masked_output
+    outputs = tagger.score(x, offsets)
+    np.testing.assert_allclose(np.delete(outputs, 2, axis=0), deleted, atol=2e-6)
+    assert outputs[2] == tagger.masked_output
     by_lengths = tagger.score(x, offsets, "lengths")
     assert np.abs(by_lengths[2] - tagger.masked_output).max() > 1e-3
-    assert np.abs(by_lengths[1] - printed[1]).max() > 1e-4
+    assert np.abs(by_lengths[1] - outputs[1]).max() > 1e-4
     own = tagger.score(x, offsets, masking_layer(x, 0.0))
-    np.testing.assert_array_equal(own, printed)
+    np.testing.assert_array_equal(own, outputs)
     nothing = tagger.score(x, offsets, np.zeros(6, dtype=np.bool_))
     np.testing.assert_array_equal(nothing, np.broadcast_to(tagger.masked_output, (6, 1)))
 
@@ -88,8 +88,8 @@ def test_the_model_rule_is_that_of_the_masking_layer(
 ) -> None:
     tagger = random_tagger(mask_value=value)
     x = np.array(rows, dtype=np.float32)
-    printed = tagger.score(x, offsets_of(len(x)))
-    assert np.flatnonzero((printed == tagger.masked_output).all(axis=1)).tolist() == masked
+    outputs = tagger.score(x, offsets_of(len(x)))
+    assert np.flatnonzero((outputs == tagger.masked_output).all(axis=1)).tolist() == masked
 
 
 def test_float16_and_memory_maps_score_as_their_float32_copies(tmp_path: Path) -> None:
@@ -163,11 +163,11 @@ def test_a_plain_lstm_repeats_its_last_output_where_it_is_masked() -> None:
     x = np.random.default_rng(4).normal(size=(8, 4)).astype(np.float32)
     offsets = offsets_of(5, 0, 3)
     mask = np.array([False, True, False, False, True, False, True, False])
-    printed = tagger.score(x, offsets, mask)
+    outputs = tagger.score(x, offsets, mask)
     kept = tagger.score(x[mask], offsets_of(2, 0, 1))
     before = tagger.masked_output
     expected = np.stack([before, kept[0], kept[0], kept[0], kept[1], before, kept[2], kept[2]])
-    np.testing.assert_allclose(printed, expected, atol=2e-6)
+    np.testing.assert_allclose(outputs, expected, atol=2e-6)
     assert tagger.repeats_last_output
     both = general_tagger()
     assert not both.repeats_last_output

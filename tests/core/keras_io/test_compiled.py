@@ -1,4 +1,4 @@
-"""A model's loss and metrics as a file has them: those of Keras are loaded, anyone's code is not."""
+"""A model's loss and metrics as a file has them: those of Keras are loaded, code from anyone is not."""
 
 from pathlib import Path
 

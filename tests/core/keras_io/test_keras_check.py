@@ -1,4 +1,4 @@
-"""Whether the installed Keras passes a mask to the loss, and what is said of one that does not."""
+"""Whether the installed Keras passes a mask to the loss, and the warning about one that does not."""
 
 import re
 from importlib.metadata import requires
@@ -64,13 +64,13 @@ def test_a_keras_that_weighs_the_loss_otherwise_is_found_out(monkeypatch: pytest
     assert "does not take the mean of the loss over the positions" in keras_mask_warning()
 
 
-def test_a_keras_that_can_not_be_asked_is_told_of_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keras_that_can_not_be_asked_gets_a_warning_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(self: keras.Model, **given: object) -> object:
         raise TypeError("compute_loss() got an unexpected\nkeyword argument 'y_pred'")
 
     monkeypatch.setattr(keras.Model, "compute_loss", gone)
     words = keras_mask_warning()
-    assert words.startswith(f"It can't be told whether Keras {keras.__version__} passes the mask")
+    assert words.startswith(f"It is not known whether Keras {keras.__version__} passes the mask")
     assert words.endswith("(TypeError: compute_loss() got an unexpected keyword argument 'y_pred').")
 
 
@@ -80,7 +80,7 @@ def test_the_versions_it_names_are_those_that_the_package_asks_for() -> None:
 
 
 @pytest.mark.slow
-def test_the_command_line_says_it_and_its_worker_runs_the_job_all_the_same(
+def test_the_command_line_prints_the_warning_and_its_worker_runs_the_job_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(AS_THE_NEXT_KERAS, encoding="utf-8")

@@ -42,11 +42,11 @@ def by_keras(model: Any, x: Floats, labels: np.ndarray, weights: Floats) -> list
     w = np.zeros(padded.mask_bt.shape, dtype=np.float32)
     y[padded.mask_bt], w[padded.mask_bt] = labels, weights
     with tf.GradientTape() as tape:
-        printed = model(padded.x_btd, training=True)
-        if printed.shape[-1] == 1:
-            loss = keras.losses.binary_crossentropy(y[..., None].astype(np.float32), printed)
+        outputs = model(padded.x_btd, training=True)
+        if outputs.shape[-1] == 1:
+            loss = keras.losses.binary_crossentropy(y[..., None].astype(np.float32), outputs)
         else:
-            loss = keras.losses.sparse_categorical_crossentropy(y, printed)
+            loss = keras.losses.sparse_categorical_crossentropy(y, outputs)
         mean = tf.reduce_sum(loss * w) / tf.reduce_sum(w)
     return [g.numpy() for g in tape.gradient(mean, [v.value for v in model.trainable_variables])]
 

@@ -223,10 +223,10 @@ def test_a_training_that_was_cut_off_is_kept_when_its_project_opens(
     program.projects.open(path)
     qtbot.waitUntil(lambda: bool(client.requests), timeout=5000)
     assert client.requests == [RecoverRequest(path, folder)]
-    with qtbot.waitSignal(window.session.message_requested) as told:
+    with qtbot.waitSignal(window.session.message_requested) as requested:
         client.done.emit(1, RecoverResult(folder))
-    assert told.args is not None
-    assert told.args[0].startswith("A training was cut off before its end. Its best epoch is kept: BiLSTM 10 (m2)")
+    assert requested.args is not None
+    assert requested.args[0].startswith("A training was cut off before its end. Its best epoch is kept: BiLSTM 10 (m2)")
     assert window.session.model is not None
     assert window.session.model.id == "m2"
     window.session.close()

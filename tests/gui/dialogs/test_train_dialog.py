@@ -131,9 +131,9 @@ def test_a_training_that_ends_while_the_dialog_is_closed_is_reported_in_the_wind
     dialog.train()
     assert window.status_line.work.text() == "Training · starting"
     dialog.close()
-    with qtbot.waitSignal(window.session.message_requested) as told:
+    with qtbot.waitSignal(window.session.message_requested) as requested:
         client.failed.emit(1, "training diverged")
-    assert told.args == ["training diverged", "error"]
+    assert requested.args == ["training diverged", "error"]
     assert window.status_line.work.text() == ""
     window.session.close()
 

@@ -1,4 +1,4 @@
-"""LENGTH: models that it can't run are told apart; a layer that reads other positions is named."""
+"""LENGTH: models that it can't run are distinguished; a layer that reads other positions is named."""
 
 import keras
 import pytest

@@ -51,7 +51,7 @@ FINDINGS = (
         evidence=Evidence.of(403, REAL, [("the model's mask", "mask", [1, 1, 1, 0, 1, 1, 0, 0, 0])], 3),
     ),
     Finding("GEOMETRY", "passed", "Left gives what right gives.", 1e-7, 1e-6),
-    Finding("TIME", "passed", "The graph prints what eager execution prints.", 0.0, 1e-6),
+    Finding("TIME", "passed", "The graph gives what eager execution gives.", 0.0, 1e-6),
     Finding("DTYPE", "passed", "The masks are the same.", 0.0, 0.0),
     Finding("DATA", "passed", "The array holds finite numbers."),
     Finding("RELOAD", "could not tell", "The model can't be saved."),
@@ -352,6 +352,6 @@ def test_where_qt_cannot_start_the_report_has_no_picture_and_says_so(
     page = html_report(REPORT, values)
     assert not list(read(page).all("figure", class_="model"))
     assert "conv" in page
-    told = capsys.readouterr().err
-    assert told.startswith("the report is written without the model's picture: the window needs PySide6")
-    assert told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("the report is written without the model's picture: the window needs PySide6")
+    assert errors.count("\n") == 1

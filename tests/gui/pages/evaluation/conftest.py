@@ -12,7 +12,7 @@ from maskscope_gui.shell.main_window import MainWindow
 
 @pytest.fixture
 def show_evaluation(qtbot: QtBot, press: Callable[..., None]) -> Callable[..., EvaluationPage]:
-    """Turn to the Evaluation page by its key, and wait for the figures, of all sentences unless told otherwise."""
+    """Turn to the Evaluation page by its key, and wait for the figures, of all sentences by default."""
 
     def show(window: MainWindow, *, all_sentences: bool = True) -> EvaluationPage:
         press(window, Qt.Key.Key_2, modifier=Qt.KeyboardModifier.ControlModifier)
