@@ -17,5 +17,5 @@ if __name__ == "__main__":
     found = command(Path(sys.argv[1]).read_text(encoding="utf-8"))
     if not found:
         sys.exit(f"{sys.argv[1]}: no code block after {MARKER}")
-    # A prompt may stand before a command.
+    # A prompt may come before a command.
     print("\n".join(line.removeprefix("$ ") for line in found.splitlines()))

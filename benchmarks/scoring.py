@@ -1,7 +1,7 @@
 """How fast scoring is, as ratios within one run: `python benchmarks/scoring.py [--sentences N] [--repeat N]`.
 
 The corpus: D = 2048, log-normal sentence lengths with mean 22 and at most 120, standard normal embeddings, given
-as they stand in a project: one (n_tokens, D) array. Each row is the best of several runs; "of product" compares
+as they are in a project: one (n_tokens, D) array. Each row is the best of several runs; "of product" compares
 with the matrix product that no way can do without, "of predict" with `keras.Model.predict` on one padded array.
 """
 
@@ -109,7 +109,7 @@ def measure(n_sentences: int, repeat: int) -> tuple[list[Row], int]:
 
     by_keras = by_batches_of_like_length(keras_model.inference_function(model, DIM), x_nd, offsets)
     rows[1] = replace(rows[1], difference=float(np.abs(one.score(x_nd, offsets) - by_keras()).max()))
-    # the whole padded array would take 4 GB, and predict as much again: a quarter tells the speed as well
+    # the whole padded array would take 4 GB, and predict as much again: a quarter shows the speed as well
     share = max(1, n_sentences // 4)
     part = offsets[: share + 1]
     batch = masks.pad(x_nd[: part[-1]], part, int(np.diff(offsets).max()))

@@ -125,7 +125,7 @@ def main() -> None:
         "torch, pack_sequence": by_torch(x_nd, offsets, labels),
     }
     rows = best({name: work for name, work in works.items() if work is not None}, options.repeat)
-    # as they come: sentences of one length would not stand for all
+    # as they come: sentences of one length would not represent all
     part = as_they_come[1][: max(SENTENCES, options.sentences // 16) + 1]
     longest = int(np.diff(offsets).max())
     slow = by_fit(as_they_come[0], part, labels, longest)

@@ -35,7 +35,7 @@ def audit_project(
     Args:
         project: its embeddings and sentence bounds, and whether those came from the source or from zeros.
         keras_file: a `.keras` file.
-        job: is told of each check.
+        job: gets the progress.
         checks: names of those to make, of `CHECKS`.
         padding: the number to pad sentences with.
 
@@ -59,7 +59,7 @@ def audit_arrays(
         x: (N, T, D), padded, as Keras takes it.
         lengths: (N,) tokens of each sentence, from the source; None when they are not known: then padding is zeros.
         keras_file: a `.keras` file.
-        job: is told of each check.
+        job: gets the progress.
         checks: names of those to make, of `CHECKS`.
         padding: the number at padded positions; None for the array's own, or the mask value where none is padded.
 
@@ -83,7 +83,7 @@ def audit_model(
         model: it is not changed; a check that changes its weights restores them.
         x: (N, T, D), padded, as Keras takes it.
         lengths: (N,) tokens of each sentence, from the source; None when they are not known: then padding is zeros.
-        job: receives the name of each check.
+        job: gets the progress.
         checks: names of the checks to run, of `CHECKS`.
         padding: the number at padded positions; None for the array's own, or the mask value where none is padded.
 
@@ -116,7 +116,7 @@ def run_checks(
     Args:
         probes: what is audited and measured with.
         name: of the model, for the report.
-        job: is told of each check.
+        job: gets the progress.
         checks: names of those to make, of `CHECKS`.
         digest: SHA-256 of the model's file in hex, "" for none.
     """
@@ -166,7 +166,7 @@ def run_check(name: str, probes: AuditProbes, job: Job) -> Finding:
         raise
     except (Unrunnable, ModelError) as error:
         return Finding(name, "could not tell", _as_sentence(str(error)))
-    except Exception as error:  # noqa: BLE001 - the layers may be anyone's code and raise anything
+    except Exception as error:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
         reason = f"{type(error).__name__}: {error_summary(error)}"
         return Finding(name, "could not tell", f"The check could not be made ({reason}).")
 
@@ -263,7 +263,7 @@ class _CheckJob:
 
 
 def _loss_description(probes: AuditProbes) -> tuple[str, bool]:
-    """Name of the loss, "" when it can't be told, and whether it was assumed."""
+    """Name of the loss, "" when it is not known, and whether it was assumed."""
     try:
         return probes.loss.description, probes.loss.assumed
     except Exception:  # noqa: BLE001 - the loss is assumed by the output of a model that may not run

@@ -1,11 +1,11 @@
 """Read the weights of a `.keras` file without Keras, and refuse by name every layer that is not supported.
 
 A `.keras` file (Keras 3's `saving_lib`) is a zip of metadata.json, config.json and model.weights.h5. Weights
-stand under ``layers/<class name in snake case>[_<count>]``, counted over the model's layers in order, and under
+are under ``layers/<class name in snake case>[_<count>]``, counted over the model's layers in order, and under
 ``vars`` in the order in which the layer made them.
 Supported is one chain of layers: InputLayer, Masking or none, then Bidirectional(LSTM), LSTM, Dense and
 LayerNormalization in any order, at least one of them an LSTM, last a Dense with sigmoid or softmax; layers that
-only drop or add noise in training may stand anywhere.
+only drop or add noise in training may be anywhere.
 
 A model that is refused here may still run in Keras; the window then shows the refusal as the reason.
 """

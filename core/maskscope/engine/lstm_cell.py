@@ -1,4 +1,4 @@
-"""One step of the LSTM cell: the only place where its equations stand.
+"""One step of the LSTM cell: the only place where its equations are.
 
 Scoring (`recurrence.run`), the padding probe (`recurrence.run_masked`) and training (`training.backprop`) call it. The
 equations are those of Keras 3's `LSTMCell` with its default activations, gates in Keras' order::

@@ -164,7 +164,7 @@ class PackedTagger:
             masked = ~real
             out[masked] = self.masked_output
             if self.repeats_last_output and len(probs):
-                # how many real tokens stand before each masked one, and before its sentence
+                # how many real tokens are before each masked one, and before its sentence
                 before = np.cumsum(real)[masked]
                 others = np.repeat(kept[:-1], np.diff(bounds))[masked]
                 out[masked] = np.where((before > others)[:, None], probs[before - 1], self.masked_output)
@@ -214,7 +214,7 @@ class PackedTagger:
 
     @property
     def starts_recurrent(self) -> bool:
-        """Whether the lowest LSTM reads the embeddings themselves: no Dense or LayerNormalization stands below it."""
+        """Whether the lowest LSTM reads the embeddings themselves: no Dense or LayerNormalization is below it."""
         return not self._below
 
     def features_above(self, place: int, hidden: Floats, mirror: Indices | None = None) -> Floats:
@@ -225,7 +225,7 @@ class PackedTagger:
         Args:
             place: which LSTM, counted from the lowest.
             hidden: (directions, units, N), its outputs.
-            mirror: of the schedule; None when both directions stand in the same order.
+            mirror: of the schedule; None when both directions are in the same order.
         """
         return apply_all(self._above[place], merged(hidden, mirror, self._lstms[place]))
 
@@ -278,7 +278,7 @@ class PackedTagger:
 
 
 def load(path: Path | str) -> PackedTagger:
-    """A tagger from a `.keras` file or from weights that `save_npz` wrote, told apart by the file's ending.
+    """A tagger from a `.keras` file or from weights that `save_npz` wrote, distinguished by the file's ending.
 
     Raises ModelError for a file that is damaged, or holds other layers than the known ones.
     """

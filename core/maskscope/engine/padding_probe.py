@@ -258,7 +258,7 @@ def _spread(embeddings: Embeddings) -> np.float32:
 
 
 def _repeated(rows: Floats) -> Indices:
-    """Which of the rows (n, D) stands at each of the padded positions, (MAX_PADDING,)."""
+    """Which of the rows (n, D) is at each of the padded positions, (MAX_PADDING,)."""
     return np.arange(MAX_PADDING) % len(rows)
 
 

@@ -179,7 +179,7 @@ def merged(hidden: Floats, mirror: Indices | None, layer: PreparedLstm) -> Float
 
     Args:
         hidden: (directions, units, N), from `run` or `run_masked`.
-        mirror: of the schedule; None when both directions stand in the same order.
+        mirror: of the schedule; None when both directions are in the same order.
         layer: says how its directions are combined.
     """
     forward: Floats = hidden[0]
@@ -199,7 +199,7 @@ def merged(hidden: Floats, mirror: Indices | None, layer: PreparedLstm) -> Float
 
 
 def inputs_over(features: Floats, plan: Schedule, layer: PreparedLstm, scratch: Scratch) -> Floats:
-    """The input's part of the gates of a layer over `features` (W, N), which stand at forward slots.
+    """The input's part of the gates of a layer over `features` (W, N), which are at forward slots.
 
     Returns (directions, N, 4 units) float32, without the bias.
     """
@@ -225,7 +225,7 @@ def run(inputs: Floats, plan: Schedule, layer: PreparedLstm, scratch: Scratch) -
         hidden (directions, units, N) float32 in slot order, valid until `scratch` serves another run.
     """
     units, n_directions = layer.units, layer.directions
-    # below the units stands a row of ones, so that the bias comes with the recurrent product
+    # below the units is a row of ones, so that the bias comes with the recurrent product
     hidden_and_one = scratch.array("hidden", n_directions, units + 1, inputs.shape[1])
     hidden_and_one[:, units] = 1.0
     hidden: Floats = hidden_and_one[:, :units]
@@ -269,7 +269,7 @@ def run_masked(gates: Floats, mask: Mask, layer: PreparedLstm) -> Floats:
     """
     units, n_directions = layer.units, layer.directions
     n_positions = gates.shape[2]
-    # step s stands at position s forward, and at the s-th from the end backward
+    # step s is at position s forward, and at the s-th from the end backward
     steps = np.ascontiguousarray(np.stack([gates[0].T, gates[-1, :, ::-1].T][:n_directions], axis=1))[..., None]
     real = np.stack([mask, mask[::-1]][:n_directions], axis=1)[:, :, None, None]
     hidden: Floats = np.zeros((n_positions, n_directions, units, 1), dtype=np.float32)

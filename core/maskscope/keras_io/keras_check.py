@@ -38,7 +38,7 @@ def keras_mask_warning() -> str:
     except Exception as error:  # noqa: BLE001 - a Keras that can't be measured must not keep the worker from starting
         reason = " ".join(str(error).split())[:200]
         return (
-            f"It can't be told whether {who} passes the mask from Masking to the loss; install {INSTALL}"
+            f"It is not known whether {who} passes the mask from Masking to the loss; install {INSTALL}"
             f" ({type(error).__name__}: {reason})."
         )
     real = np.arange(_POSITIONS) < _LENGTHS[:, None]

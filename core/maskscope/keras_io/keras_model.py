@@ -186,7 +186,7 @@ def inference_function(model: KerasModel, dim: int) -> Callable[[Floats], Floats
 def mask_function(model: KerasModel, dim: int) -> Callable[[Floats], Mask] | None:
     """The mask that the model's first Masking layer computes: x (B, T, dim) float32 -> (B, T), True = real token.
 
-    The layer is called on its own input, since it may stand above others. None for a model without one; a layer
+    The layer is called on its own input, since it may be above others. None for a model without one; a layer
     inside a nested model is not found.
     """
     masking = _masking_layer(model)

@@ -15,7 +15,7 @@ class Adam:
     Args:
         parameters: changed in place by `step`.
         settings: learning rate and whether it falls to 0 over the run.
-        n_tokens: of one epoch, which tells the number of steps.
+        n_tokens: of one epoch, which gives the number of steps.
     """
 
     def __init__(self, parameters: Parameters, settings: TrainSettings, n_tokens: int) -> None:

@@ -1,6 +1,6 @@
 """The weights of the tagger as training changes them: one vector, and views of it.
 
-Gates stand in Keras' order i, f, c, o, as in `lstm_cell`.
+Gates are in Keras' order i, f, c, o, as in `lstm_cell`.
 """
 
 import math
@@ -91,7 +91,7 @@ class Parameters:
         return made
 
     def to_weights(self) -> TaggerWeights:
-        """A copy for the packed engine."""
+        """A copy for the built-in engine."""
         layers = tuple(layer.to_weights() for layer in self.layers)
         return TaggerWeights(self.spec.mask_value, layers, self.dense.copy(), self.dense_bias.copy(), self.spec.head)
 

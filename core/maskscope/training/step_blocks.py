@@ -6,7 +6,7 @@ from maskscope.types import Floats, Indices
 
 
 class StepBlocks:
-    """Where in memory the numbers of a batch of sentences stand.
+    """Where in memory the numbers of a batch of sentences are.
 
     Each call of numpy on the numbers of one step then runs over one piece of memory: for so few numbers, iterating over
     separate rows costs several times the arithmetic. The block of a step is (units, 2, count), or (4, units, 2, count)
@@ -36,10 +36,10 @@ class StepBlocks:
         count, start = counts[steps], starts[steps]
         across = np.arange(2)[:, None] * count + self.ranks
         down = 2 * count[..., None] * np.arange(units)
-        # (2, n, units) for each direction, where the states of each token stand
+        # (2, n, units) for each direction, where the states of each token are
         self._places: Indices = (2 * units * start + across)[..., None] + down
         by_gate = np.arange(4)[:, None] * (2 * units * count)[:, None]
-        # (2, 4, n, units), where its gates stand
+        # (2, 4, n, units), where its gates are
         self._gate_places: Indices = (8 * units * start + across)[:, None, :, None] + by_gate[..., None] + down[:, None]
 
     def rows(self, flat: Floats) -> Floats:

@@ -139,7 +139,7 @@ def batches_of_tokens(
 def score(
     parameters: Parameters, embeddings: Embeddings, offsets: Offsets, ids: Indices
 ) -> tuple[Floats, Indices, Offsets]:
-    """Probabilities of some sentences, by the packed engine.
+    """Probabilities of some sentences, by the built-in engine.
 
     Returns:
         Probabilities (n, C) float32, the token rows (n,) that they belong to, and the offsets (k + 1,) of the chosen

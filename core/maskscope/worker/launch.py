@@ -8,7 +8,7 @@ from pathlib import Path
 
 import maskscope
 
-# -P: a file in the current folder, which may be anyone's, must not be imported in place of one of Python's modules.
+# -P: a file in the current folder may come from anyone: it must not be imported in place of one of Python's modules.
 COMMAND = (sys.executable, "-P", "-m", "maskscope.worker")
 
 ONE_CORE = dict.fromkeys(

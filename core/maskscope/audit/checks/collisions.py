@@ -21,8 +21,8 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         return Finding(
             "COLLISIONS",
             "could not tell",
-            "The lengths were inferred from trailing zero rows, so a zero token at a sentence's end can't be told "
-            "from padding; give the lengths.",
+            "The lengths were inferred from trailing zero rows, so a zero token at a sentence's end can't be "
+            "distinguished from padding; give the lengths.",
         )
     return Finding("COLLISIONS", "passed", "No real token equals the mask value.", 0.0, 0.0)
 

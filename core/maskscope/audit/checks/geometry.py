@@ -129,7 +129,7 @@ def _why_no_cudnn(layer: Any) -> str:
 CHECK = Check(
     "GEOMETRY",
     "Padding is put on the right, on the left, inside a sentence and in place of a whole sentence: left padding must "
-    "give the same outputs as right padding, and every output must be finite. The finding also tells whether cuDNN "
+    "give the same outputs as right padding, and every output must be finite. The finding also says whether cuDNN "
     "could run the model.",
     "its outputs depend on where the padding is",
     PROBABILITY_CHANGE,

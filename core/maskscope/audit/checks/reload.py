@@ -72,7 +72,7 @@ def _save_and_load(model: "KerasModel", suffix: str) -> "KerasModel":
         try:
             model.save(file)
         except Exception as error:
-            # the layers may be anyone's code and raise anything
+            # the layers' code may be from anyone and raise anything
             reason = f"{type(error).__name__}: {error_summary(error)}"
             raise Unrunnable(f"The model can't be saved ({reason}).") from error
         try:

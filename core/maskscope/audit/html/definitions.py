@@ -1,4 +1,4 @@
-"""What the report tells about each check besides its finding."""
+"""What the report says about each check in addition to its finding."""
 
 from dataclasses import dataclass
 

@@ -76,7 +76,7 @@ class _Line:
 
     @property
     def _marker_height(self) -> float:
-        """Room for the marker of the finding's position, where there is none beside the label of the first row."""
+        """Room for the marker of the finding's position, where there is none next to the label of the first row."""
         found = self._found_index
         return 0 if found is None or (self._left(found) > 30 and self.per_line >= 15) else _MARKER
 

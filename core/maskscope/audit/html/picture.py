@@ -1,4 +1,4 @@
-"""The model's picture, made safe to stand inside the report: only shapes and text of it are kept."""
+"""The model's picture, made safe to be put into the report: only shapes and text of it are kept."""
 
 import re
 from xml.etree import ElementTree
@@ -22,7 +22,7 @@ def inline_picture(svg: str) -> Markup | None:
     """The picture as an element of an HTML page; None when the text is no SVG picture.
 
     Scripts, links, styles, images and everything else that is not a shape is left out, and so are identifiers, which
-    might equal those of the page: the picture holds names of layers, and a model's file may be anyone's.
+    might equal those of the page: the picture holds names of layers, and a model's file may come from anyone.
 
     Args:
         svg: the text of an .svg file.

@@ -18,7 +18,7 @@ _DOTS: dict[Verdict, Markup] = {
     "passed": circle(5, "dot-holds"),
     "could not tell": path("M0-6 6 0 0 6-6 0Z", "dot-unclear"),
 }
-"""The mark of a deviation: each verdict has its own shape, so that nothing is told by colour alone."""
+"""The mark of a deviation: each verdict has its own shape, so that nothing is shown by colour alone."""
 
 _ROW = 30
 """Height of a row of the overview, in pixels."""
@@ -54,7 +54,7 @@ def overview_row(finding: Finding, axis: Axis) -> SvgFigure:
         line(limit, 0, limit, _ROW, "limit"),
     ]
     if ratio is None:
-        # the text stands on the side of the verdict, as it has no place on the axis
+        # the text is on the side of the verdict, as it has no place on the axis
         place = (limit + 100) / 2 if finding.verdict == "failed" else limit / 2
         content = "not run" if finding.verdict == "could not tell" else "pass or fail"
         shapes.append(text(place, middle + 4, content, anchor="middle"))

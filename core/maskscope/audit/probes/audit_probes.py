@@ -83,7 +83,7 @@ class AuditProbes:
             return str(error)
         try:
             return trace_mask(self.context.model, (sample.x_btd,), sample.mask_bt, given=self.small_run)
-        except Exception as error:  # noqa: BLE001 - the layers may be anyone's code and raise anything
+        except Exception as error:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
             reason = f"{type(error).__name__}: {error_summary(error)}"
             return f"The model does not run on a batch of {sample.x_btd.shape} ({reason})."
 

@@ -65,7 +65,7 @@ def _reader_of_padding(context: AuditContext, sample: PaddedSample, padded: "Run
             for one, other in zip(padded.visits, unpadded.visits, strict=True):
                 if one.kind != "operation" and _differ(one, other, row, length, tolerance):
                     return one.name
-    except Exception:  # noqa: BLE001 - the layers may be anyone's code and raise anything
+    except Exception:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
         return None
     return None
 

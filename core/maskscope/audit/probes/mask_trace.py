@@ -87,7 +87,7 @@ def trace_mask(
 ) -> Trace:
     """Trace a padded batch.
 
-    It is run with the weights as given and with perturbed biases, and, where something stands before a Masking layer,
+    It is run with the weights as given and with perturbed biases, and, where something is before a Masking layer,
     also as in training: noise fills padding there. A model inside the model counts as one layer.
 
     Args:

@@ -22,7 +22,7 @@ def run_model(function: Callable[[], Result]) -> Result:
     except Unrunnable:
         raise
     except Exception as error:
-        # the layers may be anyone's code and raise anything
+        # the layers' code may be from anyone and raise anything
         raise Unrunnable(f"The model does not run ({type(error).__name__}: {error_summary(error)}).") from error
 
 
