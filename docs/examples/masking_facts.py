@@ -240,14 +240,16 @@ def loss() -> None:
     model = tagger()
     of_each = crossentropy(y, outputs_of(model, x))
     weights = np.random.default_rng(4).uniform(0.5, 2.0, real.shape).astype(np.float32)
-    told = evaluated(model, x, y, "binary_crossentropy")["loss"]
-    print(f"no weights                  Keras {told:.4f}  sum(l*m)/sum(m)     {of_each[real].sum() / real.sum():.4f}")
-    told = evaluated(model, x, y, "binary_crossentropy", sample_weight=weights)["loss"]
+    reported = evaluated(model, x, y, "binary_crossentropy")["loss"]
+    print(
+        f"no weights                  Keras {reported:.4f}  sum(l*m)/sum(m)     {of_each[real].sum() / real.sum():.4f}"
+    )
+    reported = evaluated(model, x, y, "binary_crossentropy", sample_weight=weights)["loss"]
     above = (of_each * weights)[real].sum()
-    print(f"sample_weight               Keras {told:.4f}  sum(l*w*m)/sum(m)   {above / real.sum():.4f}")
+    print(f"sample_weight               Keras {reported:.4f}  sum(l*w*m)/sum(m)   {above / real.sum():.4f}")
     by_weights = keras.losses.BinaryCrossentropy(reduction="mean_with_sample_weight")
-    told = evaluated(model, x, y, by_weights, sample_weight=weights)["loss"]
-    print(f"mean_with_sample_weight     Keras {told:.4f}  sum(l*w*m)/sum(w*m) {above / weights[real].sum():.4f}")
+    reported = evaluated(model, x, y, by_weights, sample_weight=weights)["loss"]
+    print(f"mean_with_sample_weight     Keras {reported:.4f}  sum(l*w*m)/sum(w*m) {above / weights[real].sum():.4f}")
 
 
 def scalar_loss() -> None:
@@ -275,9 +277,9 @@ def epoch_loss() -> None:
     of_each = crossentropy(y, outputs_of(model, x))
     # a learning rate of 0 keeps the weights, so that both numbers are of one model
     model.compile(keras.optimizers.SGD(0.0), "binary_crossentropy", run_eagerly=True)
-    told = model.fit(x, y, batch_size=2, shuffle=False, verbose=0).history["loss"][0]
+    reported = model.fit(x, y, batch_size=2, shuffle=False, verbose=0).history["loss"][0]
     batches = [of_each[rows][real[rows]] for rows in (slice(0, 2), slice(2, 4))]
-    print(f"fit reports         {told:.4f}")
+    print(f"fit reports         {reported:.4f}")
     sizes = [batch.size for batch in batches]
     print(f"mean of the batches {np.mean([batch.mean() for batch in batches]):.4f}  of {sizes} tokens")
     print(f"mean of the tokens  {of_each[real].mean():.4f}")
@@ -285,7 +287,7 @@ def epoch_loss() -> None:
 
 
 def metrics() -> None:
-    """Accuracy sees the mask; Precision, Recall, AUC and the like count padding, unless told otherwise."""
+    """Accuracy sees the mask; Precision, Recall, AUC and the like count padding, unless they are weighted_metrics."""
     x, real = sentences(5, 3, 2)
     y, flipped = labels(real)
     model = tagger()
@@ -353,8 +355,8 @@ def class_weight() -> None:
         print(f"class_weight={{0: 1, 1: 3}}: {type(error).__name__}")
     of_each = crossentropy(y, outputs_of(model, x))
     weights = np.where(y[..., 0] > 0, 3.0, 1.0).astype(np.float32)
-    told = model.fit(x, y, sample_weight=weights, batch_size=3, verbose=0).history["loss"][0]
-    print(f"sample_weight (B, T): Keras {told:.4f}, numpy {(of_each * weights)[real].sum() / real.sum():.4f}")
+    reported = model.fit(x, y, sample_weight=weights, batch_size=3, verbose=0).history["loss"][0]
+    print(f"sample_weight (B, T): Keras {reported:.4f}, numpy {(of_each * weights)[real].sum() / real.sum():.4f}")
 
 
 def label_shape() -> None:
@@ -397,10 +399,10 @@ def lost() -> None:
     }
     print(f"{'after':<28}mask       warned    (the true one is {bits(real)})")
     for name, step in steps.items():
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             mask = mask_after(x, lambda i, step=step: step(layers.Masking(0.0)(i), i))
-        warned = any("does not support masking" in str(each.message) for each in said)
+        warned = any("does not support masking" in str(each.message) for each in caught)
         print(f"{name:<28}{bits(mask):<11}{yes(warned)}")
 
 
@@ -545,11 +547,11 @@ def next_keras() -> None:
     for passes in (True, False):
         parts = [layers.Masking(0.0), bilstm(), probability()]
         parts[1].supports_masking = passes
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model = chain(*parts)
             before, after = (evaluated(model, x, each, "binary_crossentropy")["loss"] for each in (y, flipped))
-        warned = any("does not support masking" in str(each.message) for each in said)
+        warned = any("does not support masking" in str(each.message) for each in caught)
         name = "passes the mask on" if passes else "does not"
         print(
             f"Bidirectional {name:<20} loss {before:.4f}, labels at padding flipped {after:.4f}, warned {yes(warned)}"
@@ -557,12 +559,12 @@ def next_keras() -> None:
 
 
 def pad_sequences() -> None:
-    """`pad_sequences` makes integers of embeddings, and pads and cuts at the front, unless told otherwise."""
+    """`pad_sequences` makes integers of embeddings, and pads and cuts at the front, by default."""
     one = [[[0.25, -0.5], [0.75, 0.125]]]
     usual = keras.utils.pad_sequences(one, maxlen=3)
     right = keras.utils.pad_sequences(one, maxlen=3, dtype="float32", padding="post", truncating="post")
-    print(f"as usual {usual.dtype}: {usual[0].tolist()}")
-    print(f"told     {right.dtype}: {right[0].tolist()}")
+    print(f"{'as usual':<20} {usual.dtype}: {usual[0].tolist()}")
+    print(f"with dtype='float32' {right.dtype}: {right[0].tolist()}")
 
 
 def cudnn() -> None:
