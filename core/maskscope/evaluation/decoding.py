@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope.engine.recurrence import schedule
-from maskscope.types import Floats, Labels, Mask, Offsets, TagScheme, span_parts
+from maskscope.types import NO_LABEL, Floats, Labels, Mask, Offsets, TagScheme, span_parts
 
 Decoding: TypeAlias = Literal["viterbi", "argmax"]
 """How labels come from probabilities; "viterbi" equals "argmax" where the class names follow no span scheme."""
@@ -104,6 +104,24 @@ def predict(
         found[rows] = _viterbi(log_nc, bounds[begin : end + 1] - bounds[begin], rules)
         begin = end
     return found
+
+
+def disagreements(
+    scheme: TagScheme,
+    labels: Labels,
+    probs_nc: Floats,
+    offsets: Offsets | None,
+    mask: Mask,
+    decoding: Decoding,
+    threshold: float,
+) -> Mask:
+    """Tokens (n,) bool, True where the label differs from the prediction.
+
+    It is False at tokens without a label, and at masked tokens, which have no prediction. `labels` is (n,) int16; the
+    other arguments are as in `predict`.
+    """
+    predicted = predict(scheme, probs_nc, offsets, mask, decoding, threshold)
+    return np.asarray(mask & (labels != NO_LABEL) & (labels != predicted))
 
 
 def violations(labels: Labels, scheme: TagScheme, offsets: Offsets) -> Mask:

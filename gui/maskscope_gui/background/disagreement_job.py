@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QObject, Signal
 
-from maskscope.evaluation.decoding import Decoding, predict
+from maskscope.evaluation.decoding import Decoding, disagreements
 from maskscope.jobs import Job
 from maskscope.project import ModelRecord, Project
-from maskscope.types import NO_LABEL, Floats
+from maskscope.types import Floats
 from maskscope_gui.background.tasks import Task, error_message
 from maskscope_gui.session.session import Session
 
@@ -17,9 +17,7 @@ _BLOCK = 4096
 def count_differing(
     project: Project, model: ModelRecord, probs_nc: Floats, decoding: Decoding, threshold: float, job: Job
 ) -> npt.NDArray[np.int32]:
-    """Count the tokens of each sentence (n_sentences,) whose label differs from the prediction.
-
-    Tokens without a label don't count, nor do tokens that the model masks: they have no prediction.
+    """Count the tokens of each sentence (n_sentences,) whose label differs from the prediction (`disagreements`).
 
     Args:
         project: opened for this thread alone.
@@ -32,7 +30,6 @@ def count_differing(
     labels = project.labels("edited")
     real = np.ones(project.n_tokens, dtype=np.bool_)
     real[project.masked_tokens(model.mask_value)] = False
-    counted = real & (labels != NO_LABEL)
     counts = np.zeros(project.n_sentences, dtype=np.int32)
     for first in range(0, project.n_sentences, _BLOCK):
         job.progress(first, project.n_sentences, "sentences")
@@ -40,8 +37,7 @@ def count_differing(
         begin, end = int(project.offsets[first]), int(project.offsets[last])
         bounds = project.offsets[first : last + 1] - begin
         probs = np.asarray(probs_nc[begin:end])
-        predicted = predict(project.scheme, probs, bounds, real[begin:end], decoding, threshold)
-        differs = counted[begin:end] & (labels[begin:end] != predicted)
+        differs = disagreements(project.scheme, labels[begin:end], probs, bounds, real[begin:end], decoding, threshold)
         total = np.concatenate([[0], np.cumsum(differs)])
         counts[first:last] = np.diff(total[bounds])
     return counts

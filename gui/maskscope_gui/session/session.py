@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from maskscope.engine import packed
 from maskscope.errors import MaskscopeError
-from maskscope.evaluation.decoding import Decoding, predict, violations
+from maskscope.evaluation.decoding import Decoding, disagreements, predict, violations
 from maskscope.project import STATES, ModelRecord, Project, SentenceRow
 from maskscope.types import NO_LABEL, Floats, Indices, Labels, Mask, TagScheme
 from maskscope_gui.session.cursor import Cursor
@@ -254,8 +254,8 @@ class Session(QObject):
         row = self.sentence_row(sentence)
         start, end = self.project.offsets[sentence : sentence + 2]
         mask = self.project.mask(sentence, self.mask_value)
-        predicted = self._predict(np.asarray(self.scores[start:end]), mask)
-        differs = mask & (row.labels != predicted) & (row.labels != NO_LABEL)
+        probs = np.asarray(self.scores[start:end])
+        differs = disagreements(self.scheme, row.labels, probs, None, mask, self.decoding, self.threshold)
         facts.disagreement[sentence] = int(differs.sum())
 
     def _predict(self, probs: Floats, mask: Mask) -> Labels:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskscope.evaluation.decoding import predict, transitions, violations
-from maskscope.types import Floats, TagScheme
+from maskscope.evaluation.decoding import disagreements, predict, transitions, violations
+from maskscope.types import NO_LABEL, Floats, TagScheme
 
 BIO = TagScheme("multiclass", ("O", "B-loc", "I-loc", "B-per", "I-per"))
 BIOES = TagScheme("multiclass", ("O", "B-x", "I-x", "E-x", "S-x"))
@@ -50,6 +50,15 @@ def test_the_likeliest_allowed_sequence_is_found(scheme: TagScheme, lengths: lis
         expected = by_trying_all(scheme, probs[begin:end])
         assert tuple(found[begin:end].tolist()) == expected
         assert tuple(predict(scheme, probs[begin:end]).tolist()) == expected
+
+
+def test_labels_differ_from_predictions_only_where_there_are_both() -> None:
+    probs = np.array([[0.9, 0.1], [0.2, 0.8], [0.2, 0.8], [0.3, 0.7], [0.6, 0.4]], dtype=np.float32)
+    scheme = TagScheme("multiclass", ("O", "x"))
+    labels = np.array([1, 1, 0, NO_LABEL, 1], dtype=np.int16)
+    mask = np.array([True, True, True, True, False])
+    found = disagreements(scheme, labels, probs, None, mask, "argmax", 0.5)
+    assert found.tolist() == [True, False, True, False, False]
 
 
 def test_argmax_stays_what_it_is_and_decoding_repairs_it() -> None:
