@@ -1,5 +1,8 @@
 """How an audit's verdict, its details and its numbers are written."""
 
+import math
+
+from maskscope.audit.html.numbers import plain_number
 from maskscope.audit.report import AuditReport, Finding
 from maskscope.jobs import format_duration
 from maskscope.project import ModelRecord
@@ -57,9 +60,7 @@ def audit_details(report: AuditReport, model: ModelRecord | None) -> str:
 
 
 def format_deviation(value: float | None) -> str:
-    """Format a deviation or a tolerance."""
+    """Format a deviation or a tolerance as the report does, but short where it is missing or infinite."""
     if value is None:
         return "–"
-    if value in (float("inf"), float("-inf")):
-        return "∞"
-    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.2g}"
+    return "∞" if math.isinf(value) else plain_number(value)

@@ -135,7 +135,7 @@ def test_findings_are_chosen_by_key_and_show_their_deviation(
     titles = [column.title for column in page.table.columns]
     row = [page.table._cell_of(0, place).text for place in range(len(titles))]
     assert dict(zip(titles, row, strict=True)) == {
-        "": "✗", "check": "LENGTH", "deviation": "0.032", "tolerance": "1e-06", "log scale": ""
+        "": "✗", "check": "LENGTH", "deviation": "0.032", "tolerance": "10⁻⁶", "log scale": ""
     }  # fmt: skip
     assert "32,000 times the tolerance" in page.details.deviation.text()
     assert page.details.advice.text().startswith("To repair: pass the mask round Conv1D")

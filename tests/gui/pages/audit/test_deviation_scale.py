@@ -25,11 +25,11 @@ def test_a_scale_of_decades_has_the_tolerance_in_one_place_for_all() -> None:
 @pytest.mark.parametrize(
     ("verdict", "deviation", "tolerance", "text"),
     [
-        ("failed", 3.2e-2, 1e-6, "deviation 0.032, tolerance 1e-06: 32,000 times the tolerance"),
-        ("failed", 2.5e-6, 1e-6, "deviation 2.5e-06, tolerance 1e-06: 2.5 times the tolerance"),
+        ("failed", 3.2e-2, 1e-6, "deviation 0.032, tolerance 10⁻⁶: 32,000 times the tolerance"),
+        ("failed", 2.5e-6, 1e-6, "deviation 2.5 × 10⁻⁶, tolerance 10⁻⁶: 2.5 times the tolerance"),
         ("failed", 2.0, 0.0, "deviation 2, tolerance 0"),
-        ("failed", None, 1e-6, "not a finite number, tolerance 1e-06"),
-        ("passed", 2e-8, 1e-6, "deviation 2e-08, tolerance 1e-06"),
+        ("failed", None, 1e-6, "not a finite number, tolerance 10⁻⁶"),
+        ("passed", 2e-8, 1e-6, "deviation 2 × 10⁻⁸, tolerance 10⁻⁶"),
         ("failed", 2.0, None, "deviation 2"),
         ("could not tell", None, None, ""),
     ],

@@ -63,7 +63,7 @@ def test_the_evidence_shows_tokens_padding_and_numbers(qtbot: QtBot, demo_sessio
     assert look.tint(0.1).upper() in seen(value, 0)
     assert look.tint(0.1 + 0.03 * LENGTH).upper() not in seen(value, LENGTH)
     assert "13 · U+FE0F · real token" in strip.lines_at(13)[0]
-    assert strip.lines_at(13)[2] == "change with 7 more padded positions: 0.032, tolerance 1e-06"
+    assert strip.lines_at(13)[2] == "change with 7 more padded positions: 0.032, tolerance 10⁻⁶"
     assert strip.lines_at(LENGTH)[0] == f"position {LENGTH} · padding"
     assert "not a prediction" in strip.tip_at(strip.column_box(LENGTH).center())
     moved: list[int] = []
