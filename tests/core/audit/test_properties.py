@@ -13,8 +13,8 @@ from tests.core.audit.recipes import FAULTY_LAYER, REJECTED_BY, Data, Recipe, St
 pytestmark = pytest.mark.keras
 
 SETTINGS = settings(derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
-PROFILE = settings().max_examples
-"""20 by default."""
+MANY_EXAMPLES = settings().max_examples > 20
+"""Under the profile "thorough". An example is a whole audit here, some seconds each."""
 WITHOUT_TRACING = ("TRACE", "COLLISIONS", "DTYPE", "DATA")
 """Checks that trace no function, so that they are quick."""
 
@@ -30,19 +30,19 @@ def test_no_check_fails_a_sound_model_with_large_numbers_in_bfloat16() -> None:
 
 
 @pytest.mark.slow
-@settings(SETTINGS, max_examples=max(2, PROFILE // 10))
+@settings(SETTINGS, max_examples=2)
 @given(sound(depths=(1,), cells=("SimpleRNN",)))
 def test_no_check_fails_a_sound_model(recipe: Recipe) -> None:
     assert not not_passed(recipe)
 
 
-@settings(SETTINGS, max_examples=max(1, PROFILE // 5))
+@settings(SETTINGS, max_examples=12 if MANY_EXAMPLES else 4)
 @given(sound())
 def test_the_mask_of_a_sound_model_is_traced_to_its_loss(recipe: Recipe) -> None:
     assert not not_passed(recipe, *WITHOUT_TRACING)
 
 
-@settings(SETTINGS, max_examples=max(1, PROFILE // 5))
+@settings(SETTINGS, max_examples=12 if MANY_EXAMPLES else 4)
 @example(Recipe(mutation="go_backwards", steps=(Step("SimpleRNN", "plain"),)))
 @given(mutants(cells=("SimpleRNN", "GRU")))
 def test_a_sound_model_with_one_mutation_fails_and_the_layer_is_named(recipe: Recipe) -> None:

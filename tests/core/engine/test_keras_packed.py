@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskscope.engine import packed
@@ -169,6 +169,7 @@ def by_keras(
 
 
 @pytest.mark.parametrize("name", STACKS)
+@settings(max_examples=min(60, settings().max_examples))
 @given(
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=6),
     seed=st.integers(0, 10_000),
