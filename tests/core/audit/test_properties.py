@@ -1,7 +1,7 @@
 """Sound models with ragged data pass, and mutants of them fail, as hypothesis draws them.
 
 An audit takes seconds, nearly all of them for TensorFlow's tracing, so the default profile draws few examples, always
-the same ones; `--hypothesis-profile thorough` draws ten times as many.
+the same ones; `--hypothesis-profile thorough` draws some more.
 """
 
 import pytest
