@@ -59,7 +59,7 @@ def _record(each: "ImportFormat | ExportFormat") -> dict[str, object]:
         "title": each.title,
         "suffixes": list(each.suffixes),
         "needs": each.needs,
-        "not_included": each.not_included,
+        "loses": each.not_included,
     }
 
 

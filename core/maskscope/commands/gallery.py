@@ -139,7 +139,7 @@ def _record(audited: AuditedModel, with_report: bool) -> dict[str, object]:
         "rejected_by": sorted(audited.rejected_by),
         "verdict": audited.fresh.verdict,
         "checks": {finding.check: finding.verdict for finding in audited.fresh.findings},
-        "perturbed": {finding.check: finding.verdict for finding in audited.perturbed.findings},
+        "moved": {finding.check: finding.verdict for finding in audited.perturbed.findings},
         "as_expected": audited.as_expected,
     }
     if with_report:

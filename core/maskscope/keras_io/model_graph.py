@@ -83,5 +83,8 @@ class ModelGraph:
                 )
 
     def to_json(self) -> str:
-        """One JSON object on one line, keys in snake_case."""
-        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+        """One JSON object on one line, keys in snake_case; `text` has the key "words" there (docs/command-line.md)."""
+        record = asdict(self)
+        for each in (*record["nodes"], *record["edges"]):
+            each["words"] = each.pop("text")
+        return json.dumps(record, ensure_ascii=False, allow_nan=False)

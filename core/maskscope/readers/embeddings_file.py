@@ -290,7 +290,7 @@ class Hdf5Rows:
         notes = [] if self._order_note is None else [self._order_note]
         if (self._n_layers or 1) > 1:
             what = {
-                None: "their mean was taken",
+                None: "their mean was taken (to choose another: --layer, or Layers in the import dialog)",
                 "mean": "their mean was taken",
                 "concat": f"they were joined end to end to {self.dim} columns",
             }

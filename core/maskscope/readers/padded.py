@@ -166,7 +166,7 @@ class PaddedSource:
                 Note(
                     "lengths-inferred",
                     "Lengths were inferred from the trailing zero rows, so a sentence that ends in tokens whose"
-                    f" embedding is all zeros is too short; give the lengths to avoid that{empty}.",
+                    f" embedding is all zeros is too short; give the lengths (--lengths) to avoid that{empty}.",
                     tally.listed("empty"),
                 )
             )

@@ -22,11 +22,11 @@ def test_json_and_table(run: Run) -> None:
     record = run("formats", "--json").json()
     assert {"npy", "npz", "conll"} <= {each["name"] for each in record["readers"]}
     assert {"conll", "jsonl"} <= {each["name"] for each in record["exporters"]}
-    assert set(record["readers"][0]) == {"name", "title", "suffixes", "needs", "not_included"}
+    assert set(record["readers"][0]) == {"name", "title", "suffixes", "needs", "loses"}
     out = run("formats").out
     for each in (*record["readers"], *record["exporters"]):
         assert each["needs"] in out
-        assert each["not_included"] in out
+        assert each["loses"] in out
 
 
 def test_the_documentation_is_what_the_registries_hold(run: Run) -> None:

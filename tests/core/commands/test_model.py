@@ -29,7 +29,7 @@ def test_the_layers_are_listed_with_their_masks(run: "Run") -> None:
         "target": "loss",
         "mask": "same",
         "fault": False,
-        "text": "mask",
+        "words": "mask",
     }
 
 

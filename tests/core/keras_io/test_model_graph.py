@@ -23,7 +23,7 @@ def test_a_graph_is_one_json_object() -> None:
     assert record["model"] == "mödel.keras"
     assert [node["name"] for node in record["nodes"]] == ["in", "loss"]
     assert record["edges"] == [
-        {"source": "in", "target": "loss", "mask": "none", "fault": True, "text": "no mask"},
+        {"source": "in", "target": "loss", "mask": "none", "fault": True, "words": "no mask"},
     ]
 
 
