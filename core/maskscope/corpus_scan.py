@@ -1,5 +1,6 @@
 """One pass over a corpus at the speed of memory: collisions, numbers that are not finite, and what padding holds."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -8,7 +9,7 @@ import numpy as np
 from maskscope import masks
 from maskscope.jobs import Job, NullJob
 from maskscope.row_extremes import Numbers, RowExtremes
-from maskscope.types import Indices, Mask, Offsets
+from maskscope.types import Indices, Mask, MaskValue, Offsets
 
 MOST_LISTED = 1000
 CANDIDATES = (-5.0, -10.0, -1.0, -999.0, -1e9)
@@ -127,7 +128,9 @@ class Scanner:
         inferred: whether the lengths come from trailing zero rows, so that zeros in front look like padding.
     """
 
-    def __init__(self, mask_value: float | None = 0.0, compute_dtype: str = "float32", inferred: bool = False) -> None:
+    def __init__(
+        self, mask_value: MaskValue | None = 0.0, compute_dtype: str = "float32", inferred: bool = False
+    ) -> None:
         self._value = mask_value
         self._compute = compute_dtype
         self._inferred = inferred
@@ -191,7 +194,11 @@ class Scanner:
         return Block(lengths, masked, broken, not_zero_after)
 
     def _masked(self, extremes: RowExtremes) -> Mask:
-        return np.zeros(len(extremes.rows), dtype=np.bool_) if self._value is None else extremes.equal(self._value)
+        if self._value is None or (isinstance(self._value, float) and math.isnan(self._value)):
+            return np.zeros(len(extremes.rows), dtype=np.bool_)
+        if isinstance(self._value, tuple):
+            return masks.equal_rows(extremes.rows, self._value, self._compute)
+        return extremes.equal(self._value)
 
     def _remove_used_candidates(self, extremes: RowExtremes, real: Mask | None) -> None:
         # All candidates are negative, and hardly a token consists of negative numbers alone.
@@ -336,7 +343,7 @@ class Scanner:
 def scan_ragged(
     embeddings: Numbers,
     offsets: Offsets,
-    mask_value: float | None,
+    mask_value: MaskValue | None,
     compute_dtype: str = "float32",
     job: Job | None = None,
 ) -> Scan:
@@ -362,7 +369,7 @@ def scan_ragged(
 def scan_padded(
     x: Numbers,
     lengths: Indices | None,
-    mask_value: float | None,
+    mask_value: MaskValue | None,
     compute_dtype: str = "float32",
     job: Job | None = None,
     inferred: bool = False,

@@ -7,14 +7,14 @@ float32, and TensorFlow flushes denormal float32 numbers to zero. So Masking(0) 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from maskscope.types import Embeddings, Floats, Indices, Mask, Offsets, PaddedBatch
+from maskscope.types import Embeddings, Floats, Indices, Mask, MaskValue, Offsets, PaddedBatch
 
 ComputeType: TypeAlias = Literal["float32", "float16", "bfloat16", "float64"]
 COMPUTE_TYPES: tuple[str, ...] = get_args(ComputeType)
@@ -61,23 +61,53 @@ def _as_bfloat16(numbers: Floats) -> Floats:
     return np.where(np.isnan(numbers), numbers, rounded.view(np.float32))
 
 
+def as_mask_value(value: Any) -> MaskValue:
+    """The `mask_value` of a Masking layer as one number, or as D different ones.
+
+    Args:
+        value: a number, or a list, tuple or array of numbers that `Masking` compares with each row; or one of these as
+            Keras writes it to config.json.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(value, Mapping):
+        inner = value.get("config")
+        value = inner.get("value") if isinstance(inner, Mapping) else inner
+    try:
+        # None would become NaN
+        numbers = np.asarray([] if value is None else value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected a number or a row of numbers as mask_value; received {value!r:.80}") from error
+    if not numbers.size or (numbers.ndim and numbers.size != numbers.shape[-1]):
+        raise ValueError(f"expected a number or a row of numbers as mask_value; received shape {numbers.shape}")
+    flat = numbers.reshape(-1)
+    same = np.isnan(flat).all() if np.isnan(flat[0]) else bool((flat == flat[0]).all())
+    return float(flat[0]) if same else tuple(flat.tolist())
+
+
 @lru_cache(maxsize=64)
-def _compared(value: float, compute_dtype: str) -> float:
-    """The mask value as the layer compares it."""
-    return float(computed(np.asarray([value]), "float64" if compute_dtype == "float64" else "float32")[0])
+def _compared(value: MaskValue, compute_dtype: str) -> npt.NDArray[Any]:
+    """The mask value as the layer compares it: (1,), or (D,) for a row of numbers."""
+    return computed(np.atleast_1d(np.asarray(value)), "float64" if compute_dtype == "float64" else "float32")
 
 
-def equal_rows(rows: npt.NDArray[Any], value: float, compute_dtype: str = "float32") -> Mask:
-    """Rows that ``Masking(value)`` takes for padding: rows (n, D) -> (n,), True = padding."""
+def equal_rows(rows: npt.NDArray[Any], value: MaskValue, compute_dtype: str = "float32") -> Mask:
+    """Rows that ``Masking(value)`` takes for padding: rows (n, D) -> (n,), True = padding.
+
+    NaN equals nothing, so ``Masking(nan)`` takes no row for padding. Raises ValueError for a row of numbers that is not
+    as long as a row.
+    """
     held = np.ones(len(rows), dtype=np.bool_)
     if rows.shape[1] == 0 or not len(rows):
         return held
     wanted = _compared(value, compute_dtype)
+    if len(wanted) not in (1, rows.shape[1]):
+        raise ValueError(f"expected a mask value of {rows.shape[1]} numbers; received {len(wanted)}")
     if rows.size < _SMALL:
         return np.asarray((computed(rows, compute_dtype) == wanted).all(axis=1))
     # Hardly any other row has the value in its first and last column, so few rows are compared as a whole.
     for column in (0, -1):
-        held &= computed(rows[:, column], compute_dtype) == wanted
+        held &= computed(rows[:, column], compute_dtype) == wanted[column if len(wanted) > 1 else 0]
     places = np.flatnonzero(held)
     step = max(1, _BLOCK_BYTES // (rows.shape[1] * 4))
     for begin in range(0, len(places), step):
@@ -88,7 +118,7 @@ def equal_rows(rows: npt.NDArray[Any], value: float, compute_dtype: str = "float
     return held
 
 
-def masking_layer(x: npt.NDArray[Any], mask_value: float | None, compute_dtype: str = "float32") -> Mask:
+def masking_layer(x: npt.NDArray[Any], mask_value: MaskValue | None, compute_dtype: str = "float32") -> Mask:
     """The mask that a model's Masking layer computes: x (..., D) -> mask (...), True = real token.
 
     Args:
@@ -96,7 +126,7 @@ def masking_layer(x: npt.NDArray[Any], mask_value: float | None, compute_dtype: 
         mask_value: of the layer; None for a model without one, for which every position is real.
         compute_dtype: of the layer ("float16" under mixed_float16).
 
-    Raises ValueError when `compute_dtype` is not one of `COMPUTE_TYPES`.
+    Raises ValueError when `compute_dtype` is not one of `COMPUTE_TYPES`, or as `equal_rows`.
     """
     if mask_value is None:
         return np.ones(x.shape[:-1], dtype=np.bool_)
@@ -104,7 +134,7 @@ def masking_layer(x: npt.NDArray[Any], mask_value: float | None, compute_dtype: 
     return np.asarray(~equal_rows(rows, mask_value, compute_dtype).reshape(x.shape[:-1]))
 
 
-def collisions(embeddings: Embeddings, mask_value: float | None = 0.0, compute_dtype: str = "float32") -> Indices:
+def collisions(embeddings: Embeddings, mask_value: MaskValue | None = 0.0, compute_dtype: str = "float32") -> Indices:
     """Collisions: rows (k,), ascending, of real tokens (n, D) that a Masking layer takes for padding."""
     return np.flatnonzero(~masking_layer(embeddings, mask_value, compute_dtype)).astype(np.int64)
 

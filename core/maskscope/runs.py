@@ -4,10 +4,10 @@ import json
 import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from maskscope.errors import ModelError
-from maskscope.types import TagScheme
+from maskscope.types import MaskValue, OutputKind, TagScheme
 
 Engine: TypeAlias = Literal["packed", "keras"]
 
@@ -229,6 +229,24 @@ class RunMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputMap:
+    """How the outputs of a model that was made elsewhere become the scores of a project.
+
+    Attributes:
+        kind: what the model's outputs are.
+        activation: what makes probabilities of logits; "" for other outputs.
+        columns: for each column of the scores, which of the model's outputs it is; -1 for none, a probability of 0.
+            Empty for all outputs in their order.
+        names: of the model's outputs, as far as they are known; empty when they are not.
+    """
+
+    kind: OutputKind = "probabilities"
+    activation: Literal["", "sigmoid", "softmax"] = ""
+    columns: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunInfo:
     """What run.json holds of a training run.
 
@@ -251,6 +269,8 @@ class RunInfo:
         source: file name of a model that was made elsewhere; "" for one trained here.
         engine: what scores with it: "packed" (numpy, in the program itself) or "keras" (in the worker).
         engine_reason: one sentence: why "keras"; "" for "packed".
+        output: how the outputs of an opened model become the scores.
+        notes: what was done to run an opened model, a sentence each, such as how several inputs are fed.
     """
 
     name: str
@@ -258,7 +278,7 @@ class RunInfo:
     settings: TrainSettings | None
     scheme: TagScheme
     dim: int
-    mask_value: float | None = 0.0
+    mask_value: MaskValue | None = 0.0
     history: tuple[EpochFigures, ...] = ()
     metrics: RunMetrics | None = None
     validation_sentences: tuple[int, ...] = ()
@@ -271,6 +291,8 @@ class RunInfo:
     source: str = ""
     engine: Engine = "packed"
     engine_reason: str = ""
+    output: OutputMap = OutputMap()
+    notes: tuple[str, ...] = ()
 
     @property
     def f1(self) -> float | None:
@@ -309,7 +331,11 @@ class RunInfo:
                     scheme["kind"], tuple(str(name) for name in scheme["classes"]), int(scheme["outside"])
                 ),
                 dim=int(record["dim"]),
-                mask_value=None if value is None else float(value),
+                mask_value=tuple(map(float, value))
+                if isinstance(value, list)
+                else None
+                if value is None
+                else float(value),
                 history=tuple(EpochFigures(**_known(_FIGURES, epoch)) for epoch in record["history"]),
                 metrics=None if metrics is None else RunMetrics(**_known(_METRICS, metrics)),
                 validation_sentences=tuple(int(i) for i in record["validation_sentences"]),
@@ -323,6 +349,8 @@ class RunInfo:
                 source=str(record.get("source", "")),
                 engine="keras" if record.get("engine") == "keras" else "packed",
                 engine_reason=str(record.get("engine_reason", "")),
+                output=_output_map(record.get("output") or {}),
+                notes=tuple(str(note) for note in record.get("notes") or ()),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ModelError) as error:
             raise ModelError(
@@ -333,6 +361,14 @@ class RunInfo:
 def _known(names: frozenset[str], values: dict[str, Any]) -> dict[str, Any]:
     # a run written by a later version may know more than we do
     return {name: value for name, value in values.items() if name in names}
+
+
+def _output_map(record: dict[str, Any]) -> OutputMap:
+    kind, activation = record.get("kind", "probabilities"), record.get("activation", "")
+    if kind not in get_args(OutputKind) or activation not in ("", "sigmoid", "softmax"):
+        raise ValueError(f"outputs of kind {kind!r} with {activation!r}")
+    columns = tuple(int(column) for column in record.get("columns", ()))
+    return OutputMap(kind, activation, columns, tuple(str(name) for name in record.get("names", ())))
 
 
 _SETTINGS = frozenset(field.name for field in fields(TrainSettings))

@@ -22,6 +22,11 @@ Offsets: TypeAlias = npt.NDArray[np.int64]
 Indices: TypeAlias = npt.NDArray[np.int64]
 """Whole numbers that count or point: rows, positions, sentence ids, lengths."""
 
+MaskValue: TypeAlias = float | tuple[float, ...]
+"""`mask_value` of a Masking layer: one number, or D different ones; D equal ones are written as one number."""
+OutputKind: TypeAlias = Literal["probabilities", "logits", "log", "values"]
+"""What a model's outputs are: probabilities, logits, log probabilities, or values of a regression."""
+
 NO_LABEL = -1
 """In a `Labels` array: the token has no label."""
 NO_EDIT = -2

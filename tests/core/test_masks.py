@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from maskscope.masks import (
+    as_mask_value,
     collisions,
+    equal_rows,
     mask_from_lengths,
     masking_layer,
     pad,
@@ -158,3 +160,29 @@ def test_the_tokens_of_some_sentences_and_the_sentences_of_some_tokens() -> None
     none = np.zeros(0, dtype=np.int64)
     assert token_rows(none, offsets)[1].tolist() == [0]
     assert token_places(none, offsets).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0, 0.0), (np.float32(-1), -1.0), ([-1.0, -1.0], -1.0), (np.array([1.0, 2.0]), (1.0, 2.0)), ((3,), 3.0),
+     ({"class_name": "__numpy__", "config": {"value": [-2.0, -2.0], "dtype": "float32"}}, -2.0)],
+)  # fmt: skip
+def test_mask_values_are_one_number_or_a_row(value: object, expected: object) -> None:
+    assert as_mask_value(value) == expected
+
+
+@pytest.mark.parametrize("value", ["zero", None, [], [[1.0], [2.0]], {"config": "x"}])
+def test_what_is_no_mask_value_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="mask_value"):
+        as_mask_value(value)
+
+
+def test_a_row_of_mask_values_masks_that_row_alone() -> None:
+    rows: Embeddings = np.array([[1, 2, 3], [1, 2, 0], [3, 2, 1]], dtype=np.float32)
+    assert equal_rows(rows, (1.0, 2.0, 3.0)).tolist() == [True, False, False]
+    many = np.tile(rows, (5000, 1))
+    assert equal_rows(many, (1.0, 2.0, 3.0)).tolist() == [True, False, False] * 5000
+
+
+def test_masking_nan_masks_nothing() -> None:
+    assert masking_layer(np.full((2, 3), np.nan, dtype=np.float32), float("nan")).all()

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
 from maskscope.keras_io.model_graph import ModelGraph
+from maskscope.types import MaskValue
 
 Verdict: TypeAlias = Literal["passed", "failed", "could not tell"]
 RowKind: TypeAlias = Literal["mask", "change", "value"]
@@ -127,7 +128,7 @@ class About:
     sha256: str = ""
     parameters: int = 0
     compute_dtype: str = "float32"
-    mask_value: float | None = None
+    mask_value: MaskValue | None = None
     padding: float = 0.0
     loss: str = ""
     loss_assumed: bool = True

@@ -11,7 +11,7 @@ from maskscope.errors import ModelError
 if TYPE_CHECKING:
     from maskscope.project import ModelRecord, Project
     from maskscope.runs import Engine
-    from maskscope.types import Floats, Mask, TagScheme
+    from maskscope.types import Floats, Mask, MaskValue, TagScheme
     from maskscope.workflows.evaluate import ModelScores
 
 _REQUESTED = "--engine keras requests it"
@@ -192,7 +192,7 @@ def _score_in_keras(
         )
 
 
-def _mask(project: "Project", mask_value: float | None) -> "Mask":
+def _mask(project: "Project", mask_value: "MaskValue | None") -> "Mask":
     import numpy as np
 
     mask: Mask = np.ones(project.n_tokens, dtype=np.bool_)

@@ -25,7 +25,7 @@ from maskscope.engine.pointwise import ACTIVATION_NAMES, ActivationName, DenseWe
 from maskscope.engine.recurrence import LstmWeights, Merge
 from maskscope.engine.weights import AnyLayerWeights, TaggerWeights
 from maskscope.errors import ModelError
-from maskscope.types import Floats
+from maskscope.types import Floats, MaskValue
 
 if TYPE_CHECKING:
     import h5py
@@ -150,7 +150,7 @@ class _ModelReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.mask_value: float | None = None
+        self.mask_value: MaskValue | None = None
         self.dim: int | None = None
         self.steps: list[_Step] = []
         self.counts: dict[str, int] = {}

@@ -30,7 +30,7 @@ from maskscope.engine.recurrence import (
 from maskscope.engine.weights import TaggerWeights, check, read_npz, write_npz
 from maskscope.errors import ModelError
 from maskscope.jobs import Job, NullJob
-from maskscope.types import Embeddings, Floats, Indices, Mask, Offsets
+from maskscope.types import Embeddings, Floats, Indices, Mask, MaskValue, Offsets
 
 MaskRule: TypeAlias = Literal["model", "lengths"]
 """Where a mask comes from: "model" is what the Masking layer computes, "lengths" takes every row for a token."""
@@ -79,7 +79,7 @@ class PackedTagger:
         return int(self._weights.dense.shape[1])
 
     @property
-    def mask_value(self) -> float | None:
+    def mask_value(self) -> MaskValue | None:
         """Of the Masking layer; None when the model has none, and so takes every row for a token."""
         return self._weights.mask_value
 

@@ -1,5 +1,6 @@
 """The product of embeddings with the kernel of the lowest LSTM, which takes most of the time of scoring."""
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from maskscope import masks
 from maskscope.engine.pointwise import Pointwise, apply_all
-from maskscope.types import Embeddings, Floats, Mask
+from maskscope.types import Embeddings, Floats, Mask, MaskValue
 
 _BLOCK_BYTES = 8 << 20
 
@@ -27,7 +28,7 @@ class Projector:
         self,
         kernel: Floats,
         below: Sequence[Pointwise],
-        mask_value: float | None,
+        mask_value: MaskValue | None,
         dim: int,
         dtype: np.dtype[np.generic],
     ) -> None:
@@ -63,7 +64,8 @@ class Projector:
         come near it need the exact comparison of all their numbers: a pass over n products in place of one over
         n x D numbers.
         """
-        if self._mask_value is None:
+        if self._mask_value is None or (isinstance(self._mask_value, float) and math.isnan(self._mask_value)):
+            # Masking(nan) masks nothing, since NaN equals nothing
             return None
         if self._below:
             starts = range(0, len(rows), self._block)
@@ -71,9 +73,10 @@ class Projector:
             return np.concatenate(blocks) if blocks else None
         column = self._kernel[:, 0].astype(np.float64)
         dim = len(column)
-        known = self._mask_value * column.sum()
+        value = np.broadcast_to(np.asarray(self._mask_value, dtype=np.float64), (dim,))
+        known = value @ column
         tiny = float(np.finfo(np.float32).tiny)
-        room = 4 * dim * float(np.finfo(np.float32).eps) * abs(self._mask_value) * np.abs(column).sum()
+        room = 4 * dim * float(np.finfo(np.float32).eps) * float(np.abs(value) @ np.abs(column))
         room += 4 * tiny * (np.abs(column).sum() + dim)
         near = np.flatnonzero(~(np.abs(projected[:, 0] - known) > room))
         masked = [

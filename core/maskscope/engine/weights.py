@@ -15,7 +15,7 @@ from maskscope.engine.pointwise import ACTIVATION_NAMES, ActivationName, DenseWe
 from maskscope.engine.recurrence import LstmWeights, Merge
 from maskscope.errors import ModelError
 from maskscope.files import replace_durably
-from maskscope.types import Floats
+from maskscope.types import Floats, MaskValue
 
 AnyLayerWeights: TypeAlias = LstmWeights | DenseWeights | NormWeights
 
@@ -36,7 +36,7 @@ class TaggerWeights:
         head: activation of the last Dense layer.
     """
 
-    mask_value: float | None
+    mask_value: MaskValue | None
     layers: tuple[AnyLayerWeights, ...]
     dense: Floats
     dense_bias: Floats

@@ -13,7 +13,7 @@ from maskscope.masks import collisions, masking_layer, token_places
 from maskscope.project.database import Database
 from maskscope.project.rows import Counts, SentenceRow
 from maskscope.project.schema import SENTENCE_COLUMNS, labels_from_blob, scheme_from_json, sentence_row
-from maskscope.types import NO_EDIT, NO_LABEL, Embeddings, Indices, Labels, Mask, Offsets
+from maskscope.types import NO_EDIT, NO_LABEL, Embeddings, Indices, Labels, Mask, MaskValue, Offsets
 
 _READ_BLOCK = 2048
 _BLOCK_NUMBERS = 8 << 20
@@ -52,7 +52,7 @@ class Corpus:
         self.offsets: Offsets = np.zeros(self.n_sentences + 1, dtype=np.int64)
         np.cumsum(np.concatenate(blocks), out=self.offsets[1:])
         self.embeddings = self._map_embeddings()
-        self._masked: dict[float, Indices] = {}
+        self._masked: dict[MaskValue, Indices] = {}
 
     def _map_embeddings(self) -> Embeddings:
         file = self.path / "embeddings.npy"
@@ -139,7 +139,7 @@ class Corpus:
         rows = self._db.execute("SELECT id FROM sentence WHERE edits IS NOT NULL ORDER BY id").fetchall()
         return np.array([row[0] for row in rows], dtype=np.int64)
 
-    def collisions(self, mask_value: float | None = 0.0) -> Indices:
+    def collisions(self, mask_value: MaskValue | None = 0.0) -> Indices:
         """Sentence and position (k, 2), ascending, of the real tokens that a model's Masking layer takes for padding.
 
         Args:
@@ -152,12 +152,12 @@ class Corpus:
         rows = np.zeros(0, dtype=np.int64) if mask_value is None else self._masked_rows(mask_value)
         return token_places(rows, self.offsets)
 
-    def masked_tokens(self, mask_value: float | None) -> Indices:
+    def masked_tokens(self, mask_value: MaskValue | None) -> Indices:
         """The same tokens as rows (k,) int64 of the corpus, ascending."""
         places = self.collisions(mask_value)
         return np.asarray(self.offsets[places[:, 0]] + places[:, 1])
 
-    def _masked_rows(self, mask_value: float) -> Indices:
+    def _masked_rows(self, mask_value: MaskValue) -> Indices:
         rows = self._masked.get(mask_value)
         if rows is None:
             step = max(1, _BLOCK_NUMBERS // max(1, self.dim))
@@ -166,7 +166,7 @@ class Corpus:
             rows = self._masked[mask_value] = np.concatenate([np.zeros(0, dtype=np.int64), *blocks])
         return rows
 
-    def mask(self, sentence: int, mask_value: float | None) -> Mask:
+    def mask(self, sentence: int, mask_value: MaskValue | None) -> Mask:
         """Mask (T,) of a sentence under a model's `mask_value`, True = real token; False at `collisions`."""
         if mask_value != 0:
             return masking_layer(self.rows(sentence), mask_value)

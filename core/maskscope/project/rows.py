@@ -7,7 +7,7 @@ import numpy as np
 
 from maskscope.project.edits import ReviewState
 from maskscope.runs import RunInfo
-from maskscope.types import NO_EDIT, NO_LABEL, Labels, Mask, TagScheme
+from maskscope.types import NO_EDIT, NO_LABEL, Labels, Mask, MaskValue, TagScheme
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +79,7 @@ class ModelRecord:
         return self.run.scheme
 
     @property
-    def mask_value(self) -> float | None:
+    def mask_value(self) -> MaskValue | None:
         """The mask_value of its Masking layer; None when it has none."""
         return self.run.mask_value
 

@@ -9,6 +9,7 @@ from maskscope.audit.report import AuditReport
 from maskscope.engine.padding_probe import Fill
 from maskscope.keras_io.model_graph import ModelGraph
 from maskscope.runs import TrainSettings
+from maskscope.types import MaskValue
 from maskscope.workflows.padding_answer import PaddingAnswer
 
 
@@ -56,7 +57,7 @@ class RecoverRequest(Request[RecoverResult], frozen=True, tag="recover"):
 class ScoreResult(Result, frozen=True, tag="score"):
     """The scores are written; `mask_value` is that of the model's Masking layer, None without such a layer."""
 
-    mask_value: float | None
+    mask_value: MaskValue | None
 
 
 class ScoreRequest(Request[ScoreResult], frozen=True, tag="score"):

@@ -12,7 +12,7 @@ from maskscope.engine import packed
 from maskscope.errors import MaskscopeError
 from maskscope.evaluation.decoding import Decoding, disagreements, predict, violations
 from maskscope.project import STATES, ModelRecord, Project, SentenceRow
-from maskscope.types import NO_LABEL, Floats, Indices, Labels, Mask, TagScheme
+from maskscope.types import NO_LABEL, Floats, Indices, Labels, Mask, MaskValue, TagScheme
 from maskscope_gui.session.cursor import Cursor
 from maskscope_gui.session.editing import Editing
 from maskscope_gui.session.list_order import ListOrder, SentenceFacts
@@ -200,7 +200,7 @@ class Session(QObject):
             facts.set_collisions(self.project.collisions(self.mask_value))
 
     @property
-    def mask_value(self) -> float | None:
+    def mask_value(self) -> MaskValue | None:
         """Of the model's Masking layer; 0 without a model."""
         return 0.0 if self.model is None else self.model.mask_value
 

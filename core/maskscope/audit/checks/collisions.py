@@ -6,6 +6,7 @@ from maskscope.audit.probes.context import AuditContext
 from maskscope.audit.report import Evidence, Finding
 from maskscope.corpus_scan import Scan
 from maskscope.jobs import Job
+from maskscope.types import MaskValue
 
 
 def run(probes: AuditProbes, job: Job) -> Finding:
@@ -27,7 +28,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     return Finding("COLLISIONS", "passed", "No real token equals the mask value.", 0.0, 0.0)
 
 
-def _failed(context: AuditContext, mask_value: float, scan: Scan) -> Finding:
+def _failed(context: AuditContext, mask_value: MaskValue, scan: Scan) -> Finding:
     count, (sentence, position) = scan.collision_count, scan.collisions[0]
     tokens, them = "1 real token equals", "it"
     if count > 1:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from maskscope import masks
 from maskscope.corpus_scan import Scan, scan_padded, scan_ragged
 from maskscope.jobs import Job
-from maskscope.types import Embeddings, Floats, Indices, Mask, Offsets
+from maskscope.types import Embeddings, Floats, Indices, Mask, MaskValue, Offsets
 
 if TYPE_CHECKING:
     from maskscope.keras_io.compiled import Compiled
@@ -108,7 +108,7 @@ class AuditContext:
     """
 
     model: "KerasModel"
-    mask_value: float | None
+    mask_value: MaskValue | None
     data: Data
     sample: tuple[int, ...]
     tolerance: float
@@ -143,7 +143,7 @@ class AuditContext:
         return masks.masking_layer(x, self.mask_value, self.mask_dtype)
 
 
-def scan_data(data: Data, mask_value: float | None, compute_dtype: str, job: Job) -> Scan:
+def scan_data(data: Data, mask_value: MaskValue | None, compute_dtype: str, job: Job) -> Scan:
     """One pass over all sentences, for a Masking layer that computes in `compute_dtype`. Raises Cancelled."""
     compute = compute_dtype if compute_dtype in masks.COMPUTE_TYPES else "float32"
     if isinstance(data, Ragged):
