@@ -183,6 +183,7 @@ def test_outputs_are_those_of_keras_at_tokens_masked_tokens_and_padding(
     tagger = load(name, spread)
     predict = built(name).predict
     value = tagger.mask_value
+    assert not isinstance(value, tuple)
     x, offsets = corpus(lengths, value or 0.0, seed, zeros)
     embeddings = x.astype(dtype)
     tokens, padding = by_keras(predict, embeddings.astype(np.float32), offsets, value or 0.0)
