@@ -35,7 +35,7 @@ def repair_model(model: "KerasModel", repairs: Sequence[str], padding: float = 0
 
     Raises ModelError when the model can't be rebuilt.
     """
-    from maskscope.keras_io import keras_graph
+    from maskscope.keras_io import keras_graph, rebuilding
 
     unknown = [name for name in repairs if name not in REPAIRS]
     if unknown:
@@ -50,7 +50,7 @@ def repair_model(model: "KerasModel", repairs: Sequence[str], padding: float = 0
         warnings.simplefilter("ignore")
         try:
             if "plain_dense" in repairs:
-                model = keras_graph.rebuild(model, _plain_dense)
+                model = rebuilding.rebuild(model, _plain_dense)
             if "mask_input" in repairs:
                 model = _with_masking_at_the_input(model, padding)
             # a layer may lose a mask that only now begins
@@ -93,7 +93,7 @@ def _with_masking_at_the_input(model: "KerasModel", padding: float) -> "KerasMod
     """Put a Masking layer for `padding` right after the input, and remove the others."""
     import keras
 
-    from maskscope.keras_io import keras_graph
+    from maskscope.keras_io import keras_graph, rebuilding
 
     before = keras_graph.first_masking(model)
     name = "masking" if before is None else str(before.name)
@@ -104,14 +104,14 @@ def _with_masking_at_the_input(model: "KerasModel", padding: float) -> "KerasMod
     def without_masking(operation: Any) -> Any:
         return None if isinstance(operation, keras.layers.Masking) else operation
 
-    return keras_graph.rebuild(model, without_masking, first=masking)
+    return rebuilding.rebuild(model, without_masking, first=masking)
 
 
 def _with_the_mask_carried(model: "KerasModel", padding: float) -> "KerasModel":
     """Make the mask anew after each layer that loses it, and set what such a layer reads at padding to 0."""
     import keras
 
-    from maskscope.keras_io import keras_graph
+    from maskscope.keras_io import keras_graph, rebuilding
 
     for number in range(_MOST_LAYERS):
         graph = keras_graph.functional(model)
@@ -120,5 +120,5 @@ def _with_the_mask_carried(model: "KerasModel", padding: float) -> "KerasModel":
         if found.repair != "carry_mask" or found.faulty_layer is None:
             return model
         again = keras.layers.Masking(SENTINEL, name=f"mask_again_{number + 1}")
-        model = keras_graph.with_mask_after(model, found.faulty_layer, again, SENTINEL)
+        model = rebuilding.with_mask_after(model, found.faulty_layer, again, SENTINEL)
     return model

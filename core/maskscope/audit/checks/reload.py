@@ -16,8 +16,8 @@ from maskscope.audit.report import Finding
 from maskscope.jobs import Job
 
 if TYPE_CHECKING:
-    from maskscope.keras_io.keras_graph import Run
     from maskscope.keras_io.keras_model import KerasModel
+    from maskscope.keras_io.recorded_run import Run
     from maskscope.types import Floats
 
 
@@ -84,13 +84,13 @@ def _save_and_load(model: "KerasModel", suffix: str) -> "KerasModel":
 
 def _compare(probes: AuditProbes, loaded: "KerasModel") -> "tuple[Floats, Floats, str | None]":
     """The outputs before and after, and the first layer after which the mask differs."""
-    from maskscope.keras_io import keras_graph
+    from maskscope.keras_io import keras_graph, recorded_run
 
     x_btd = probes.small_sample.x_btd
     if keras_graph.functional(probes.context.model) is None:
         after = ModelRunner(replace(probes.context, model=loaded)).outputs(x_btd)
         return probes.runner.outputs(x_btd), after, None
-    run = keras_graph.run(loaded, (x_btd,))
+    run = recorded_run.run(loaded, (x_btd,))
     before, after = (np.asarray(each.outputs[0], dtype=np.float32) for each in (probes.small_run, run))
     return before, after, _first_different_mask(probes.small_run, run)
 

@@ -18,7 +18,7 @@ from maskscope.errors import ModelError
 from maskscope.jobs import Job
 
 if TYPE_CHECKING:
-    from maskscope.keras_io.keras_graph import Run
+    from maskscope.keras_io.recorded_run import Run
 
 
 class AuditProbes:
@@ -67,9 +67,9 @@ class AuditProbes:
 
         Raises TypeError for a model without a graph, ModelError, and whatever the layers raise.
         """
-        from maskscope.keras_io import keras_graph
+        from maskscope.keras_io import recorded_run
 
-        return keras_graph.run(self.context.model, (self.small_sample.x_btd,))
+        return recorded_run.run(self.context.model, (self.small_sample.x_btd,))
 
     @cached_property
     def trace(self) -> Trace | str:

@@ -9,7 +9,7 @@ from maskscope.audit.probes.mask_trace import Trace
 from maskscope.audit.probes.padded_sample import PaddedSample
 
 if TYPE_CHECKING:
-    from maskscope.keras_io.keras_graph import Run, Visit
+    from maskscope.keras_io.recorded_run import Run, Visit
 
 _TOLERANCE, _HALF_TOLERANCE = 1e-4, 1e-2
 """Relative change of a layer's outputs that rounding explains, in float32 and in 16 bits."""
@@ -52,7 +52,7 @@ def diagnose(context: AuditContext, trace: Trace, sample: PaddedSample, padded: 
 
 def _reader_of_padding(context: AuditContext, sample: PaddedSample, padded: "Run") -> str | None:
     """The first layer that gives a real token other outputs in a padded batch than in its sentence alone."""
-    from maskscope.keras_io import keras_graph
+    from maskscope.keras_io import recorded_run
 
     if sample.fixed:
         return None
@@ -61,7 +61,7 @@ def _reader_of_padding(context: AuditContext, sample: PaddedSample, padded: "Run
     try:
         for row in shortest:
             length = sample.lengths[row]
-            unpadded = keras_graph.run(context.model, (sample.x_btd[row : row + 1, :length],))
+            unpadded = recorded_run.run(context.model, (sample.x_btd[row : row + 1, :length],))
             for one, other in zip(padded.visits, unpadded.visits, strict=True):
                 if one.kind != "operation" and _differ(one, other, row, length, tolerance):
                     return one.name

@@ -8,7 +8,7 @@ from maskscope.keras_io.model_graph import MaskState
 from maskscope.types import Mask
 
 if TYPE_CHECKING:
-    from maskscope.keras_io.keras_graph import Arrival, Run, Shape, Visit
+    from maskscope.keras_io.recorded_run import Arrival, Run, Shape, Visit
 
 
 def has_positions(shape: "Shape") -> bool:

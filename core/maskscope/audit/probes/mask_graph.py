@@ -6,7 +6,7 @@ from maskscope.audit.probes.mask_flow import MaskFlow, has_positions
 from maskscope.keras_io.model_graph import GraphEdge, GraphNode, MaskState, ModelGraph, NodeKind
 
 if TYPE_CHECKING:
-    from maskscope.keras_io.keras_graph import Shape
+    from maskscope.keras_io.recorded_run import Shape
 
 LOSS = "loss"
 """Name of the node where a model ends, unless a layer has it."""

@@ -14,8 +14,8 @@ from maskscope.keras_io.model_graph import ModelGraph
 from maskscope.types import Floats, Mask
 
 if TYPE_CHECKING:
-    from maskscope.keras_io.keras_graph import Run
     from maskscope.keras_io.keras_model import KerasModel
+    from maskscope.keras_io.recorded_run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +97,11 @@ def trace_mask(
         name: of the model, for the graph.
         given: the run with the weights as given, if there is one already.
     """
-    from maskscope.keras_io import keras_graph
+    from maskscope.keras_io import recorded_run
 
-    given = keras_graph.run(model, inputs) if given is None else given
+    given = recorded_run.run(model, inputs) if given is None else given
     with perturbed_biases(model):
-        perturbed = keras_graph.run(model, inputs)
+        perturbed = recorded_run.run(model, inputs)
     found = _trace_runs(given, perturbed, mask_bt, name)
     before_masking = any(
         visit.masking and any(given.visits[each.source].kind != "input" for each in visit.arrivals)
@@ -109,7 +109,7 @@ def trace_mask(
     )
     if found.why or not before_masking:
         return found
-    in_training = _trace_runs(given, keras_graph.run(model, inputs, training=True), mask_bt, name)
+    in_training = _trace_runs(given, recorded_run.run(model, inputs, training=True), mask_bt, name)
     return replace(in_training, why=f"In training {in_training.why}") if in_training.why else found
 
 

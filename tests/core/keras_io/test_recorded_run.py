@@ -47,12 +47,12 @@ def explicit_mask() -> keras.Model:
 
 @pytest.mark.parametrize("build", [functional, sequential, explicit_mask], ids=lambda build: build.__name__)
 def test_the_recorded_run_is_the_models_own(build: Callable[[], keras.Model]) -> None:
-    from maskscope.keras_io import keras_graph
+    from maskscope.keras_io import recorded_run
 
     model = build()
     x = np.random.default_rng(0).normal(size=(3, 5, 4)).astype(np.float32)
     x[~masks.mask_from_lengths([5, 2, 0], 5)] = 0
-    run = keras_graph.run(model, (x,))
+    run = recorded_run.run(model, (x,))
     outputs = model(x, training=False)
     np.testing.assert_array_equal(run.outputs[0], np.asarray(outputs))
     own = getattr(outputs, "_keras_mask", None)
