@@ -7,11 +7,11 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from maskscope.errors import MaskscopeError
-from maskscope.project import ModelRecord
 from maskscope.worker.requests import OpenModelRequest
 from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.tasks import error_message
 from maskscope_gui.background.worker_client import WorkerClient
+from maskscope_gui.session.model_text import engine_text
 from maskscope_gui.session.session import Session
 
 
@@ -101,7 +101,7 @@ class OpenModelJob(QObject):
             self._end()
             self.session.message_requested.emit(error_message(error), "error")
             return
-        self.session.message_requested.emit(f"{record.name} ({record.id}) is shown: {engine_text(record)}.", "info")
+        self.session.message_requested.emit(f"{record.name} ({record.id}) is shown: {engine_text(record.run)}.", "info")
         self.opened.emit(record.id)
 
     def _failed(self, job: int, error: str) -> None:
@@ -122,10 +122,3 @@ class OpenModelJob(QObject):
         self.job = None
         shutil.rmtree(self._folder, ignore_errors=True)
         self.progressed.emit("")
-
-
-def engine_text(model: ModelRecord) -> str:
-    """Return which engine runs a model, and why, as part of a sentence."""
-    if model.run.engine == "packed":
-        return "it runs in this program, on the built-in engine"
-    return f"it runs in Keras, because it {model.run.engine_reason}"

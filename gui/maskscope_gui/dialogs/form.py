@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from maskscope_gui.background.tasks import rate_and_time_left
 from maskscope_gui.theme.theme import Style
-from maskscope_gui.widgets.base import Role, WrappedLabel
+from maskscope_gui.widgets.base import Role, WrappedLabel, text_width
 
 _LABEL_COLUMN, _CONTROL_COLUMN, _BUTTON_COLUMN = range(3)
 _BAR_STEPS = 1000
@@ -141,6 +141,9 @@ class Dialog(QDialog):
         made = QPushButton(text, self)
         made.setAutoDefault(primary)
         made.setDefault(primary)
+        if primary:
+            # Its text is bold, which Qt's size hint does not know.
+            made.setMinimumWidth(text_width(text.replace("&", ""), self.look.bold) + self.look.px(30))
         return made
 
     def button_row(self, *buttons: QPushButton, left: QWidget | None = None) -> QHBoxLayout:

@@ -5,7 +5,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QMenu, QPushButton, QToolButton, QWidget
 
 from maskscope_gui.actions import key_of_action
-from maskscope_gui.background.open_model_job import engine_text
+from maskscope_gui.session.model_text import engine_text
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import plain_tip
@@ -103,7 +103,7 @@ class Toolbar(QWidget):
             f1 = f" · {model.run.headline}" if model.run.headline else ""
             self.model.setText(f"{model.name}{f1}  ▾")
             from_file = f", opened from {model.run.source}" if model.run.source else ""
-            self.model.setToolTip(plain_tip(f"{_MODEL_HELP}: {model.id}{from_file}; {engine_text(model)}."))
+            self.model.setToolTip(plain_tip(f"{_MODEL_HELP}: {model.id}{from_file}; {engine_text(model.run)}."))
             self.model.setEnabled(True)
 
     def _fill_models(self) -> None:

@@ -6,7 +6,7 @@ from PySide6.QtGui import QResizeEvent
 
 from maskscope.project import ModelRecord
 from maskscope_gui.actions import key_of_action
-from maskscope_gui.background.open_model_job import engine_text
+from maskscope_gui.session.model_text import engine_text
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.table import Cell, Column, Table
@@ -135,7 +135,7 @@ class ModelsTable(Table):
         if title == "settings":
             return Cell(settings_text(model), "second")
         if title == "engine":
-            return Cell("Keras" if run.engine == "keras" else "built-in", "second", tip=engine_text(model))
+            return Cell("Keras" if run.engine == "keras" else "built-in", "second", tip=engine_text(run))
         if title == "epochs":
             tip = "" if run.complete else "Training was stopped before its last epoch; the best epoch was kept."
             return Cell(epochs_text(model), "second", tip=tip)

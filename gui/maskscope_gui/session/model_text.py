@@ -1,0 +1,57 @@
+"""What the window says of a model that was made elsewhere: its engine, its outputs, its classes."""
+
+from maskscope.runs import OutputMap, RunInfo
+from maskscope.types import OutputKind, TagScheme
+from maskscope.workflows.model_description import ModelDescription
+
+OUTPUT_KINDS: dict[OutputKind, str] = {
+    "probabilities": "probabilities",
+    "logits": "logits",
+    "log": "log probabilities",
+    "values": "values",
+}
+"""Each kind of output, as it is named everywhere in the window."""
+_MOST_CLASSES = 8
+
+
+def engine_text(model: RunInfo | ModelDescription) -> str:
+    """Which engine runs a model, and why, as a part of a sentence."""
+    if model.engine == "packed":
+        return "it runs in this program, on the built-in engine"
+    return f"it runs in Keras, because it {model.engine_reason}"
+
+
+def output_text(output: OutputMap) -> str:
+    """What a model's outputs are, and what is done with them."""
+    if output.kind == "logits":
+        return f"logits, made probabilities by {output.activation or 'softmax'}"
+    if output.kind == "log":
+        return "log probabilities, made probabilities by exp"
+    return OUTPUT_KINDS[output.kind]
+
+
+def output_name(names: tuple[str, ...], output: int) -> str:
+    """One of a model's outputs: "2 · place", or "output 2" without a name of its own."""
+    name = names[output] if output < len(names) else str(output)
+    return f"output {output}" if name == str(output) else f"{output} · {name}"
+
+
+def mapping_text(output: OutputMap, scheme: TagScheme, most: int = _MOST_CLASSES) -> str:
+    """Which output stands for which class: "place from output 2, person from output 1"; "" for values.
+
+    Args:
+        output: of the model.
+        scheme: of the project.
+        most: so many classes are named.
+    """
+    if output.kind == "values":
+        return ""
+    names = scheme.output_names
+    columns = output.columns or tuple(range(len(names)))
+    if columns == tuple(range(len(names))) and not output.names:
+        return "in the project's order"
+    parts = [
+        f"{name} has none" if column < 0 else f"{name} from {output_name(output.names, column)}"
+        for name, column in zip(names, columns, strict=False)
+    ]
+    return ", ".join(parts[:most]) + (f" and {len(parts) - most} more" if len(parts) > most else "")

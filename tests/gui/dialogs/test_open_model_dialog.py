@@ -1,0 +1,149 @@
+"""The dialogs of opening a model: what they say, what can be chosen by the keyboard, and what opens."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QComboBox
+from pytestqt.qtbot import QtBot
+
+from maskscope.project import Project
+from maskscope.workflows.model_description import ModelDescription, OpenOptions
+from maskscope_gui.dialogs.open_model_dialog import OpenModelDialog
+from maskscope_gui.dialogs.refused_model_dialog import RefusedModelDialog
+from maskscope_gui.theme.theme import Style
+
+ONE_MORE = ModelDescription(
+    "tagger.keras",
+    layers="Masking, Bidirectional(LSTM), TimeDistributed(Dense)",
+    mask="rows of -1 are masked",
+    n_positions=12,
+    engine="keras",
+    engine_reason="holds layer 'conv1d' (Conv1D)",
+    n_outputs=6,
+    output="probabilities",
+    output_reason="its last layer ends in softmax",
+    names=tuple("012345"),
+    columns=(1, 2, 3, 4, 5),
+    columns_reason="output 0 is taken for padding",
+    padding="-1, the mask value",
+    notes=("it is rebuilt for any length",),
+)
+LINEAR = ModelDescription(
+    "linear.keras", n_outputs=5, output=None, output_reason="its last layer is linear", names=tuple("01234")
+)
+
+Opened = Callable[[ModelDescription], OpenModelDialog]
+
+
+@pytest.fixture
+def opened(qtbot: QtBot, style: Style, typed_demo: Path) -> Iterator[Opened]:
+    """Shows the dialog on the demo with the classes none, person, place, organisation and work."""
+    with Project.open(typed_demo, read_only=True) as project:
+
+        def show(described: ModelDescription) -> OpenModelDialog:
+            dialog = OpenModelDialog(None, style, project, described)
+            qtbot.addWidget(dialog)
+            with qtbot.waitActive(dialog):
+                dialog.show()
+            return dialog
+
+        yield show
+
+
+def choose(qtbot: QtBot, chooser: QComboBox, text: str) -> None:
+    chooser.setFocus()
+    qtbot.keyClicks(chooser, text)
+
+
+def test_it_says_what_the_model_is_and_enter_opens_as_suggested(qtbot: QtBot, opened: Opened) -> None:
+    dialog = opened(ONE_MORE)
+    assert dialog.facts.texts == {
+        "Layers": "Masking, Bidirectional(LSTM), TimeDistributed(Dense)",
+        "Mask": "Rows of -1 are masked.",
+        "Length": "Sentences are padded to exactly 12 positions.",
+        "Padding": "-1, the mask value.",
+        "Engine": "It runs in Keras, because it holds layer 'conv1d' (Conv1D).",
+        "Notes": "It is rebuilt for any length.",
+    }
+    assert dialog.kind_field.note.text() == "Its last layer ends in softmax. They are taken as they are."
+    assert [chooser.currentText() for chooser in dialog.mapping.choosers] == list("12345")
+    assert dialog.mapping.note.text() == "Not used: output 0."
+    assert dialog.open_button.text() == "Open and score 200 sentences"
+    with qtbot.waitSignal(dialog.accepted):
+        qtbot.keyClick(QApplication.focusWidget() or dialog, Qt.Key.Key_Return)
+    assert dialog.options == OpenOptions("probabilities", (1, 2, 3, 4, 5), None)
+
+
+def test_nothing_opens_until_kind_and_classes_are_chosen(qtbot: QtBot, opened: Opened) -> None:
+    dialog = opened(LINEAR)
+    assert dialog.kind.hasFocus()
+    assert dialog.kind_field.note.text() == "Its last layer is linear."
+    assert not dialog.open_button.isEnabled()
+    choose(qtbot, dialog.kind, "logits")
+    assert dialog.kind_field.note.text() == "Chosen by you. They are made probabilities by softmax."
+    assert dialog.mapping.note.text() == "Choose an output for none and 4 more."
+    for place, chooser in enumerate(dialog.mapping.choosers):
+        assert not dialog.open_button.isEnabled()
+        choose(qtbot, chooser, str(max(place, 1)))
+    assert dialog.mapping.note.text() == "Output 1 stands for none and person; choose one."
+    assert not dialog.open_button.isEnabled()
+    choose(qtbot, dialog.mapping.choosers[0], "none")
+    assert dialog.open_button.isEnabled()
+    assert dialog.options == OpenOptions("logits", (-1, 1, 2, 3, 4), None)
+
+
+def test_values_have_no_classes_to_choose(qtbot: QtBot, opened: Opened) -> None:
+    dialog = opened(LINEAR)
+    choose(qtbot, dialog.kind, "values")
+    assert not dialog.mapping.isVisible()
+    assert not dialog.names_button.isVisible()
+    assert "no label predictions" in dialog.kind_field.note.text()
+    assert dialog.open_button.isEnabled()
+    assert dialog.options == OpenOptions("values", None, None)
+
+
+def test_tab_goes_through_the_choices_in_order_and_esc_cancels(qtbot: QtBot, opened: Opened) -> None:
+    dialog = opened(ONE_MORE)
+    dialog.kind.setFocus()
+    stops = []
+    for _ in range(9):
+        stops.append(QApplication.focusWidget())
+        qtbot.keyClick(stops[-1], Qt.Key.Key_Tab)
+    assert stops[:7] == [dialog.kind, *dialog.mapping.choosers, dialog.names_button]
+    assert stops[8] is dialog.open_button
+    with qtbot.waitSignal(dialog.rejected):
+        qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+
+
+def test_names_from_a_file_find_their_classes(opened: Opened, tmp_path: Path) -> None:
+    dialog = opened(ONE_MORE)
+    file = tmp_path / "names.txt"
+    file.write_text("PAD\nwork\nplace\nperson\nnone\norganisation\n", encoding="utf-8")
+    dialog.read_names(file)
+    assert dialog.options.columns == (4, 3, 2, 5, 1)
+    assert dialog.options.names == ("PAD", "work", "place", "person", "none", "organisation")
+    assert dialog.mapping.choosers[1].currentText() == "3 · person"
+    assert dialog.mapping.note.text() == "Not used: 0 · PAD."
+    file.write_text("PAD\nwork\nLOC\nperson\nnone\norganisation\n", encoding="utf-8")
+    dialog.read_names(file)
+    assert dialog.mapping_reason.text() == "names.txt has no output named place."
+    assert dialog.mapping.note.text() == "Choose an output for place."
+    assert not dialog.open_button.isEnabled()
+    file.write_text("one\ntwo\n", encoding="utf-8")
+    dialog.read_names(file)
+    assert dialog.error.text() == "names.txt: expected 6 names, one a line; received 2."
+
+
+def test_a_refused_model_offers_its_ways_out(qtbot: QtBot, style: Style) -> None:
+    described = ModelDescription("crf.keras", layers="LSTM, CRF", refusal="holds a CRF", way_out=("audit", "cut"))
+    dialog = RefusedModelDialog(None, style, described)
+    qtbot.addWidget(dialog)
+    with qtbot.waitActive(dialog):
+        dialog.show()
+    assert dialog.refusal.text() == "Holds a CRF."
+    assert list(dialog.buttons) == ["audit", "cut"]
+    with qtbot.waitSignal(dialog.accepted):
+        qtbot.keyClick(dialog, Qt.Key.Key_A, Qt.KeyboardModifier.AltModifier)
+    assert dialog.way == "audit"
