@@ -8,8 +8,9 @@ import numpy as np
 
 from maskscope import masks
 from maskscope.jobs import Job, NullJob
+from maskscope.padding import Side
 from maskscope.row_extremes import Numbers, RowExtremes
-from maskscope.types import Indices, Mask, MaskValue, Offsets
+from maskscope.types import Floats, Indices, Mask, MaskValue, Offsets
 
 MOST_LISTED = 1000
 CANDIDATES = (-5.0, -10.0, -1.0, -999.0, -1e9)
@@ -84,8 +85,8 @@ class DataFinding:
         return f"{self.meaning.removesuffix('.')} (sentence {self.sentence:,}{place})."
 
 
-def data_finding(scan: Scan, lengths_from: Literal["source", "inferred"]) -> DataFinding:
-    """The result of the check DATA, for a scan and the source of the lengths."""
+def data_finding(scan: Scan, lengths_from: Literal["source", "inferred"], side: Side = "back") -> DataFinding:
+    """The result of the check DATA, for a scan, the source of the lengths, and the side of the padding."""
     problem = scan.problem
     if problem is not None:
         return DataFinding("failed", problem.meaning, problem.sentence, problem.position)
@@ -97,9 +98,8 @@ def data_finding(scan: Scan, lengths_from: Literal["source", "inferred"]) -> Dat
         )
     if scan.padding is None:
         return DataFinding("passed", "Every embedding holds finite numbers.")
-    return DataFinding(
-        "passed", f"The array holds finite numbers, and nothing but {scan.padding:g} after each sentence's end."
-    )
+    where = "after each sentence's end" if side == "back" else "before each sentence"
+    return DataFinding("passed", f"The array holds finite numbers, and nothing but {scan.padding:g} {where}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,10 +126,16 @@ class Scanner:
         mask_value: of the Masking layer, None for a model without one.
         compute_dtype: the type that the layer computes in, one of `masks.COMPUTE_TYPES`; else ValueError.
         inferred: whether the lengths come from trailing zero rows, so that zeros in front look like padding.
+        padding_row: (D,) different numbers, the row that padded positions are known to hold; None: they should hold
+            one number.
     """
 
     def __init__(
-        self, mask_value: MaskValue | None = 0.0, compute_dtype: str = "float32", inferred: bool = False
+        self,
+        mask_value: MaskValue | None = 0.0,
+        compute_dtype: str = "float32",
+        inferred: bool = False,
+        padding_row: Floats | None = None,
     ) -> None:
         self._value = mask_value
         self._compute = compute_dtype
@@ -142,7 +148,8 @@ class Scanner:
         self._sentences_with = 0
         self._problem: Problem | None = None
         self._padding: float | None = None
-        self._one_padding = True
+        self._one_padding = padding_row is None
+        self._padding_row = None if padding_row is None else tuple(float(each) for each in padding_row)
 
     def result(self) -> Scan:
         """The result so far."""
@@ -315,6 +322,8 @@ class Scanner:
             self._one_padding = False
         if not at.any():
             return None
+        if self._padding_row is not None:
+            return self._first_unlike(at, masks.equal_rows(extremes.rows, self._padding_row, self._compute))
         if self._padding is None:
             sentence, position = (int(place[0]) for place in np.nonzero(at))
             row = x_btd[sentence, position]
@@ -326,11 +335,14 @@ class Scanner:
                 self._one_padding = False
                 return sentence, position
         alike = zero_bt if self._padding == 0 else extremes.constant(self._padding, at.ravel()).reshape(at.shape)
-        odd = np.nonzero(at & ~alike)
-        if not len(odd[0]):
-            return None
-        self._one_padding = False
-        return int(odd[0][0]), int(odd[1][0])
+        odd = self._first_unlike(at, alike)
+        self._one_padding = self._one_padding and odd is None
+        return odd
+
+    @staticmethod
+    def _first_unlike(at: Mask, alike: Mask) -> tuple[int, int] | None:
+        odd = np.nonzero(at & ~alike.reshape(at.shape))
+        return (int(odd[0][0]), int(odd[1][0])) if len(odd[0]) else None
 
     def _describe_odd_padding(self, rows: Numbers, length: int) -> tuple[ProblemKind, str]:
         kept = rows[: len(rows) - length]

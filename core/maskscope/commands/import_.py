@@ -4,7 +4,14 @@ import argparse
 from typing import TYPE_CHECKING, Literal
 
 from maskscope.commands.arguments import Subparsers, add_command, path
-from maskscope.commands.project_text import collision_records, say_collisions, scheme_record, scheme_text
+from maskscope.commands.project_text import (
+    collision_records,
+    padding_record,
+    padding_text,
+    say_collisions,
+    scheme_record,
+    scheme_text,
+)
 from maskscope.commands.terminal import TerminalJob, say, say_json
 
 if TYPE_CHECKING:
@@ -80,6 +87,7 @@ def _record(report: "ImportReport", collisions: list[dict[str, object]]) -> dict
             "position": report.data.position,
         },
         "free_values": list(report.free_values),
+        "padding": padding_record(report.padding),
         "notes": [note.text for note in report.notes],
     }
 
@@ -89,6 +97,8 @@ def _say(report: "ImportReport", collisions: list[dict[str, object]]) -> None:
     say(f"labels: {', '.join(report.scheme.classes)} ({scheme_text(report.scheme)})")
     if report.lengths_from == "inferred":
         say("lengths: inferred from trailing rows of zeros; give --lengths to set them")
+    if report.padding is not None:
+        say(f"padding: {padding_text(report.padding)}")
     for note in report.notes:
         # The lines below report these two in more detail.
         if note.kind not in ("interior-zero-rows", "data"):

@@ -4,7 +4,14 @@ import argparse
 from typing import TYPE_CHECKING
 
 from maskscope.commands.arguments import Subparsers, add_command, add_project
-from maskscope.commands.project_text import collision_records, say_collisions, scheme_record, scheme_text
+from maskscope.commands.project_text import (
+    collision_records,
+    padding_record,
+    padding_text,
+    say_collisions,
+    scheme_record,
+    scheme_text,
+)
 from maskscope.commands.terminal import counted, say, say_json
 
 if TYPE_CHECKING:
@@ -71,6 +78,7 @@ def _record(project: "Project") -> dict[str, object]:
         "fingerprint": project.fingerprint,
         "source": project.source,
         "lengths_from": project.lengths_from,
+        "padding": padding_record(project.padding),
         "notes": list(project.notes),
     }
 
@@ -84,6 +92,8 @@ def _say(project: "Project") -> None:
     say(f"{counted(project.n_sentences, 'sentence')}, {counted(project.n_tokens, 'token')}, the longest has {longest}")
     inferred = "; lengths inferred from trailing rows of zeros" if project.lengths_from == "inferred" else ""
     say(f"embeddings: {project.dim} numbers per token, {project.dtype.name}{inferred}")
+    if project.padding is not None:
+        say(f"padding of the source: {padding_text(project.padding)}")
     labels = [f"{name} {n:,}" for name, n in zip(project.scheme.classes, counts.labels, strict=True)]
     if counts.unlabelled:
         labels.append(f"without a label {counts.unlabelled:,}")

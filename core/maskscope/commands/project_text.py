@@ -1,10 +1,12 @@
 """How several commands describe a project: its label set and its collisions, as text and for JSON."""
 
+import math
 from typing import TYPE_CHECKING
 
 from maskscope.commands.terminal import counted, printable, say
 
 if TYPE_CHECKING:
+    from maskscope.padding import Padding
     from maskscope.project import Project
     from maskscope.types import TagScheme
 
@@ -25,6 +27,20 @@ def scheme_record(scheme: "TagScheme") -> dict[str, object]:
 def scheme_text(scheme: "TagScheme") -> str:
     """The kind of label set, such as "multiclass, BIO spans"."""
     return scheme.kind if scheme.spans is None else f"{scheme.kind}, {scheme.spans} spans"
+
+
+def padding_record(padding: "Padding | None") -> dict[str, object] | None:
+    """What a source was padded with, for JSON; None when that is not known or there was none."""
+    if padding is None:
+        return None
+    value = padding.value
+    finite = value if value is not None and math.isfinite(value) else None
+    return {"value": finite, "side": padding.side, "text": padding.text}
+
+
+def padding_text(padding: "Padding") -> str:
+    """What a source was padded with and where, such as "0, behind each sentence"."""
+    return f"{padding.text}, {'behind' if padding.side == 'back' else 'in front of'} each sentence"
 
 
 def collision_records(project: "Project") -> list[dict[str, object]]:

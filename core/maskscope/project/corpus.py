@@ -10,9 +10,16 @@ import numpy.typing as npt
 
 from maskscope.errors import ProjectError
 from maskscope.masks import collisions, masking_layer, token_places
+from maskscope.padding import Padding
 from maskscope.project.database import Database
 from maskscope.project.rows import Counts, SentenceRow
-from maskscope.project.schema import SENTENCE_COLUMNS, labels_from_blob, scheme_from_json, sentence_row
+from maskscope.project.schema import (
+    SENTENCE_COLUMNS,
+    labels_from_blob,
+    padding_from_json,
+    scheme_from_json,
+    sentence_row,
+)
 from maskscope.types import NO_EDIT, NO_LABEL, Embeddings, Indices, Labels, Mask, MaskValue, Offsets
 
 _READ_BLOCK = 2048
@@ -85,6 +92,12 @@ class Corpus:
     def notes(self) -> tuple[str, ...]:
         """The notes of the import, a sentence each."""
         return tuple(json.loads(self._meta.get("notes", "[]")))
+
+    @property
+    def padding(self) -> Padding | None:
+        """What the source was padded with, and on which side; None when it was not padded, or that is not known."""
+        text = self._meta.get("padding", "")
+        return padding_from_json(text) if text else None
 
     def sentence(self, sentence: int) -> SentenceRow:
         """One sentence by its place in reading order. Raises ProjectError when there is none."""

@@ -1,12 +1,14 @@
 """The tables of ``project.sqlite``, and how values are stored in their columns."""
 
 import json
+from typing import get_args
 
 import numpy as np
 
+from maskscope.padding import Padding, Side
 from maskscope.project.edits import STATES
 from maskscope.project.rows import SentenceRow
-from maskscope.types import NO_EDIT, NO_LABEL, Labels, TagScheme
+from maskscope.types import NO_EDIT, NO_LABEL, Floats, Labels, TagScheme
 
 VERSION = 1
 """`PRAGMA user_version` of the projects that this program writes."""
@@ -94,3 +96,21 @@ def scheme_from_json(text: str) -> TagScheme:
     """The scheme that `scheme_json` wrote."""
     data = json.loads(text)
     return TagScheme(data["kind"], tuple(data["classes"]), int(data["outside"]))
+
+
+def padding_json(padding: Padding | None) -> str:
+    """What a source was padded with as JSON, read back by `padding_from_json`; "" for None."""
+    if padding is None:
+        return ""
+    return json_text({"side": padding.side, "rows": padding.rows.tolist()})
+
+
+def padding_from_json(text: str) -> Padding | None:
+    """The padding that `padding_json` wrote; None for a text that is none."""
+    try:
+        data = json.loads(text)
+        rows: Floats = np.array(data["rows"], dtype=np.float32)
+        side = data["side"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return Padding(rows, side, "data") if rows.ndim == 2 and rows.size and side in get_args(Side) else None

@@ -17,8 +17,16 @@ import numpy as np
 from maskscope.errors import ProjectError, ReadError
 from maskscope.files import sync_folder
 from maskscope.masks import collisions
+from maskscope.padding import Padding
 from maskscope.project import schema
-from maskscope.project.schema import json_text, labels_blob, labels_from_blob, plain_text, scheme_json
+from maskscope.project.schema import (
+    json_text,
+    labels_blob,
+    labels_from_blob,
+    padding_json,
+    plain_text,
+    scheme_json,
+)
 from maskscope.types import NO_LABEL, OUTSIDE_NAMES, Embeddings, Labels, Sentence, TagScheme
 
 SUFFIX = ".maskscope"
@@ -214,6 +222,7 @@ class ProjectWriter:
         source: str = "",
         lengths_from: Literal["source", "inferred"] = "source",
         notes: Sequence[str] = (),
+        padding: Padding | None = None,
     ) -> TagScheme:
         """Write the rest, sync everything to the disk, and rename the folder to `target`.
 
@@ -221,6 +230,7 @@ class ProjectWriter:
             source: name of the file that the sentences come from.
             lengths_from: "inferred" when the lengths come from trailing zero rows.
             notes: notes of the import, a sentence each.
+            padding: what the source was padded with; None when it was not, or that is not known.
 
         Returns the label set. Raises ProjectError when there is no sentence, or `target` has come to exist meanwhile.
         """
@@ -229,7 +239,8 @@ class ProjectWriter:
         with self._saving():
             self._flush_block()
             scheme = self._settle_scheme()
-            self._write_meta(scheme, {"source": source, "lengths_from": lengths_from, "notes": json_text(list(notes))})
+            origin = {"source": source, "lengths_from": lengths_from, "notes": json_text(list(notes))}
+            self._write_meta(scheme, {**origin, "padding": padding_json(padding)})
             self._sync()
         try:
             if self.target.exists():

@@ -10,6 +10,7 @@ import numpy as np
 
 from maskscope.corpus_scan import Scan
 from maskscope.errors import ReadError
+from maskscope.padding import Padding
 from maskscope.types import Embeddings, Sentence
 
 MOST_LISTED = 1000
@@ -25,7 +26,7 @@ class Note:
     Attributes:
         kind: a stable name: "lengths-inferred", "interior-zero-rows", "padding-not-zero",
             "float64-stored-as-float32", "layers", "tokens-made", "no-labels", "members-ignored",
-            "docstart-skipped", "conll-u", "order-unchecked"; the import adds "outside-guessed",
+            "padded-in-front", "docstart-skipped", "conll-u", "order-unchecked"; the import adds "outside-guessed",
             "span-labels" and "data".
         text: one sentence for a person.
         sentences: the sentences it is about, counted from 0, at most `MOST_LISTED` of them.
@@ -94,6 +95,10 @@ class Source(Protocol):
 
     def scan(self) -> Scan:
         """What an iteration found in the embeddings, padding included; complete after it has ended."""
+
+    @property
+    def padding(self) -> Padding | None:
+        """What an iteration found at padded positions, and their side; None where there was none."""
 
 
 @dataclass(frozen=True)

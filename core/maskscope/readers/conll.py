@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from maskscope.corpus_scan import Scan
 from maskscope.errors import ReadError
+from maskscope.padding import Padding
 from maskscope.readers import conll_text
 from maskscope.readers.base import (
     ImportFormat,
@@ -97,6 +98,11 @@ class ConllSource:
     def lengths_from(self) -> Literal["source", "inferred"]:
         """Always "source": the file has one line for each token, so each sentence has a known length."""
         return "source"
+
+    @property
+    def padding(self) -> Padding | None:
+        """None: the sentences are not padded."""
+        return None
 
     def __enter__(self) -> Self:
         return self

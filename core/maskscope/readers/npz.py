@@ -60,7 +60,7 @@ def preview(path: Path, options: ReadOptions) -> Preview:
     members = _members(path)
     others = ", ".join(name for name in _KNOWN[1:] if name in members)
     return Preview(
-        f"Zero-padded archive, {StoredArray(path, 'X').describe_padded()}, {f'with {others}' if others else 'X alone'}"
+        f"Padded archive, {StoredArray(path, 'X').describe_padded()}, {f'with {others}' if others else 'X alone'}"
     )
 
 
@@ -89,13 +89,13 @@ def _in_place_of(member: str, companion: Companion) -> Companion:
 
 FORMAT = ImportFormat(
     name="npz",
-    title="NumPy archive, zero-padded",
+    title="NumPy archive, padded",
     suffixes=(".npz",),
     needs="X of shape (N, T, D); optionally y, lengths, tokens and mask",
     not_included="padding, and members of other names",
     description="""\
 `X` as in a .npy file, and optionally `y` (as `--labels`), `lengths`, `tokens` and `mask`. `tokens` is unicode text,
-(N, T), or (n_tokens,) in reading order. `mask` is (N, T), True or 1 at a real token, padded on the right, and must
+(N, T), or (n_tokens,) in reading order. `mask` is (N, T), True or 1 at a real token, padded on one side, and must
 agree with the lengths. Other members are named in a note and not read. An array in Fortran order is unpacked to a
 temporary file first.""",
     sniff=sniff,

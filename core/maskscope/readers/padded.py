@@ -10,6 +10,7 @@ import numpy as np
 
 from maskscope.corpus_scan import Block, Scan, Scanner
 from maskscope.errors import ReadError
+from maskscope.padding import Padding
 from maskscope.readers.arrays import ArrayRows, StoredArray
 from maskscope.readers.base import (
     Note,
@@ -23,11 +24,12 @@ from maskscope.readers.base import (
 from maskscope.readers.embedding_notes import count_masked, embedding_notes
 from maskscope.readers.padded_labels import LabelColumn
 from maskscope.readers.padded_lengths import LengthColumn
-from maskscope.types import Embeddings, Sentence
+from maskscope.readers.padded_side import PaddingFound, PaddingRows, find_padding, tokens_first
+from maskscope.types import Embeddings, Indices, Sentence
 
 
 class PaddedSource:
-    """A `Source` over a right-padded array; labels, lengths, tokens and mask are optional.
+    """A `Source` over an array padded on one side; labels, lengths, tokens and mask are optional.
 
     Args:
         file: the file that messages name for a sentence.
@@ -35,7 +37,7 @@ class PaddedSource:
         labels: (N, T) or (N, T, 1) ints, bools or 0/1 floats, or (N, T, C) one-hot; -1 among ints: no label.
         lengths: (N,) ints as an array, or a text file with one int a line.
         tokens: unicode (N, T), or (n_tokens,) in reading order.
-        mask: (N, T) bool or 0/1 ints, True = real token, right-padded.
+        mask: (N, T) bool or 0/1 ints, True = real token, all sentences padded on one side.
         notes: what the caller has noted already.
 
     Raises ReadError when the shapes or dtypes don't fit each other.
@@ -73,6 +75,8 @@ class PaddedSource:
         self._first_notes = notes
         self._tally = Tally()
         self._scanner = Scanner()
+        self._found = PaddingFound()
+        self._padding = PaddingRows("back")
         self._names: list[str] = []
 
     @property
@@ -117,7 +121,9 @@ class PaddedSource:
     def __iter__(self) -> Iterator[Sentence]:
         """Yield the N sentences, each cut to its length."""
         self._tally = Tally()
-        self._scanner = Scanner(inferred=self.lengths_from == "inferred")
+        self._found = find_padding(self._x, self._lengths)
+        self._padding = PaddingRows(self._found.side)
+        self._scanner = Scanner(inferred=self.lengths_from == "inferred", padding_row=self._found.row)
         with ExitStack() as stack:
 
             def rows(array: StoredArray | None) -> ArrayRows | None:
@@ -125,19 +131,21 @@ class PaddedSource:
 
             x_rows = stack.enter_context(self._x.rows())
             label_rows = rows(self._labels.array if self._labels else None)
-            length_rows = self._lengths.open(stack)
+            length_rows = self._lengths.open(stack, self._found.side)
             token_rows = rows(self._tokens)
 
             n_sentences, step = self.n_sentences, self._rows_a_block()
             for first in range(0, n_sentences, step):
                 n = min(step, n_sentences - first)
-                raw = x_rows.take(n)
+                lengths = length_rows.take(first, n)
+                raw = self._tokens_first(x_rows.take(n), lengths)
                 x_btd = narrowed(raw, self._dtype)
-                seen = self._scanner.padded(x_btd, length_rows.take(first, n))
-                y = None if label_rows is None else label_rows.take(n)
+                seen = self._scanner.padded(x_btd, lengths)
+                self._padding.add(x_btd, seen.lengths)
+                y = None if label_rows is None else self._tokens_first(label_rows.take(n), lengths)
                 padded_tokens = None
                 if token_rows is not None and self._tokens is not None and len(self._tokens.shape) == 2:
-                    padded_tokens = token_rows.take(n)
+                    padded_tokens = self._tokens_first(token_rows.take(n), lengths)
                 for b in range(n):
                     sentence, length = first + b, int(seen.lengths[b])
                     self._inspect(sentence, x_btd[b], raw[b], seen, b)
@@ -170,15 +178,20 @@ class PaddedSource:
                     tally.listed("empty"),
                 )
             )
-        if tally.count("padding"):
-            padding = self.scan().padding
-            what = "not all zeros" if padding is None else f"{padding:g} and not zero"
+        padding = self.padding
+        if tally.count("padding") and padding is not None:
+            where = "past the given length" if padding.side == "back" else "in front of the sentence"
+            what = f"are {padding.text} and not zero" if len(padding.rows) == 1 else "are not all zeros"
             notes.append(
                 Note(
                     "padding-not-zero",
-                    f"Positions past the given length are {what} in {tally.text('padding')}; they were left out.",
+                    f"Positions {where} {what} in {tally.text('padding')}; they were left out.",
                     tally.listed("padding"),
                 )
+            )
+        if padding is not None and padding.side == "front":
+            notes.append(
+                Note("padded-in-front", "The array is padded in front: the tokens of a sentence are its last rows.")
             )
         notes += embedding_notes(tally, self._x.dtype)
         if self._tokens is None:
@@ -190,6 +203,15 @@ class PaddedSource:
     def scan(self) -> Scan:
         """What was seen of the array, padding included."""
         return self._scanner.result()
+
+    @property
+    def padding(self) -> Padding | None:
+        """What the padded positions hold, and where they are; zeros behind where the lengths were inferred."""
+        return self._padding.result()
+
+    def _tokens_first(self, rows: np.ndarray, lengths: Indices | None) -> np.ndarray:
+        """Rows (n, T, ...) of sentences, turned where they are padded in front."""
+        return rows if lengths is None or self._found.side == "back" else tokens_first(rows, lengths)
 
     def _rows_a_block(self) -> int:
         heaviest = max(

@@ -9,9 +9,10 @@ import numpy as np
 
 from maskscope import masks
 from maskscope.errors import ReadError
+from maskscope.padding import Side
 from maskscope.readers.arrays import ArrayRows, StoredArray
 from maskscope.readers.base import unreadable
-from maskscope.types import Indices
+from maskscope.types import Indices, Mask
 
 
 class LengthColumn:
@@ -21,7 +22,7 @@ class LengthColumn:
         file: the file of the padded array, which messages about the mask name.
         x_shape: of the padded array (N, T, D).
         numbers: ints (N,), or a text file with one int a line.
-        mask: (N, T) bool or 0/1 ints, True = real token, padded on the right.
+        mask: (N, T) bool or 0/1 ints, True = real token, all sentences padded on one side.
 
     Raises ReadError when the shape or dtype of an array does not fit.
     """
@@ -48,21 +49,24 @@ class LengthColumn:
             return self.numbers.file
         return self.numbers or self.file
 
-    def open(self, stack: ExitStack) -> "LengthRows":
-        """Open the files, which `stack` closes, at the first sentence."""
+    def open(self, stack: ExitStack, side: Side = "back") -> "LengthRows":
+        """Open the files, which `stack` closes, at the first sentence; a mask must be padded on `side`."""
         numbers: _Numbers | None = None
         if isinstance(self.numbers, StoredArray):
             numbers = _ArrayNumbers(stack.enter_context(self.numbers.rows()))
         elif self.numbers is not None:
             numbers = stack.enter_context(_TextNumbers(self.numbers, self.n_sentences))
-        return LengthRows(self, numbers, None if self.mask is None else stack.enter_context(self.mask.rows()))
+        mask_rows = None if self.mask is None else stack.enter_context(self.mask.rows())
+        return LengthRows(self, numbers, mask_rows, side)
 
 
 class LengthRows:
     """Lengths taken in reading order; made by `LengthColumn.open`."""
 
-    def __init__(self, column: LengthColumn, numbers: "_Numbers | None", mask_rows: ArrayRows | None) -> None:
-        self._column, self._numbers, self._mask_rows = column, numbers, mask_rows
+    def __init__(
+        self, column: LengthColumn, numbers: "_Numbers | None", mask_rows: ArrayRows | None, side: Side
+    ) -> None:
+        self._column, self._numbers, self._mask_rows, self._side = column, numbers, mask_rows, side
 
     def take(self, first: int, n: int) -> Indices | None:
         """The lengths of the next `n` sentences from `first` on; None when neither lengths nor a mask are given.
@@ -118,18 +122,21 @@ class LengthRows:
             )
         mask_bt = stored.astype(np.bool_)
         lengths: Indices = mask_bt.sum(axis=1, dtype=np.int64)
-        ragged = (mask_bt != masks.mask_from_lengths(lengths, mask_bt.shape[1])).any(axis=1)
+        tokens_first = mask_bt if self._side == "back" else mask_bt[:, ::-1]
+        ragged = (tokens_first != masks.mask_from_lengths(lengths, mask_bt.shape[1])).any(axis=1)
         if ragged.any():
-            b = int(np.argmax(ragged))
-            hole = int(np.argmin(mask_bt[b]))
-            raise ReadError(
-                "the mask is not padded on the right",
-                file=self._column.file,
-                sentence=first + b,
-                expected="real tokens (True) first, then padding (False)",
-                received=f"False at position {hole} before a True",
-            )
+            self._refuse_ragged(first + int(np.argmax(ragged)), mask_bt[int(np.argmax(ragged))])
         return lengths
+
+    def _refuse_ragged(self, sentence: int, mask_t: Mask) -> None:
+        if self._side == "back":
+            message, order = "the mask is not padded on the right", "real tokens (True) first, then padding (False)"
+            received = f"False at position {int(np.argmin(mask_t))} before a True"
+        else:
+            message = "the mask is not padded in front, as that of a sentence before it"
+            order = "padding (False) first, then real tokens (True)"
+            received = f"False at position {len(mask_t) - 1 - int(np.argmin(mask_t[::-1]))} after a True"
+        raise ReadError(message, file=self._column.file, sentence=sentence, expected=order, received=received)
 
 
 class _Numbers(Protocol):

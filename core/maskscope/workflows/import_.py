@@ -9,6 +9,7 @@ import numpy as np
 from maskscope.corpus_scan import DataFinding, data_finding
 from maskscope.errors import ReadError
 from maskscope.jobs import Job, NullJob
+from maskscope.padding import Padding
 from maskscope.project.store import Project
 from maskscope.project.writer import ProjectWriter
 from maskscope.readers import Note, ReadOptions, Source, open_source
@@ -31,6 +32,7 @@ class ImportReport:
         notes: what a person should know about the import.
         data: whether the source's array agrees with its lengths; when it "failed", a note says so, too.
         free_values: numbers that could be used as padding, because no token's embedding is filled with one of them.
+        padding: what the source was padded with, and on which side; None for a source without padding.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class ImportReport:
     notes: tuple[Note, ...]
     data: DataFinding
     free_values: tuple[float, ...]
+    padding: Padding | None = None
 
     @property
     def no_collisions(self) -> str:
@@ -81,11 +84,17 @@ def import_project(
     ):
         beginnings = _copy_sentences(reader, writer, source, job)
         scan = reader.scan()
-        data = data_finding(scan, reader.lengths_from)
+        padding = reader.padding
+        data = data_finding(scan, reader.lengths_from, "back" if padding is None else padding.side)
         scheme = writer.scheme()
         notes = (*reader.notes(), *_data_note(data), *_outside_note(scheme), *beginnings.note(scheme))
         job.progress(writer.n_sentences, writer.n_sentences, "sentences")
-        writer.finish(source=source.name, lengths_from=reader.lengths_from, notes=[note.text for note in notes])
+        writer.finish(
+            source=source.name,
+            lengths_from=reader.lengths_from,
+            notes=[note.text for note in notes],
+            padding=padding,
+        )
     return _report(writer.target, notes, data, scan.free_values)
 
 
@@ -131,6 +140,7 @@ def _report(path: Path, notes: tuple[Note, ...], data: DataFinding, free_values:
             notes=notes,
             data=data,
             free_values=free_values,
+            padding=project.padding,
         )
 
 

@@ -33,11 +33,13 @@ def test_json_and_text(run: Run, tmp_path: Path) -> None:
         "collisions": [{"sentence": 0, "position": 1, "token": "t1"}],
         "collision_count": 1,
         "free_values": [-5.0, -10.0, -1.0, -999.0, -1e9],
+        "padding": {"value": 0.0, "side": "back", "text": "0"},
     }
     result = run("import", tmp_path / "b", tmp_path / "X.npy")
     assert result.code == 0
     assert "2 sentences, 4 tokens, 2 numbers each (float32)" in result.out
     assert "lengths: inferred" in result.out
+    assert "padding: 0, behind each sentence" in result.out
     assert "sentence 0, position 1: t1" in result.out
     assert "data: could not tell: The lengths were inferred" in result.out
 
@@ -66,6 +68,18 @@ def test_data_that_is_not_what_its_lengths_say(run: Run, tmp_path: Path) -> None
     assert [front["data"][key] for key in where] == ["failed", 1, 1]
     assert "in front of the tokens" in front["data"]["meaning"]
     assert front["data"]["meaning"].removesuffix(".") in " ".join(front["notes"])
+
+
+def test_a_source_padded_in_front_says_so(run: Run, tmp_path: Path) -> None:
+    x = np.full((2, 3, 2), -2, dtype=np.float32)
+    x[0, 1:], x[1, 2] = [[1, 2], [3, 4]], [5, 6]
+    np.savez(tmp_path / "x.npz", X=x, lengths=[2, 1])
+    result = run("import", tmp_path / "a", tmp_path / "x.npz")
+    assert "padding: -2, in front of each sentence" in result.out
+    assert "the tokens of a sentence are its last rows" in result.out
+    assert "data: passed: The array holds finite numbers, and nothing but -2 before each sentence." in result.out
+    assert run("info", tmp_path / "a", "--json").json()["padding"] == {"value": -2.0, "side": "front", "text": "-2"}
+    assert "padding of the source: -2, in front of each sentence" in run("info", tmp_path / "a").out
 
 
 def test_a_refusal_is_one_line_and_leaves_nothing(run: Run, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def test_json(run: Run, with_model: Path) -> None:
         "collision_count": 1,
         "source": "x.conll",
         "lengths_from": "source",
+        "padding": None,
         "notes": ["A note."],
     }
     assert [(m["id"], m["name"], m["f1"], m["created"], m["scored"]) for m in models] == [

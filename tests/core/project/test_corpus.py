@@ -1,15 +1,18 @@
 """What is imported comes back as it was, can be searched, and is counted."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
+from maskscope.padding import Padding
 from maskscope.project import Project, ProjectWriter
 from maskscope.readers.base import StoredDtype, narrowed
 from maskscope.types import NO_LABEL, Embeddings, Labels, Sentence, TagScheme
-from tests.core.project.small_project import LOC, OUT, PER, counted, recounted, sentence, write
+from tests.core.project.small_project import LOC, OUT, PER, counted, recounted, sentence, write, write_small
 
 ODD_TOKENS = (
     "",
@@ -157,3 +160,29 @@ class TestFinding:
                 assert len(list(ask(lambda: False))) == 5000
                 # Asked also where nothing is found, so that a rare word does not read on to the end.
                 assert list(ask(lambda: True)) == []
+
+
+@pytest.mark.parametrize("rows", [[[0.0, 0.0, 0.0]], [[np.nan] * 3], [[0.1, 1e-40, 3.0]], [[1.0, 2, 3], [4, 5, 6]]])
+@pytest.mark.parametrize("side", ["back", "front"])
+def test_a_project_remembers_what_its_source_was_padded_with(
+    tmp_path: Path, rows: list[list[float]], side: Literal["back", "front"]
+) -> None:
+    given = Padding(np.array(rows, dtype=np.float32), side)
+    with ProjectWriter(tmp_path / "p", 3, np.dtype(np.float32)) as writer:
+        writer.add(sentence(["a"]))
+        writer.finish(padding=given)
+    with Project.open(tmp_path / "p") as project:
+        found = project.padding
+        assert found is not None
+        np.testing.assert_array_equal(found.rows, given.rows)
+        assert (found.side, found.origin) == (side, "data")
+
+
+def test_a_project_of_an_earlier_version_does_not_know_its_padding(tmp_path: Path) -> None:
+    path = write_small(tmp_path / "p")
+    with sqlite3.connect(path / "project.sqlite") as db:
+        assert db.execute("SELECT value FROM meta WHERE key = 'padding'").fetchone() == ("",)
+        db.execute("DELETE FROM meta WHERE key = 'padding'")
+    db.close()
+    with Project.open(path) as project:
+        assert project.padding is None

@@ -146,7 +146,7 @@ def test_padding_at_the_front_is_reported(qtbot: QtBot, style: Style, padded: Pa
 
 def test_a_padded_array_takes_labels_and_lengths_from_its_folder(qtbot: QtBot, style: Style, padded: Path) -> None:
     dialog = opened(qtbot, style, padded)
-    assert dialog.form.source.field.note.text() == "Zero-padded array, 3 sentences × 5 positions × 4, float32"
+    assert dialog.form.source.field.note.text() == "Padded array, 3 sentences × 5 positions × 4, float32"
     assert dialog.form.companions["labels"].edit.text() == str(padded.with_name("y.npy"))
     assert dialog.form.companions["lengths"].edit.text() == str(padded.with_name("lengths.npy"))
     assert not dialog.form.companions["embeddings"].field.shown
@@ -300,7 +300,7 @@ def test_a_typed_path_is_previewed_after_a_pause(qtbot: QtBot, style: Style, pad
     qtbot.keyClicks(dialog.form.source.edit, str(padded))
     assert dialog.form.previewing
     qtbot.waitUntil(lambda: not dialog.form.previewing, timeout=5000)
-    assert dialog.form.source.field.note.text().startswith("Zero-padded array")
+    assert dialog.form.source.field.note.text().startswith("Padded array")
 
 
 def test_what_a_person_typed_is_not_replaced(qtbot: QtBot, style: Style, padded: Path, corpus: Path) -> None:

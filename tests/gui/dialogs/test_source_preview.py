@@ -35,7 +35,7 @@ def test_a_source_is_previewed_although_a_companion_is_refused(tmp_path: Path) -
     options = ReadOptions(labels=tmp_path / "y.npy", embeddings=tmp_path / "not-applicable.hdf5")
     found = preview_source(tmp_path / "X.npy", options)
     assert found.format.name == "npy"
-    assert found.preview.text == "Zero-padded array, 2 sentences × 3 positions × 4, float32"
+    assert found.preview.text == "Padded array, 2 sentences × 3 positions × 4, float32"
     assert found.error is not None
     assert found.error.file == tmp_path / "y.npy"
 
@@ -46,8 +46,8 @@ def test_an_archive_is_previewed_with_its_members(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", X=x)
     texts = [preview_source(tmp_path / name, ReadOptions()).preview.text for name in ("a.npz", "b.npz")]
     assert texts == [
-        "Zero-padded archive, 2 sentences × 3 positions × 4, float32, with y, lengths",
-        "Zero-padded archive, 2 sentences × 3 positions × 4, float32, X alone",
+        "Padded archive, 2 sentences × 3 positions × 4, float32, with y, lengths",
+        "Padded archive, 2 sentences × 3 positions × 4, float32, X alone",
     ]
     np.save(tmp_path / "y.npy", np.ones((2, 3), dtype=np.int64))
     assert set(find_companions(tmp_path / "a.npz").values()) == {None}
