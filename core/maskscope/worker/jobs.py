@@ -16,6 +16,8 @@ from maskscope.worker.requests import (
     AuditRequest,
     AuditResult,
     AuditSource,
+    DescribeModelRequest,
+    DescribeModelResult,
     GalleryReports,
     GalleryRequest,
     GalleryResult,
@@ -96,13 +98,24 @@ def _save(file: Path, array: Floats) -> None:
 
 
 @run_request.register
+def describe_model(request: DescribeModelRequest, job: Job) -> DescribeModelResult:
+    """Look into a model that a person wants to open."""
+    from maskscope.workflows import open_model as workflow
+
+    release_model()
+    job.progress(0, 0, "looking into the file")
+    with Project.open(request.project, read_only=True) as project:
+        return DescribeModelResult(workflow.describe_model(project, request.model))
+
+
+@run_request.register
 def open_model(request: OpenModelRequest, job: Job) -> OpenModelResult:
     """Check, load and score a model that was made elsewhere."""
     from maskscope.workflows import open_model as workflow
 
     release_model()
     with Project.open(request.project, read_only=True) as project:
-        return OpenModelResult(workflow.open_model(project, request.model, request.folder, job))
+        return OpenModelResult(workflow.open_model(project, request.model, request.folder, job, request.options))
 
 
 @run_request.register

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from maskscope.worker.requests import (
     AuditRequest,
+    DescribeModelRequest,
     ModelGraphRequest,
     OpenModelRequest,
     PaddingRequest,
@@ -53,7 +54,8 @@ def limits_of(request: Request[Result]) -> Limits | None:
     data: Path | None = None
     match request:
         case (
-            OpenModelRequest(model=model, project=project)
+            DescribeModelRequest(model=model, project=project)
+            | OpenModelRequest(model=model, project=project)
             | ScoreRequest(model=model, project=project)
             | PaddingRequest(model=model, project=project)
         ):

@@ -10,6 +10,7 @@ from maskscope.engine.padding_probe import Fill
 from maskscope.keras_io.model_graph import ModelGraph
 from maskscope.runs import TrainSettings
 from maskscope.types import MaskValue
+from maskscope.workflows.model_description import ModelDescription, OpenOptions
 from maskscope.workflows.padding_answer import PaddingAnswer
 
 
@@ -65,6 +66,7 @@ class ScoreRequest(Request[ScoreResult], frozen=True, tag="score"):
 
     Attributes:
         model: a `.keras` file.
+        options: what a person says about the model, or what the project remembers of it.
         out: file to write, an array (n_tokens, C) in the `.npy` format.
         padding_out: file to write for the outputs at padded positions, (n_sentences, C); None: none is written.
     """
@@ -74,6 +76,7 @@ class ScoreRequest(Request[ScoreResult], frozen=True, tag="score"):
     model: Path
     out: Path
     padding_out: Path | None = None
+    options: OpenOptions = OpenOptions()
 
 
 class ProjectSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="source", tag="project"):
@@ -151,6 +154,20 @@ class GalleryRequest(Request[GalleryResult], frozen=True, tag="gallery"):
     names: tuple[str, ...]
 
 
+class DescribeModelResult(Result, frozen=True, tag="describe_model"):
+    """What is known of the model."""
+
+    description: ModelDescription
+
+
+class DescribeModelRequest(Request[DescribeModelResult], frozen=True, tag="describe_model"):
+    """Look into a `.keras` file that a person wants to open in a project; a refusal is part of the result."""
+
+    result_type = DescribeModelResult
+    project: Path
+    model: Path
+
+
 class OpenModelResult(Result, frozen=True, tag="open_model"):
     """The opened model: a folder for `ModelStore.adopt`."""
 
@@ -158,12 +175,19 @@ class OpenModelResult(Result, frozen=True, tag="open_model"):
 
 
 class OpenModelRequest(Request[OpenModelResult], frozen=True, tag="open_model"):
-    """Check, load and score a `.keras` file that was made elsewhere; `folder` is to be made."""
+    """Check, load and score a `.keras` file that was made elsewhere.
+
+    Attributes:
+        model: the `.keras` file.
+        folder: is to be made.
+        options: what a person says about the model.
+    """
 
     result_type = OpenModelResult
     project: Path
     model: Path
     folder: Path
+    options: OpenOptions = OpenOptions()
 
 
 class ModelGraphResult(Result, frozen=True, tag="model_graph"):
@@ -193,6 +217,7 @@ class PaddingRequest(Request[PaddingResult], frozen=True, tag="padding"):
 
     Attributes:
         model: a `.keras` file.
+        options: as for `ScoreRequest`.
         sentence: its id.
         fill: what padded positions contain.
         added: numbers of added positions.
@@ -206,6 +231,7 @@ class PaddingRequest(Request[PaddingResult], frozen=True, tag="padding"):
     fill: Fill
     added: tuple[int, ...]
     shown: int | None = None
+    options: OpenOptions = OpenOptions()
 
 
 class PingResult(Result, frozen=True, tag="ping"):
@@ -225,6 +251,7 @@ AnyRequest: TypeAlias = (
     | AuditRequest
     | RepairRequest
     | GalleryRequest
+    | DescribeModelRequest
     | OpenModelRequest
     | ModelGraphRequest
     | PaddingRequest
@@ -237,6 +264,7 @@ AnyResult: TypeAlias = (
     | AuditResult
     | RepairResult
     | GalleryResult
+    | DescribeModelResult
     | OpenModelResult
     | ModelGraphResult
     | PaddingResult

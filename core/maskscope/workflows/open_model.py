@@ -22,6 +22,7 @@ from maskscope.keras_io.safety import MAX_TOTAL_BYTES, inspect_keras_file
 from maskscope.project import Project
 from maskscope.runs import Engine, RunInfo
 from maskscope.types import Floats, TagScheme
+from maskscope.workflows.model_description import ModelDescription, OpenOptions
 
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
@@ -59,7 +60,27 @@ def choose_engine(keras_file: Path) -> EngineChoice:
         return EngineChoice("keras", reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 1]}…")
 
 
-def open_model(project: Project, file: Path, folder: Path, job: Job | None = None) -> Path:
+def describe_model(project: Project, file: Path) -> ModelDescription:
+    """What is known of a model's file before it is opened in a project; why it can't be opened is its `refusal`."""
+    file = Path(file)
+    try:
+        chosen = choose_engine(file)
+        tagger = None if chosen.tagger is None else _tagger_for_project(chosen.tagger, file, project)
+    except ModelError as error:
+        return ModelDescription(file.name, refusal=str(error), way_out=("audit", "picture"))
+    return ModelDescription(
+        file.name,
+        engine=chosen.engine,
+        engine_reason=chosen.reason,
+        mask_value=None if tagger is None else tagger.mask_value,
+        n_outputs=0 if tagger is None else tagger.n_outputs,
+        output=None if tagger is None else "probabilities",
+    )
+
+
+def open_model(
+    project: Project, file: Path, folder: Path, job: Job | None = None, options: OpenOptions | None = None
+) -> Path:
     """Inspect a `.keras` file and score the whole project with it. Imports TensorFlow when Keras has to run it.
 
     The built-in engine scores the models that it supports. Every other model that maps (B, T, D) to (B, T, C), with the
@@ -70,6 +91,7 @@ def open_model(project: Project, file: Path, folder: Path, job: Job | None = Non
         file: the model.
         folder: is created, for `ModelStore.adopt` afterwards; it must not exist yet.
         job: gets the number of tokens done.
+        options: what a person says about the model.
 
     Returns:
         `folder`, with model.keras, run.json, scores.npy, and padding.npy for a model that Keras runs, else

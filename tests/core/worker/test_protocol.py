@@ -39,6 +39,8 @@ from maskscope.worker.requests import (
     AuditRequest,
     AuditResult,
     AuditSource,
+    DescribeModelRequest,
+    DescribeModelResult,
     GalleryReports,
     GalleryRequest,
     GalleryResult,
@@ -60,6 +62,7 @@ from maskscope.worker.requests import (
     TrainRequest,
     TrainResult,
 )
+from maskscope.workflows.model_description import ModelDescription, OpenOptions
 from maskscope.workflows.padding_answer import PaddingAnswer
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -73,14 +76,21 @@ floats = st.floats(allow_nan=False, allow_infinity=False)
 sources: st.SearchStrategy[AuditSource] = st.one_of(
     st.builds(ProjectSource, paths), st.builds(ArraySource, paths, st.none() | paths)
 )
+options = st.builds(
+    OpenOptions,
+    st.sampled_from([None, "logits", "values"]),
+    st.none() | st.lists(st.integers(-1, 99), max_size=3).map(tuple),
+    st.none() | st.tuples(texts, texts),
+)
 requests: st.SearchStrategy[AnyRequest] = st.one_of(
     st.builds(TrainRequest, paths, st.builds(TrainSettings, st.integers(1, 64))),
     st.builds(RecoverRequest, paths, paths),
-    st.builds(ScoreRequest, paths, paths, paths, st.none() | paths),
+    st.builds(ScoreRequest, paths, paths, paths, st.none() | paths, options),
     st.builds(AuditRequest, paths, sources, st.none() | floats),
     st.builds(RepairRequest, paths, sources, st.tuples(texts, texts), paths, st.none() | floats),
     st.builds(GalleryRequest, st.tuples(texts)),
-    st.builds(OpenModelRequest, paths, paths, paths),
+    st.builds(DescribeModelRequest, paths, paths),
+    st.builds(OpenModelRequest, paths, paths, paths, options),
     st.builds(ModelGraphRequest, paths),
     st.builds(
         PaddingRequest,
@@ -90,6 +100,7 @@ requests: st.SearchStrategy[AnyRequest] = st.one_of(
         st.sampled_from(["zeros", "noise", "previous"]),
         st.lists(st.integers(0, 200), max_size=3).map(tuple),
         st.none() | ids,
+        options,
     ),
     st.just(PingRequest()),
 )
@@ -113,6 +124,9 @@ RESULTS: tuple[AnyResult, ...] = (
     AuditResult(REPORT),
     RepairResult(REPORT),
     GalleryResult((GalleryReports("M1", REPORT, REPORT),)),
+    DescribeModelResult(
+        ModelDescription("m.keras", mask_value=(1.0, 2.0), output="logits", columns=(1, -1), way_out=("audit", "cut"))
+    ),
     OpenModelResult(Path("a")),
     ModelGraphResult(GRAPH),
     PingResult(),
