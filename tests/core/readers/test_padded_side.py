@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from maskscope.padding import MOST_ROWS, Padding, Side
 from maskscope.readers import ReadOptions, arrays, open_source
-from maskscope.types import Floats
+from maskscope.types import Embeddings, Floats
 
 LENGTHS = [4, 2, 0, 3, 1]
 TOKENS = [
@@ -27,7 +27,7 @@ def padded(side: Side, fill: object) -> Floats:
     return x
 
 
-def read(path: Path, **members: object) -> tuple[list[Floats], list[object], Padding | None]:
+def read(path: Path, **members: object) -> tuple[list[Embeddings], list[object], Padding | None]:
     np.savez(path, **members)  # type: ignore[arg-type]
     with open_source(path, ReadOptions()) as source:
         sentences = list(source)
