@@ -1,8 +1,8 @@
 """The gallery: sound models that every check must pass, and mutants that some check must reject.
 
-P0 to P2 are the sound models, M1 to M14 mistakes that are made in practice. X1 to X9 add a mutant for each check that
-none of those makes fail. All are small, and none is trained: what an audit finds depends on how a model is built, not
-on what it has learned. Which checks must reject a mutant is stated by the checks (`checks.registry.rejected_by`).
+The P are sound models, M1 to M14 mistakes that are made in practice. The X add a mutant for each check that none of
+those makes fail. All are small, and none is trained: what an audit finds depends on how a model is built, not on what
+it has learned. Which checks must reject a mutant is stated by the checks (`checks.registry.rejected_by`).
 """
 
 from collections.abc import Callable, Collection
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from maskscope.audit.checks.registry import CHECKS
 from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.perturbed_weights import frozen_weights
 from maskscope.audit.report import AuditReport
 from maskscope.audit.runner import model_context, run_checks
 from maskscope.jobs import Job
@@ -129,6 +130,32 @@ def p2() -> "KerasModel":
     from keras import layers
 
     return _model(lambda x: _head(_bilstm()(layers.BatchNormalization(name="normalization")(_masking()(x)))))
+
+
+def p3() -> "KerasModel":
+    """A model as confident as after long training: its probabilities are rounded to 0 and 1."""
+    model = _sound()
+    kernel, bias = model.get_layer("probabilities").get_weights()
+    model.get_layer("probabilities").set_weights([kernel * 100, bias])
+    model.compile(loss="binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def p4() -> "KerasModel":
+    """A frozen Dense layer, whose biases are 0, before Masking: a row of zeros stays zero for ever."""
+    from keras import layers
+
+    frozen = layers.Dense(DIM, trainable=False, name="projection")
+    return _model(lambda x: _head(_birnn()(_masking()(frozen(x)))))
+
+
+def p5() -> "KerasModel":
+    """A loss that ignores a class, which real tokens have, too."""
+    import keras
+
+    model = _model(lambda x: keras.layers.Dense(3, "softmax", name="probabilities")(_birnn()(_masking()(x))))
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=0), metrics=["accuracy"])
+    return model
 
 
 def m1() -> "KerasModel":
@@ -331,6 +358,9 @@ GALLERY: tuple[GalleryModel, ...] = (
     GalleryModel("P0", "Masking, BiLSTM, Dense", "sound", p0),
     GalleryModel("P1", "two BiLSTMs, LayerNormalization", "sound", p1),
     GalleryModel("P2", "BatchNormalization after Masking", "sound", p2),
+    GalleryModel("P3", "probabilities of 0 and 1", "sound", p3),
+    GalleryModel("P4", "frozen Dense before Masking", "sound", p4),
+    GalleryModel("P5", "ignore_class of real tokens", "sound", p5),
     GalleryModel("M1", "no Masking", "mutant", m1),
     GalleryModel("M2", "Dense before Masking", "mutant", m2),
     GalleryModel("M3", "Conv1D after Masking", "mutant", m3),
@@ -363,14 +393,21 @@ def audit_gallery_model(
 ) -> tuple[AuditReport, AuditReport]:
     """Audit one model on its own data, with fresh weights and with weights like those of a trained model.
 
-    The second time N(0, 0.5) is added to every weight. `checks` are names of those to make. Raises Cancelled.
+    The second time N(0, 0.5) is added to every weight that training can change. `checks` are names of those to
+    make. Raises Cancelled.
     """
     model = chosen.build()
     x, lengths = chosen.data()
     probes = AuditProbes(model_context(model, x, lengths, reload_suffix=chosen.suffix))
     fresh = run_checks(probes, chosen.name, job, checks)
     rng = np.random.default_rng(1)
-    model.set_weights([each + rng.normal(0, 0.5, each.shape) for each in model.get_weights()])
+    frozen = frozen_weights(model)
+    model.set_weights(
+        [
+            weights if id(variable) in frozen else weights + rng.normal(0, 0.5, weights.shape)
+            for variable, weights in zip(model.weights, model.get_weights(), strict=True)
+        ]
+    )
     probes.forget_outputs()
     return fresh, run_checks(probes, chosen.name, job, checks)
 

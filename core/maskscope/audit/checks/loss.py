@@ -130,11 +130,15 @@ def _deviations(probes: AuditProbes, sample: PaddedSample, weights: Weights) -> 
 
 
 def _loss_over_real_tokens(probes: AuditProbes, sample: PaddedSample, result: LossResult) -> float | None:
-    """sum(l * m) / sum(m), or sum(l * m) for a loss that sums; None for a loss without one number per position."""
+    """sum(l * m) / sum(m), or sum(l * m) for a loss that sums; None for a loss without one number per position.
+
+    The mask m leaves out the tokens whose class the loss ignores, too.
+    """
     if result.per_position is None:
         return None
-    total = float(result.per_position[sample.mask_bt].sum())
-    return total if probes.loss.reduction == "sum" else total / max(1, int(sample.mask_bt.sum()))
+    counted_bt = sample.mask_bt & ~result.ignored
+    total = float(result.per_position[counted_bt].sum())
+    return total if probes.loss.reduction == "sum" else total / max(1, int(counted_bt.sum()))
 
 
 def _deviations_when_longer(

@@ -12,7 +12,7 @@ from maskscope.audit.probes.perturbed_weights import WEIGHTS
 from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
-from maskscope.types import Floats
+from maskscope.types import Floats, Mask
 
 HALF_TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """Relative, for models that compute in 16 bits: a gradient is a long sum, and each of its terms is rounded."""
@@ -39,9 +39,10 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     for weights in WEIGHTS:
         with runner.with_weights(weights):
             job.progress(0, 0, "WEIGHTS")
-            padded = gradients.evaluate(sample.x_btd, y).gradients
-            unpadded, scales = _unpadded_gradients(probes, sample, y, job)
-            for one, deviation in zip(names, _relative_deviations(padded, unpadded, scales), strict=True):
+            padded = gradients.evaluate(sample.x_btd, y)
+            unpadded, scales = _unpadded_gradients(probes, sample, y, sample.mask_bt & ~padded.ignored, job)
+            deviations = _relative_deviations(padded.gradients, unpadded, scales)
+            for one, deviation in zip(names, deviations, strict=True):
                 if deviation > worst:
                     worst, name, weights_of_worst = deviation, one, weights
     remark = probes.loss.remark
@@ -75,22 +76,22 @@ def _relative_deviations(padded: Gradients, unpadded: Gradients, scales: list[fl
 
 
 def _unpadded_gradients(
-    probes: AuditProbes, sample: PaddedSample, y: Floats, job: Job
+    probes: AuditProbes, sample: PaddedSample, y: Floats, counted_bt: Mask, job: Job
 ) -> tuple[Gradients, list[float]]:
     """Gradients without padding, and for each the largest sum of the batches' absolute gradients.
 
-    Raises Unrunnable when they are not finite.
+    `counted_bt` (B, T) is True at the real tokens by whose number the loss is divided. Raises Unrunnable when the
+    gradients are not finite.
     """
-    mask_bt = sample.mask_bt
     total: list[npt.NDArray[np.float64]] = []
     sizes: list[npt.NDArray[np.float64]] = []
     for length in sorted(set(sample.lengths)):
         rows = np.flatnonzero(np.asarray(sample.lengths) == length)
-        count = int(mask_bt[rows].sum())
+        count = int(counted_bt[rows].sum())
         if not count:
             continue
         job.progress(0, 0, "WEIGHTS")
-        share = 1.0 if probes.loss.reduction == "sum" else count / int(mask_bt.sum())
+        share = 1.0 if probes.loss.reduction == "sum" else count / int(counted_bt.sum())
         found = probes.gradients.evaluate(sample.x_btd[rows, :length], y[rows, :length]).gradients
         if not total:
             total, sizes = [np.zeros_like(each) for each in found], [np.zeros_like(each) for each in found]

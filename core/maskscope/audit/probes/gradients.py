@@ -26,6 +26,7 @@ class LossResult:
         total: with them.
         outputs: (B, T, C) float32.
         loss_mask: (B, T) the mask that reaches the loss, all True where none does.
+        ignored: (B, T) True = the loss leaves the position out by its label, as with `ignore_class`.
         per_position: (B, T) the loss of each position; None for a loss that gives one number for the whole batch.
         gradients: of the loss by each trainable weight, float64.
     """
@@ -34,6 +35,7 @@ class LossResult:
     total: float
     outputs: Floats
     loss_mask: Mask
+    ignored: Mask
     per_position: npt.NDArray[np.float64] | None
     gradients: Gradients
 
@@ -84,13 +86,14 @@ class LossGradients:
 
         zeros: Floats = np.zeros((1, 1, 1), dtype=np.float32)
         arguments = (tf.constant(x_btd), tf.constant(y), tf.constant(zeros), tf.constant(1.0))
-        loss, total, outputs, loss_mask, each, gradients, _ = run_model(lambda: self._function(*arguments))
+        loss, total, outputs, loss_mask, each, kept, gradients, _ = run_model(lambda: self._function(*arguments))
         by_position = np.asarray(each, dtype=np.float64)
         return LossResult(
             float(loss),
             float(total),
             per_position(x_btd, outputs),
             np.asarray(loss_mask, dtype=np.bool_),
+            ~np.asarray(kept, dtype=np.bool_),
             by_position if by_position.shape == x_btd.shape[:2] else None,
             tuple(np.asarray(gradient, dtype=np.float64) for gradient in gradients),
         )
@@ -103,7 +106,7 @@ class LossGradients:
             # the function of the loss is traced already; tracing another takes seconds
             y = np.zeros(r_btc.shape[: 2 if self._loss.label_kind == "class numbers" else 3], dtype=np.float32)
             arguments = (tf.constant(x_btd), tf.constant(y), tf.constant(r_btc), tf.constant(0.0))
-            gradient = np.asarray(run_model(lambda: self._function(*arguments))[6], dtype=np.float32)
+            gradient = np.asarray(run_model(lambda: self._function(*arguments))[-1], dtype=np.float32)
             if np.isfinite(gradient).all():
                 return gradient
         except Unrunnable:
@@ -135,9 +138,13 @@ class LossGradients:
             *gradients, by_input = tape.gradient(wanted, [*weights, x], unconnected_gradients="zero")
             mask = attached_mask(y_pred)
             loss_mask = tf.ones(tf.shape(x)[:2], tf.bool) if mask is None else mask
-            plain = tf.cast(tf.identity(y_pred), tf.float32)
-            each = own.call(y, plain) if isinstance(own, keras.losses.Loss) else own(y, plain)
-            return loss, total, plain, loss_mask, each, gradients, by_input
+            # as Keras gives the outputs to the loss: behind a sigmoid or softmax it finds the logits, which say more
+            # than probabilities that are rounded to 0 or 1
+            given = keras.ops.convert_to_tensor(y_pred, dtype=getattr(own, "dtype", None) or keras.config.floatx())
+            each = own.call(y, given) if isinstance(own, keras.losses.Loss) else own(y, given)
+            not_ignored = attached_mask(each)
+            kept = tf.ones(tf.shape(x)[:2], tf.bool) if not_ignored is None else not_ignored
+            return loss, total, tf.cast(y_pred, tf.float32), loss_mask, each, kept, gradients, by_input
 
         sparse = self._loss.label_kind == "class numbers"
         signature = [

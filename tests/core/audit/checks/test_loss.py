@@ -143,3 +143,21 @@ def test_outputs_that_are_nan_without_padding_are_not_blamed_on_padding() -> Non
     for check in ("LENGTH", "LOSS", "WEIGHTS"):
         found = run(check, probes)
         assert found.verdict == "could not tell", check
+
+
+def test_a_confident_models_loss_is_the_one_that_keras_computes_from_the_logits() -> None:
+    model = build(lambda x: layers.Dense(3, "softmax", name="head")(masking()(x)))
+    kernel, bias = model.get_layer("head").get_weights()
+    model.get_layer("head").set_weights([kernel * 100, bias])
+    for loss in ("binary_crossentropy", "categorical_crossentropy"):
+        model.compile(loss=loss)
+        assert run("LOSS", model).verdict == "passed", loss
+
+
+@pytest.mark.parametrize(("masked", "verdict"), [(True, "passed"), (False, "failed")])
+def test_the_mean_of_a_loss_leaves_out_tokens_of_the_class_that_it_ignores(masked: bool, verdict: str) -> None:
+    begin = masking() if masked else layers.Activation("linear")
+    model = build(lambda x: layers.Dense(3, "softmax")(begin(x)))
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=0))
+    probes = probes_of(model)
+    assert [run(check, probes).verdict for check in ("LOSS", "WEIGHTS")] == [verdict, verdict]
