@@ -8,7 +8,7 @@ import numpy as np
 
 from maskscope import masks
 from maskscope.jobs import Job, NullJob
-from maskscope.padding import Side
+from maskscope.padding import Padding, Side, tokens_first
 from maskscope.row_extremes import Numbers, RowExtremes
 from maskscope.types import Floats, Indices, Mask, MaskValue, Offsets
 
@@ -385,18 +385,24 @@ def scan_padded(
     compute_dtype: str = "float32",
     job: Job | None = None,
     inferred: bool = False,
+    padding: Padding | None = None,
 ) -> Scan:
     """One pass over x (N, T, D) of any real type, with lengths (N,); None infers them from trailing zero rows.
 
-    `inferred` says that the given lengths were. Raises Cancelled, and ValueError for a compute type that is not of
+    `inferred` says that the given lengths were; `padding` is what padded positions are known to hold, None for what the
+    first one behind the tokens holds. Raises Cancelled, and ValueError for a compute type that is not of
     `masks.COMPUTE_TYPES`.
     """
     job = job or NullJob()
-    scanner = Scanner(mask_value, compute_dtype, inferred or lengths is None)
+    row = padding.rows[0] if padding is not None and padding.value is None and len(padding.rows) == 1 else None
+    scanner = Scanner(mask_value, compute_dtype, inferred or lengths is None, row)
     step = _step(x.shape[1:], x.dtype)
     for first in range(0, len(x), step):
         job.progress(first, len(x), "sentences scanned")
-        scanner.padded(x[first : first + step], None if lengths is None else lengths[first : first + step])
+        block, own = x[first : first + step], None if lengths is None else lengths[first : first + step]
+        if padding is not None and padding.side == "front" and own is not None:
+            block = tokens_first(block, own)
+        scanner.padded(block, own)
     job.progress(len(x), len(x), "sentences scanned")
     return scanner.result()
 

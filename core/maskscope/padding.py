@@ -1,11 +1,13 @@
 """What padded positions of an array hold, and on which side of a sentence they are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from maskscope.types import Floats, MaskValue
+from maskscope.types import Floats, Indices, Mask, MaskValue
 
 Side: TypeAlias = Literal["back", "front"]
 """Where padding is: behind a sentence's tokens, or in front of them."""
@@ -44,14 +46,30 @@ class Padding:
         same = np.isnan(self.rows).all() if np.isnan(first) else (self.rows == first).all()
         return float(first) if same else None
 
+    @property
+    def mask_value(self) -> MaskValue | None:
+        """The `mask_value` of a Masking layer for this padding; None where it varies, or holds NaN or infinity."""
+        if len(self.rows) > 1 or not np.isfinite(self.rows).all():
+            return None
+        return self.value if self.value is not None else tuple(float(each) for each in self.rows[0])
+
     def fill(self, n: int) -> Floats:
         """Rows (n, D) for n padded positions; the examples in turn where padding varies."""
         return self.rows[np.arange(n) % len(self.rows)]
 
-    def add(self, x_td: Floats, n: int) -> Floats:
-        """A sentence (T, D) with n padded positions, on its side: (T + n, D)."""
-        padded = self.fill(n)
-        return np.concatenate([x_td, padded] if self.side == "back" else [padded, x_td])
+    def add(self, x: Floats, n: int) -> Floats:
+        """Sentences x (..., T, D) with n padded positions each, on their side: (..., T + n, D)."""
+        padded = np.broadcast_to(self.fill(n), (*x.shape[:-2], n, x.shape[-1]))
+        return np.concatenate([x, padded] if self.side == "back" else [padded, x], axis=-2)
+
+    def tokens(self, length: int, n_positions: int) -> slice:
+        """Where the tokens of a sentence are among the positions of a padded batch."""
+        return slice(0, length) if self.side == "back" else slice(n_positions - length, n_positions)
+
+    def mask(self, lengths: Indices | Sequence[int], n_positions: int) -> Mask:
+        """Mask (B, n_positions) of sentences with these lengths (B,), True = real token."""
+        mask_bt = np.arange(n_positions)[None, :] < np.asarray(lengths)[:, None]
+        return np.asarray(mask_bt if self.side == "back" else mask_bt[:, ::-1])
 
     @property
     def text(self) -> str:
@@ -59,3 +77,15 @@ class Padding:
         if self.value is not None:
             return f"{self.value:g}"
         return f"one row of {self.rows.shape[1]} numbers" if len(self.rows) == 1 else "rows that vary"
+
+
+def tokens_first(rows: npt.NDArray[Any], lengths: Indices) -> npt.NDArray[Any]:
+    """Sentences (n, T, ...) that are padded in front, turned so that the tokens of each come first.
+
+    A sentence that is longer, by the lengths (n,), than the array has positions stays as it is.
+    """
+    n, n_positions = rows.shape[:2]
+    shift = np.maximum(n_positions - lengths, 0)
+    order = (np.arange(n_positions)[None] + shift[:, None]) % max(1, n_positions)
+    turned: npt.NDArray[Any] = rows[np.arange(n)[:, None], order]
+    return turned

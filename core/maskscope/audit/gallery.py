@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope.audit.checks.registry import CHECKS
+from maskscope.audit.prepare import array_sentences, model_context
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.perturbed_weights import frozen_weights
 from maskscope.audit.report import AuditReport
-from maskscope.audit.runner import model_context, run_checks
+from maskscope.audit.runner import run_checks
 from maskscope.jobs import Job
 from maskscope.types import Floats, Indices
 
@@ -398,7 +399,7 @@ def audit_gallery_model(
     """
     model = chosen.build()
     x, lengths = chosen.data()
-    probes = AuditProbes(model_context(model, x, lengths, reload_suffix=chosen.suffix))
+    probes = AuditProbes(model_context(model, array_sentences(x, lengths), reload_suffix=chosen.suffix))
     fresh = run_checks(probes, chosen.name, job, checks)
     rng = np.random.default_rng(1)
     frozen = frozen_weights(model)

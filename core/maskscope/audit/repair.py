@@ -19,7 +19,6 @@ REPAIRS: dict[str, str] = {
     "plain_dense": "Dense replaces TimeDistributed(Dense)",
 }
 """Names of the repairs that a finding may ask for, and what each changes."""
-
 SENTINEL = -32768.0
 """The number at padded positions where a mask is made anew: float16 and bfloat16 hold it exactly, no layer gives it."""
 _MOST_LAYERS = 32

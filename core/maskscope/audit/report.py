@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
 from maskscope.keras_io.model_graph import ModelGraph
+from maskscope.padding import Origin, Side
 from maskscope.types import MaskValue
 
 Verdict: TypeAlias = Literal["passed", "failed", "could not tell"]
@@ -114,7 +115,7 @@ class About:
         parameters: count of the numbers in the model's weights.
         compute_dtype: the type that it computes in, such as "float32".
         mask_value: of its Masking layer; None when it has none.
-        padding: the number that sentences were padded with.
+        padding: the number that sentences were padded with; None where it is no one finite number.
         loss: its name, such as "binary cross-entropy".
         loss_assumed: whether it was assumed from the model's last layer, since the model has none that can be loaded.
         lengths_from: "source", or "inferred" from the zeros themselves.
@@ -123,13 +124,16 @@ class About:
         maskscope: its version.
         seconds: time for all checks.
         warning: what the installed Keras does wrong with a mask; "" when nothing.
+        padding_side: "back" or "front".
+        padding_from: how it is known: "data", "given", "mask value", or "assumed".
+        padding_text: what padded positions hold, in words: "0", "one row of 12 numbers", "rows that vary".
     """
 
     sha256: str = ""
     parameters: int = 0
     compute_dtype: str = "float32"
     mask_value: MaskValue | None = None
-    padding: float = 0.0
+    padding: float | None = 0.0
     loss: str = ""
     loss_assumed: bool = True
     lengths_from: str = "source"
@@ -138,6 +142,9 @@ class About:
     maskscope: str = ""
     seconds: float = 0.0
     warning: str = ""
+    padding_side: Side = "back"
+    padding_from: Origin = "data"
+    padding_text: str = "0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ import json
 import math
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from maskscope.commands.arguments import Subparsers, add_command, add_model, path
 from maskscope.commands.chosen_model import choose_model, is_file
 from maskscope.commands.gallery import gallery
 from maskscope.commands.terminal import TerminalJob, remark, say, say_json, table
 from maskscope.errors import MaskscopeError
+from maskscope.padding import Side
 
 if TYPE_CHECKING:
     from maskscope.audit import AuditReport, Finding
@@ -40,7 +41,12 @@ def add_parser(commands: Subparsers) -> None:
         "--padding",
         type=float,
         metavar="V",
-        help="the value of padded positions (default: what --data has there, 0 for a project)",
+        help="the value of padded positions (default: what the data have there, else the model's mask value)",
+    )
+    parser.add_argument(
+        "--padding-side",
+        choices=get_args(Side),
+        help="where padding is: behind the tokens or in front of them (default: as in the data, else back)",
     )
     parser.add_argument("--report", metavar="FILE.html", type=path, help="write the report as a page, too")
     parser.add_argument(
@@ -81,9 +87,11 @@ def audit(values: argparse.Namespace) -> int:
     if values.padding is not None and not math.isfinite(values.padding):
         raise MaskscopeError("--padding is no finite number", received=str(values.padding))
     if values.gallery is not None:
-        for name in ("model", "repair", "padding"):
+        for name in ("model", "repair", "padding", "padding_side"):
             if getattr(values, name) is not None:
-                raise MaskscopeError(f"--{name} can't be combined with --gallery, which has its own models")
+                raise MaskscopeError(
+                    f"--{name.replace('_', '-')} can't be combined with --gallery, which has its own models"
+                )
         return gallery(values, lambda report: _write_report(report, values))
     if values.repair is not None and (values.repair.suffix != ".keras" or values.repair.exists()):
         raise MaskscopeError(
@@ -96,7 +104,9 @@ def audit(values: argparse.Namespace) -> int:
     repaired = None
     if values.repair is not None and report.repairs:
         out = values.repair.absolute()
-        repair = RepairRequest(request.model, request.source, report.repairs, out, request.padding)
+        repair = RepairRequest(
+            request.model, request.source, report.repairs, out, request.padding, request.padding_side
+        )
         repaired = _in_worker(request.model, repair).report
     elif values.repair is not None:
         remark("no model was written: the findings name no automatic repair")
@@ -121,7 +131,7 @@ def _of_project(values: argparse.Namespace) -> "AuditRequest":
 
     with Project.open(values.project, read_only=True) as project:
         chosen = choose_model(project, values.model)
-        return AuditRequest(chosen.keras_file, ProjectSource(project.path), values.padding)
+        return AuditRequest(chosen.keras_file, ProjectSource(project.path), values.padding, values.padding_side)
 
 
 def _of_arrays(values: argparse.Namespace) -> "AuditRequest":
@@ -133,7 +143,8 @@ def _of_arrays(values: argparse.Namespace) -> "AuditRequest":
     # to report errors in the arrays before TensorFlow is started
     read_padded(values.data, values.lengths)
     lengths = None if values.lengths is None else values.lengths.absolute()
-    return AuditRequest(Path(values.model), ArraySource(values.data.absolute(), lengths), values.padding)
+    source = ArraySource(values.data.absolute(), lengths)
+    return AuditRequest(Path(values.model), source, values.padding, values.padding_side)
 
 
 def _in_worker(model: Path, request: "Request[ResultT]") -> "ResultT":
@@ -170,7 +181,10 @@ def _say_repaired(repaired: "AuditReport", report: "AuditReport", file: Path) ->
 
 
 def _say(report: "AuditReport") -> None:
+    from maskscope.audit.html.summary import padding_sentence
+
     say(f"{report.model}: {report.verdict} ({len(report.sampled)} of {report.sentences:,} sentences sampled)")
+    say(f"padded with {padding_sentence(report.about)}")
     say(table([(f.check, f.verdict, _place(f), f.meaning) for f in report.findings]))
     if any("perturbed biases" in finding.meaning for finding in report.findings):
         say("(each check runs the model with its weights as given, and with N(0, 0.5) added to every bias)")
@@ -229,8 +243,8 @@ def _command(values: argparse.Namespace) -> str:
     if values.gallery is not None:
         parts.append("--gallery")
         parts += [values.gallery] if values.gallery else []
-    for name in ("data", "lengths", "model", "padding", "repair", "report"):
+    for name in ("data", "lengths", "model", "padding", "padding_side", "repair", "report"):
         given = getattr(values, name)
         if given is not None:
-            parts += [f"--{name}", str(given)]
+            parts += [f"--{name.replace('_', '-')}", str(given)]
     return command_line(parts)

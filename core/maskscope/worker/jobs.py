@@ -9,6 +9,7 @@ import numpy.typing as npt
 from maskscope.audit.report import AuditReport
 from maskscope.errors import WorkerError
 from maskscope.jobs import Job, NullJob
+from maskscope.padding import Side
 from maskscope.project import Project
 from maskscope.types import Floats
 from maskscope.worker.requests import (
@@ -122,7 +123,7 @@ def open_model(request: OpenModelRequest, job: Job) -> OpenModelResult:
 def audit(request: AuditRequest, job: Job) -> AuditResult:
     """Audit a model."""
     release_model()
-    return AuditResult(_audit(request.model, request.source, request.padding, job))
+    return AuditResult(_audit(request, request.model, job))
 
 
 @run_request.register
@@ -134,25 +135,35 @@ def repair(request: RepairRequest, job: Job) -> RepairResult:
     job.progress(0, 0, "repairing the model")
     padding = request.padding
     if padding is None:
-        from maskscope.audit.runner import array_padding
-
-        source = request.source
-        padding = array_padding(*_read_array(source)) if isinstance(source, ArraySource) else 0.0
+        padding = _padding_of(request.source, request.padding_side)
     repair_file(request.model, request.repairs, request.out, padding)
     try:
-        return RepairResult(_audit(request.out, request.source, request.padding, job))
+        return RepairResult(_audit(request, request.out, job))
     except BaseException:
         request.out.unlink(missing_ok=True)
         raise
 
 
-def _audit(model: Path, source: AuditSource, padding: float | None, job: Job) -> AuditReport:
+def _audit(request: AuditRequest | RepairRequest, model: Path, job: Job) -> AuditReport:
     from maskscope.audit import audit_arrays, audit_project
 
+    source, padding, side = request.source, request.padding, request.padding_side
     if isinstance(source, ArraySource):
-        return audit_arrays(*_read_array(source), model, job, padding=padding)
+        return audit_arrays(*_read_array(source), model, job, padding=padding, padding_side=side)
     with Project.open(source.project, read_only=True) as project:
-        return audit_project(project, model, job, padding=padding or 0.0)
+        return audit_project(project, model, job, padding=padding, padding_side=side)
+
+
+def _padding_of(source: AuditSource, side: Side | None) -> float | None:
+    """The number that the source's padded positions hold; None where that is not known."""
+    from maskscope.audit.prepare import array_sentences, project_sentences
+
+    if isinstance(source, ArraySource):
+        found = array_sentences(*_read_array(source), side).padding
+        return None if found is None else found.value
+    with Project.open(source.project, read_only=True) as project:
+        found = project_sentences(project).padding
+        return None if found is None else found.value
 
 
 def _read_array(source: ArraySource) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.integer] | None]:

@@ -8,6 +8,7 @@ import msgspec
 from maskscope.audit.report import AuditReport
 from maskscope.engine.padding_probe import Fill
 from maskscope.keras_io.model_graph import ModelGraph
+from maskscope.padding import Side
 from maskscope.runs import TrainSettings
 from maskscope.types import MaskValue
 from maskscope.workflows.model_description import ModelDescription, OpenOptions
@@ -102,12 +103,20 @@ class AuditResult(Result, frozen=True, tag="audit"):
 
 
 class AuditRequest(Request[AuditResult], frozen=True, tag="audit"):
-    """Audit a `.keras` file; `padding` is the value at padded positions, None: that of the array, or 0."""
+    """Audit a `.keras` file.
+
+    Attributes:
+        model: the file.
+        source: its sentences.
+        padding: the value at padded positions; None: that of the source, else the model's mask value.
+        padding_side: where padding is; None: as in the source, else behind the tokens.
+    """
 
     result_type = AuditResult
     model: Path
     source: AuditSource
     padding: float | None = None
+    padding_side: Side | None = None
 
 
 class RepairResult(Result, frozen=True, tag="repair"):
@@ -120,7 +129,7 @@ class RepairRequest(Request[RepairResult], frozen=True, tag="repair"):
     """Write a copy of a model with mechanical repairs, and audit it.
 
     Attributes:
-        model, source, padding: as for `AuditRequest`.
+        model, source, padding, padding_side: as for `AuditRequest`.
         repairs: names of `audit.repair.REPAIRS`.
         out: the `.keras` file to write.
     """
@@ -131,6 +140,7 @@ class RepairRequest(Request[RepairResult], frozen=True, tag="repair"):
     repairs: tuple[str, ...]
     out: Path
     padding: float | None = None
+    padding_side: Side | None = None
 
 
 class GalleryReports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -124,6 +124,6 @@ def mutants(
         return replace(recipe, loss="binary_crossentropy", metric="binary_accuracy", head="sigmoid", outputs=1)
     if mutation == "mask_value of no bfloat16":
         return replace(recipe, value=-999.0, policy="mixed_bfloat16")
-    if mutation in ("front padding", "zero row", "whole numbers"):
+    if mutation in ("a length too short", "zero row", "whole numbers"):
         return replace(recipe, data=replace(recipe.data, behind=3, size=1.0))
     return recipe

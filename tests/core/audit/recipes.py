@@ -14,9 +14,10 @@ import numpy as np
 from keras import layers, ops
 
 from maskscope.audit.checks.registry import CHECKS
+from maskscope.audit.prepare import array_sentences, model_context
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.report import AuditReport
-from maskscope.audit.runner import model_context, run_checks
+from maskscope.audit.runner import run_checks
 
 CELLS = ("SimpleRNN", "GRU", "LSTM")
 MERGES = ("plain", "concat", "sum", "mul", "ave")
@@ -254,7 +255,7 @@ MUTATIONS: dict[str, Any] = {
 ELSEWHERE = (
     *("no Masking", "Dense before Masking", "BatchNormalization before Masking", "other mask_value"),
     *("plain end", "loss reduces", "Precision", "Recall", "AUC", "mask_value of no bfloat16", "zero row"),
-    *("front padding", "whole numbers"),
+    *("a length too short", "whole numbers"),
 )
 """Those that have their one place."""
 FAULTY_LAYER = {
@@ -285,7 +286,7 @@ REJECTED_BY = dict.fromkeys((*MUTATIONS, *ELSEWHERE), "TRACE") | {
     "AUC": "METRICS",
     "mask_value of no bfloat16": "DTYPE",
     "zero row": "COLLISIONS",
-    "front padding": "DATA",
+    "a length too short": "DATA",
     "whole numbers": "DATA",
 }
 """A check that must fail, of those that may: the quickest."""
@@ -374,8 +375,8 @@ def arrays(recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
         x[row, :length] = tokens
     if recipe.mutation == "zero row":
         x[-1, lengths[-1] // 2] = value
-    if recipe.mutation == "front padding":
-        x = np.stack([np.roll(row, x.shape[1] - length, axis=0) for row, length in zip(x, lengths, strict=True)])
+    if recipe.mutation == "a length too short":
+        lengths[lengths.argmax()] -= 1
     if recipe.mutation == "whole numbers":
         return np.round(x * 10).astype(np.int32), lengths
     return x.astype(data.dtype), lengths
@@ -386,4 +387,6 @@ def audited(recipe: Recipe, checks: tuple[str, ...] = tuple(CHECKS)) -> AuditRep
     x, lengths = arrays(recipe)
     # an array without any padding does not show what its padding would hold
     padding = recipe.value if (lengths == x.shape[1]).all() else None
-    return run_checks(AuditProbes(model_context(build(recipe), x, lengths, padding)), "drawn", checks=checks)
+    return run_checks(
+        AuditProbes(model_context(build(recipe), array_sentences(x, lengths), padding)), "drawn", checks=checks
+    )

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from maskscope.audit.prepare import array_sentences, model_context
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.report import Finding
-from maskscope.audit.runner import model_context, run_check
+from maskscope.audit.runner import run_check
 from maskscope.jobs import NullJob
 from maskscope.types import Floats
 
@@ -71,7 +72,7 @@ def autoencoder(repaired: bool, n_positions: int = 6) -> keras.Model:
 def probes_of(model: keras.Model, x: Floats | None = None) -> AuditProbes:
     """Probes of a model as it is in memory, on `padded()` or on another array of the same lengths."""
     x = padded() if x is None else x
-    return AuditProbes(model_context(model, x, LENGTHS[: len(x)]))
+    return AuditProbes(model_context(model, array_sentences(x, LENGTHS[: len(x)])))
 
 
 def run(check: str, model: keras.Model | AuditProbes, x: Floats | None = None) -> Finding:

@@ -55,7 +55,7 @@ def test_a_repaired_copy_is_removed_when_its_audit_fails(tmp_path: Path, monkeyp
 
     monkeypatch.setattr("maskscope.audit.repair.repair_file", repair_file)
     monkeypatch.setattr(jobs, "_audit", audit)
-    request = RepairRequest(tmp_path / "m.keras", ProjectSource(tmp_path), ("remask",), out)
+    request = RepairRequest(tmp_path / "m.keras", ProjectSource(tmp_path), ("remask",), out, padding=0.0)
     with pytest.raises(MaskscopeError, match="can't be audited"):
         run_request(request, NullJob())
     assert written == [(tmp_path / "m.keras", ("remask",), out, 0.0)]

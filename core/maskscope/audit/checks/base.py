@@ -11,6 +11,8 @@ from maskscope.jobs import Job
 OUTPUT_DEPENDS = "its outputs at real tokens depend on padding"
 TRAINING_DEPENDS = "padding affects its training"
 PROBABILITY_CHANGE = "largest change of a probability at a real token"
+PADDING_REPAIRS = frozenset({"mask_input", "carry_mask"})
+"""Repairs that depend on what padding holds: none is offered where that is only assumed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def _compare_batches(probes: AuditProbes, sample: PaddedSample, largest: Largest
                 length = sample.lengths[row]
                 if runner.n_positions is None and length == int(probes.context.data.lengths[sentence]):
                     unpadded = runner.unpadded_outputs(sentence)
-                    largest.compare(sentence, weights, "a padded batch", unpadded, outputs[row, :length])
+                    largest.compare(sentence, weights, "a padded batch", unpadded, outputs[row, sample.tokens(row)])
             for row in _rows_to_run_alone(sample):
                 yield
                 alone = runner.outputs(x_btd[row : row + 1])[0]

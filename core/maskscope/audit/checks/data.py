@@ -1,5 +1,7 @@
 """DATA: the array must be what its lengths say: whole numbers, cut sentences, padding in front, NaN and infinity."""
 
+import numpy as np
+
 from maskscope.audit.checks.base import Check, mutants
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.context import Padded
@@ -20,14 +22,25 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     """Compare the array with its lengths; the defaults of `keras.utils.pad_sequences` fail: int32, padded in front."""
     job.progress(0, 0, "DATA")
     context, scan = probes.context, probes.scan(job)
-    if isinstance(context.data, Padded) and scan.problem is None and scan.padding not in (None, context.padding):
+    held, wanted = context.data.padding, context.padding
+    may_differ = isinstance(context.data, Padded) and scan.problem is None and wanted.origin == "given"
+    if held is not None and may_differ and not np.array_equal(held.rows, wanted.rows, equal_nan=True):
         return Finding(
             "DATA",
             "failed",
-            f"Padded positions hold {scan.padding:g}, not the given padding {context.padding:g}.",
-            advice=f"give --padding {scan.padding:g}, or pad again",
+            f"Padded positions hold {held.text}, not the given padding {wanted.text}.",
+            advice=f"give --padding {held.text}, or pad again" if held.value is not None else "leave out --padding",
         )
-    found = data_finding(scan, context.data.lengths_from)
+    if held is not None and len(held.rows) > 1 and scan.problem is not None and scan.problem.kind == "after":
+        return Finding(
+            "DATA",
+            "could not tell",
+            "Padded positions hold different rows, so they can't be distinguished from tokens: the lengths may be "
+            "those of another array.",
+            sentence=scan.problem.sentence,
+            position=scan.problem.position,
+        )
+    found = data_finding(scan, context.data.lengths_from, wanted.side)
     advice = "" if scan.problem is None else _ADVICE[scan.problem.kind]
     return Finding(
         "DATA", found.verdict, found.meaning, sentence=found.sentence, position=found.position, advice=advice

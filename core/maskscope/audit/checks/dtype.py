@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from maskscope import masks
 from maskscope.audit.checks.base import Check, mutants
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
@@ -28,7 +27,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     value = float(layer.mask_value)
     x_btd = sample.x_btd.astype(np.float64)
     by_value = x_btd.copy()
-    by_value[~masks.mask_from_lengths(sample.lengths, x_btd.shape[1])] = value
+    by_value[~sample.tokens_bt] = value
     for batch in (x_btd, by_value):
         exact = (batch != value).any(axis=-1)
         found = keras_graph.masked_by(layer, batch)
@@ -53,7 +52,6 @@ def _failed(sample: PaddedSample, layer: Any, exact_bt: Mask, found_bt: Mask) ->
     else:
         # the type holds the mask value, so it is tokens that the cast changes, and another value would not help
         fault = f"takes {count} tokens for padding that differ from {value:g} in float64"
-    length = sample.lengths[row]
     rows = {"mask in float64": exact_bt[row], f"mask in {kind}": found_bt[row]}
     return Finding(
         "DTYPE",
@@ -68,7 +66,7 @@ def _failed(sample: PaddedSample, layer: Any, exact_bt: Mask, found_bt: Mask) ->
         repair,
         Evidence.of(
             sample.sentences[row],
-            np.arange(exact_bt.shape[1]) < length,
+            sample.tokens_bt[row],
             [(label, "mask", mask.astype(float)) for label, mask in rows.items()],
             position,
         ),

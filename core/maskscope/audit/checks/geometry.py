@@ -1,5 +1,6 @@
 """GEOMETRY: padding on the left, in the middle, and in rows that hold nothing else."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
 from maskscope.audit.probes.perturbed_weights import WEIGHTS, Weights
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
+from maskscope.padding import Padding
 from maskscope.types import Floats
 
 if TYPE_CHECKING:
@@ -61,26 +63,28 @@ def run(probes: AuditProbes, job: Job) -> Finding:
 
 def _compare_sides(runner: ModelRunner, sample: PaddedSample, weights: Weights, largest: LargestChange) -> list[str]:
     """Compare the sides of padding; returns where outputs are not finite."""
-    n_positions, padding = sample.x_btd.shape[1], runner.context.padding
-    empty: Floats = np.full((1, *sample.x_btd.shape[1:]), padding, dtype=np.float32)
-    shifted = [
-        np.roll(row, n_positions - length, axis=0) for row, length in zip(sample.x_btd, sample.lengths, strict=True)
-    ]
-    right, left = np.concatenate([sample.x_btd, empty]), np.concatenate([np.stack(shifted), empty])
+    n_positions = sample.x_btd.shape[1]
+    empty = sample.padding.fill(n_positions)[None]
+    on_back, on_front = (replace(sample.padding, side=side) for side in ("back", "front"))
+    tokens = [sample.x_btd[row, sample.tokens(row)] for row in range(len(sample.lengths))]
+    right, left = (
+        np.concatenate([np.stack([padding.add(each, n_positions - len(each)) for each in tokens]), empty])
+        for padding in (on_back, on_front)
+    )
     by_right, by_left = runner.outputs(right), runner.outputs(left)
     for row, (sentence, length) in enumerate(zip(sample.sentences, sample.lengths, strict=True)):
-        mask_t = sample.mask_bt[row, :length]
-        at_left = by_left[row, n_positions - length :]
+        mask_t = sample.mask_bt[row, sample.tokens(row)]
+        at_left = by_left[row, on_front.tokens(length, n_positions)]
         largest.compare(sentence, weights, "padding on the left", by_right[row, :length], at_left, mask_t)
     batches = [("in a row of nothing but padding", by_right[-1]), ("with padding on the left", by_left)]
     if runner.n_positions is None:
-        batches.append(("with a gap inside a sentence", runner.outputs(_with_gap(right, padding))))
+        batches.append(("with a gap inside a sentence", runner.outputs(_with_gap(right, sample.padding))))
     return [where for where, outputs in batches if not np.isfinite(outputs).all()]
 
 
-def _with_gap(x_btd: Floats, padding: float) -> Floats:
+def _with_gap(x_btd: Floats, padding: Padding) -> Floats:
     middle = x_btd.shape[1] // 2
-    gap: Floats = np.full((len(x_btd), _GAP, x_btd.shape[2]), padding, dtype=np.float32)
+    gap = np.broadcast_to(padding.fill(_GAP), (len(x_btd), _GAP, x_btd.shape[2]))
     return np.concatenate([x_btd[:, :middle], gap, x_btd[:, middle:]], axis=1)
 
 

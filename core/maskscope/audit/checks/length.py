@@ -9,7 +9,6 @@ from maskscope.audit.probes.context import AuditContext
 from maskscope.audit.probes.perturbed_weights import WEIGHTS
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
-from maskscope.types import Floats
 
 PADDING = (1, 7, 64)
 _PICTURED = 12
@@ -32,8 +31,8 @@ def run(probes: AuditProbes, job: Job) -> Finding:
                 for k in PADDING:
                     job.progress(done, steps, "LENGTH")
                     done += 1
-                    added: Floats = np.full((len(rows_btd), k, rows_btd.shape[2]), context.padding, dtype=np.float32)
-                    outputs = runner.outputs(np.concatenate([rows_btd, added], axis=1))
+                    outputs = runner.outputs(context.padding.add(rows_btd, k))
+                    tokens = context.padding.tokens(n_tokens, n_tokens + k)
                     cause = f"{k} padded position{'s' if k > 1 else ''}"
                     for sentence, own in zip(sentences, outputs, strict=True):
                         largest.compare(
@@ -41,8 +40,8 @@ def run(probes: AuditProbes, job: Job) -> Finding:
                             weights,
                             cause,
                             runner.unpadded_outputs(sentence),
-                            own[:n_tokens],
-                            padding_kc=own[n_tokens : n_tokens + _PICTURED],
+                            own[tokens],
+                            padding_kc=np.delete(own, tokens, axis=0)[:_PICTURED],
                         )
     change = largest.exceeds(tolerance)
     if change is None:

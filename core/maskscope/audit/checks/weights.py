@@ -92,7 +92,8 @@ def _unpadded_gradients(
             continue
         job.progress(0, 0, "WEIGHTS")
         share = 1.0 if probes.loss.reduction == "sum" else count / int(counted_bt.sum())
-        found = probes.gradients.evaluate(sample.x_btd[rows, :length], y[rows, :length]).gradients
+        tokens = sample.tokens(int(rows[0]))
+        found = probes.gradients.evaluate(sample.x_btd[rows, tokens], y[rows, tokens]).gradients
         if not total:
             total, sizes = [np.zeros_like(each) for each in found], [np.zeros_like(each) for each in found]
         for place, each in enumerate(found):

@@ -23,7 +23,14 @@ from maskscope.audit.html.evidence import evidence_figure
 from maskscope.audit.html.numbers import number
 from maskscope.audit.html.picture import inline_picture
 from maskscope.audit.html.style import style_sheet
-from maskscope.audit.html.summary import ORDER, counts_sentence, methods_paragraph, verdict_sentence, versions
+from maskscope.audit.html.summary import (
+    ORDER,
+    counts_sentence,
+    methods_paragraph,
+    padding_sentence,
+    verdict_sentence,
+    versions,
+)
 from maskscope.audit.html.svg import SvgFigure
 from maskscope.audit.report import TOLERANCES, About, AuditReport, Finding
 from maskscope.errors import MaskscopeError
@@ -96,6 +103,7 @@ def html_page(report: AuditReport, picture_svg: str | None, command: str = "") -
             counts_sentence=counts_sentence(report),
             overview_head=scales.overview_head(axis),
             picture=None if picture_svg is None else inline_picture(picture_svg),
+            padding=padding_sentence(report.about),
             versions=versions(report),
             command=command,
             tolerances=TOLERANCES,

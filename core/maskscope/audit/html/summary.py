@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from maskscope.audit.html.definitions import definition_of
 from maskscope.audit.html.numbers import plain_number
-from maskscope.audit.report import AuditReport, Finding, Verdict
+from maskscope.audit.report import About, AuditReport, Finding, Verdict
 
 ORDER: tuple[Verdict, ...] = ("failed", "could not tell", "passed")
 """The order of the findings in the report: failed ones first."""
@@ -42,6 +42,20 @@ def counts_sentence(report: AuditReport) -> str:
 def count_of_checks(count: int) -> str:
     """Such as "1 check" or "14 checks"."""
     return "1 check" if count == 1 else f"{count} checks"
+
+
+_PADDING_FROM = {
+    "data": "as the data are padded",
+    "given": "as asked for",
+    "mask value": "the model's mask value, as the data hold no padding",
+    "assumed": "assumed, as neither the data nor the model tell: give --padding",
+}
+
+
+def padding_sentence(about: About) -> str:
+    """What sentences were padded with, on which side, and how that is known."""
+    side = "behind the tokens" if about.padding_side == "back" else "in front of the tokens"
+    return f"{about.padding_text}, {side} ({_PADDING_FROM[about.padding_from]})"
 
 
 def versions(report: AuditReport) -> list[str]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from maskscope import masks
 from maskscope.corpus_scan import Scan, scan_padded, scan_ragged
 from maskscope.jobs import Job
+from maskscope.padding import Padding
 from maskscope.types import Embeddings, Floats, Indices, Mask, MaskValue, Offsets
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 SAMPLE = 32
 """Sentences at most that the model is run on."""
-_PADDED_INSPECTED = 1000
 
 Source = npt.NDArray[np.generic]
 
@@ -31,11 +31,13 @@ class Ragged:
         embeddings: (n, D).
         offsets: (n_sentences + 1,).
         lengths_from: "source", or "inferred" from the zeros themselves.
+        padding: what their source was padded with; None where that is not known.
     """
 
     embeddings: Embeddings
     offsets: Offsets
     lengths_from: Literal["source", "inferred"]
+    padding: Padding | None = None
 
     @property
     def n_sentences(self) -> int:
@@ -46,6 +48,11 @@ class Ragged:
     def lengths(self) -> Indices:
         """(n_sentences,) tokens of each."""
         return np.diff(self.offsets)
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return int(self.embeddings.shape[1])
 
     def rows(self, sentence: int) -> Floats:
         """The sentence's embeddings (T, D) float32."""
@@ -59,12 +66,14 @@ class Padded:
     Attributes:
         x: (N, T, D) of any numeric type.
         lengths: (N,) tokens of each sentence.
-        lengths_from: "source", or "inferred" from trailing zero rows.
+        lengths_from: "source", or "inferred" from the padding itself.
+        padding: what the array's padded positions hold; None where none is padded.
     """
 
     x: Source
     lengths: Indices
     lengths_from: Literal["source", "inferred"]
+    padding: Padding | None = None
 
     @property
     def n_sentences(self) -> int:
@@ -72,18 +81,16 @@ class Padded:
         return len(self.x)
 
     @property
-    def padding(self) -> float | None:
-        """The number at padded positions, 0 where there are several; None when no position is padded."""
-        n_positions = self.x.shape[1]
-        padded = np.flatnonzero(self.lengths < n_positions)[:_PADDED_INSPECTED]
-        if not len(padded) or not self.x.shape[2]:
-            return None
-        rows = np.asarray(self.x[padded, -1], dtype=np.float64)
-        return float(rows[0, 0]) if (rows == rows[0, 0]).all() else 0.0
+    def dim(self) -> int:
+        """D."""
+        return int(self.x.shape[2])
 
     def rows(self, sentence: int) -> Floats:
         """The sentence's embeddings (T, D) float32."""
-        return np.asarray(self.x[sentence, : self.lengths[sentence]], dtype=np.float32)
+        n_positions = self.x.shape[1]
+        length = min(int(self.lengths[sentence]), n_positions)
+        place = slice(0, length) if self.padding is None else self.padding.tokens(length, n_positions)
+        return np.asarray(self.x[sentence, place], dtype=np.float32)
 
 
 Data = Ragged | Padded
@@ -99,7 +106,7 @@ class AuditContext:
         data: the sentences.
         sample: ids of the sentences to run the model on, rising.
         tolerance: largest deviation of a probability that rounding explains, by the model's compute type.
-        padding: the number that fills padded positions.
+        padding: what padded positions hold, and on which side of the tokens they are.
         compiled: the model's loss and metrics; None when it was not compiled.
         reload_suffix: of the file that RELOAD writes: ".keras" or ".h5".
         mask_dtype: compute type of the Masking layer, which may differ from that of the layers after it.
@@ -112,7 +119,7 @@ class AuditContext:
     data: Data
     sample: tuple[int, ...]
     tolerance: float
-    padding: float = 0.0
+    padding: Padding
     compiled: "Compiled | None" = None
     reload_suffix: str = ".keras"
     mask_dtype: str = "float32"
@@ -148,7 +155,10 @@ def scan_data(data: Data, mask_value: MaskValue | None, compute_dtype: str, job:
     compute = compute_dtype if compute_dtype in masks.COMPUTE_TYPES else "float32"
     if isinstance(data, Ragged):
         return scan_ragged(data.embeddings, data.offsets, mask_value, compute, job)
-    return scan_padded(data.x, data.lengths, mask_value, compute, job, data.lengths_from == "inferred")
+    # other padding than zeros behind the tokens was certain where it was inferred
+    zeros_behind = data.padding is None or (data.padding.value == 0 and data.padding.side == "back")
+    inferred = data.lengths_from == "inferred" and zeros_behind
+    return scan_padded(data.x, data.lengths, mask_value, compute, job, inferred, data.padding)
 
 
 def choose_sample(data: Data, collisions: Iterable[tuple[int, int]] = ()) -> tuple[int, ...]:

@@ -60,20 +60,20 @@ def _reader_of_padding(context: AuditContext, sample: PaddedSample, padded: "Run
     tolerance = _HALF_TOLERANCE if context.half else _TOLERANCE
     try:
         for row in shortest:
-            length = sample.lengths[row]
-            unpadded = recorded_run.run(context.model, (sample.x_btd[row : row + 1, :length],))
+            tokens = sample.tokens(row)
+            unpadded = recorded_run.run(context.model, (sample.x_btd[row : row + 1, tokens],))
             for one, other in zip(padded.visits, unpadded.visits, strict=True):
-                if one.kind != "operation" and _differ(one, other, row, length, tolerance):
+                if one.kind != "operation" and _differ(one, other, row, tokens, tolerance):
                     return one.name
     except Exception:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
         return None
     return None
 
 
-def _differ(padded: "Visit", unpadded: "Visit", row: int, length: int, tolerance: float) -> bool:
-    """Whether a layer's outputs for the first `length` positions of a row differ in the two runs."""
+def _differ(padded: "Visit", unpadded: "Visit", row: int, tokens: slice, tolerance: float) -> bool:
+    """Whether a layer's outputs for the tokens of a row differ in the two runs."""
     for many, few in zip(padded.values, unpadded.values, strict=True):
-        positional = many.ndim == few.ndim == 3 and few.shape[1] == length <= many.shape[1]
-        if positional and not np.allclose(many[row, :length], few[0], rtol=tolerance, atol=tolerance / 10):
+        positional = many.ndim == few.ndim == 3 and few.shape[1] == tokens.stop - tokens.start <= many.shape[1]
+        if positional and not np.allclose(many[row, tokens], few[0], rtol=tolerance, atol=tolerance / 10):
             return True
     return False

@@ -152,9 +152,8 @@ class ModelRunner:
         rows = self.context.data.rows(self.context.sample[0])
         if self.n_positions is None:
             return self.outputs(rows[None, :8])
-        x_btd: Floats = np.full((1, self.n_positions, rows.shape[1]), self.context.padding, dtype=np.float32)
-        x_btd[0, : len(rows)] = rows[: self.n_positions]
-        return self.outputs(x_btd)
+        rows = rows[: self.n_positions]
+        return self.outputs(self.context.padding.add(rows[None], self.n_positions - len(rows)))
 
 
 def per_position(x_btd: Floats, outputs: npt.ArrayLike) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 from maskscope import masks
 from maskscope.audit.probes.context import AuditContext
 from maskscope.errors import ModelError
+from maskscope.padding import Padding
 from maskscope.types import Floats, Mask
 
 _MADE_UP_SENTENCES, _MADE_UP_POSITIONS, _FREE_AXIS = 3, 7, 4
@@ -16,7 +17,7 @@ _MADE_UP_SENTENCES, _MADE_UP_POSITIONS, _FREE_AXIS = 3, 7, 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PaddedSample:
-    """Sentences of the sample, padded on the right with the context's padding.
+    """Sentences of the sample, padded as the context says.
 
     Attributes:
         sentences: their ids.
@@ -24,6 +25,7 @@ class PaddedSample:
         mask_bt: (B, T), True = real token by the lengths, without collisions, which COLLISIONS reports.
         fixed: whether T is the model's own, so that no position can be added.
         lengths: (B,) tokens of each; fewer than the sentence has where it was cut.
+        padding: what its padded positions hold, and on which side they are.
     """
 
     sentences: tuple[int, ...]
@@ -31,6 +33,16 @@ class PaddedSample:
     mask_bt: Mask
     fixed: bool
     lengths: tuple[int, ...]
+    padding: Padding
+
+    def tokens(self, row: int) -> slice:
+        """The positions of a row's tokens."""
+        return self.padding.tokens(self.lengths[row], self.x_btd.shape[1])
+
+    @property
+    def tokens_bt(self) -> Mask:
+        """(B, T), True = real token by the lengths, collisions as well."""
+        return self.padding.mask(self.lengths, self.x_btd.shape[1])
 
 
 def padded_sample(context: AuditContext, sentences: int | None = None, tokens: int | None = None) -> PaddedSample:
@@ -73,12 +85,11 @@ def padded_sample(context: AuditContext, sentences: int | None = None, tokens: i
             raise ModelError(
                 "the model has one position, so nothing can be padded", expected="more", received=str(shape)
             )
-    x_btd: Floats = np.full((len(rows), longest, rows[0].shape[1]), context.padding, dtype=np.float32)
-    for row, each in enumerate(rows):
-        x_btd[row, : len(each)] = each
+    padding = context.padding
+    x_btd = np.stack([padding.add(each, longest - len(each)) for each in rows])
     kept = tuple(len(each) for each in rows)
-    real_bt = masks.mask_from_lengths(kept, longest) & context.masked(x_btd)
-    return PaddedSample(chosen, x_btd, real_bt, n_positions is not None, kept)
+    real_bt = padding.mask(kept, longest) & context.masked(x_btd)
+    return PaddedSample(chosen, x_btd, real_bt, n_positions is not None, kept, padding)
 
 
 def made_up_batch(inputs: Sequence[object], padding: float) -> tuple[tuple[Floats, ...], Mask]:

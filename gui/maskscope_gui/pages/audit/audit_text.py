@@ -48,11 +48,11 @@ def audit_details(report: AuditReport, model: ModelRecord | None) -> str:
     about = report.about
     name = report.model if model is None else f"{model.name} ({model.id})"
     sampled = f"{len(report.sampled):,} of {report.sentences:,} sentence{'s' if report.sentences != 1 else ''} sampled"
-    parts = [name, sampled, f"padded with {about.padding:g}"]
+    parts = [name, sampled, f"padded with {about.padding_text}{' in front' if about.padding_side == 'front' else ''}"]
     if about.loss:
         parts.append(f"{about.loss}, assumed" if about.loss_assumed else about.loss)
     if about.lengths_from != "source":
-        parts.append(f"lengths {about.lengths_from} from the zeros")
+        parts.append(f"lengths {about.lengths_from} from the padding")
     parts.append(about.compute_dtype)
     if about.seconds >= 0.05:
         parts.append(f"{about.seconds:.1f} s" if about.seconds < 10 else format_duration(about.seconds))

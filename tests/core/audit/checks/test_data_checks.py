@@ -8,7 +8,7 @@ import pytest
 
 from maskscope.audit import Finding, audit_model
 from maskscope.types import Floats
-from tests.core.audit.small_models import LENGTHS, build, head, masking, padded
+from tests.core.audit.small_models import DIM, LENGTHS, build, head, masking, padded
 
 pytestmark = pytest.mark.keras
 
@@ -62,8 +62,6 @@ def front_padded(x: Floats) -> Floats:
     ("change", "lengths", "meaning"),
     [
         (lambda x: x.astype(np.int32), LENGTHS, "whole numbers (int32)"),
-        (front_padded, LENGTHS, "in front of the tokens"),
-        (front_padded, None, "looks padded in front"),
         (lambda x: x[:, :4], LENGTHS, "it was cut"),
         (lambda x: np.where(x == 0, np.nan, x), LENGTHS, "NaN or infinity"),
         (lambda x: x, LENGTHS - 1, "numbers after its end"),
@@ -75,3 +73,27 @@ def test_data_rejects_arrays_that_are_not_what_the_lengths_say(
     found = run("DATA", change(padded()), lengths)
     assert found.verdict == "failed"
     assert meaning in found.meaning
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_data_finds_padding_in_front_of_the_tokens(value: float) -> None:
+    x = front_padded(padded())
+    x[(x == 0).all(axis=2)] = value
+    found = run("DATA", x, LENGTHS)
+    assert (found.verdict, found.meaning) == (
+        "passed",
+        f"The array holds finite numbers, and nothing but {value:g} before each sentence.",
+    )
+    # the lengths can be inferred from such padding, but not compared with it
+    report = audit_model(sound(), x, None, checks=("DATA",))
+    assert report.verdict == "could not tell"
+    assert (report.about.padding, report.about.padding_side, report.about.lengths_from) == (value, "front", "inferred")
+
+
+def test_data_can_not_tell_padding_that_varies_from_tokens() -> None:
+    x = padded()
+    x[(x == 0).all(axis=2)] = np.random.default_rng(1).normal(size=(x.shape[0] * x.shape[1] - LENGTHS.sum(), DIM))
+    report = audit_model(sound(), x, LENGTHS, checks=("DATA",))
+    assert report.verdict == "could not tell"
+    assert report.about.padding is None
+    assert report.about.padding_text == "rows that vary"

@@ -195,7 +195,8 @@ def test_it_can_be_made_again_by_what_it_says(root: Element) -> None:
     assert rows["SHA-256 of its file"] == "ab" * 32
     assert rows["parameters"] == "43,121"
     assert rows["mask value"] == "none: the model has no Masking layer"
-    assert rows["lengths from"] == "rows of zeros (inferred)"
+    assert rows["padded with"] == "0, behind the tokens (as the data are padded)"
+    assert rows["lengths from"] == "the padding (inferred)"
     assert rows["loss"].startswith("binary cross-entropy (assumed")
     assert rows["sentences"] == "1,009, of which 4 were run: 0, 4, 9, 403"
     assert rows["made with"] == "Maskscope 1, Keras 3.15.1 and TensorFlow 2.21.0"
@@ -346,6 +347,7 @@ def test_where_qt_cannot_start_the_report_has_no_picture_and_says_so(
         lengths=None,
         model="a b.keras",
         padding=None,
+        padding_side=None,
         repair=None,
         report="r.html",
     )
