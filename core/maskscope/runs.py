@@ -238,12 +238,14 @@ class OutputMap:
         columns: for each column of the scores, which of the model's outputs it is; -1 for none, a probability of 0.
             Empty for all outputs in their order.
         names: of the model's outputs, as far as they are known; empty when they are not.
+        n_outputs: how many outputs the model has; 0 when these are the project's own columns.
     """
 
     kind: OutputKind = "probabilities"
     activation: Literal["", "sigmoid", "softmax"] = ""
     columns: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
+    n_outputs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +370,8 @@ def _output_map(record: dict[str, Any]) -> OutputMap:
     if kind not in get_args(OutputKind) or activation not in ("", "sigmoid", "softmax"):
         raise ValueError(f"outputs of kind {kind!r} with {activation!r}")
     columns = tuple(int(column) for column in record.get("columns", ()))
-    return OutputMap(kind, activation, columns, tuple(str(name) for name in record.get("names", ())))
+    names = tuple(str(name) for name in record.get("names", ()))
+    return OutputMap(kind, activation, columns, names, int(record.get("n_outputs", 0)))
 
 
 _SETTINGS = frozenset(field.name for field in fields(TrainSettings))

@@ -28,8 +28,9 @@ _STALE_S = 86_400
 class ModelStore:
     """A project's models, oldest first, with the scores of each.
 
-    The scores of a model are its probabilities (n_tokens, C) for the whole project, kept in ``scores/ID.npy``; they
-    are stale, and not returned, once the project's fingerprint differs from the one they were computed with.
+    The scores of a model are its probabilities, or the values of a regression, (n_tokens, C) for the whole project,
+    kept in ``scores/ID.npy``; they are stale, and not returned, once the project's fingerprint differs from the one
+    they were computed with.
     """
 
     def __init__(self, corpus: Corpus, db: Database) -> None:
@@ -136,13 +137,13 @@ class ModelStore:
     def _keep_padding(self, record: ModelRecord, file: Path) -> None:
         if file.is_file():
             padding = np.load(file, allow_pickle=False)
-            if padding.shape == (self._corpus.n_sentences, record.scheme.n_outputs):
+            if padding.shape == (self._corpus.n_sentences, record.n_columns):
                 _write_array(self._scores / f"{record.id}.padding.npy", padding.astype(np.float32, copy=False))
 
     def write_scores(self, model_id: str, probs_nc: Floats) -> None:
-        """Keep a model's probabilities (n_tokens, C) float32 and, for sorting, each sentence's largest uncertainty."""
+        """Keep a model's scores (n_tokens, C) float32 and, for sorting, each sentence's largest uncertainty."""
         model = self.get(model_id)
-        expected = (self._corpus.n_tokens, model.scheme.n_outputs)
+        expected = (self._corpus.n_tokens, model.n_columns)
         if probs_nc.shape != expected:
             raise ModelError(
                 "the scores don't fit the project",
@@ -158,16 +159,21 @@ class ModelStore:
             )
 
     def scores(self, model_id: str) -> Floats | None:
-        """A model's probabilities (n_tokens, C), memory-mapped; None when there are none or they are stale."""
+        """A model's scores (n_tokens, C), memory-mapped; None when there are none or they are stale.
+
+        They are probabilities of the project's labels, unless the model `gives_values`.
+        """
         model = self.get(model_id)
-        return self._score_array(f"{model_id}.npy", model_id, (self._corpus.n_tokens, model.scheme.n_outputs))
+        return self._score_array(f"{model_id}.npy", model_id, (self._corpus.n_tokens, model.n_columns))
 
     def is_scored(self, model_id: str) -> bool:
         """True when `scores` has something to return, found without reading it."""
         return self._scores_are_current(model_id) and (self._scores / f"{model_id}.npy").is_file()
 
     def uncertainties(self, model_id: str) -> Floats | None:
-        """Each sentence's largest uncertainty (n_sentences,) under a model; None as for `scores`."""
+        """Each sentence's largest uncertainty (n_sentences,) under a model; None as for `scores`, and for values."""
+        if self.get(model_id).gives_values:
+            return None
         kept = self._score_array(f"{model_id}.uncertainty.npy", model_id, (self._corpus.n_sentences,))
         if kept is not None:
             return kept
@@ -175,7 +181,12 @@ class ModelStore:
         return None if scores is None else self.largest_uncertainties(self.get(model_id), scores)
 
     def largest_uncertainties(self, model: ModelRecord, probs_nc: Floats) -> Floats:
-        """Compute each sentence's largest uncertainty (n_sentences,), over the tokens that the model does not mask."""
+        """Compute each sentence's largest uncertainty (n_sentences,), over the tokens that the model does not mask.
+
+        0 for a model of values, which predicts no label.
+        """
+        if model.gives_values:
+            return np.zeros(self._corpus.n_sentences, dtype=np.float32)
         uncertainty = model.scheme.uncertainty(probs_nc)
         # A masked token has no prediction that could be uncertain.
         uncertainty[self._corpus.masked_tokens(model.mask_value)] = 0
@@ -187,7 +198,7 @@ class ModelStore:
         (n_sentences, C) float32, memory-mapped; None as for `scores`, and for a model that the built-in engine runs.
         """
         model = self.get(model_id)
-        shape = (self._corpus.n_sentences, model.scheme.n_outputs)
+        shape = (self._corpus.n_sentences, model.n_columns)
         return self._score_array(f"{model_id}.padding.npy", model_id, shape)
 
     def _scores_are_current(self, model_id: str) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from maskscope.project.edits import ReviewState
 from maskscope.runs import RunInfo
-from maskscope.types import NO_EDIT, NO_LABEL, Labels, Mask, MaskValue, TagScheme
+from maskscope.types import NO_EDIT, NO_LABEL, Labels, Mask, MaskValue, OutputKind, TagScheme
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +82,33 @@ class ModelRecord:
     def mask_value(self) -> MaskValue | None:
         """The mask_value of its Masking layer; None when it has none."""
         return self.run.mask_value
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """What the model's own outputs are; the scores kept with the project are probabilities, or values."""
+        return self.run.output.kind
+
+    @property
+    def gives_values(self) -> bool:
+        """Whether its scores are values of a regression: no probabilities of labels, and no predictions."""
+        return self.output_kind == "values"
+
+    @property
+    def n_columns(self) -> int:
+        """C of its scores."""
+        return self.run.output.n_outputs if self.gives_values else self.scheme.n_outputs
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the C columns of its scores: labels, or the outputs of a regression ("0", "1", ... for none)."""
+        if not self.gives_values:
+            return self.scheme.output_names
+        return self.run.output.names or tuple(str(place) for place in range(self.n_columns))
+
+    @property
+    def is_reconstruction(self) -> bool:
+        """Whether its scores are values as many as an embedding's numbers, to be shown beside them."""
+        return self.gives_values and self.n_columns == self.run.dim
 
     @property
     def f1(self) -> float | None:

@@ -33,6 +33,7 @@ class ModelScores:
         masked: (k,) int64, tokens that the model's Masking layer takes for padding (collisions).
         padding: the model's output at padded positions, (C,) or (n_sentences, C); None when it is not known.
         validation: ids of the sentences held back from training.
+        gives_values: whether the columns are values of a regression, which predict no label.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ModelScores:
     masked: Indices
     padding: Floats | None = None
     validation: tuple[int, ...] = ()
+    gives_values: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,7 +226,7 @@ def scores_with_padding(
         padding = output_at_padding(tagger, probs_nc, project.offsets)
     masked = project.masked_tokens(record.mask_value)
     validation = tuple(record.run.validation_sentences)
-    return ModelScores(record.id, record.scheme, probs_nc, masked, padding, validation)
+    return ModelScores(record.id, record.scheme, probs_nc, masked, padding, validation, record.gives_values)
 
 
 def output_at_padding(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Offsets) -> Floats | None:
@@ -251,17 +253,27 @@ def output_at_padding(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Of
 
 
 def check_fit(scores: ModelScores, scheme: TagScheme) -> None:
-    """Raise ModelError unless scores are for the project's labels `scheme`, and are finite numbers."""
-    if scores.scheme.classes != scheme.classes:
-        raise ModelError(
-            f"model {scores.name} was made for other labels",
-            expected=", ".join(scheme.classes),
-            received=", ".join(scores.scheme.classes),
-        )
+    """Raise ModelError unless scores are finite probabilities of the project's labels `scheme`."""
+    check_predicts(scores, scheme)
     wrong = ~np.isfinite(scores.probs_nc).all(axis=1)
     if wrong.any():
         raise ModelError(
             f"model {scores.name} has an output that is no probability, so it can't be compared with labels",
             expected="finite numbers",
             received=f"NaN or infinity at {int(wrong.sum()):,} of the tokens, the first in row {int(wrong.argmax())}",
+        )
+
+
+def check_predicts(scores: ModelScores, scheme: TagScheme) -> None:
+    """Raise ModelError unless scores are probabilities of the project's labels `scheme`."""
+    if scores.gives_values:
+        raise ModelError(
+            f"model {scores.name} gives values and no probabilities of labels, so it can't be compared with labels;"
+            " open it with --output probabilities, logits or log if that is what they are"
+        )
+    if scores.scheme.classes != scheme.classes:
+        raise ModelError(
+            f"model {scores.name} was made for other labels",
+            expected=", ".join(scheme.classes),
+            received=", ".join(scores.scheme.classes),
         )

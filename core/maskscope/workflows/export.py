@@ -10,9 +10,10 @@ from maskscope.errors import ProjectError
 from maskscope.evaluation.decoding import Decoding, predict
 from maskscope.exporters import LabelledSentence, export
 from maskscope.jobs import Job, NullJob
-from maskscope.project.rows import ModelRecord, SentenceRow
+from maskscope.project.rows import SentenceRow
 from maskscope.project.store import Project
-from maskscope.types import Floats, Labels, TagScheme
+from maskscope.types import Floats, Labels, Mask, TagScheme
+from maskscope.workflows.evaluate import ModelScores, check_fit, check_predicts
 
 LabelSource: TypeAlias = Literal["edited", "gold", "predicted"]
 
@@ -23,7 +24,7 @@ def export_project(
     format_name: str,
     labels: LabelSource = "edited",
     only_reviewed: bool = False,
-    model_id: str | None = None,
+    model: str | ModelScores | None = None,
     job: Job | None = None,
     decoding: Decoding = "viterbi",
 ) -> int:
@@ -35,16 +36,20 @@ def export_project(
         format_name: an exporter's name ("conll", "jsonl").
         labels: which labels to write; "edited" is a person's edits over gold.
         only_reviewed: write only the sentences that a person has accepted.
-        model_id: whose stored scores give predictions and probabilities; None for the newest model. Without
-            stored scores there are none, which only `labels` "predicted" refuses.
+        model: the id of a model whose stored scores give predictions and probabilities (None: the newest), or scores
+            from elsewhere. Without scores, and with scores that are values, there are none, which only `labels`
+            "predicted" refuses.
         job: receives the progress in sentences.
         decoding: how predictions come from probabilities.
 
     A token that the model masks has no prediction: the model's output there is its bias.
-    Raises ProjectError when no sentence is accepted or there is no prediction to write, ExportError, Cancelled.
+    Raises ProjectError when no sentence is accepted or there is no prediction to write, ModelError when a model
+    predicts no labels of the project, ExportError, Cancelled.
     """
     job = job or NullJob()
-    model, scores = _scores(project, model_id, labels == "predicted")
+    scores = _scores(project, model, labels == "predicted")
+    mask: Mask = np.ones(project.n_tokens, dtype=np.bool_)
+    mask[project.masked_tokens(0.0) if scores is None else scores.masked] = False
     ids: list[int] | None = None
     if only_reviewed:
         ids = np.flatnonzero(project.states() == 1).tolist()
@@ -61,45 +66,50 @@ def export_project(
         for done, row in enumerate(project.sentences(ids)):
             if done % 64 == 0:
                 job.progress(done, total, "sentences")
-            yield _labelled(project, row, labels, model, scores, decoding)
+            part = slice(int(project.offsets[row.id]), int(project.offsets[row.id + 1]))
+            probs = None if scores is None else np.array(scores.probs_nc[part], dtype=np.float32)
+            yield _labelled(project.scheme, row, labels, probs, mask[part], decoding)
 
-    classes = project.scheme.classes if model is None else model.scheme.classes
-    return export(file, labelled(), format_name, classes, job)
+    return export(file, labelled(), format_name, project.scheme.classes, job)
 
 
-def _scores(project: Project, model_id: str | None, needed: bool) -> tuple[ModelRecord | None, Floats | None]:
-    if model_id is None and not project.models.all():
+def _scores(project: Project, model: str | ModelScores | None, needed: bool) -> ModelScores | None:
+    if isinstance(model, ModelScores):
+        check_fit(model, project.scheme)
+        return model
+    if model is None and not project.models.all():
         if needed:
             raise ProjectError("has no model yet, so there are no predictions; train one first", file=project.path)
-        return None, None
-    model = project.models.get(model_id)
-    scores = project.models.scores(model.id)
-    if scores is None and needed:
-        raise ProjectError(
-            f"has no scores of model {model.id} that fit its embeddings; score it first", file=project.path
-        )
-    return (model, scores) if scores is not None else (None, None)
+        return None
+    record = project.models.get(model)
+    stored = project.models.scores(record.id)
+    if stored is None:
+        if needed:
+            raise ProjectError(
+                f"has no scores of model {record.id} that fit its embeddings; score it first", file=project.path
+            )
+        return None
+    masked = project.masked_tokens(record.mask_value)
+    scores = ModelScores(record.id, record.scheme, stored, masked, gives_values=record.gives_values)
+    if needed:
+        check_predicts(scores, project.scheme)
+    return None if record.gives_values or record.scheme.classes != project.scheme.classes else scores
 
 
 def _labelled(
-    project: Project,
+    scheme: TagScheme,
     row: SentenceRow,
     source: LabelSource,
-    model: ModelRecord | None,
-    scores: Floats | None,
+    probs_tc: Floats | None,
+    mask_t: Mask,
     decoding: Decoding,
 ) -> LabelledSentence:
-    part = slice(int(project.offsets[row.id]), int(project.offsets[row.id + 1]))
-    mask = project.mask(row.id, 0.0 if model is None else model.mask_value)
-    gold = _names(row.gold, project.scheme)
+    gold = _names(row.gold, scheme)
     predicted: tuple[str | None, ...] | None = None
-    probabilities: Floats | None = None
-    if model is not None and scores is not None:
-        probabilities = np.array(scores[part], dtype=np.float32)
-        labels = predict(model.scheme, probabilities, None, mask, decoding)
-        names = _names(labels, model.scheme)
-        predicted = tuple(name if real else None for name, real in zip(names, mask.tolist(), strict=True))
-    chosen = {"gold": gold, "edited": _names(row.labels, project.scheme), "predicted": predicted or ()}[source]
+    if probs_tc is not None:
+        names = _names(predict(scheme, probs_tc, None, mask_t, decoding), scheme)
+        predicted = tuple(name if real else None for name, real in zip(names, mask_t.tolist(), strict=True))
+    chosen = {"gold": gold, "edited": _names(row.labels, scheme), "predicted": predicted or ()}[source]
     return LabelledSentence(
         id=row.id,
         name=row.name,
@@ -107,8 +117,8 @@ def _labelled(
         labels=chosen,
         gold=gold,
         predicted=predicted,
-        probabilities=probabilities,
-        mask=mask,
+        probabilities=probs_tc,
+        mask=mask_t,
         edited=row.edited,
         reviewed=row.state,
         comments=row.comments,

@@ -67,7 +67,7 @@ def test_predictions_come_from_stored_scores(run: Run, with_model: Path, tmp_pat
 def test_labels_need_no_scores(with_model: Path, tmp_path: Path, labels: LabelSource) -> None:
     with Project.open(with_model, read_only=True) as opened:
         assert opened.models.scores("m1") is None
-        assert export_project(opened, tmp_path / "o.jsonl", "jsonl", labels, model_id="m1") == 2
+        assert export_project(opened, tmp_path / "o.jsonl", "jsonl", labels, model="m1") == 2
     first, _ = map(json.loads, (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines())
     assert (first["labels"], first["predicted"]) == (["PER", "O"], None)
 

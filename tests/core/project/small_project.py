@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from maskscope.project import Project, ProjectWriter
-from maskscope.runs import RunInfo, TrainSettings
+from maskscope.runs import OutputMap, RunInfo, TrainSettings
 from maskscope.types import NO_EDIT, NO_LABEL, Floats, Sentence
 
 OUT, LOC, PER = 0, 1, 2
@@ -73,11 +73,21 @@ def free_disk(project: Project) -> None:
     project._db.execute("PRAGMA max_page_count = 1000000")
 
 
-def model_folder(project: Project, name: str = "BiLSTM 10", scores: Floats | None = None) -> Path:
+def model_folder(
+    project: Project, name: str = "BiLSTM 10", scores: Floats | None = None, output: OutputMap | None = None
+) -> Path:
     made = project.models.new_folder()
     (made / "model.keras").write_bytes(b"keras")
     (made / "weights.npz").write_bytes(b"npz")
-    run = RunInfo(name, 12.5, TrainSettings(), project.scheme, project.dim, fingerprint=project.fingerprint)
+    run = RunInfo(
+        name,
+        12.5,
+        TrainSettings(),
+        project.scheme,
+        project.dim,
+        fingerprint=project.fingerprint,
+        output=output or OutputMap(),
+    )
     (made / "run.json").write_text(run.to_json(), encoding="utf-8")
     if scores is not None:
         np.save(made / "scores.npy", scores)

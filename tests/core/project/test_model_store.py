@@ -9,6 +9,7 @@ import pytest
 
 from maskscope.errors import ModelError, ProjectError
 from maskscope.project import Project, ProjectWriter, set_aside
+from maskscope.runs import OutputMap
 from maskscope.types import Sentence
 from tests.core.project.small_project import fill_disk, free_disk, model_folder, no_room
 
@@ -43,6 +44,25 @@ class TestModels:
             np.testing.assert_array_equal(project.models.uncertainties("m1"), kept)
             (folder / "scores" / "m1.npy").unlink()
             assert project.models.uncertainties("m1") is None
+
+    @pytest.mark.parametrize("names", [(), ("x", "y", "z")])
+    def test_values_of_a_regression_are_kept_as_they_are(self, folder: Path, names: tuple[str, ...]) -> None:
+        values = np.linspace(-3, 3, 15, dtype=np.float32).reshape(5, 3)
+        with Project.open(folder) as project:
+            made = model_folder(project, "other", values, OutputMap("values", names=names, n_outputs=3))
+            np.save(made / "padding.npy", values[: project.n_sentences])
+            record = project.models.adopt(made)
+            assert record.output_kind == "values"
+            assert record.gives_values
+            # three values for embeddings of three numbers
+            assert record.is_reconstruction
+            assert record.output_names == (names or ("0", "1", "2"))
+            np.testing.assert_array_equal(project.models.scores("m1"), values)
+            np.testing.assert_array_equal(project.models.padding_scores("m1"), values[: project.n_sentences])
+            assert project.models.uncertainties("m1") is None
+            assert project.models.largest_uncertainties(record, values).tolist() == [0] * project.n_sentences
+            with pytest.raises(ModelError, match=r"expected \(5, 3\); received \(5, 2\)"):
+                project.models.write_scores("m1", values[:, :2])
 
     def test_a_model_without_all_its_files_is_refused(self, folder: Path) -> None:
         with Project.open(folder) as project:

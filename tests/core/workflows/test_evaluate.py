@@ -13,6 +13,7 @@ from maskscope.jobs import FlagJob
 from maskscope.masks import token_places
 from maskscope.project import Project
 from maskscope.types import NO_LABEL, Indices, TagScheme
+from maskscope.workflows.compare import compare
 from maskscope.workflows.evaluate import (
     Against,
     EvaluatedTokens,
@@ -21,6 +22,7 @@ from maskscope.workflows.evaluate import (
     model_scores,
     output_at_padding,
 )
+from maskscope.workflows.export import export_project
 from tests.core.span_project import SCHEME, make, predicting, random_layer
 
 
@@ -119,6 +121,20 @@ def test_decoding_is_chosen_and_the_argmax_stays_visible(span_project: Project) 
     # conlleval takes a lone I for an entity, strict reading does not
     assert raw.metrics.entities.strict is not None
     assert (raw.metrics.entities.micro.predicted, raw.metrics.entities.strict.micro.predicted) == (3, 2)
+
+
+def test_values_are_no_predictions(span_project: Project, tmp_path: Path) -> None:
+    values = ModelScores(
+        "m7", SCHEME, np.zeros((9, 2), dtype=np.float32), np.zeros(0, dtype=np.int64), gives_values=True
+    )
+    for refused in (
+        lambda: evaluate_project(span_project, values),
+        lambda: compare(span_project, values, values),
+        lambda: export_project(span_project, tmp_path / "o.jsonl", "jsonl", "predicted", model=values),
+    ):
+        with pytest.raises(ModelError, match=r"m7 gives values .* --output probabilities"):
+            refused()
+    assert list(tmp_path.glob("o*")) == []
 
 
 def test_what_does_not_fit_is_refused(span_project: Project) -> None:
