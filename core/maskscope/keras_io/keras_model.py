@@ -21,9 +21,10 @@ from maskscope.errors import ModelError
 from maskscope.files import replace_durably
 from maskscope.jobs import Job, NullJob
 from maskscope.keras_io.safety import inspect_keras_file
+from maskscope.masks import as_mask_value
 from maskscope.training.parameters import Parameters
 from maskscope.training.spec import TaggerSpec
-from maskscope.types import Embeddings, Floats, Indices, Mask, Offsets
+from maskscope.types import Embeddings, Floats, Indices, Mask, MaskValue, Offsets
 
 KERAS_VERSION: str = keras.__version__
 TENSORFLOW_VERSION: str = tf.__version__
@@ -93,7 +94,7 @@ def score_with_padding(
     probs_nc = _score(model, embeddings, offsets, padding_sc, job)
     empty = np.diff(offsets) == 0
     if empty.any():
-        padding: Floats = np.full((1, 1, embeddings.shape[1]), mask_value(model) or 0.0, dtype=np.float32)
+        padding: Floats = np.full((1, 1, embeddings.shape[1]), _fill(model), dtype=np.float32)
         padding_sc[empty] = _checked_output(inference_function(model, embeddings.shape[1]), padding, shape[1])[0]
     return probs_nc, padding_sc
 
@@ -113,7 +114,7 @@ def _score(
     n_outputs = int(model.output_shape[-1])
     probs_nc: Floats = np.zeros((int(offsets[-1]), n_outputs), dtype=np.float32)
     predict = inference_function(model, embeddings.shape[1])
-    fill = mask_value(model) or 0.0
+    fill: Floats = np.full((1, 1, embeddings.shape[1]), _fill(model), dtype=np.float32)
     done = 0
     job.progress(0, len(probs_nc), "tokens")
     for ids in _batches_of_equal_length(np.diff(offsets).astype(np.int64)):
@@ -121,7 +122,7 @@ def _score(
         for row, i in zip(_checked_output(predict, x_btd, n_outputs), ids, strict=True):
             probs_nc[offsets[i] : offsets[i + 1]] = row
         if padding_sc is not None:
-            padded = np.pad(x_btd, ((0, 0), (0, 1), (0, 0)), constant_values=fill)
+            padded = np.concatenate([x_btd, np.broadcast_to(fill, (len(x_btd), *fill.shape[1:]))], axis=1)
             padding_sc[ids] = _checked_output(predict, padded, n_outputs)[:, -1]
         done += x_btd.shape[0] * x_btd.shape[1]
         job.progress(done, len(probs_nc), "tokens")
@@ -150,16 +151,22 @@ def _checked_output(predict: Callable[[Floats], Floats], x_btd: Floats, n_output
     return output
 
 
-def mask_value(model: KerasModel) -> float | None:
+def mask_value(model: KerasModel) -> MaskValue | None:
     """The mask value of the model's first Masking layer; None when it has none."""
     masking = _masking_layer(model)
-    return None if masking is None else float(masking.mask_value)
+    return None if masking is None else as_mask_value(masking.mask_value)
 
 
-def embeddings_mask_value(model: KerasModel) -> float | None:
+def _fill(model: KerasModel) -> MaskValue:
+    """What padded positions hold: the mask value, or 0 for a model without one."""
+    value = mask_value(model)
+    return 0.0 if value is None else value
+
+
+def embeddings_mask_value(model: KerasModel) -> MaskValue | None:
     """The mask value of a Masking layer that reads the embeddings themselves; None for one above other layers."""
     masking = _masking_layer(model)
-    return float(masking.mask_value) if masking is not None and masking.input is model.inputs[0] else None
+    return as_mask_value(masking.mask_value) if masking is not None and masking.input is model.inputs[0] else None
 
 
 def _masking_layer(model: KerasModel) -> Any:
@@ -167,14 +174,22 @@ def _masking_layer(model: KerasModel) -> Any:
     return next((layer for layer in model.layers if isinstance(layer, keras.layers.Masking)), None)
 
 
-def inference_function(model: KerasModel, dim: int) -> Callable[[Floats], Floats]:
-    """The model in inference and graph mode: x (B, T, dim) float32 -> its output, traced once for all shapes."""
-    signature = [tf.TensorSpec((None, None, dim), tf.float32)]
+def inference_function(
+    model: KerasModel, dim: int | None, n_positions: int | None = None
+) -> Callable[[Floats], Floats]:
+    """The model in inference and graph mode: x (B, T, dim) float32 -> its output as float32, traced once.
+
+    Args:
+        model: with one input and one output.
+        dim: D; None for any.
+        n_positions: T; None for any.
+    """
+    signature = [tf.TensorSpec((None, n_positions, dim), tf.float32)]
 
     # Keras has no code that autograph would have to convert, and converting takes as long as tracing
     @tf.function(input_signature=signature, reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]
     def traced(x_btd: tf.Tensor) -> tf.Tensor:
-        return model(x_btd, training=False)
+        return tf.cast(model(x_btd, training=False), tf.float32)
 
     def predict(x_btd: Floats) -> Floats:
         output: Floats = traced(tf.constant(x_btd)).numpy()

@@ -9,7 +9,7 @@ from maskscope import masks
 from maskscope.audit.probes.context import AuditContext
 from maskscope.errors import ModelError
 from maskscope.padding import Padding
-from maskscope.types import Floats, Mask
+from maskscope.types import Floats, Mask, MaskValue
 
 _MADE_UP_SENTENCES, _MADE_UP_POSITIONS, _FREE_AXIS = 3, 7, 4
 """Size of a made-up batch, and of another axis that is free in a model's input."""
@@ -92,12 +92,12 @@ def padded_sample(context: AuditContext, sentences: int | None = None, tokens: i
     return PaddedSample(chosen, x_btd, real_bt, n_positions is not None, kept, padding)
 
 
-def made_up_batch(inputs: Sequence[object], padding: float) -> tuple[tuple[Floats, ...], Mask]:
+def made_up_batch(inputs: Sequence[object], padding: MaskValue) -> tuple[tuple[Floats, ...], Mask]:
     """A small padded batch of random numbers for a model's symbolic inputs, and its true mask (B, T).
 
     Args:
         inputs: symbolic tensors with a `shape`.
-        padding: the number at padded positions.
+        padding: the number, or the row of numbers, at padded positions.
     """
     shapes = [tuple(getattr(each, "shape", ())) for each in inputs]
     lengths = {shape[1] for shape in shapes if len(shape) == 3 and shape[1] is not None}
@@ -113,7 +113,7 @@ def made_up_batch(inputs: Sequence[object], padding: float) -> tuple[tuple[Float
         sizes = [free[axis] if axis < len(free) else size or _FREE_AXIS for axis, size in enumerate(shape)]
         if len(shape) == 3 and shape[1] is not None:
             sizes[1] = shape[1]
-        array = rng.uniform(1, 2, sizes).astype(np.float32) + np.float32(abs(padding))
+        array = rng.uniform(1, 2, sizes).astype(np.float32) + np.float32(np.abs(padding).max())
         if array.shape[:2] == mask_bt.shape and array.ndim == 3:
             array[~mask_bt] = padding
         arrays.append(array)

@@ -1,0 +1,216 @@
+"""Copies a Keras tagger so that it takes sentences of any length, and checks that the copy gives the same outputs.
+
+A model may be built for T positions, for B sentences at a time, with a state that it carries to the next batch, or with
+layers that Keras can't run at an unknown length (TimeDistributed) or under a mask (Softmax).
+"""
+
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from maskscope.errors import ModelError
+from maskscope.keras_io.keras_graph import attached_mask, compute_dtype, every_layer, first_masking, functional
+from maskscope.keras_io.keras_model import KerasModel
+from maskscope.keras_io.model_copy import LAST_AXIS, Changes, ModelCopier
+from maskscope.keras_io.tagger_shape import Inputs, Output, tagger_inputs, tagger_output
+from maskscope.masks import as_mask_value
+from maskscope.types import Floats
+
+TRIED_LENGTHS = (1, 2, 3, 5, 8, 13)
+_LENGTH = 7
+"""At which a model that was built for any length is compared with its copy."""
+_DIM = 8
+"""The same for a model that takes any D."""
+_TOLERANCES = {"float32": 1e-5, "float16": 5e-3, "bfloat16": 4e-2}
+_REASON_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCopy:
+    """A copy of a tagger, checked against it.
+
+    Attributes:
+        model: with one input (B, T, D) and one output (B, T, C) of any B and T; it shares its layers and their weights
+            with the given model, but for those that had to be replaced.
+        dim: D; None for any.
+        n_outputs: C.
+        n_positions: T when the copy, too, takes exactly T positions.
+        notes: what was done, a sentence each; empty when nothing had to be.
+    """
+
+    model: KerasModel
+    dim: int | None
+    n_outputs: int
+    n_positions: int | None
+    notes: tuple[str, ...]
+
+
+def any_length(model: KerasModel) -> ModelCopy:
+    """A copy of a tagger that takes (B, T, D) of any B and T and gives (B, T, C). The given model stays as it is.
+
+    Its inputs are parted from one along D, TimeDistributed gives way to the layer inside it, no state is carried from
+    one batch to the next, and a Softmax layer gets no mask but passes it on. The copy must give the same outputs as
+    the model, at the length that it was built for, and one output a position at each of `TRIED_LENGTHS`.
+
+    Raises ModelError when the model is no tagger, or its layers need a certain length.
+    """
+    return _copy(model, free=True)
+
+
+def fixed_length(model: KerasModel) -> ModelCopy:
+    """As `any_length`, for layers that need exactly the T positions that the model was built for, but any B.
+
+    Raises ModelError as `any_length`, and for a model that was not built for a certain length.
+    """
+    return _copy(model, free=False)
+
+
+def _copy(model: KerasModel, free: bool) -> ModelCopy:
+    graph = functional(model)
+    if graph is None:
+        raise ModelError(
+            "has code of its own in place of a graph of layers",
+            expected="a Functional or Sequential model",
+            received=type(model).__name__,
+        )
+    inputs = tagger_inputs(graph)
+    output = tagger_output(graph, inputs.n_positions)
+    built_for = inputs.n_positions
+    if not free and built_for is None:
+        raise ModelError("was not built for a certain length", expected="an input (T, D)", received="(None, D)")
+    changes = Changes()
+    copier = ModelCopier(graph, built_for if free else None, changes)
+    begin = keras.Input((None if free else built_for, inputs.dim), dtype="float32", name=_input_name(graph))
+    with warnings.catch_warnings():
+        # Keras warns of masks that are lost, as they are in the given model
+        warnings.simplefilter("ignore")
+        outputs = attempt(lambda: copier.outputs(inputs.split(begin)))
+        end = keras.tree.flatten(outputs)[output.index]
+        copy = keras.Model(begin, keras.ops.expand_dims(end, -1) if output.flat else end, name=model.name)
+        _compare(model, copy, inputs, output)
+        lengths = (*TRIED_LENGTHS, (built_for or 0) + 1) if free else (built_for or 1,)
+        widths = {_try_length(copy, inputs.dim or _DIM, length) for length in lengths}
+        if len(widths) > 1:
+            raise ModelError("gives another number of outputs at another length", expected="C", received=str(widths))
+    if first_masking(model) is None:
+        # without a mask, Softmax and its stand-in do the same
+        changes.softmax.clear()
+    notes = [*inputs.notes, *output.notes, *changes.notes]
+    if free and built_for is not None:
+        notes.append(f"It was built for {built_for} positions, and runs at any length with the same weights.")
+    if inputs.batch_size is not None:
+        notes.append(f"It was built for {inputs.batch_size} sentences at a time, and runs on any number.")
+    return ModelCopy(copy, inputs.dim, widths.pop(), None if free else built_for, tuple(notes))
+
+
+def attempt(run: Callable[[], Any]) -> Any:
+    """What `run` returns. Raises ModelError for whatever a layer raises for a shape that it does not accept."""
+    try:
+        return run()
+    except ModelError:
+        raise
+    except Exception as error:
+        # Keras writes in bold
+        words = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:_REASON_LENGTH]
+        raise ModelError(
+            "can't be run on sentences of any length",
+            expected="(B, T, D) to (B, T, C), any B and T",
+            received=f"{type(error).__name__}: {words}",
+        ) from error
+
+
+def _input_name(graph: Any) -> str:
+    """The name of the model's input; another one for several, which no layer of the model has."""
+    if len(graph.inputs) == 1:
+        return str(graph.inputs[0]._keras_history.operation.name)
+    taken = {operation.name for operation in graph.operations}
+    name = "embeddings"
+    while name in taken:
+        name += "_parted"
+    return name
+
+
+def _try_length(copy: KerasModel, dim: int, length: int) -> int:
+    """Run a copy on two sentences of that length; C of the output."""
+    x_btd: Floats = np.random.default_rng(length).normal(size=(2, length, dim)).astype(np.float32)
+    output = attempt(lambda: copy(x_btd, training=False))
+    if len(output.shape) != 3 or tuple(output.shape[:2]) != (2, length):
+        raise ModelError(
+            "does not give one output a position at any length",
+            expected=f"(2, {length}, C) for {x_btd.shape}",
+            received=str(tuple(output.shape)),
+        )
+    return int(output.shape[2])
+
+
+def _compare(model: KerasModel, copy: KerasModel, inputs: Inputs, output: Output) -> None:
+    """Raise ModelError unless the copy gives what the model gives, also where the mask is False."""
+    shape = (inputs.batch_size or 2, inputs.n_positions or _LENGTH, inputs.dim or _DIM)
+    x_btd: Floats = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    for number, value in enumerate(_mask_values(model)):
+        if np.ndim(value) == 0 or np.shape(value) == shape[2:]:
+            x_btd[-1, shape[1] - 1 - number % shape[1]] = value
+    wanted = attempt(lambda: _outputs_as_built(model, [keras.ops.convert_to_tensor(x) for x in inputs.split(x_btd)]))
+    wanted = np.asarray(keras.ops.convert_to_numpy(keras.tree.flatten(wanted)[output.index]), dtype=np.float32)
+    found = np.asarray(attempt(lambda: keras.ops.convert_to_numpy(copy(x_btd, training=False))), dtype=np.float32)
+    wanted = wanted[..., None] if output.flat else wanted
+    scale = max(1.0, float(np.nanmax(np.abs(wanted), initial=0.0)))
+    same = wanted.shape == found.shape and np.allclose(
+        wanted, found, rtol=0, atol=scale * _TOLERANCES[compute_dtype(model)], equal_nan=True
+    )
+    if not same:
+        most = "another shape" if wanted.shape != found.shape else f"{float(np.nanmax(np.abs(wanted - found))):.2g}"
+        raise ModelError(
+            "gives other outputs when it is rebuilt", expected="the same as the model itself", received=most
+        )
+
+
+def _mask_values(model: KerasModel) -> list[Any]:
+    values = [as_mask_value(x.mask_value) for x in every_layer(model) if isinstance(x, keras.layers.Masking)]
+    return [value for value in values if np.isfinite(value).all()]
+
+
+def _outputs_as_built(model: KerasModel, inputs: list[Any]) -> Any:
+    """The outputs of a model, run eagerly layer by layer at the length that it was built for, from the state 0.
+
+    Keras runs every layer itself, but a Softmax layer without a mask for each position, with which it would fail, also
+    within TimeDistributed; the mask is passed on.
+    """
+    graph = functional(model)
+    assert graph is not None
+    stateful = [layer for layer in every_layer(model) if getattr(layer, "stateful", False) and layer.states]
+    states = [(state, state.numpy()) for layer in stateful for state in layer.states]
+    for state, value in states:
+        state.assign(np.zeros_like(value))
+    try:
+        return graph._run_through_graph(inputs, operation_fn=_in_inference)
+    finally:
+        for state, value in states:
+            state.assign(value)
+
+
+def _in_inference(operation: Any) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        inner = functional(operation) if isinstance(operation, keras.Model) else None
+        if inner is not None:
+            return inner._run_through_graph(keras.tree.flatten(args), operation_fn=_in_inference)
+        if "training" in getattr(operation, "_call_context_args", {}):
+            kwargs["training"] = False
+        softmax = isinstance(operation, keras.layers.Softmax) and operation.axis in LAST_AXIS
+        if not softmax and not isinstance(operation, keras.layers.TimeDistributed):
+            return operation(*args, **kwargs)
+        mask = kwargs.pop("mask", None)
+        mask = attached_mask(args[0]) if mask is None else mask
+        if mask is not None and len(mask.shape) > 2:
+            return operation(*args, mask=mask, **kwargs)
+        # a new tensor, which has no mask
+        outputs = operation(keras.ops.where(True, args[0], 0), **kwargs)
+        outputs._keras_mask = mask
+        return outputs
+
+    return call
