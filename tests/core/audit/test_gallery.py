@@ -25,37 +25,39 @@ GUIDE = Path(__file__).resolve().parents[3] / "docs" / "audit.md"
 LETTERS = {"passed": ".", "failed": "X", "could not tell": "?"}
 
 # One letter a check, in the order of CHECKS: "." passed, "X" failed, "?" could not tell.
-# LENGTH BATCH CONTENT GRADIENT LOSS WEIGHTS METRICS TRACE COLLISIONS GEOMETRY TIME DTYPE DATA RELOAD
+# LENGTH BATCH CONTENT GRADIENT LOSS WEIGHTS TRAINING METRICS TRACE COLLISIONS GEOMETRY TIME DTYPE DATA RELOAD
 TABLE = {
-    "P0": "..............",
-    "P1": "..............",
-    "P2": "..............",
-    "P3": "..............",
-    "P4": "..............",
-    "P5": "..............",
-    "M1": "XXXXXX.X.X....",
-    "M2": "XX.XXX.X.X....",
-    "M3": "XXXXXX.X.X....",
-    "M4": "XXXXXX.X.X....",
-    "M5": "XXXXXX.X.X....",
-    "M6": "XX.XXX.X.X....",
-    "M7": "XX.XXX.X.X....",
-    "M8": "XX.XXX.X.X....",
-    "M9": "....XX.X......",
-    "M10": "XXXXXX.X......",
-    "M11": "???.??...?X..?",
-    "M12": "XXXXXX.X.X....",
-    "M13": "?...X?.X.X?...",
-    "M14": "....XX........",
-    "X1": "XXXXXX.X......",
-    "X2": "....XX.X.X....",
-    "X3": "XX..XX.X.X.X..",
-    "X4": "......X.......",
-    "X5": "..............",
-    "X6": "........X.....",
-    "X7": "........X...X.",
-    "X8": ".............X",
-    "X9": ".......X......",
+    "P0": "...............",
+    "P1": "...............",
+    "P2": "...............",
+    "P3": "...............",
+    "P4": "...............",
+    "P5": "...............",
+    "P6": "...............",
+    "M1": "XXXXXXX.X.X....",
+    "M2": "XX.XXXX.X.X....",
+    "M3": "XXXXXXX.X.X....",
+    "M4": "XXXXXXX.X.X....",
+    "M5": "XXXXXXX.X.X....",
+    "M6": "XX.XXXX.X.X....",
+    "M7": "XX.XXXX.X.X....",
+    "M8": "XX.XXXX.X.X....",
+    "M9": "....XXX.X......",
+    "M10": "XXXXXXX.X......",
+    "M11": "???.???...?X..?",
+    "M12": "XXXXXXX.X.X....",
+    "M13": "?...X??.X.X?...",
+    "M14": "....XXX........",
+    "X1": "XXXXXXX.X......",
+    "X2": "....XXX.X.X....",
+    "X3": "XX..XXX.X.X.X..",
+    "X4": ".......X.......",
+    "X5": "...............",
+    "X6": ".........X.....",
+    "X7": ".........X...X.",
+    "X8": "..............X",
+    "X9": "........X......",
+    "X10": "......X........",
 }
 FAULTY_LAYER = {
     "M2": "projection",
@@ -80,7 +82,7 @@ WITHOUT_TRACING = ("TRACE", "COLLISIONS", "DTYPE", "DATA")
 """Checks that trace no function, so that they are quick."""
 ALWAYS_WHOLE = "M3"
 """A mutant that is audited with all checks among the quick tests."""
-ALSO = {"M11": ["TIME"], "M14": ["LOSS"], "X2": ["GEOMETRY"], "X4": ["METRICS"], "X8": ["RELOAD"]}
+ALSO = {"M11": ["TIME"], "M14": ["LOSS"], "X2": ["GEOMETRY"], "X4": ["METRICS"], "X8": ["RELOAD"], "X10": ["TRAINING"]}
 """Checks that the quick tests run for some mutants besides those without tracing."""
 
 

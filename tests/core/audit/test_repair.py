@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from maskscope.audit import audit_arrays, audit_model, gallery, repair
+from maskscope.audit.reference_models import parts
 from maskscope.errors import ModelError
 from maskscope.keras_io import compiled
 from maskscope.keras_io.safety import inspect_keras_file
@@ -57,11 +58,11 @@ def test_a_repaired_model_passes_and_keeps_its_weights(
 
 
 def test_a_repair_also_carries_the_new_mask_past_layers_that_lose_it() -> None:
-    inputs = keras.Input((None, gallery.DIM))
+    inputs = keras.Input((None, parts.DIM))
     hidden = keras.layers.Conv1D(3, 3, padding="same", name="conv")(inputs)
     hidden = keras.layers.SimpleRNN(2, return_sequences=True)(hidden)
     model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(hidden))
-    x, lengths = gallery.arrays()
+    x, lengths = parts.arrays()
     (before,) = audit_model(model, x, lengths, checks=("TRACE",)).findings
     assert (before.verdict, before.repair) == ("failed", "mask_input")
     after = audit_model(repair.repair_model(model, ["mask_input"]), x, lengths, checks=("LENGTH", "TRACE"))

@@ -145,9 +145,7 @@ def _deviations_when_longer(
     probes: AuditProbes, sample: PaddedSample, y: Floats, base: LossResult, weights: Weights, rounding: float
 ) -> list[_Deviation]:
     """How far the loss, and what layers add to it, are off with more padded positions."""
-    longer = sample.padding.add(sample.x_btd, ADDED)
-    more = [(0, 0), (0, ADDED) if sample.padding.side == "back" else (ADDED, 0), *[(0, 0)] * (y.ndim - 2)]
-    added = probes.gradients.evaluate(longer, np.pad(y, more, mode="edge"))
+    added = probes.gradients.evaluate(*sample.longer(ADDED, y))
     seen = f"Adding {ADDED} padded positions changes the loss from {base.loss:.6g} to {added.loss:.6g}"
     found = [_Deviation(_relative(added.loss, base.loss, rounding), seen, weights)]
     before, after = base.total - base.loss, added.total - added.loss

@@ -14,6 +14,7 @@ from maskscope.audit.checks import (
     reload,
     time_axis,
     trace,
+    training,
     weights,
 )
 from maskscope.audit.checks.base import Check
@@ -27,6 +28,7 @@ CHECKS: dict[str, Check] = {
         gradient.CHECK,
         loss.CHECK,
         weights.CHECK,
+        training.CHECK,
         metrics.CHECK,
         trace.CHECK,
         collisions.CHECK,

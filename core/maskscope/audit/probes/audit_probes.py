@@ -12,6 +12,7 @@ from maskscope.audit.probes.mask_trace import Trace, trace_mask, untraceable_rea
 from maskscope.audit.probes.model_loss import ModelLoss
 from maskscope.audit.probes.model_runner import ModelRunner
 from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
+from maskscope.audit.probes.training_step import TrainingStep
 from maskscope.audit.probes.unrunnable import error_summary
 from maskscope.corpus_scan import Scan
 from maskscope.errors import ModelError
@@ -50,6 +51,11 @@ class AuditProbes:
     def gradients(self) -> LossGradients:
         """The loss of a batch and its gradients."""
         return LossGradients(self.runner, self.loss)
+
+    @cached_property
+    def training(self) -> TrainingStep:
+        """Training steps."""
+        return TrainingStep(self.runner, self.loss, self.gradients)
 
     @cached_property
     def metrics(self) -> CompiledMetrics:

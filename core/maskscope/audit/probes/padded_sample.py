@@ -39,6 +39,11 @@ class PaddedSample:
         """The positions of a row's tokens."""
         return self.padding.tokens(self.lengths[row], self.x_btd.shape[1])
 
+    def longer(self, n: int, y: Floats) -> tuple[Floats, Floats]:
+        """The batch with n more padded positions, and labels y (B, T, ...), which repeat the outermost ones there."""
+        more = [(0, 0), (0, n) if self.padding.side == "back" else (n, 0), *[(0, 0)] * (y.ndim - 2)]
+        return self.padding.add(self.x_btd, n), np.pad(y, more, mode="edge")
+
     @property
     def tokens_bt(self) -> Mask:
         """(B, T), True = real token by the lengths, collisions as well."""

@@ -1,0 +1,126 @@
+"""One training step of the audited model: the gradients that it follows, and the state that layers keep from it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from maskscope.audit.probes.gradients import Gradients, LossGradients
+from maskscope.audit.probes.model_loss import ModelLoss
+from maskscope.audit.probes.model_runner import ModelRunner
+from maskscope.audit.probes.unrunnable import run_model
+from maskscope.types import Floats
+
+if TYPE_CHECKING:
+    from maskscope.keras_io.keras_model import KerasModel
+
+_NOISE = ("rate", "stddev", "dropout", "recurrent_dropout", "_dropout")
+"""Attributes of Keras's layers and cells that say how much of it they add in training; at 0 they draw no numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one training step does.
+
+    Attributes:
+        gradients: of the loss by each trainable weight: plain SGD's step, and what every other optimizer begins with.
+        changes: by how much each array of the state changes, such as BatchNormalization's moving statistics.
+        sizes: the largest number of each array of the state, by which its change is rounded.
+    """
+
+    gradients: Gradients
+    changes: Gradients
+    sizes: tuple[float, ...]
+
+
+class TrainingStep:
+    """Takes training steps without dropout and noise, and takes each of them back.
+
+    Dropout and noise are switched off, since for another number of positions they draw other numbers, with a mask or
+    without.
+    """
+
+    def __init__(self, runner: ModelRunner, loss: ModelLoss, gradients: LossGradients) -> None:
+        self._runner, self._loss, self._gradients = runner, loss, gradients
+
+    @property
+    def weights(self) -> list[str]:
+        """Paths of the trainable weights."""
+        return [str(variable.path) for variable in self._gradients.compiled_model.trainable_variables]
+
+    @property
+    def state(self) -> list[str]:
+        """Paths of the state that layers keep."""
+        return [str(variable.path) for variable in self._state]
+
+    def take(self, x_btd: Floats, y: Floats) -> Step:
+        """One step on a batch with its labels. Raises Unrunnable for what the model or its loss raises."""
+        import tensorflow as tf
+
+        model = self._gradients.compiled_model
+        kept = model.get_weights()
+        before = self._state_arrays()
+        try:
+            with without_noise(model):
+                gradients = run_model(lambda: self._function(tf.constant(x_btd), tf.constant(y)))
+            after = self._state_arrays()
+        finally:
+            model.set_weights(kept)
+        return Step(
+            tuple(np.asarray(each, dtype=np.float64) for each in gradients),
+            tuple(one - other for one, other in zip(after, before, strict=True)),
+            tuple(float(np.abs(each).max(initial=0.0)) for each in after),
+        )
+
+    def _state_arrays(self) -> list[npt.NDArray[np.float64]]:
+        return [np.asarray(variable.numpy(), dtype=np.float64) for variable in self._state]
+
+    @property
+    def _state(self) -> list[Any]:
+        return list(self._gradients.compiled_model.non_trainable_weights)
+
+    @cached_property
+    def _function(self) -> Any:
+        """Of x and labels: the gradients of the loss, in training."""
+        import tensorflow as tf
+
+        model = self._gradients.compiled_model
+        weights = [variable.value for variable in model.trainable_variables]
+
+        def step(x: Any, y: Any) -> Any:
+            with tf.GradientTape() as tape:
+                y_pred = model(x, training=True)
+                total = model.compute_loss(x=x, y=y, y_pred=y_pred, training=True)
+            return tape.gradient(total, weights, unconnected_gradients="zero")
+
+        sparse = self._loss.label_kind == "class numbers"
+        signature = [
+            tf.TensorSpec((None, None, self._runner.dim), tf.float32),
+            tf.TensorSpec((None, None) if sparse else (None, None, None), tf.float32),
+        ]
+        return tf.function(step, input_signature=signature, autograph=False)
+
+
+@contextmanager
+def without_noise(model: "KerasModel") -> Iterator[None]:
+    """Inside the block no layer of Keras drops or adds anything at random; functions traced there never do."""
+    from maskscope.keras_io import keras_graph
+
+    layers = [each for each in keras_graph.every_layer(model) if type(each).__module__.startswith("keras.")]
+    kept = [
+        (layer, name, vars(layer)[name])
+        for layer in layers
+        for name in _NOISE
+        if isinstance(vars(layer).get(name), float | int)
+    ]
+    try:
+        for layer, name, _ in kept:
+            setattr(layer, name, 0.0)
+        yield
+    finally:
+        for layer, name, value in kept:
+            setattr(layer, name, value)

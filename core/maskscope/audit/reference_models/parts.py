@@ -1,0 +1,104 @@
+"""What the models of the gallery are made of, and the sentences that they are audited on."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from maskscope.types import Floats, Indices
+
+if TYPE_CHECKING:
+    from maskscope.keras_io.keras_model import KerasModel
+
+DIM = 4
+LENGTHS = (3, 1, 5, 2, 5)
+POSITIONS = 7
+"""Of the padded array; the autoencoder takes no other number of them."""
+UNITS = 3
+
+Arrays: TypeAlias = tuple[npt.NDArray[np.generic], Indices]
+
+
+def arrays() -> Arrays:
+    """The sentences of the gallery: x (5, 7, 4) float32, padded right with zeros, and lengths (5,)."""
+    rng = np.random.default_rng(7)
+    x: Floats = np.zeros((len(LENGTHS), POSITIONS, DIM), dtype=np.float32)
+    for row, length in enumerate(LENGTHS):
+        x[row, :length] = rng.normal(size=(length, DIM))
+    return x, np.array(LENGTHS, dtype=np.int64)
+
+
+def padded_with_999() -> Arrays:
+    """The same sentences padded with -999."""
+    x, lengths = arrays()
+    for row, length in zip(x, lengths, strict=True):
+        row[length:] = -999.0
+    return x, lengths
+
+
+def with_a_zero_token() -> Arrays:
+    """The same sentences, with a token of zeros."""
+    x, lengths = arrays()
+    x[2, 2] = 0.0
+    return x, lengths
+
+
+def by_pad_sequences() -> Arrays:
+    """The same sentences padded by pad_sequences with its defaults: whole numbers, padded in front."""
+    import keras
+
+    x, lengths = arrays()
+    rows = [row[:length] for row, length in zip(x, lengths, strict=True)]
+    padded: npt.NDArray[np.generic] = keras.utils.pad_sequences(rows)
+    return padded, lengths
+
+
+def build(recipe: Callable[[Any], Any], positions: int | None = None, dtype: str | None = None) -> "KerasModel":
+    """A model with fresh weights: its recipe makes an output of the input (B, positions, DIM)."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((positions, DIM), name="embeddings")
+    if dtype is None:
+        return keras.Model(inputs, recipe(inputs))
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        return keras.Model(inputs, recipe(inputs))
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def masking(value: float = 0.0) -> Any:
+    """Masking(value)."""
+    import keras
+
+    return keras.layers.Masking(value, name="masking")
+
+
+def bilstm(name: str = "bilstm", recurrent_dropout: float = 0.0) -> Any:
+    """Bidirectional(LSTM)."""
+    import keras
+
+    lstm = keras.layers.LSTM(UNITS, return_sequences=True, recurrent_dropout=recurrent_dropout, name=f"{name}_lstm")
+    return keras.layers.Bidirectional(lstm, name=name)
+
+
+def birnn() -> Any:
+    """Bidirectional(SimpleRNN), where the recurrent layer does not matter: it is traced in half the time of an LSTM."""
+    import keras
+
+    return keras.layers.Bidirectional(keras.layers.SimpleRNN(UNITS, return_sequences=True, name="rnn"), name="birnn")
+
+
+def head(hidden: Any) -> Any:
+    """One probability per position."""
+    import keras
+
+    return keras.layers.Dense(1, "sigmoid", name="probabilities")(hidden)
+
+
+def classic() -> "KerasModel":
+    """Masking, bidirectional RNN, Dense: a sound model, for mutants with a fault in their data, loss or metrics."""
+    return build(lambda x: head(birnn()(masking()(x))))

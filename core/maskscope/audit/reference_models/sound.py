@@ -1,0 +1,77 @@
+"""Sound models: every check must pass them."""
+
+from typing import TYPE_CHECKING, Any
+
+from maskscope.audit.reference_models.parts import DIM, bilstm, birnn, build, classic, head, masking
+
+if TYPE_CHECKING:
+    from maskscope.keras_io.keras_model import KerasModel
+
+
+def p0() -> "KerasModel":
+    """Masking, BiLSTM, Dense: the classic recipe."""
+    return build(lambda x: head(bilstm(recurrent_dropout=0.3)(masking()(x))))
+
+
+def p1() -> "KerasModel":
+    """Two BiLSTMs with LayerNormalization."""
+    from keras import layers
+
+    def recipe(x: Any) -> Any:
+        hidden = layers.LayerNormalization(name="normalization")(bilstm("first")(masking()(x)))
+        return head(bilstm("second")(hidden))
+
+    return build(recipe)
+
+
+def p2() -> "KerasModel":
+    """Masking, BatchNormalization, BiLSTM, Dense."""
+    from keras import layers
+
+    return build(lambda x: head(bilstm()(layers.BatchNormalization(name="normalization")(masking()(x)))))
+
+
+def p3() -> "KerasModel":
+    """A model as confident as after long training: its probabilities are rounded to 0 and 1."""
+    model = classic()
+    kernel, bias = model.get_layer("probabilities").get_weights()
+    model.get_layer("probabilities").set_weights([kernel * 100, bias])
+    model.compile(loss="binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def p4() -> "KerasModel":
+    """A frozen Dense layer, whose biases are 0, before Masking: a row of zeros stays zero for ever."""
+    from keras import layers
+
+    frozen = layers.Dense(DIM, trainable=False, name="projection")
+    return build(lambda x: head(birnn()(masking()(frozen(x)))))
+
+
+def p5() -> "KerasModel":
+    """A loss that ignores a class, which real tokens have, too."""
+    import keras
+
+    model = build(lambda x: keras.layers.Dense(3, "softmax", name="probabilities")(birnn()(masking()(x))))
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=0), metrics=["accuracy"])
+    return model
+
+
+def p6() -> "KerasModel":
+    """BatchNormalization that is given the mask by hand, and dropout of every kind."""
+    from keras import layers, ops
+
+    def recipe(x: Any) -> Any:
+        mask = ops.any(ops.not_equal(x, 0.0), axis=-1)
+        normalized = layers.BatchNormalization(name="normalization")(x, mask=mask)
+        dropped = layers.SpatialDropout1D(0.2)(layers.GaussianNoise(0.1)(layers.Dropout(0.2)(normalized)))
+        return head(bilstm(recurrent_dropout=0.3)(dropped, mask=mask))
+
+    return build(recipe)
+
+
+def x5() -> "KerasModel":
+    """A sound model, compiled with BinaryAccuracy, and with Precision among the weighted metrics."""
+    model = classic()
+    model.compile(loss="binary_crossentropy", metrics=["binary_accuracy"], weighted_metrics=["Precision"])
+    return model
