@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from maskscope.audit.probes.mask_advice import SENTINEL
 from maskscope.audit.probes.mask_trace import trace_mask
 from maskscope.audit.probes.padded_sample import made_up_batch
 from maskscope.audit.probes.unrunnable import error_summary
 from maskscope.errors import ModelError
+from maskscope.types import MaskValue
 
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
@@ -19,12 +23,10 @@ REPAIRS: dict[str, str] = {
     "plain_dense": "Dense replaces TimeDistributed(Dense)",
 }
 """Names of the repairs that a finding may ask for, and what each changes."""
-SENTINEL = -32768.0
-"""The number at padded positions where a mask is made anew: float16 and bfloat16 hold it exactly, no layer gives it."""
 _MOST_LAYERS = 32
 
 
-def repair_model(model: "KerasModel", repairs: Sequence[str], padding: float = 0.0) -> "KerasModel":
+def repair_model(model: "KerasModel", repairs: Sequence[str], padding: MaskValue = 0.0) -> "KerasModel":
     """Rebuild a model with the repairs made, with the same layers and weights; don't use the given one any more.
 
     Args:
@@ -61,7 +63,7 @@ def repair_model(model: "KerasModel", repairs: Sequence[str], padding: float = 0
     return model
 
 
-def repair_file(keras_file: Path, repairs: Sequence[str], out: Path, padding: float | None = None) -> None:
+def repair_file(keras_file: Path, repairs: Sequence[str], out: Path, padding: MaskValue | None = None) -> None:
     """Write a repaired model to `out`, a `.keras` file, with the loss and the metrics of the old one where it has any.
 
     `padding` is the number at padded positions; None for the model's mask value.
@@ -88,7 +90,7 @@ def _plain_dense(operation: Any) -> Any:
     return inside if isinstance(inside, keras.layers.Dense) else operation
 
 
-def _with_masking_at_the_input(model: "KerasModel", padding: float) -> "KerasModel":
+def _with_masking_at_the_input(model: "KerasModel", padding: MaskValue) -> "KerasModel":
     """Put a Masking layer for `padding` right after the input, and remove the others."""
     import keras
 
@@ -97,8 +99,10 @@ def _with_masking_at_the_input(model: "KerasModel", padding: float) -> "KerasMod
     before = keras_graph.first_masking(model)
     name = "masking" if before is None else str(before.name)
     # a value that the compute type can't represent differs from its neighbours in float32 alone
-    exact = float(keras.ops.convert_to_numpy(keras.ops.cast(padding, model.compute_dtype))) == padding
-    masking = keras.layers.Masking(padding, name=name, dtype=None if exact else "float32")
+    held = np.asarray(padding, dtype=np.float32)
+    exact = np.array_equal(keras.ops.convert_to_numpy(keras.ops.cast(held, model.compute_dtype)).astype("f4"), held)
+    value = list(padding) if isinstance(padding, tuple) else padding
+    masking = keras.layers.Masking(value, name=name, dtype=None if exact else "float32")
 
     def without_masking(operation: Any) -> Any:
         return None if isinstance(operation, keras.layers.Masking) else operation
@@ -106,7 +110,7 @@ def _with_masking_at_the_input(model: "KerasModel", padding: float) -> "KerasMod
     return rebuilding.rebuild(model, without_masking, first=masking)
 
 
-def _with_the_mask_carried(model: "KerasModel", padding: float) -> "KerasModel":
+def _with_the_mask_carried(model: "KerasModel", padding: MaskValue) -> "KerasModel":
     """Make the mask anew after each layer that loses it, and set what such a layer reads at padding to 0."""
     import keras
 

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope.keras_io.keras_model import KerasModel
+from maskscope.masks import as_mask_value
+from maskscope.types import MaskValue
 
 Array: TypeAlias = npt.NDArray[np.generic]
 
@@ -140,10 +142,10 @@ def first_masking(model: KerasModel) -> Any | None:
     return next((layer for layer in every_layer(model) if isinstance(layer, keras.layers.Masking)), None)
 
 
-def padding_or_mask_value(model: KerasModel, padding: float | None) -> float:
-    """The number at padded positions; where it is None, as for an array without any, the mask value, or 0."""
+def padding_or_mask_value(model: KerasModel, padding: MaskValue | None) -> MaskValue:
+    """What padded positions hold; where it is None, as for an array without any, the mask value, or 0."""
     masking = first_masking(model)
-    return padding if padding is not None else 0.0 if masking is None else float(masking.mask_value)
+    return padding if padding is not None else 0.0 if masking is None else as_mask_value(masking.mask_value)
 
 
 def masked_by(layer: Any, x_btd: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

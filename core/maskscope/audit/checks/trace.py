@@ -16,6 +16,10 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     found = probes.trace
     if isinstance(found, str):
         return Finding("TRACE", "could not tell", found)
+    if found.fails:
+        return Finding(
+            "TRACE", "could not tell", found.why, layer=found.faulty_layer, advice=found.advice, repair=found.repair
+        )
     if found.why:
         evidence = _evidence(probes.small_sample, found)
         return Finding(

@@ -88,17 +88,26 @@ class AuditProbes:
         except ModelError as error:
             return str(error)
         try:
-            return trace_mask(self.context.model, (sample.x_btd,), sample.mask_bt, given=self.small_run)
+            return trace_mask(self.context.model, (sample.x_btd,), sample.mask_bt, given=self._whole_run())
         except Exception as error:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
             reason = f"{type(error).__name__}: {error_summary(error)}"
             return f"The model does not run on a batch of {sample.x_btd.shape} ({reason})."
+
+    def _whole_run(self) -> "Run | None":
+        """The run of the small sample; None where a layer fails, which the trace then names."""
+        try:
+            return self.small_run
+        except Exception:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
+            return None
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
         """The faulty layer when padding counts, and what would repair it."""
         if isinstance(self.trace, str):
             return Diagnosis()
-        return diagnose(self.context, self.trace, self.small_sample, self.small_run)
+        if self.trace.why:
+            return Diagnosis(self.trace.faulty_layer, self.trace.advice, self.trace.repair)
+        return diagnose(self.context, self.small_sample, self.small_run)
 
     def scan(self, job: Job) -> Scan:
         """The result of one pass over all sentences. Raises Cancelled."""

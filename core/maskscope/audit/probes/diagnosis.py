@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from maskscope.audit.probes.context import AuditContext
-from maskscope.audit.probes.mask_trace import Trace
 from maskscope.audit.probes.padded_sample import PaddedSample
 
 if TYPE_CHECKING:
@@ -29,17 +28,14 @@ class Diagnosis(NamedTuple):
     repair: str | None = None
 
 
-def diagnose(context: AuditContext, trace: Trace, sample: PaddedSample, padded: "Run") -> Diagnosis:
-    """The trace's faulty layer; where the mask reaches every layer, the first one that reads padded positions anyway.
+def diagnose(context: AuditContext, sample: PaddedSample, padded: "Run") -> Diagnosis:
+    """For a model whose trace finds no fault: the first layer that reads padded positions although it has the mask.
 
     Args:
         context: what is audited.
-        trace: what became of the mask in its model.
         sample: sentences that the model was run on.
         padded: the run of that batch.
     """
-    if trace.why:
-        return Diagnosis(trace.faulty_layer, trace.advice, trace.repair)
     name = _reader_of_padding(context, sample, padded)
     if name is None:
         return Diagnosis()

@@ -1,6 +1,6 @@
 """The model's graph with the mask on every edge."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from maskscope.audit.probes.mask_flow import MaskFlow, has_positions
 from maskscope.keras_io.model_graph import GraphEdge, GraphNode, MaskState, ModelGraph, NodeKind
@@ -18,11 +18,29 @@ _MIX_POSITIONS = frozenset(
 """Layers that use a mask and mix positions: without a mask, padding enters every position."""
 
 
-class PlacedEdge(NamedTuple):
-    """An edge, and the place of the visit that it comes from."""
+FaultKind: TypeAlias = Literal["lost", "not used", "removed", "reversed", "statistics", "fails"]
+"""What happens to a mask at a fault.
 
-    source: int
+"lost": the layer before loses or alters it. "not used": Keras does not pass it to a layer that is called with several
+tensors. "removed": another layer takes it off the tensor. "reversed": it is in order, and the positions are not.
+"statistics": none is there where training takes statistics. "fails": the layer raises an error.
+"""
+
+
+class PlacedEdge(NamedTuple):
+    """An edge, and where its fault is.
+
+    Attributes:
+        edge: with its text.
+        place: of the visit that is at fault.
+        kind: what happens to the mask there, if the edge has a fault.
+        target: place of the visit that it goes to; None for the loss.
+    """
+
     edge: GraphEdge
+    place: int
+    kind: FaultKind = "lost"
+    target: int | None = None
 
 
 def mask_graph(flow: MaskFlow, name: str) -> tuple[ModelGraph, list[PlacedEdge]]:
@@ -31,12 +49,12 @@ def mask_graph(flow: MaskFlow, name: str) -> tuple[ModelGraph, list[PlacedEdge]]
     edges = [edge for place in visible for edge in (*_value_edges(flow, place), *_mask_edges(flow, place))]
     end = _end_name(flow)
     edges += _end_edges(flow, end)
-    first = next(edge for _, edge in edges if edge.target == end)
+    first = next(each.edge for each in edges if each.edge.target == end)
     place, output = flow.run.ends[0]
     shape = _shape_text(flow.visits[place].shapes[output])
     nodes = [_node(flow, place) for place in visible]
     nodes.append(GraphNode(end, "Output", shape, 0, "output", first.mask, first.text))
-    return ModelGraph(name, tuple(nodes), tuple(edge for _, edge in edges)), edges
+    return ModelGraph(name, tuple(nodes), tuple(each.edge for each in edges)), edges
 
 
 def is_loss(edge: GraphEdge) -> bool:
@@ -47,21 +65,52 @@ def is_loss(edge: GraphEdge) -> bool:
 def _value_edges(flow: MaskFlow, place: int) -> list[PlacedEdge]:
     """The tensors that a visit takes."""
     visit = flow.visits[place]
-    edges = []
+    edges: list[PlacedEdge] = []
     for number, arrival in enumerate(visit.arrivals):
         if arrival.role == "mask":
             continue
-        state, used = flow.arrival_states(place, number)
-        text, fault = _edge_text(flow, arrival.source, arrival.output, state, used)
-        if text == "no mask yet" and visit.takes_mask and visit.class_name.split("(")[0] in _MIX_POSITIONS:
-            # the layer mixes positions, so it would need a mask here
-            text, fault = "no mask", True
+        state, _ = flow.arrival_states(place, number)
+        if visit.error and not edges:
+            text, fault, at_fault, kind = _Fault("fails", True, place, "fails")
+        else:
+            text, fault, at_fault, kind = _value_fault(flow, place, number)
         if place in flow.remade:
             # the mask is made anew from the numbers, correctly, so the missing one does no harm
             fault = False
         source = flow.visits[arrival.source].name
-        edges.append(PlacedEdge(arrival.source, GraphEdge(source, visit.name, state, fault, text)))
+        edges.append(PlacedEdge(GraphEdge(source, visit.name, state, fault, text), at_fault, kind, place))
     return edges
+
+
+class _Fault(NamedTuple):
+    """The text on an edge, whether it is a fault, and the place and kind of that."""
+
+    text: str
+    fault: bool
+    place: int
+    kind: FaultKind = "lost"
+
+
+def _value_fault(flow: MaskFlow, place: int, number: int) -> _Fault:
+    """What is on a tensor that a visit takes."""
+    visit, arrival = flow.visits[place], flow.visits[place].arrivals[number]
+    state, used = flow.arrival_states(place, number)
+    text, fault = _edge_text(flow, arrival.source, arrival.output, state, used)
+    mixes = visit.takes_mask and visit.class_name.split("(")[0] in _MIX_POSITIONS
+    joins = sum(each.role == "values" for each in visit.arrivals) > 1
+    if visit.gets_no_mask and state == "same":
+        return _Fault("mask not used", True, place, "not used")
+    if arrival.removed_by is not None and text == "no mask":
+        return _Fault("mask removed", True, arrival.removed_by, "removed")
+    reversed_by = flow.reversed_by[arrival.source]
+    if reversed_by is not None and text == "mask" and (mixes or joins):
+        return _Fault("reversed order", True, reversed_by, "reversed")
+    if text == "no mask yet" and mixes:
+        # the layer mixes positions, so it would need a mask here
+        return _Fault("no mask", True, arrival.source)
+    if text == "no mask yet" and visit.class_name == "BatchNormalization" and visit.trainable:
+        return _Fault("no mask", True, place, "statistics")
+    return _Fault(text, fault, arrival.source)
 
 
 def _mask_edges(flow: MaskFlow, place: int) -> list[PlacedEdge]:
@@ -78,7 +127,7 @@ def _mask_edges(flow: MaskFlow, place: int) -> list[PlacedEdge]:
             state, _ = flow.arrival_states(place, number)
             text = "mask, by mask=" if state == "same" else "mask altered"
             edge = GraphEdge(flow.visits[source].name, visit.name, state, state != "same", text)
-            edges.append(PlacedEdge(source, edge))
+            edges.append(PlacedEdge(edge, source, target=place))
     return edges
 
 
@@ -88,10 +137,15 @@ def _end_edges(flow: MaskFlow, end: str) -> list[PlacedEdge]:
     for source, output in flow.run.ends:
         state = flow.end_state(source, output)
         text, fault = _edge_text(flow, source, output, state, state)
+        reversed_by = flow.reversed_by[source]
+        at_fault = source
+        kind: FaultKind = "lost"
         if text == "no mask yet":
             # the loss needs a mask, wherever it should have begun
             text, fault = "no mask", True
-        edges.append(PlacedEdge(source, GraphEdge(flow.visits[source].name, end, state, fault, text)))
+        elif reversed_by is not None and text == "mask":
+            text, fault, at_fault, kind = "reversed order", True, reversed_by, "reversed"
+        edges.append(PlacedEdge(GraphEdge(flow.visits[source].name, end, state, fault, text), at_fault, kind))
     return edges
 
 
@@ -103,6 +157,8 @@ def _edge_text(flow: MaskFlow, source: int, output: int, state: MaskState, used:
         return ("mask" if state == "same" else "none of its own", False)
     if not flow.begun[source]:
         return "no mask yet", False
+    if used == "none" and not flow.needs_mask(source):
+        return "mask given later", False
     return ("mask altered" if used == "altered" else "no mask"), True
 
 

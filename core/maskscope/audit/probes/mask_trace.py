@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskscope.audit.probes.mask_fault import NO_MASKING, mask_fault
+from maskscope.audit.probes.mask_fault import mask_fault, no_masking
 from maskscope.audit.probes.mask_flow import MaskFlow
 from maskscope.audit.probes.mask_graph import mask_graph
 from maskscope.audit.probes.padded_sample import made_up_batch
@@ -29,8 +29,9 @@ class Trace:
         advice: the smallest change that would repair the model.
         repair: name of the mechanical repair that makes it, of `repair.REPAIRS`; None for none.
         unclear: name of a model inside the model whose use of the mask can't be seen; None when there is none.
-        mask_bt: (B, T) the true mask, True = real token.
+        mask_bt: (B, T) the true mask, True = real token; None where the masks don't show the fault.
         found_bt: (B, T) the mask on the first faulty edge; None where it carries none.
+        fails: whether the faulty layer does not run on a padded batch.
     """
 
     graph: ModelGraph
@@ -41,6 +42,7 @@ class Trace:
     unclear: str | None = None
     mask_bt: Mask | None = None
     found_bt: Mask | None = None
+    fails: bool = False
 
 
 def untraceable_reason(model: "KerasModel") -> str:
@@ -58,7 +60,8 @@ def untraceable_reason(model: "KerasModel") -> str:
 def model_graph(keras_file: Path) -> ModelGraph:
     """Load a model and trace it on a small padded batch of made-up numbers, padded with its own mask value.
 
-    Raises ModelError when it can't be loaded, is no Functional or Sequential model, or does not run.
+    A layer that fails on it is shown as a fault. Raises ModelError when the file can't be loaded, or is no Functional
+    or Sequential model.
     """
     from maskscope.keras_io import keras_graph, keras_model
 
@@ -71,9 +74,8 @@ def model_graph(keras_file: Path) -> ModelGraph:
             expected="a Functional or Sequential model",
             received=type(model).__name__,
         )
-    value = keras_model.mask_value(model)
     try:
-        inputs, mask_bt = made_up_batch(graph.inputs, 0.0 if value is None else value)
+        inputs, mask_bt = made_up_batch(graph.inputs, keras_graph.padding_or_mask_value(model, None))
         return trace_mask(model, inputs, mask_bt, Path(keras_file).name).graph
     except Exception as error:
         summary = " ".join(str(error).split())[:200]
@@ -88,7 +90,7 @@ def trace_mask(
     """Trace a padded batch.
 
     It is run with the weights as given and with perturbed biases, and, where something is before a Masking layer,
-    also as in training: noise fills padding there. A model inside the model counts as one layer.
+    also as in training: noise fills padding there. Where a layer fails, the trace goes on without its outputs.
 
     Args:
         model: Functional or Sequential.
@@ -99,33 +101,51 @@ def trace_mask(
     """
     from maskscope.keras_io import recorded_run
 
-    given = recorded_run.run(model, inputs) if given is None else given
+    given = recorded_run.run(model, inputs, go_on=True) if given is None else given
     with perturbed_biases(model):
-        perturbed = recorded_run.run(model, inputs)
-    found = _trace_runs(given, perturbed, mask_bt, name)
+        perturbed = recorded_run.run(model, inputs, go_on=True)
+    padding = padding_code(inputs, mask_bt)
+    found = _trace_runs(MaskFlow(given, perturbed, mask_bt, padding), name)
     before_masking = any(
         visit.masking and any(given.visits[each.source].kind != "input" for each in visit.arrivals)
         for visit in given.visits
     )
     if found.why or not before_masking:
         return found
-    in_training = _trace_runs(given, recorded_run.run(model, inputs, training=True), mask_bt, name)
+    training = recorded_run.run(model, inputs, training=True, go_on=True)
+    in_training = _trace_runs(MaskFlow(given, training, mask_bt, padding), name)
     return replace(in_training, why=f"In training {in_training.why}") if in_training.why else found
 
 
-def _trace_runs(given: "Run", perturbed: "Run", mask_bt: Mask, name: str) -> Trace:
-    flow = MaskFlow(given, perturbed, mask_bt)
+def padding_code(inputs: tuple[Floats, ...], mask_bt: Mask) -> str | None:
+    """What the padded positions of a batch hold, as code: a number, or "row"; None where that varies, or is NaN."""
+    for array in inputs:
+        if array.ndim == 3 and array.shape[:2] == mask_bt.shape and not mask_bt.all():
+            rows = array[~mask_bt]
+            if not (rows == rows[0]).all():
+                return None
+            return repr(float(rows[0, 0])) if (rows == rows[0, 0]).all() else "row"
+    return None
+
+
+def _trace_runs(flow: MaskFlow, name: str) -> Trace:
     graph, edges = mask_graph(flow, name)
     nested = (
         visit.name
         for place, visit in enumerate(flow.visits)
         if visit.kind == "model" and flow.gives_no_positions(place) and flow.begun[place]
     )
-    unclear = next(nested, None)
-    if not any(flow.begun):
-        return Trace(graph, *NO_MASKING, unclear, mask_bt)
+    unclear, mask_bt = next(nested, None), flow.true_mask
     faulty = [each for each in edges if each.edge.fault]
-    if not faulty:
+    first = min(faulty, key=lambda each: each.place, default=None)
+    if first is not None and first.kind == "fails":
+        return Trace(graph, *mask_fault(flow, first), unclear, fails=True)
+    if not any(flow.begun):
+        return Trace(graph, *no_masking(flow), unclear, mask_bt)
+    if first is None:
         return Trace(graph, None, "", unclear=unclear, mask_bt=mask_bt)
-    first = min(faulty, key=lambda each: each.source)
-    return Trace(graph, *mask_fault(flow, first), unclear, mask_bt, flow.mask_after(first.source))
+    if first.kind == "reversed":
+        # the mask that is carried is the true one; the values are out of order
+        return Trace(graph, *mask_fault(flow, first), unclear)
+    carried = flow.mask_after(first.place) if first.kind == "lost" else None
+    return Trace(graph, *mask_fault(flow, first), unclear, mask_bt, carried)

@@ -102,24 +102,29 @@ def made_up_batch(inputs: Sequence[object], padding: MaskValue) -> tuple[tuple[F
 
     Args:
         inputs: symbolic tensors with a `shape`.
-        padding: the number, or the row of numbers, at padded positions.
+        padding: the number at padded positions, or the row of numbers.
     """
     shapes = [tuple(getattr(each, "shape", ())) for each in inputs]
+    batches = {shape[0] for shape in shapes if shape and shape[0] is not None}
+    n_sentences = batches.pop() if len(batches) == 1 else _MADE_UP_SENTENCES
     lengths = {shape[1] for shape in shapes if len(shape) == 3 and shape[1] is not None}
     n_positions = lengths.pop() if len(lengths) == 1 else _MADE_UP_POSITIONS
     longest = max(1, n_positions - 2)
     mask_bt = masks.mask_from_lengths(
-        [max(0, min(n_positions - 1, longest - row)) for row in range(_MADE_UP_SENTENCES)], n_positions
+        [max(0, min(n_positions - 1, longest - row)) for row in range(n_sentences)], n_positions
     )
     rng = np.random.default_rng(0)
+    held: Floats = np.atleast_1d(np.asarray(padding, dtype=np.float32))
+    # no token may be taken for padding
+    above = np.float32(np.abs(held[np.isfinite(held)]).max(initial=0))
     arrays = []
     for shape in shapes:
-        free = [_MADE_UP_SENTENCES, n_positions] if len(shape) == 3 else [_MADE_UP_SENTENCES]
+        free = [n_sentences, n_positions] if len(shape) == 3 else [n_sentences]
         sizes = [free[axis] if axis < len(free) else size or _FREE_AXIS for axis, size in enumerate(shape)]
         if len(shape) == 3 and shape[1] is not None:
             sizes[1] = shape[1]
-        array = rng.uniform(1, 2, sizes).astype(np.float32) + np.float32(np.abs(padding).max())
+        array = rng.uniform(1, 2, sizes).astype(np.float32) + above
         if array.shape[:2] == mask_bt.shape and array.ndim == 3:
-            array[~mask_bt] = padding
+            array[~mask_bt] = held if len(held) in (1, array.shape[2]) else held[0]
         arrays.append(array)
     return tuple(arrays), mask_bt

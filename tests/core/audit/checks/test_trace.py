@@ -46,12 +46,27 @@ def test_a_model_with_its_own_code_can_not_be_traced() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Layer 'inner'.*mask:UserWarning")
-def test_what_joins_positions_passes_where_it_uses_the_mask_and_is_unclear_inside_a_model() -> None:
+def test_what_joins_positions_passes_where_it_uses_the_mask_also_inside_a_model() -> None:
     pooled = build(lambda x: layers.Dense(1)(layers.GlobalAveragePooling1D()(masking()(x))))
     assert run("TRACE", pooled).verdict == "passed"
     inner = keras.Sequential([keras.Input((None, DIM)), layers.GlobalAveragePooling1D()], name="inner")
-    found = run("TRACE", build(lambda x: layers.Dense(1)(inner(masking()(x)))))
+    assert run("TRACE", build(lambda x: layers.Dense(1)(inner(masking()(x))))).verdict == "passed"
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'inner'.*mask:UserWarning")
+def test_a_model_in_own_code_inside_the_model_is_unclear_where_it_joins_positions() -> None:
+    class Own(keras.Model):
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return x[:, 0]
+
+    found = run("TRACE", build(lambda x: layers.Dense(1)(Own(name="inner")(masking()(x)))))
     assert (found.verdict, found.layer) == ("could not tell", "inner")
+
+
+def test_a_model_that_fails_at_a_layer_could_not_be_told_and_the_layer_is_named() -> None:
+    found = run("TRACE", build(lambda x: layers.Softmax(name="softmax")(layers.Dense(3)(masking()(x)))))
+    assert (found.verdict, found.layer) == ("could not tell", "softmax")
+    assert "does not run on a padded batch" in found.meaning
 
 
 def test_without_a_batch_that_fits_the_model_nothing_is_traced() -> None:
@@ -64,5 +79,6 @@ def test_a_model_inside_that_makes_a_mask_and_loses_it_is_named() -> None:
     within = keras.Input((None, DIM))
     inner = keras.Model(within, masking()(within) * 1.0, name="inner")
     found = run("TRACE", build(lambda x: head(rnn()(inner(x)))))
-    assert (found.verdict, found.layer) == ("failed", "inner")
+    assert found.verdict == "failed"
+    assert str(found.layer).startswith("inner/multiply")
     assert "loses the mask" in found.meaning
