@@ -56,6 +56,10 @@ GALLERY: tuple[GalleryModel, ...] = (
     GalleryModel("P4", "frozen Dense before Masking", "sound", sound.p4),
     GalleryModel("P5", "ignore_class of real tokens", "sound", sound.p5),
     GalleryModel("P6", "BatchNormalization with mask=", "sound", sound.p6),
+    GalleryModel("P7", "Masking(-0.1), padded with -0.1", "sound", sound.p7, lambda: parts.padded_with(-0.1)),
+    GalleryModel("P8", "attention after Masking", "sound", sound.p8),
+    GalleryModel("P9", "Conv1D, then mask= by hand", "sound", sound.p9),
+    GalleryModel("P10", "positions counted from the left", "sound", sound.p10),
     GalleryModel("M1", "no Masking", "mutant", mutants.m1),
     GalleryModel("M2", "Dense before Masking", "mutant", mutants.m2),
     GalleryModel("M3", "Conv1D after Masking", "mutant", mutants.m3),
@@ -72,7 +76,7 @@ GALLERY: tuple[GalleryModel, ...] = (
     GalleryModel("M14", "a loss that is a mean itself", "mutant", mutants.m14),
     GalleryModel("X1", "GlobalMaxPooling1D as context", "mutant", mutants.x1),
     GalleryModel("X2", "GlobalAveragePooling1D as context", "mutant", mutants.x2),
-    GalleryModel("X3", "Masking(-999) in bfloat16", "mutant", mutants.x3, parts.padded_with_999),
+    GalleryModel("X3", "Masking(-999) in bfloat16", "mutant", mutants.x3, lambda: parts.padded_with(-999.0)),
     GalleryModel("X4", "Precision among the metrics", "mutant", mutants.x4),
     GalleryModel("X5", "Precision among the weighted ones", "sound", sound.x5),
     GalleryModel("X6", "a zero row in a sentence", "mutant", parts.classic, parts.with_a_zero_token),
@@ -80,6 +84,9 @@ GALLERY: tuple[GalleryModel, ...] = (
     GalleryModel("X8", "saved as .h5", "mutant", parts.classic, suffix=".h5"),
     GalleryModel("X9", "GaussianNoise before Masking", "mutant", mutants.x9),
     GalleryModel("X10", "BatchNormalization without it", "mutant", mutants.x10),
+    GalleryModel("X11", "two Conv1D, then mask= by hand", "mutant", mutants.x11),
+    GalleryModel("X12", "attention without a mask", "mutant", mutants.x12),
+    GalleryModel("X13", "forward RNN, padded in front", "mutant", mutants.x13, parts.padded_in_front),
 )
 """In the order of the table in docs/audit.md."""
 

@@ -34,6 +34,10 @@ TABLE = {
     "P4": "...............",
     "P5": "...............",
     "P6": "...............",
+    "P7": "...............",
+    "P8": "...............",
+    "P9": "...............",
+    "P10": "...............",
     "M1": "XXXXXXX.X.X....",
     "M2": "XX.XXXX.X.X....",
     "M3": "XXXXXXX.X.X....",
@@ -46,7 +50,7 @@ TABLE = {
     "M10": "XXXXXXX.X......",
     "M11": "???.???...?X..?",
     "M12": "XXXXXXX.X.X....",
-    "M13": "?...X??.X.X?...",
+    "M13": "?...X??.X..?...",
     "M14": "....XXX........",
     "X1": "XXXXXXX.X......",
     "X2": "....XXX.X.X....",
@@ -58,6 +62,9 @@ TABLE = {
     "X8": "..............X",
     "X9": "........X......",
     "X10": "......X........",
+    "X11": "XXXXXXX...X....",
+    "X12": "XXXXXXX.X......",
+    "X13": "XXXXXXX.X.X....",
 }
 FAULTY_LAYER = {
     "M2": "projection",
@@ -75,6 +82,7 @@ FAULTY_LAYER = {
     "X2": "sum",
     "X3": "masking",
     "X9": "noise",
+    "X12": "multiply",
 }
 """How the name of the first layer begins that loses or alters the mask; M1 has none that could."""
 

@@ -6,7 +6,6 @@ from maskscope.audit.probes.context import AuditContext
 from maskscope.audit.report import Evidence, Finding
 from maskscope.corpus_scan import Scan
 from maskscope.jobs import Job
-from maskscope.types import MaskValue
 
 
 def run(probes: AuditProbes, job: Job) -> Finding:
@@ -17,18 +16,19 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         return Finding("COLLISIONS", "passed", "The model has no Masking layer, so it takes no token for padding.")
     scan = probes.scan(job)
     if scan.collision_count:
-        return _failed(context, context.mask_value, scan)
-    if context.data.lengths_from == "inferred" and context.mask_value == 0:
+        return _failed(context, scan)
+    if context.data.lengths_from == "inferred" and context.mask_value == context.padding.mask_value:
         return Finding(
             "COLLISIONS",
             "could not tell",
-            "The lengths were inferred from trailing zero rows, so a zero token at a sentence's end can't be "
-            "distinguished from padding; give the lengths.",
+            "The lengths were inferred from the padding itself, so a token that equals it at a sentence's "
+            f"{'end' if context.padding.side == 'back' else 'start'} can't be distinguished from padding; give the "
+            "lengths.",
         )
     return Finding("COLLISIONS", "passed", "No real token equals the mask value.", 0.0, 0.0)
 
 
-def _failed(context: AuditContext, mask_value: MaskValue, scan: Scan) -> Finding:
+def _failed(context: AuditContext, scan: Scan) -> Finding:
     count, (sentence, position) = scan.collision_count, scan.collisions[0]
     tokens, them = "1 real token equals", "it"
     if count > 1:
@@ -38,8 +38,8 @@ def _failed(context: AuditContext, mask_value: MaskValue, scan: Scan) -> Finding
     return Finding(
         "COLLISIONS",
         "failed",
-        f"{tokens} the mask value {mask_value:g}: Masking takes {them} for padding, so an LSTM skips {them}, the "
-        "output there is no prediction, and the neighbours' probabilities change.",
+        f"{tokens} the mask value {context.mask_value_text}: Masking takes {them} for padding, so an LSTM skips "
+        f"{them}, the output there is no prediction, and the neighbours' probabilities change.",
         deviation=float(count),
         tolerance=0.0,
         sentence=sentence,

@@ -1,4 +1,4 @@
-"""GEOMETRY: padding on the left, in the middle, and in rows that hold nothing else."""
+"""GEOMETRY: padding on the other side, in the middle, and in rows that hold nothing else."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -19,14 +19,17 @@ from maskscope.types import Floats
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
 
+_SIDES = {"back": "behind the tokens", "front": "in front of them"}
 _SENTENCES, _TOKENS = 8, 24
 _GAP = 2
 
 
 def run(probes: AuditProbes, job: Job) -> Finding:
-    """Compare a batch padded on the right with the same padded on the left, and look for outputs that are not finite.
+    """Compare a batch padded where the data are with the same padded on the other side, and look for NaN and infinity.
 
     One row of each batch is nothing but padding. A batch with gaps inside its sentences must only give finite outputs.
+    A model that needs its padding on one side, as a decoder that counts positions does, passes where the data have it
+    there.
     """
     runner = probes.runner
     sample = padded_sample(probes.context, _SENTENCES, _TOKENS)
@@ -50,36 +53,67 @@ def run(probes: AuditProbes, job: Job) -> Finding:
             layer=_first_pooling(model) or probes.diagnosis.layer,
             advice="leave empty sentences out, or divide by at least 1 where a mean over real tokens is computed",
         )
+    own, other = _SIDES[sample.padding.side], _SIDES[_other(sample.padding).side]
     if change is None:
-        meaning = "Padding on the left gives the same as on the right; rows of padding alone give finite outputs."
+        meaning = f"Padding {other} gives the same as {own}; rows of padding alone give finite outputs."
         return Finding("GEOMETRY", "passed", f"{meaning}{_cudnn_remark(model)}", largest.size, tolerance)
+    changes = f"changes by {change.size:.2g}" if np.isfinite(change.size) else "becomes NaN or infinite"
+    if not _own_padding_counts(probes, sample, tolerance):
+        meaning = (
+            f"Padding {own}, where these data have it, changes nothing; with padding {other} a real token's "
+            f"{runner.output_name} {changes} (weights {change.weights}), so always pad {own}."
+        )
+        return Finding("GEOMETRY", "passed", f"{meaning}{_cudnn_remark(model)}", 0.0, tolerance)
     meaning = (
-        f"With padding on the left instead of the right a real token's {runner.output_name} changes by "
-        f"{change.size:.2g} (weights {change.weights}), so the side of padding matters."
+        f"With padding {other} instead of {own} a real token's {runner.output_name} {changes} (weights "
+        f"{change.weights}), so the side of padding matters."
     )
-    evidence = change.evidence("padded right", "padded left")
-    return failed("GEOMETRY", probes, change, tolerance, meaning, evidence, "always pad on the right")
+    evidence = change.evidence(f"padded {own}", f"padded {other}")
+    advice = "begin the model with Masking, so that padding counts on neither side"
+    return failed("GEOMETRY", probes, change, tolerance, meaning, evidence, advice)
+
+
+def _other(padding: Padding) -> Padding:
+    """The same padding on the other side."""
+    return replace(padding, side="front" if padding.side == "back" else "back")
 
 
 def _compare_sides(runner: ModelRunner, sample: PaddedSample, weights: Weights, largest: LargestChange) -> list[str]:
-    """Compare the sides of padding; returns where outputs are not finite."""
+    """Compare the sides of padding; returns where outputs are not finite that should be."""
     n_positions = sample.x_btd.shape[1]
-    empty = sample.padding.fill(n_positions)[None]
-    on_back, on_front = (replace(sample.padding, side=side) for side in ("back", "front"))
+    padding, other = sample.padding, _other(sample.padding)
+    empty = padding.fill(n_positions)[None]
     tokens = [sample.x_btd[row, sample.tokens(row)] for row in range(len(sample.lengths))]
-    right, left = (
-        np.concatenate([np.stack([padding.add(each, n_positions - len(each)) for each in tokens]), empty])
-        for padding in (on_back, on_front)
+    own_side, other_side = (
+        np.concatenate([np.stack([side.add(each, n_positions - len(each)) for each in tokens]), empty])
+        for side in (padding, other)
     )
-    by_right, by_left = runner.outputs(right), runner.outputs(left)
+    by_own, by_other = runner.outputs(own_side), runner.outputs(other_side)
     for row, (sentence, length) in enumerate(zip(sample.sentences, sample.lengths, strict=True)):
         mask_t = sample.mask_bt[row, sample.tokens(row)]
-        at_left = by_left[row, on_front.tokens(length, n_positions)]
-        largest.compare(sentence, weights, "padding on the left", by_right[row, :length], at_left, mask_t)
-    batches = [("in a row of nothing but padding", by_right[-1]), ("with padding on the left", by_left)]
+        before, after = by_own[row, sample.tokens(row)], by_other[row, other.tokens(length, n_positions)]
+        largest.compare(sentence, weights, "padding on the other side", before, after, mask_t)
+    batches = [("in a row of nothing but padding", by_own[-1]), (f"with padding {_SIDES[padding.side]}", by_own)]
     if runner.n_positions is None:
-        batches.append(("with a gap inside a sentence", runner.outputs(_with_gap(right, sample.padding))))
+        batches.append(("with a gap inside a sentence", runner.outputs(_with_gap(own_side, padding))))
     return [where for where, outputs in batches if not np.isfinite(outputs).all()]
+
+
+def _own_padding_counts(probes: AuditProbes, sample: PaddedSample, tolerance: float) -> bool:
+    """Whether padding where the data have it changes an output at a real token.
+
+    A model of fixed length can't be run on a sentence alone; it shows by the gradient whether padding has a part.
+    """
+    if not sample.fixed:
+        return probes.change_by_own_padding.size > tolerance
+    for weights in WEIGHTS:
+        with probes.runner.with_weights(weights):
+            r_btc = np.random.default_rng(0).normal(size=probes.runner.outputs(sample.x_btd).shape)
+            r_btc[~sample.mask_bt] = 0
+            gradient = probes.gradients.input_gradient(sample.x_btd, r_btc.astype(np.float32))
+            if np.abs(gradient[~sample.mask_bt]).max(initial=0.0) > 0:
+                return True
+    return False
 
 
 def _with_gap(x_btd: Floats, padding: Padding) -> Floats:
@@ -132,11 +166,11 @@ def _why_no_cudnn(layer: Any) -> str:
 
 CHECK = Check(
     "GEOMETRY",
-    "Padding is put on the right, on the left, inside a sentence and in place of a whole sentence: left padding must "
-    "give the same outputs as right padding, and every output must be finite. The finding also says whether cuDNN "
-    "could run the model.",
+    "Padding is put behind the tokens, in front of them, inside a sentence and in place of a whole sentence: every "
+    "output must be finite, and where the sides give different outputs, padding where the data have it must change "
+    "nothing. The finding also says what the other side would do, and whether cuDNN could run the model.",
     "its outputs depend on where the padding is",
     PROBABILITY_CHANGE,
-    mutants("X2"),
+    mutants("M1 M7 X2 X13"),
     run,
 )

@@ -63,6 +63,6 @@ CHECK = Check(
     "is named.",
     "its mask does not reach every layer that needs it",
     "",
-    mutants("M2 M3 M4 M5 M6 M7 M8 M9 M13 X9"),
+    mutants("M2 M3 M4 M5 M6 M7 M8 M9 M13 X9 X12"),
     run,
 )

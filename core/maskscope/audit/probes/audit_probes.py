@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from maskscope.audit.probes.changes import LargestChange
 from maskscope.audit.probes.compiled_metrics import CompiledMetrics
 from maskscope.audit.probes.context import AuditContext, scan_data
 from maskscope.audit.probes.diagnosis import Diagnosis, diagnose
@@ -11,6 +12,7 @@ from maskscope.audit.probes.gradients import LossGradients
 from maskscope.audit.probes.mask_trace import Trace, trace_mask, untraceable_reason
 from maskscope.audit.probes.model_loss import ModelLoss
 from maskscope.audit.probes.model_runner import ModelRunner
+from maskscope.audit.probes.own_padding import change_by_own_padding
 from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
 from maskscope.audit.probes.training_step import TrainingStep
 from maskscope.audit.probes.unrunnable import error_summary
@@ -56,6 +58,22 @@ class AuditProbes:
     def training(self) -> TrainingStep:
         """Training steps."""
         return TrainingStep(self.runner, self.loss, self.gradients)
+
+    @cached_property
+    def change_by_own_padding(self) -> LargestChange:
+        """The largest change of an output by the padding that sentences really have. Raises Unrunnable."""
+        return change_by_own_padding(self.runner)
+
+    @property
+    def reads_only_own_padding(self) -> bool:
+        """Whether what layers read at padded positions is always the same there, and does no harm.
+
+        A convolution reads its neighbours. Where the mask reaches all that needs it, and a sentence gets the same
+        outputs alone and padded, it has found there what is always there, such as zeros.
+        """
+        if isinstance(self.trace, str) or self.trace.why or self.runner.n_positions is not None:
+            return False
+        return self.change_by_own_padding.size <= self.runner.tolerance
 
     @cached_property
     def metrics(self) -> CompiledMetrics:
@@ -118,7 +136,7 @@ class AuditProbes:
 
     def forget_outputs(self) -> None:
         """Forget what was computed with the model's weights, which have been replaced; functions stay traced."""
-        for name in ("small_run", "trace", "diagnosis"):
+        for name in ("small_run", "trace", "diagnosis", "change_by_own_padding"):
             self.__dict__.pop(name, None)
         if "runner" in self.__dict__:
             self.runner.forget_outputs()

@@ -145,6 +145,11 @@ class AuditContext:
         """Whether the model computes in 16 bits."""
         return self.compute_dtype in ("float16", "bfloat16")
 
+    @property
+    def mask_value_text(self) -> str:
+        """The mask value for a message: "0", or "one row of 12 numbers"; "" for a model without a Masking layer."""
+        return "" if self.mask_value is None else Padding.of_value(self.mask_value, np.size(self.mask_value)).text
+
     def masked(self, x: Floats) -> Mask:
         """The mask that the Masking layer makes of rows x (..., D): (...) bool, True = real token."""
         return masks.masking_layer(x, self.mask_value, self.mask_dtype)

@@ -111,6 +111,9 @@ class ModelRunner:
                     for copies in (2, 7, 32):
                         change = np.abs(self.outputs(np.repeat(rows[None], copies, axis=0)) - alone)
                         rounding = max(rounding, float(np.nanmax(change, initial=0.0)))
+        if self.context.half:
+            # numbers in 16 bits are equally far apart between two powers of 2; the tolerance is that step below 1
+            size = float(np.exp2(np.ceil(np.log2(size))))
         return max(self.context.tolerance * size, 4 * rounding)
 
     def require_free_length(self) -> None:

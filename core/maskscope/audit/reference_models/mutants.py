@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from maskscope.audit.reference_models.parts import DIM, POSITIONS, UNITS, birnn, build, classic, head, masking
+from maskscope.audit.reference_models.parts import DIM, POSITIONS, UNITS, birnn, build, classic, head, mask_of, masking
 
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
@@ -176,10 +176,36 @@ def x9() -> "KerasModel":
 
 def x10() -> "KerasModel":
     """BatchNormalization that no mask reaches: only its statistics, in training, count padding."""
-    from keras import layers, ops
+    from keras import layers
+
+    normalization = layers.BatchNormalization(name="normalization")
+    return build(lambda x: head(birnn()(normalization(x), mask=mask_of(x))))
+
+
+def x11() -> "KerasModel":
+    """Two convolutions in a row, and the mask given to the next layer: padding between them holds the first's bias."""
+    from keras import layers
 
     def recipe(x: Any) -> Any:
-        normalized = layers.BatchNormalization(name="normalization")(x)
-        return head(birnn()(normalized, mask=ops.any(ops.not_equal(x, 0.0), axis=-1)))
+        hidden = layers.Conv1D(DIM, 3, padding="same", name="first")(x)
+        return head(birnn()(layers.Conv1D(DIM, 3, padding="same", name="second")(hidden), mask=mask_of(x)))
 
     return build(recipe)
+
+
+def x12() -> "KerasModel":
+    """Attention behind a plain operation: without a mask, padding gets its weight."""
+    from keras import layers
+
+    def recipe(x: Any) -> Any:
+        hidden = masking()(x) * 1.0
+        return head(layers.MultiHeadAttention(1, 2, name="attention")(hidden, hidden))
+
+    return build(recipe)
+
+
+def x13() -> "KerasModel":
+    """A forward RNN without a mask: right where padding is behind the tokens, wrong where it is in front of them."""
+    from keras import layers
+
+    return build(lambda x: head(layers.SimpleRNN(UNITS, return_sequences=True, name="rnn")(x)))

@@ -29,12 +29,18 @@ def arrays() -> Arrays:
     return x, np.array(LENGTHS, dtype=np.int64)
 
 
-def padded_with_999() -> Arrays:
-    """The same sentences padded with -999."""
+def padded_with(value: float) -> Arrays:
+    """The same sentences padded with another number."""
     x, lengths = arrays()
     for row, length in zip(x, lengths, strict=True):
-        row[length:] = -999.0
+        row[length:] = value
     return x, lengths
+
+
+def padded_in_front() -> Arrays:
+    """The same sentences with their padding in front."""
+    x, lengths = arrays()
+    return np.stack([np.roll(row, POSITIONS - length, axis=0) for row, length in zip(x, lengths, strict=True)]), lengths
 
 
 def with_a_zero_token() -> Arrays:
@@ -75,6 +81,13 @@ def masking(value: float = 0.0) -> Any:
     import keras
 
     return keras.layers.Masking(value, name="masking")
+
+
+def mask_of(x: Any) -> Any:
+    """The mask (B, T) of an input that is padded with zeros, made by hand."""
+    import keras
+
+    return keras.ops.any(keras.ops.not_equal(x, 0.0), axis=-1)
 
 
 def bilstm(name: str = "bilstm", recurrent_dropout: float = 0.0) -> Any:

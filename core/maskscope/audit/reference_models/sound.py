@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from maskscope.audit.reference_models.parts import DIM, bilstm, birnn, build, classic, head, masking
+from maskscope.audit.reference_models.parts import DIM, UNITS, bilstm, birnn, build, classic, head, mask_of, masking
 
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
@@ -59,13 +59,49 @@ def p5() -> "KerasModel":
 
 def p6() -> "KerasModel":
     """BatchNormalization that is given the mask by hand, and dropout of every kind."""
-    from keras import layers, ops
+    from keras import layers
 
     def recipe(x: Any) -> Any:
-        mask = ops.any(ops.not_equal(x, 0.0), axis=-1)
+        mask = mask_of(x)
         normalized = layers.BatchNormalization(name="normalization")(x, mask=mask)
         dropped = layers.SpatialDropout1D(0.2)(layers.GaussianNoise(0.1)(layers.Dropout(0.2)(normalized)))
         return head(bilstm(recurrent_dropout=0.3)(dropped, mask=mask))
+
+    return build(recipe)
+
+
+def p7() -> "KerasModel":
+    """Masking(-0.1), which float32 holds as another number than Python: the padding is rounded alike."""
+    return build(lambda x: head(birnn()(masking(-0.1)(x))))
+
+
+def p8() -> "KerasModel":
+    """Attention right behind Masking: it gives padding no weight, but 0 times NaN would be NaN."""
+    from keras import layers
+
+    def recipe(x: Any) -> Any:
+        masked = masking()(x)
+        return head(layers.MultiHeadAttention(1, 2, name="attention")(masked, masked))
+
+    return build(recipe)
+
+
+def p9() -> "KerasModel":
+    """A convolution over the input, padded with zeros as by itself, and the mask given to the next layer by hand."""
+    from keras import layers
+
+    convolution = layers.Conv1D(DIM, 3, padding="same", name="convolution")
+    return build(lambda x: head(birnn()(convolution(x), mask=mask_of(x))))
+
+
+def p10() -> "KerasModel":
+    """Positions are counted from the left, so padding has to be behind the tokens, where it is."""
+    from keras import layers, ops
+
+    def recipe(x: Any) -> Any:
+        places = ops.cumsum(ops.ones_like(x[:, :, :1]), axis=1)
+        hidden = ops.concatenate([masking()(x), places / 10], axis=-1)
+        return head(layers.SimpleRNN(UNITS, return_sequences=True, name="rnn")(hidden, mask=mask_of(x)))
 
     return build(recipe)
 

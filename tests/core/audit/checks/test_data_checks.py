@@ -97,3 +97,25 @@ def test_data_can_not_tell_padding_that_varies_from_tokens() -> None:
     assert report.verdict == "could not tell"
     assert report.about.padding is None
     assert report.about.padding_text == "rows that vary"
+
+
+@pytest.mark.parametrize("value", [-0.1, 1e-9])
+def test_a_mask_value_that_float32_rounds_masks_padding_that_is_rounded_alike(value: float) -> None:
+    model = build(lambda x: head(keras.layers.Masking(value)(x)))
+    x = np.where((padded() == 0).all(axis=2, keepdims=True), value, padded())
+    for array in (x, x.astype(np.float32)):
+        found = audit_model(model, array, LENGTHS, checks=("DTYPE", "COLLISIONS", "DATA", "LENGTH")).findings
+        assert [each.verdict for each in found] == ["passed"] * 4, found
+    x[2, 3] = value
+    assert run("COLLISIONS", x, LENGTHS, model).verdict == "failed"
+
+
+def test_a_mask_value_of_one_number_for_each_of_a_tokens_is_told_in_words() -> None:
+    row = [0.5, -1.0, 2.0, 3.0]
+    model = build(lambda x: head(keras.layers.Masking(row)(x)))
+    x = np.where((padded() == 0).all(axis=2, keepdims=True), row, padded()).astype(np.float32)
+    assert run("DTYPE", x, LENGTHS, model).verdict == "passed"
+    x[2, 3] = row
+    found = run("COLLISIONS", x, LENGTHS, model)
+    assert (found.verdict, found.sentence, found.position) == ("failed", 2, 3)
+    assert "the mask value one row of 4 numbers" in found.meaning
