@@ -12,6 +12,21 @@ from urllib.parse import unquote
 
 Fields = dict[str, object]
 
+DESCRIBED: dict[str, Fields] = {
+    "choose": {
+        "name": "choose.keras",
+        "n_outputs": 3,
+        "output_reason": "its last layer is linear",
+        "names": list("012"),
+    },
+    "crf": {
+        "name": "crf.keras",
+        "refusal": "holds a layer in own code, CRF",
+        "way_out": ["audit", "picture"],
+    },
+}
+"""What is said of a model's file by the stem of its name; of any other, that nothing is known before it is run."""
+
 
 def send(type: str, /, **fields: object) -> None:
     """Write one message."""
@@ -33,6 +48,9 @@ def start(mode: str) -> None:
 def run(number: int, request: Fields) -> None:
     """Answer one request."""
     what = Path(unquote(str(request.get("model", "")))).name.partition(".")[0]
+    if request["job"] == "describe_model":
+        send("done", id=number, result={"result": "describe_model", "description": DESCRIBED.get(what, {"name": ""})})
+        return
     folder = Path(unquote(str(request.get("folder", ""))))
     if folder.is_absolute():
         # What a real worker removes when it fails, and can't remove when it is killed.

@@ -52,6 +52,14 @@ _FILE = (
         "open_model", "Open model…", ("Ctrl+Shift+O",), "File", 0, "Label this project with a model from a .keras file."
     ),
     Action(
+        "open_model_with_options",
+        "Open model with options…",
+        ("Ctrl+Alt+O",),
+        "File",
+        0,
+        "See what a .keras file is, and choose what its outputs are, before it labels this project.",
+    ),
+    Action(
         "open_demo",
         "Open the demo",
         (),

@@ -22,6 +22,7 @@ from maskscope_gui.shell.handlers import connect_actions
 from maskscope_gui.shell.handlers.audit import AuditHandlers
 from maskscope_gui.shell.handlers.edit import EditHandlers
 from maskscope_gui.shell.handlers.model import ModelHandlers
+from maskscope_gui.shell.handlers.model_files import ModelFileHandlers
 from maskscope_gui.shell.handlers.navigation import NavigationHandlers
 from maskscope_gui.shell.handlers.padding import PaddingHandlers
 from maskscope_gui.shell.handlers.project import ProjectHandlers
@@ -87,6 +88,7 @@ class Program(QObject):
             ModelHandlers(window, dialogs),
             AuditHandlers(window, self.audit_job, self.open_model_job),
         )
+        ModelFileHandlers(window, dialogs, self.open_model_job, self.audit_job)
         connect_actions(window.actions_by_id, [topic.handlers() for topic in topics])
 
     def close(self) -> None:

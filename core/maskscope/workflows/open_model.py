@@ -75,6 +75,7 @@ def describe_model(project: Project, file: Path) -> ModelDescription:
         mask_value=None if tagger is None else tagger.mask_value,
         n_outputs=0 if tagger is None else tagger.n_outputs,
         output=None if tagger is None else "probabilities",
+        columns=None if tagger is None else tuple(range(tagger.n_outputs)),
     )
 
 

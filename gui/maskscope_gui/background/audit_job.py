@@ -33,8 +33,29 @@ class RepairedModel:
     report: AuditReport
 
 
+@dataclass(frozen=True, slots=True)
+class AuditSubject:
+    """The model that is audited.
+
+    Attributes:
+        key: tells it from any other model.
+        name: for a person.
+        title: its name and its id, or that it is not in the project.
+        file: its `.keras` file.
+        model_id: its id in the project; "" for a file that is not in it.
+    """
+
+    key: ModelKey
+    name: str
+    title: str
+    file: Path
+    model_id: str = ""
+
+
 class AuditJob(QObject):
-    """Runs one job at a time, an audit or a repair of the model in use; choosing another model cancels it.
+    """Runs one job at a time, an audit or a repair, of the model in use or of a file that is not in the project.
+
+    Choosing another model cancels the job, and ends the audit of a file.
 
     Attributes:
         running: the job that runs; "" for none.
@@ -64,6 +85,8 @@ class AuditJob(QObject):
         self._job_key: ModelKey | None = None
         self._reports: OrderedDict[ModelKey, AuditReport] = OrderedDict()
         self._repaired: dict[ModelKey, RepairedModel] = {}
+        self._file: Path | None = None
+        self._in_use: ModelKey | None = None
         client.progressed.connect(self._progressed)
         client.done.connect(self._done)
         client.failed.connect(self._failed)
@@ -74,41 +97,77 @@ class AuditJob(QObject):
 
     @property
     def _model_key(self) -> ModelKey | None:
+        """The key of the model in use."""
         project, model = self.session.project, self.session.model
         return None if project is None or model is None else (project.path, model.id, model.created)
 
     @property
+    def subject(self) -> AuditSubject | None:
+        """The file that was chosen, else the model in use; None for neither."""
+        project, model, file = self.session.project, self.session.model, self._file
+        if project is None:
+            return None
+        if file is not None:
+            return AuditSubject((project.path, str(file), 0.0), file.name, f"{file.name} · not in this project", file)
+        if model is None:
+            return None
+        key = (project.path, model.id, model.created)
+        return AuditSubject(key, model.name, f"{model.id} · {model.name}", model.keras_file, model.id)
+
+    @property
     def report(self) -> AuditReport | None:
-        """The last report on the model in use; None before any, and while it is audited again."""
+        """The last report on the subject; None before any, and while it is audited again."""
+        subject = self.subject
+        return None if subject is None or self.running == "audit" else self._reports.get(subject.key)
+
+    @property
+    def report_in_use(self) -> AuditReport | None:
+        """The last report on the model in use, whatever the subject is."""
         key = self._model_key
-        return None if key is None or self.running == "audit" else self._reports.get(key)
+        return None if key is None or (self.running == "audit" and key == self._job_key) else self._reports.get(key)
 
     @property
     def repaired(self) -> RepairedModel | None:
-        """The repaired copy of the model in use; None before any."""
-        key = self._model_key
-        return None if key is None else self._repaired.get(key)
+        """The repaired copy of the subject; None before any."""
+        subject = self.subject
+        return None if subject is None else self._repaired.get(subject.key)
+
+    def audit_file(self, file: Path) -> None:
+        """Audit a `.keras` file that is not in the project, on the project's sentences."""
+        if self.session.project is None:
+            return
+        self._drop_job()
+        self._file = file
+        self.start()
+
+    def leave_file(self) -> None:
+        """Take the model in use as the subject again."""
+        if self._file is not None:
+            self._drop_job()
+            self._file = None
+            self.changed.emit()
 
     def start(self) -> None:
-        """Audit the model in use; does nothing while a job runs or without a model."""
-        project, model = self.session.project, self.session.model
-        if self.running or project is None or model is None:
+        """Audit the subject; does nothing while a job runs or without a subject."""
+        project, subject = self.session.project, self.subject
+        if self.running or project is None or subject is None:
             return
-        self._repaired.pop((project.path, model.id, model.created), None)
-        request = AuditRequest(model.keras_file, ProjectSource(project.path))
+        self._repaired.pop(subject.key, None)
+        request = AuditRequest(subject.file, ProjectSource(project.path))
         self._set_running("audit", self.client.request(request))
 
     def repair(self, out: Path) -> None:
-        """Write a copy of the model in use to `out` with the repairs that its report names, and audit it."""
-        project, model, report = self.session.project, self.session.model, self.report
-        if self.running or project is None or model is None or report is None or not report.repairs:
+        """Write a copy of the subject to `out` with the repairs that its report names, and audit it."""
+        project, subject, report = self.session.project, self.subject, self.report
+        if self.running or project is None or subject is None or report is None or not report.repairs:
             return
         self._out = out
-        request = RepairRequest(model.keras_file, ProjectSource(project.path), report.repairs, out)
+        request = RepairRequest(subject.file, ProjectSource(project.path), report.repairs, out)
         self._set_running("repair", self.client.request(request))
 
     def _set_running(self, running: Running, job: int) -> None:
-        self.running, self._job, self._job_key = running, job, self._model_key
+        self.running, self._job = running, job
+        self._job_key = None if self.subject is None else self.subject.key
         self.failed, self.progress = False, (0, 0)
         waiting = {"starting": "starting TensorFlow", "busy": "waiting for the worker"}
         self._set_message(waiting.get(self.client.state, "starting"))
@@ -146,15 +205,20 @@ class AuditJob(QObject):
             self._repaired.pop(self._reports.popitem(last=False)[0], None)
 
     def _model_changed(self) -> None:
-        if self._model_key == self._job_key:
+        if self._model_key == self._in_use:
             return
+        self._in_use = self._model_key
+        # Its findings would be about another model than the one in use now.
+        self._drop_job()
+        self._file = None
+        self.changed.emit()
+
+    def _drop_job(self) -> None:
+        """Cancel the running job, and forget how the last one ended."""
         if self._job is not None:
-            # Its findings would be about another model than the one in use now.
             self.client.cancel(self._job)
             self.progressed.emit("")
-        self._job, self.running, self.message, self.failed = None, "", "", False
-        self._job_key = self._model_key
-        self.changed.emit()
+        self._job, self._job_key, self.running, self.message, self.failed = None, None, "", "", False
 
     def _set_message(self, message: str) -> None:
         self.message = message

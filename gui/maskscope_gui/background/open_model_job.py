@@ -1,4 +1,4 @@
-"""Opens a model that was made elsewhere: the worker checks, loads and scores it, then it is added to the project."""
+"""Opens a model that was made elsewhere: the worker describes, loads and scores it, then it is added to the project."""
 
 import shutil
 import uuid
@@ -7,26 +7,34 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from maskscope.errors import MaskscopeError
-from maskscope.worker.requests import OpenModelRequest
+from maskscope.project import Project
+from maskscope.types import TagScheme
+from maskscope.worker.requests import DescribeModelRequest, DescribeModelResult, OpenModelRequest
+from maskscope.workflows.model_description import ModelDescription, OpenOptions
 from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.tasks import error_message
 from maskscope_gui.background.worker_client import WorkerClient
-from maskscope_gui.session.model_text import engine_text
+from maskscope_gui.session.model_text import engine_text, mapping_text, output_text
 from maskscope_gui.session.session import Session
 
 
 class OpenModelJob(QObject):
     """Opens one file at a time. An error is shown as a message of the session, and no file is left behind.
 
+    A file is described first. It is opened at once when nothing has to be chosen; else `described` is emitted, and
+    `open_as` opens the file.
+
     Attributes:
         job: id of the running job; None for none.
 
     Signals:
         progressed: (text) for the status line; "" once nothing runs.
+        described: (file, ModelDescription) a person has to choose something, or the file is refused.
         opened: (model id) the model is in the project, and in use.
     """
 
     progressed = Signal(str)
+    described = Signal(Path, object)
     opened = Signal(str)
 
     def __init__(self, session: Session, client: WorkerClient, parent: QObject | None = None) -> None:
@@ -34,7 +42,8 @@ class OpenModelJob(QObject):
         self.session, self.client = session, client
         self.job: int | None = None
         self._file = Path()
-        self._folder = Path()
+        self._folder: Path | None = None
+        self._always_ask = False
         self._project: Path | None = None
         client.progressed.connect(self._progressed)
         client.done.connect(self._done)
@@ -42,8 +51,24 @@ class OpenModelJob(QObject):
         client.cancelled.connect(self._cancelled)
         session.project_changed.connect(self._project_changed)
 
-    def open(self, file: Path) -> None:
-        """Open a model's file in the project that is open."""
+    def open(self, file: Path, *, always_ask: bool = False) -> None:
+        """Describe a model's file, and open it when it needs no choice; `always_ask` emits `described` in any case."""
+        project = self._writable_project(file)
+        if project is not None:
+            self._file, self._project, self._always_ask = file, project.path, always_ask
+            self._request(DescribeModelRequest(project.path, file))
+
+    def open_as(self, file: Path, options: OpenOptions) -> None:
+        """Open a model's file as a person has chosen."""
+        project = self._writable_project(file)
+        if project is not None:
+            self._file, self._project = file, project.path
+            # The folder is named here, because a worker that is killed can't remove it.
+            self._folder = project.path / "models" / f".partial-{uuid.uuid4().hex[:8]}"
+            self._request(OpenModelRequest(project.path, file, self._folder, options))
+
+    def _writable_project(self, file: Path) -> Project | None:
+        """The open project; None, with a message, when nothing can be opened in it now."""
         project = self.session.project
         if project is None:
             self._refuse(file, "opens onto a project; open one first")
@@ -52,11 +77,12 @@ class OpenModelJob(QObject):
         elif self.job is not None:
             self._refuse(file, f"has to wait until {self._file.name} is open; Esc cancels that")
         else:
-            self._file, self._project = file, project.path
-            # The folder is named here, because a worker that is killed can't remove it.
-            self._folder = project.path / "models" / f".partial-{uuid.uuid4().hex[:8]}"
-            self.job = self.client.request(OpenModelRequest(project.path, file, self._folder))
-            self._show_progress("starting TensorFlow" if self.client.state == "starting" else "waiting for the worker")
+            return project
+        return None
+
+    def _request(self, request: DescribeModelRequest | OpenModelRequest) -> None:
+        self.job = self.client.request(request)
+        self._show_progress("starting TensorFlow" if self.client.state == "starting" else "waiting for the worker")
 
     def cancel(self) -> bool:
         """Cancel; return False when no model is being opened."""
@@ -89,19 +115,34 @@ class OpenModelJob(QObject):
     def _done(self, job: int, result: object) -> None:
         if job != self.job:
             return
-        project = self.session.project
+        project, folder = self.session.project, self._folder
         if project is None or project.path != self._project:
             self._end()
-            return
+        elif isinstance(result, DescribeModelResult):
+            self._end()
+            self._go_on(result.description, project.scheme)
+        elif folder is not None:
+            self._adopt(project, folder)
+
+    def _go_on(self, described: ModelDescription, scheme: TagScheme) -> None:
+        if described.refusal or self._always_ask or not is_certain(described, scheme):
+            self.described.emit(self._file, described)
+        else:
+            self.open_as(self._file, OpenOptions())
+
+    def _adopt(self, project: Project, folder: Path) -> None:
         try:
-            record = project.models.adopt(self._folder)
+            record = project.models.adopt(folder)
             self._end()
             self.session.use_model(record.id)
         except (MaskscopeError, OSError) as error:
             self._end()
             self.session.message_requested.emit(error_message(error), "error")
             return
-        self.session.message_requested.emit(f"{record.name} ({record.id}) is shown: {engine_text(record.run)}.", "info")
+        mapping = mapping_text(record.run.output, record.scheme)
+        outputs = ", ".join(part for part in (output_text(record.run.output), mapping) if part)
+        text = f"{engine_text(record.run)}; its outputs are {outputs}"
+        self.session.message_requested.emit(f"{record.name} ({record.id}) is shown: {text}.", "info")
         self.opened.emit(record.id)
 
     def _failed(self, job: int, error: str) -> None:
@@ -120,5 +161,22 @@ class OpenModelJob(QObject):
 
     def _end(self) -> None:
         self.job = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder = None
         self.progressed.emit("")
+
+
+def is_certain(described: ModelDescription, scheme: TagScheme) -> bool:
+    """True when nothing has to be chosen or was assumed: probabilities, one for each class in the project's order.
+
+    Args:
+        described: a file that is not refused.
+        scheme: of the project. A softmax of two over a binary one is certain, too.
+    """
+    if not described.n_outputs:
+        # Keras has to run it before more is known.
+        return True
+    own = described.n_outputs == scheme.n_outputs and described.columns in ((), tuple(range(scheme.n_outputs)))
+    pair = scheme.kind == "binary" and described.n_outputs == 2 and described.columns == (1,)
+    return described.output == "probabilities" and (own or pair)

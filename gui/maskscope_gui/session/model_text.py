@@ -49,7 +49,7 @@ def mapping_text(output: OutputMap, scheme: TagScheme, most: int = _MOST_CLASSES
     names = scheme.output_names
     columns = output.columns or tuple(range(len(names)))
     if columns == tuple(range(len(names))) and not output.names:
-        return "in the project's order"
+        return "in the order of the project's classes"
     parts = [
         f"{name} has none" if column < 0 else f"{name} from {output_name(output.names, column)}"
         for name, column in zip(names, columns, strict=False)

@@ -8,11 +8,13 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QDialog, QMessageBox
 
+from maskscope.workflows.model_description import ModelDescription, OpenOptions
 from maskscope_gui.background.train_job import TrainJob
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.shell.main_window import MainWindow
 
 if TYPE_CHECKING:
+    from maskscope_gui.dialogs.refused_model_dialog import Way
     from maskscope_gui.dialogs.train_dialog import TrainDialog
 
 _UNFINISHED_AFTER_MS = 1500
@@ -55,6 +57,25 @@ class DialogController(QObject):
 
         if self._session.project is not None:
             self._run_once(ExportDialog(self._window, self._window.look, self._session))
+
+    def choose_model_options(self, described: ModelDescription) -> OpenOptions | None:
+        """Show what a model's file is, and ask what its outputs are; None when the person cancels."""
+        from maskscope_gui.dialogs.open_model_dialog import OpenModelDialog
+
+        if self._session.project is None:
+            return None
+        dialog = OpenModelDialog(self._window, self._window.look, self._session.project, described)
+        options = dialog.options if self._run(dialog) else None
+        dialog.deleteLater()
+        return options
+
+    def choose_way_out(self, described: ModelDescription) -> "Way | None":
+        """Show why a model's file can't be opened, and ask what to do with it; None for nothing."""
+        from maskscope_gui.dialogs.refused_model_dialog import RefusedModelDialog
+
+        dialog = RefusedModelDialog(self._window, self._window.look, described)
+        self._run_once(dialog)
+        return dialog.way
 
     def keys(self) -> None:
         """Show every key."""

@@ -77,10 +77,16 @@ class PageArea(QSplitter):
         """The page under the reading strip; None for the sentence page."""
         return self.made.get(self.current)
 
+    def page(self, name: str) -> Page:
+        """A page other than the sentence page, shown or not; it is made when it is first asked for."""
+        if name not in self.made:
+            self._make_page(name)
+        return self.made[name]
+
     def show_page(self, name: str) -> None:
         """Show a page and give it the focus."""
-        if name != SENTENCE_PAGE and name not in self.made:
-            self._make_page(name)
+        if name != SENTENCE_PAGE:
+            self.page(name)
         if name != self.current:
             self._remember_height()
             self.current = name

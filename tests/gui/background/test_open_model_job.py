@@ -9,18 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from maskscope.project import ModelRecord, Project
 from maskscope.types import Floats
 from maskscope.worker import conversation
 from maskscope.worker.limits import Limits
+from maskscope.worker.requests import AuditRequest, ModelGraphRequest, OpenModelRequest, Request, Result
 from maskscope.workflows.demo import write_demo
+from maskscope.workflows.model_description import OpenOptions
 from maskscope_gui.app import Program
 from maskscope_gui.background.worker_client import WorkerClient
+from maskscope_gui.dialogs.open_model_dialog import OpenModelDialog
+from maskscope_gui.dialogs.refused_model_dialog import RefusedModelDialog
 from maskscope_gui.session.session import Session
 from maskscope_gui.shell.main_window import MainWindow
 
@@ -158,6 +162,72 @@ def changed_copy(source: Path, target: Path, old: str, new: str) -> Path:
     return target
 
 
+def in_dialog(qtbot: QtBot, act: Callable[[QWidget], None]) -> list[str]:
+    """Act on the next dialog that opens; returns a list that gets its title."""
+    seen: list[str] = []
+
+    def poll() -> None:
+        dialog = QApplication.activeModalWidget()
+        if dialog is None or not dialog.isActiveWindow():
+            QTimer.singleShot(20, poll)
+        else:
+            seen.append(dialog.windowTitle())
+            act(dialog)
+
+    QTimer.singleShot(20, poll)
+    return seen
+
+
+def test_a_model_that_needs_a_choice_is_opened_as_it_was_chosen(qtbot: QtBot, open_program: Programs) -> None:
+    window, program = open_program(fake_worker(Limits(60.0, 1 << 40)))
+
+    def choose(dialog: QWidget) -> None:
+        assert isinstance(dialog, OpenModelDialog)
+        qtbot.keyClicks(dialog.kind, "logits")
+        qtbot.keyClicks(dialog.mapping.choosers[0], "2")
+        qtbot.keyClick(dialog, Qt.Key.Key_Return)
+
+    requested: list[Request[Result]] = []
+    send = program.client.request
+    program.client.request = lambda request: requested.append(request) or send(request)  # type: ignore[method-assign,func-returns-value]
+    seen = in_dialog(qtbot, choose)
+    drop(window, Path("/somewhere/choose.keras"))
+    qtbot.waitUntil(lambda: len(requested) == 2, timeout=20_000)
+    assert seen == ["Open a model"]
+    opened = requested[1]
+    assert isinstance(opened, OpenModelRequest)
+    assert opened.options == OpenOptions("logits", (2,), None)
+
+
+def test_cancelling_the_dialog_leaves_the_project_as_it_was(qtbot: QtBot, open_program: Programs) -> None:
+    window, program = open_program(fake_worker(Limits(60.0, 1 << 40)))
+    seen = in_dialog(qtbot, lambda dialog: qtbot.keyClick(dialog, Qt.Key.Key_Escape))
+    drop(window, Path("/somewhere/choose.keras"))
+    qtbot.waitUntil(lambda: bool(seen) and QApplication.activeModalWidget() is None, timeout=20_000)
+    assert program.open_model_job.job is None
+    assert left_behind(window) == []
+    assert window.status_line.work.text() == ""
+
+
+@pytest.mark.parametrize(("key", "page"), [(Qt.Key.Key_P, "picture"), (Qt.Key.Key_A, "audit")])
+def test_a_refused_file_can_be_looked_at_and_audited(
+    qtbot: QtBot, open_program: Programs, key: Qt.Key, page: str
+) -> None:
+    window, program = open_program(fake_worker(Limits(60.0, 1 << 40)))
+    requested: list[Request[Result]] = []
+    send = program.client.request
+    program.client.request = lambda request: requested.append(request) or send(request)  # type: ignore[method-assign,func-returns-value]
+    seen = in_dialog(qtbot, lambda dialog: qtbot.keyClick(dialog, key, Qt.KeyboardModifier.AltModifier))
+    drop(window, Path("/somewhere/crf.keras"))
+    qtbot.waitUntil(lambda: len(requested) == 2, timeout=20_000)
+    assert seen == ["This model can't be opened"]
+    assert window.pages.current == page
+    request = requested[1]
+    assert isinstance(request, ModelGraphRequest if page == "picture" else AuditRequest)
+    assert request.model == Path("/somewhere/crf.keras")
+    program.client.close()
+
+
 @pytest.mark.keras
 def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
     qtbot: QtBot, open_program: Programs, tmp_path: Path
@@ -181,9 +251,17 @@ def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
     assert not np.allclose(scores_of(session), before)
     shown = scores_of(session)
     evil = changed_copy(own, tmp_path / "evil.keras", '"class_name": "Dense"', '"class_name": "Lambda"')
+    refusals: list[str] = []
+
+    def close(dialog: QWidget) -> None:
+        assert isinstance(dialog, RefusedModelDialog)
+        refusals.append(dialog.refusal.text())
+        dialog.reject()
+
+    in_dialog(qtbot, close)
     drop(window, evil)
-    qtbot.waitUntil(window.notice.isVisible, timeout=20_000)
-    assert "evil.keras: holds Python code in a Lambda layer" in window.notice.label.text()
+    qtbot.waitUntil(lambda: bool(refusals), timeout=20_000)
+    assert "holds Python code in a Lambda layer" in refusals[0]
     assert model_of(session).id == "m2"
     # Its scores are lost: the worker makes them again.
     path = folder_of(session)

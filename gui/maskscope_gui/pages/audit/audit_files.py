@@ -5,17 +5,17 @@ from pathlib import Path
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from maskscope.audit.report import AuditReport
-from maskscope.project import ModelRecord
+from maskscope_gui.background.audit_job import AuditSubject
 from maskscope_gui.pages.picture.picture_file import svg_picture
 from maskscope_gui.session.session import Session
 from maskscope_gui.settings import Settings
 from maskscope_resources.colours import LIGHT
 
 
-def ask_report_file(parent: QWidget, settings: Settings, model: ModelRecord | None) -> Path | None:
+def ask_report_file(parent: QWidget, settings: Settings, subject: AuditSubject | None) -> Path | None:
     """Ask for the file of a report; None when the person cancels."""
     folder = Path(settings.text("reports_folder") or Path.home())
-    start = folder / f"audit-{_file_stem(model.name if model else '')}.html"
+    start = folder / f"audit-{_file_stem(subject.name if subject else '')}.html"
     chosen, _ = QFileDialog.getSaveFileName(parent, "Save audit report", str(start), "Web page (*.html)")
     if not chosen:
         return None
@@ -23,13 +23,15 @@ def ask_report_file(parent: QWidget, settings: Settings, model: ModelRecord | No
     return Path(chosen)
 
 
-def ask_model_file(parent: QWidget, settings: Settings, session: Session) -> Path | None:
-    """Ask for the file of a repaired copy of the model in use; None when the person cancels or there is no model."""
+def ask_model_file(parent: QWidget, settings: Settings, session: Session, subject: AuditSubject | None) -> Path | None:
+    """Ask for the file of a repaired copy of the subject; None when the person cancels or there is none."""
     project, model = session.project, session.model
-    if project is None or model is None:
+    if project is None or subject is None:
         return None
     folder = Path(settings.text("models_folder") or project.path.parent)
-    stem = Path(model.run.source).stem if model.run.source else f"{project.name}-{model.id}"
+    stem = f"{project.name}-{subject.model_id}" if subject.model_id else subject.file.stem
+    if subject.model_id and model is not None and model.run.source:
+        stem = Path(model.run.source).stem
     start = folder / f"{_file_stem(stem)}-repaired.keras"
     chosen, _ = QFileDialog.getSaveFileName(parent, "Save repaired model", str(start), "Keras models (*.keras)")
     if not chosen:
@@ -40,17 +42,18 @@ def ask_model_file(parent: QWidget, settings: Settings, session: Session) -> Pat
     return file if file.suffix == ".keras" else file.with_name(f"{file.name}.keras")
 
 
-def write_report(report: AuditReport, file: Path, session: Session) -> None:
-    """Write a report of the model in use as an HTML page, with the model's picture and the command that makes it again.
+def write_report(report: AuditReport, file: Path, session: Session, subject: AuditSubject | None) -> None:
+    """Write a report of the subject as an HTML page, with the model's picture and the command that makes it again.
 
     Raises MaskscopeError when the file can't be written.
     """
     from maskscope.audit.html.page import command_line, html_page, write_page
 
-    project, model = session.project, session.model
+    project = session.project
     command = ""
-    if project is not None and model is not None:
-        command = command_line(["maskscope", "audit", str(project.path), "--model", model.id])
+    if project is not None and subject is not None:
+        model = subject.model_id or str(subject.file)
+        command = command_line(["maskscope", "audit", str(project.path), "--model", model])
     picture = None if report.graph is None else svg_picture(report.graph, LIGHT)
     write_page(html_page(report, picture, command), file)
 

@@ -16,10 +16,10 @@ _WHAT_IS_DONE = "The checks run the model with more padding, and compare the mas
 
 
 class AuditHead(QWidget):
-    """Shows the state of the audit of the model in use.
+    """Shows the state of the audit.
 
     Args:
-        session: its model in use is audited.
+        session: its model in use is audited, unless a file was chosen.
         audit_job: runs the audit, and keeps the reports.
         style: fonts and colours.
         parent: as in Qt.
@@ -51,7 +51,14 @@ class AuditHead(QWidget):
         self.cancel_button = _button(f"Cancel   {key_of_action('dismiss')}")
         self.repair_button = _button(f"Save repaired model…   {key_of_action('repair_model')}")
         self.open_button = _button("Open the repaired model in this project")
-        self.buttons = (self.run_button, self.cancel_button, self.repair_button, self.open_button)
+        self.leave_button = _button("Back to the model in use")
+        self.buttons = (
+            self.run_button,
+            self.cancel_button,
+            self.repair_button,
+            self.open_button,
+            self.leave_button,
+        )
         self._arrange()
 
     def _arrange(self) -> None:
@@ -62,7 +69,7 @@ class AuditHead(QWidget):
         first_line.addWidget(self.repair_button, 0, Qt.AlignmentFlag.AlignTop)
         last_line = QHBoxLayout()
         last_line.setSpacing(px(8))
-        for button in (self.run_button, self.cancel_button, self.open_button):
+        for button in (self.run_button, self.cancel_button, self.open_button, self.leave_button):
             last_line.addWidget(button)
         last_line.addStretch(1)
         content = QVBoxLayout()
@@ -91,10 +98,10 @@ class AuditHead(QWidget):
             label.set_look(style)
 
     def refresh(self) -> None:
-        """Show the report of the model in use, the progress of a running job, or how to get a report."""
-        job, model, report = self.audit_job, self.session.model, self.audit_job.report
+        """Show the report of the subject, the progress of a running job, or how to get a report."""
+        job, subject, report = self.audit_job, self.audit_job.subject, self.audit_job.report
         is_running = bool(job.running)
-        self.panel.set_title("Audit" if model is None else f"Audit · {model.id} · {model.name}")
+        self.panel.set_title("Audit" if subject is None else f"Audit · {subject.title}")
         self._show_verdict(report)
         self._show_note(report)
         self.bar.setVisible(is_running)
@@ -102,28 +109,29 @@ class AuditHead(QWidget):
         self.bar.setRange(0, _BAR_STEPS if total > 0 else 0)
         if total > 0:
             self.bar.setValue(min(done, total) * _BAR_STEPS // total)
-        self.run_button.setVisible(report is None and not is_running and model is not None)
+        self.run_button.setVisible(report is None and not is_running and subject is not None)
+        self.leave_button.setVisible(subject is not None and not subject.model_id)
         self.cancel_button.setVisible(is_running)
         self.repair_button.setVisible(report is not None and bool(report.repairs) and not is_running)
         self.open_button.setVisible(job.repaired is not None and not is_running)
         self.panel.hide_hints([self.again, self.save] if report is None or is_running else [])
 
     def _show_verdict(self, report: AuditReport | None) -> None:
-        model = self.session.model
-        if self.audit_job.running == "audit" and model is not None:
-            self.verdict.set_text(f"Auditing {model.name}", "text")
+        subject = self.audit_job.subject
+        if self.audit_job.running == "audit" and subject is not None:
+            self.verdict.set_text(f"Auditing {subject.name}", "text")
             self.how.set_text(_WHAT_IS_DONE)
         elif report is not None:
             self.verdict.set_text(*verdict_text(report))
-            self.how.set_text(audit_details(report, model))
+            self.how.set_text(audit_details(report, subject))
         elif self.session.project is None:
             self.verdict.set_text("No project is open", "text")
             self.how.set_text(f"Open a project first ({key_of_action('open')}).")
-        elif model is None:
+        elif subject is None:
             self.verdict.set_text("There is no model to audit yet", "text")
             self.how.set_text(f"Train a model ({key_of_action('train')}), or open one ({key_of_action('open_model')}).")
         else:
-            self.verdict.set_text(f"{model.name} has not been audited yet", "text")
+            self.verdict.set_text(f"{subject.name} has not been audited yet", "text")
             self.how.set_text(_WHAT_IS_DONE)
 
     def _show_note(self, report: AuditReport | None) -> None:

@@ -33,7 +33,7 @@ def make_page(services: PageServices, style: Style) -> Page:
 
 
 class AuditPage(Page):
-    """The page with the audit of the model in use.
+    """The page with the audit of the model in use, or of a file that is not in the project.
 
     Args:
         session: its model in use is audited.
@@ -85,6 +85,7 @@ class AuditPage(Page):
         self.head.cancel_button.clicked.connect(self.cancel)
         self.head.repair_button.clicked.connect(self.ask_repaired)
         self.head.open_button.clicked.connect(self._open_repaired)
+        self.head.leave_button.clicked.connect(self.audit_job.leave_file)
         self.table.moved.connect(lambda _: self._show_finding())
         self.table.entered.connect(lambda _: self.show_place())
         self.table.marked.connect(lambda _: self.show_picture_or_finding())
@@ -116,7 +117,7 @@ class AuditPage(Page):
         self.audit_job.cancel()
 
     def compute(self) -> None:
-        """Audit the model in use, again if it was audited before."""
+        """Audit the model, again if it was audited before."""
         self.audit_job.start()
 
     def enter(self) -> None:
@@ -272,7 +273,7 @@ class AuditPage(Page):
             text = f"There is no audit report yet. {key_of_action('audit')} audits the model."
             self.session.message_requested.emit(text, "info")
             return
-        file = ask_report_file(self, self.settings, self.session.model)
+        file = ask_report_file(self, self.settings, self.audit_job.subject)
         if file is not None:
             self.write_report(file)
 
@@ -283,7 +284,7 @@ class AuditPage(Page):
             return
         file = file if file.suffix else file.with_suffix(".html")
         try:
-            write_report(report, file, self.session)
+            write_report(report, file, self.session, self.audit_job.subject)
         except MaskscopeError as error:
             self.session.message_requested.emit(str(error), "error")
         else:
@@ -295,7 +296,7 @@ class AuditPage(Page):
         if report is None or not report.repairs:
             self.session.message_requested.emit("No automatic repair is available for this model.", "info")
             return
-        file = ask_model_file(self, self.settings, self.session)
+        file = ask_model_file(self, self.settings, self.session, self.audit_job.subject)
         if file is not None:
             self.audit_job.repair(file)
 

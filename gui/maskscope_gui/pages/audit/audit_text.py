@@ -5,7 +5,7 @@ import math
 from maskscope.audit.html.numbers import plain_number
 from maskscope.audit.report import AuditReport, Finding
 from maskscope.jobs import format_duration
-from maskscope.project import ModelRecord
+from maskscope_gui.background.audit_job import AuditSubject
 from maskscope_gui.widgets.base import Role
 
 VERDICT_MARKS: dict[str, tuple[str, Role]] = {
@@ -43,10 +43,12 @@ def short_verdict(report: AuditReport) -> str:
     return f"{hold}, {unsure} could not tell" if unsure else hold
 
 
-def audit_details(report: AuditReport, model: ModelRecord | None) -> str:
+def audit_details(report: AuditReport, subject: AuditSubject | None) -> str:
     """Return how the audit was made, in one line."""
     about = report.about
-    name = report.model if model is None else f"{model.name} ({model.id})"
+    name = report.model
+    if subject is not None and subject.model_id:
+        name = f"{subject.name} ({subject.model_id})"
     sampled = f"{len(report.sampled):,} of {report.sentences:,} sentence{'s' if report.sentences != 1 else ''} sampled"
     parts = [name, sampled, f"padded with {about.padding_text}{' in front' if about.padding_side == 'front' else ''}"]
     if about.loss:

@@ -1,4 +1,4 @@
-"""The Picture page: the layers of the model in use, and on every edge whether the mask is there."""
+"""The Picture page: the layers of a model, and on every edge whether the mask is there."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class PicturePage(Page):
     """The page with the model's picture. The worker traces the model; Keras is never imported in the window's process.
 
     Args:
-        session: its model in use is shown.
+        session: its model in use is shown, unless a file was chosen.
         client: of the worker.
         settings: remember the folder of saved pictures.
         style: fonts and colours.
@@ -48,12 +48,19 @@ class PicturePage(Page):
         self.session, self.client, self.settings = session, client, settings
         self._job: int | None = None
         self._keras_file: Path | None = None
+        self._other: Path | None = None
+        self._in_use: Path | None = None
         self.head = Panel("Picture", style)
         self.save = QToolButton()
         self.save.setObjectName("flat")
         self.save.setText(f"Save picture…   {key_of_action('save_picture')}")
         self.save.setToolTip("Save the picture as an .svg or .png file")
         self.save.clicked.connect(lambda: self.action_requested.emit("save_picture"))
+        self.leave = QToolButton()
+        self.leave.setObjectName("flat")
+        self.leave.setText("Back to the model in use")
+        self.leave.clicked.connect(self.leave_file)
+        self.head.add(self.leave)
         self.head.add(self.save)
         self.picture = ModelPicture(style)
         column = QVBoxLayout(self)
@@ -62,7 +69,7 @@ class PicturePage(Page):
         column.addWidget(self.head)
         column.addWidget(self.picture, 1)
         self.area = self.picture.area
-        self.stops = [self.area, self.save]
+        self.stops = [self.area, self.leave, self.save]
         for stop in self.stops:
             stop.installEventFilter(self)
         client.progressed.connect(self._show_progress)
@@ -78,7 +85,8 @@ class PicturePage(Page):
         super().set_look(style)
         self.head.set_look(style)
         self.picture.set_look(style)
-        self.save.setFont(style.small)
+        for button in (self.leave, self.save):
+            button.setFont(style.small)
 
     @property
     def busy(self) -> bool:
@@ -109,8 +117,8 @@ class PicturePage(Page):
             event.accept()
             return True
         enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        if event.type() == QEvent.Type.KeyPress and enter and watched is self.save:
-            self.save.click()
+        if event.type() == QEvent.Type.KeyPress and enter and isinstance(watched, QToolButton):
+            watched.click()
             return True
         return super().eventFilter(watched, event)
 
@@ -118,18 +126,42 @@ class PicturePage(Page):
         """Trace the model when another one is in use by now."""
         self._refresh()
 
+    def show_file(self, file: Path) -> None:
+        """Show a `.keras` file that is not in the project, until another model is taken into use."""
+        self._in_use = self._file_in_use()
+        self._other = file
+        self._refresh()
+
+    def leave_file(self) -> None:
+        """Show the model in use again."""
+        self._other = None
+        self._refresh()
+
+    def _file_in_use(self) -> Path | None:
+        return None if self.session.model is None else self.session.model.keras_file
+
+    @property
+    def _name(self) -> str:
+        """The model that is shown, for a person; "" for none."""
+        if self._other is not None:
+            return self._other.name
+        return "" if self.session.model is None else self.session.model.name
+
     def _refresh(self) -> None:
         if not self.isVisible():
             return
-        model = self.session.model
-        if model is None:
+        if self._file_in_use() != self._in_use or self.session.project is None:
+            self._in_use, self._other = self._file_in_use(), None
+        file = self._other or self._in_use
+        self.leave.setVisible(self._other is not None)
+        if file is None:
             self._forget_request()
             self._show_message(f"There is no model yet. Train one ({key_of_action('train')}) to see its layers here.")
-        elif model.keras_file != self._keras_file:
+        elif file != self._keras_file:
             self._forget_request()
-            self._keras_file = model.keras_file
-            self._job = self.client.request(ModelGraphRequest(model.keras_file))
-            self._show_message(f"Tracing the layers of {model.name}…")
+            self._keras_file = file
+            self._job = self.client.request(ModelGraphRequest(file))
+            self._show_message(f"Tracing the layers of {self._name}…")
         self._enable()
 
     def _forget_request(self) -> None:
@@ -156,7 +188,10 @@ class PicturePage(Page):
         self._job = None
         self.progressed.emit("")
         model = self.session.model
-        self.head.set_title("Picture" if model is None else f"Picture · {model.id} · {model.name}")
+        if self._other is not None:
+            self.head.set_title(f"Picture · {self._name} · not in this project")
+        else:
+            self.head.set_title("Picture" if model is None else f"Picture · {model.id} · {model.name}")
         self.picture.show_graph(result.graph)
         if self.hasFocus():
             self.area.setFocus()
@@ -185,8 +220,8 @@ class PicturePage(Page):
         """Ask for a file, and save the picture to it."""
         if self.picture.graph is None:
             return
-        model = self.session.model
-        start = Path(self.settings.text("pictures_folder") or Path.home()) / f"{model.name if model else 'model'}.svg"
+        stem = self._name.removesuffix(".keras") or "model"
+        start = Path(self.settings.text("pictures_folder") or Path.home()) / f"{stem}.svg"
         chosen, _ = QFileDialog.getSaveFileName(
             self, "Save picture", str(start), "SVG picture (*.svg);;PNG picture (*.png)"
         )

@@ -52,7 +52,7 @@ class AuditHandlers(QObject):
             self._audit_job.adopt(repaired)
 
     def _show_verdict(self) -> None:
-        report = self._audit_job.report
+        report = self._audit_job.report_in_use
         failed = [] if report is None else [each.check for each in report.findings if each.verdict == "failed"]
         self._window.padding.show_audit(failed)
         if report is None:

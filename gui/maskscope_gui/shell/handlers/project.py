@@ -31,6 +31,7 @@ class ProjectHandlers(QObject):
             "import": self._dialogs.import_source,
             "open": self._ask_project,
             "open_model": self._ask_model,
+            "open_model_with_options": lambda: self._ask_model(always_ask=True),
             "open_demo": self.open_demo,
             "export": self._dialogs.export,
             "project_info": self._dialogs.project_info,
@@ -86,13 +87,13 @@ class ProjectHandlers(QObject):
             self._settings.set_text("projects_folder", str(Path(folder).parent))
             self.open(Path(folder))
 
-    def _ask_model(self) -> None:
+    def _ask_model(self, *, always_ask: bool = False) -> None:
         start = self._settings.text("models_folder") or str(Path.home())
         kinds = "Keras models (*.keras);;All files (*)"
         chosen, _ = QFileDialog.getOpenFileName(self._window, "Open a model", start, kinds)
         if chosen:
             self._settings.set_text("models_folder", str(Path(chosen).parent))
-            self._open_model_job.open(Path(chosen))
+            self._open_model_job.open(Path(chosen), always_ask=always_ask)
 
     def _add_recent_menu(self) -> None:
         menu = QMenu("Open recent", self._window)

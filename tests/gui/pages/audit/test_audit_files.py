@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from maskscope.audit.report import AuditReport
 from maskscope.worker.requests import (
     AnyResult,
-    OpenModelRequest,
+    DescribeModelRequest,
     ProjectSource,
     RepairRequest,
     RepairResult,
@@ -107,5 +107,5 @@ def test_a_repaired_model_is_written_compared_and_opened(
     page.head.open_button.setFocus()
     press(window, KEY.Key_Return)
     request = client.requests[-1]
-    assert isinstance(request, OpenModelRequest)
+    assert isinstance(request, DescribeModelRequest)
     assert request.model == out
