@@ -20,7 +20,7 @@ import tensorflow as tf
 from maskscope.errors import ModelError
 from maskscope.files import replace_durably
 from maskscope.jobs import Job, NullJob
-from maskscope.keras_io.safety import inspect_keras_file
+from maskscope.keras_io.safety import inspect_keras_file, keras_2_error
 from maskscope.masks import as_mask_value
 from maskscope.training.parameters import Parameters
 from maskscope.training.spec import TaggerSpec
@@ -240,13 +240,15 @@ def load(path: Path) -> KerasModel:
 
     Raises ModelError for any other kind of file, for one that the inspection refuses, and for one that Keras refuses.
     """
-    inspect_keras_file(path)
+    version = inspect_keras_file(path)
     try:
         with warnings.catch_warnings():
             # the optimizer's state is not used here, and Keras warns when it does not fit
             warnings.simplefilter("ignore")
             return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
+        if version.startswith("2."):
+            raise keras_2_error(path, version) from error
         # Keras raises whatever its layers raise: ValueError, TypeError, KeyError, OSError, BadZipFile ...
         words = " ".join(str(error).split())[:300]
         raise ModelError(

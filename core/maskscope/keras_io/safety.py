@@ -1,9 +1,7 @@
 """Inspect a `.keras` file from anywhere, without Keras, before anything of it is loaded.
 
-Keras rebuilds a model by calling whatever its config.json names (`keras.src.saving.serialization_lib`), reads its
-weights from HDF5, which can point to other files, and unpacks a zip, which can hold more than it seems to. Safe mode
-refuses lambdas, but not layers that read files (StringLookup and its kin) or run other programs' graphs (TFSMLayer).
-So only layers and functions that are known to do nothing but compute pass; all others are refused by name.
+A file is a zip, which can hold more than it seems to, of a config.json (see `model_config`) and weights in HDF5, which
+can point to other files. Only what can do nothing but compute passes.
 """
 
 import json
@@ -13,12 +11,13 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NoReturn
 
 from maskscope.errors import ModelError
+from maskscope.keras_io.known_part import known_part
+from maskscope.keras_io.model_config import RefusedConfigError, check_config, read_config, shortened
 
 MAX_METADATA_BYTES = 1 << 20
 MAX_CONFIG_BYTES = 16 << 20
@@ -29,11 +28,8 @@ MAX_RATIO = 200
 """Keras stores its members unpacked, and weights don't compress: a member packed more tightly is a zip bomb."""
 MAX_MEMBERS = 16
 MAX_DIRECTORY_BYTES = 1 << 16
-MAX_DEPTH = 100
-"""Of nesting in config.json; a model within a model within a model stays below 40."""
 MAX_H5_OBJECTS = 100_000
 _RATIO_FROM_BYTES = 1 << 20
-_SHOWN = 80
 _EXPECTED = "metadata.json, config.json and model.weights.h5"
 
 _MEMBERS = {
@@ -43,61 +39,6 @@ _MEMBERS = {
     "assets/": 0,
 }
 _CONVERT = "load it in Keras where you trust it and write it anew with model.save('NAME.keras')"
-
-_LAYERS = frozenset(
-    re.findall(
-        r"\w+",
-        """
-    InputLayer Masking Identity Dense EinsumDense
-    Activation ELU LeakyReLU PReLU ReLU Softmax
-    LSTM GRU SimpleRNN RNN LSTMCell GRUCell SimpleRNNCell StackedRNNCells Bidirectional TimeDistributed
-    ConvLSTM1D ConvLSTM2D
-    Conv1D Conv1DTranspose SeparableConv1D DepthwiseConv1D Conv2D Conv2DTranspose SeparableConv2D DepthwiseConv2D
-    AveragePooling1D MaxPooling1D AveragePooling2D MaxPooling2D
-    GlobalAveragePooling1D GlobalMaxPooling1D GlobalAveragePooling2D GlobalMaxPooling2D
-    Attention AdditiveAttention MultiHeadAttention GroupQueryAttention
-    BatchNormalization GroupNormalization LayerNormalization RMSNormalization SpectralNormalization
-    UnitNormalization Normalization Rescaling
-    Dropout SpatialDropout1D SpatialDropout2D GaussianDropout GaussianNoise AlphaDropout ActivityRegularization
-    Add Average Concatenate Dot Maximum Minimum Multiply Subtract
-    Cropping1D Cropping2D Flatten Permute RepeatVector Reshape UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D
-    """,
-    )
-)
-"""Layers that do nothing but compute. Left out: Lambda, wrappers of other programs (TFSMLayer, JaxLayer, FlaxLayer,
-TorchModuleWrapper), and preprocessing layers that read files or text."""
-
-_ACTIVATIONS = frozenset(
-    re.findall(
-        r"\w+",
-        """
-    celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear
-    log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus
-    sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold
-    """,
-    )
-)
-_TYPES = frozenset(
-    {"bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
-)
-
-_MODULES = {
-    "layers": re.compile(r"keras\.(src\.)?layers(\.[a-z0-9_]+)*"),
-    "models": re.compile(r"keras|keras\.(src\.)?models(\.[a-z0-9_]+)*"),
-    "parts": re.compile(r"keras\.(src\.)?(initializers|regularizers|constraints)(\.[a-z0-9_]+)*"),
-    "policies": re.compile(r"keras|keras\.(src\.)?dtype_policies(\.[a-z0-9_]+)*"),
-    "operations": re.compile(r"keras\.src\.ops\.(numpy|nn|math|linalg)"),
-    "core operations": re.compile(r"keras\.src\.ops\.core"),
-}
-_NAMES = {
-    "layers": _LAYERS,
-    "models": frozenset({"Sequential", "Functional", "Model"}),
-    "policies": frozenset({"DTypePolicy", "FloatDTypePolicy"}),
-    "core operations": frozenset({"Cast", "StopGradient", "Slice", "Unstack", "Shape"}),
-}
-_CLASS_NAME = re.compile(r"[A-Z][A-Za-z0-9_]*")
-_PLACEHOLDERS = frozenset({"__keras_tensor__", "__slice__", "__ellipsis__"})
-_CONSTANTS = frozenset({"__tensor__", "__numpy__"})
 
 
 def inspect_keras_file(path: Path) -> str:
@@ -113,9 +54,66 @@ def inspect_keras_file(path: Path) -> str:
     _check_kind(path)
     _check_directory(path)
     members = _read_members(path)
-    _Config(path, members["config.json"]).check()
+    version = _version(members.get("metadata.json", b""))
+    config = _read_config(path, members["config.json"])
+    try:
+        check_config(config)
+    except RefusedConfigError as error:
+        if version.startswith("2.") or _of_keras_2(config):
+            raise keras_2_error(path, version) from error
+        raise _refused(path, config, error) from error
     _check_weights(path, members["model.weights.h5"])
-    return _version(members.get("metadata.json", b""))
+    return version
+
+
+def read_model_file(path: Path) -> tuple[Any, bytes]:
+    """What is in config.json and model.weights.h5 of a `.keras` file. The weights are harmless, the config need not be.
+
+    Raises ModelError as `inspect_keras_file`, but for nothing that the config names.
+    """
+    path = Path(path)
+    _check_kind(path)
+    _check_directory(path)
+    members = _read_members(path)
+    _check_weights(path, members["model.weights.h5"])
+    return _read_config(path, members["config.json"]), members["model.weights.h5"]
+
+
+def keras_2_error(path: Path, version: str) -> ModelError:
+    """The refusal of a file of Keras 2, whose layers Keras 3 does not build, but whose weights it reads."""
+    return ModelError(
+        f"was written by Keras 2, which Keras 3 can't load; {_rebuild(path.name)}",
+        file=path,
+        expected="a file of Keras 3",
+        received=f"Keras {version}" if version else "the form of Keras 2",
+    )
+
+
+def _rebuild(weights: str) -> str:
+    return f"build the same layers in Keras 3, model.load_weights({weights!r}), and model.save('NAME.keras')"
+
+
+def _of_keras_2(config: Any) -> bool:
+    return isinstance(config, dict) and bool(re.match(r"tf_keras|keras\.(src\.)?engine", str(config.get("module"))))
+
+
+def _read_config(path: Path, text: bytes) -> Any:
+    try:
+        return read_config(text)
+    except RefusedConfigError as error:
+        raise ModelError(error.message, file=path, expected=error.expected, received=error.received) from error
+
+
+def _refused(path: Path, config: Any, error: RefusedConfigError) -> ModelError:
+    """The refusal, with what helps: the part of the model that is known, or the audit of the model in memory."""
+    message = error.message
+    if error.unknown:
+        part = known_part(config)
+        message += "; maskscope.audit_model(model, x, lengths) checks it in memory, in your own program"
+        if part is not None:
+            layer = shortened(part.layer)
+            message += f", and maskscope model FILE.keras --cut NEW.keras saves the part up to its layer {layer}"
+    return ModelError(message, file=path, expected=error.expected, received=error.received)
 
 
 # The file and its zip
@@ -126,12 +124,16 @@ def _check_kind(path: Path) -> None:
         return
     if not path.exists():
         raise ModelError("there is no such file", file=path, expected="a .keras file", received="nothing")
-    what = f"a {'folder' if path.is_dir() else 'file'} {path.name!r}"
+    convert = _CONVERT
+    if path.suffix.lower() in (".h5", ".hdf5"):
+        convert = _rebuild(path.name)
+    elif (path / "saved_model.pb").is_file():
+        convert = f"call model.save_weights('W.weights.h5') in Keras 2 (tf_keras), {_rebuild('W.weights.h5')}"
     raise ModelError(
-        f"is not a .keras file; other kinds can run code when they are loaded, so {_CONVERT}",
+        f"is not a .keras file; other kinds can run code when they are loaded, so {convert}",
         file=path,
         expected="a .keras file",
-        received=what,
+        received=f"a {'folder' if path.is_dir() else 'file'} {path.name!r}",
     )
 
 
@@ -165,8 +167,11 @@ def _check_directory(path: Path) -> None:
 def _no_zip(path: Path, why: str) -> ModelError:
     with path.open("rb") as stream:
         begins = stream.read(8)
+    # Keras 2 wrote HDF5 under any name
+    convert = _rebuild(f"{path.stem}.h5") if begins.startswith(b"\x89HDF") else _CONVERT
+    renamed = "rename it to .h5, " if begins.startswith(b"\x89HDF") else ""
     return ModelError(
-        f"is not a complete .keras file; if it was not written by model.save, {_CONVERT}",
+        f"is not a complete .keras file; if it was not written by model.save, {renamed}{convert}",
         file=path,
         expected="a zip",
         received=f"{why} (it begins with {begins!r})",
@@ -190,7 +195,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
         raise ModelError("holds more than a model", file=path, expected=_EXPECTED, received=f"{len(members):,} members")
     for info in members:
         # zipfile cuts the name at a NUL and changes separators, so the name as written is checked
-        name, shown = info.orig_filename, _short(info.orig_filename)
+        name, shown = info.orig_filename, shortened(info.orig_filename)
         parts = re.split(r"[/\\]", name)
         if name.startswith("/") or ".." in parts or "\\" in name or ":" in name or "\0" in name:
             raise ModelError("has a member with a path outside the file", file=path, expected=_EXPECTED, received=shown)
@@ -236,127 +241,6 @@ def _version(metadata: bytes) -> str:
     return version if isinstance(version, str) and re.fullmatch(r"[0-9A-Za-z.+-]{1,32}", version) else ""
 
 
-def _short(text: object) -> str:
-    words = ascii(text)
-    return words if len(words) <= _SHOWN else f"{words[: _SHOWN - 1]}…"
-
-
-# config.json
-
-
-class _Config:
-    """Walks through config.json and refuses the first object that is not known to be harmless."""
-
-    def __init__(self, path: Path, text: bytes) -> None:
-        self.path = path
-        try:
-            self.model: Any = json.loads(text)
-        except RecursionError:
-            self.refuse("has a config.json that nests too deep", f"at most {MAX_DEPTH} levels", "more")
-        except ValueError as error:
-            raise ModelError("has a damaged config.json", file=path, received=_short(str(error))) from error
-
-    def refuse(self, message: str, expected: str, received: object) -> NoReturn:
-        raise ModelError(message, file=self.path, expected=expected, received=str(received))
-
-    def check(self) -> None:
-        if not isinstance(self.model, dict) or self._group(self.model) != "models":
-            self.refuse("holds no model", "a Sequential or Functional model", _short(self._called(self.model)))
-        # the compile configuration of the whole model is never read: it is loaded without
-        top = {key: value for key, value in self.model.items() if key != "compile_config"}
-        for record in self._objects(top):
-            self._check_object(record)
-
-    def _objects(self, top: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Every dict that Keras may deserialize, outer before inner, in the order of the file."""
-        todo: list[tuple[Any, int]] = [(top, 1)]
-        while todo:
-            value, depth = todo.pop()
-            if depth > MAX_DEPTH:
-                self.refuse("has a config.json that nests too deep", f"at most {MAX_DEPTH} levels", "more")
-            if isinstance(value, dict):
-                if "class_name" in value:
-                    yield value
-                todo.extend((inner, depth + 1) for inner in reversed(value.values()))
-            elif isinstance(value, list):
-                todo.extend((inner, depth + 1) for inner in reversed(value))
-
-    def _called(self, record: Any) -> str:
-        if not isinstance(record, dict) or "class_name" not in record:
-            return f"a {type(record).__name__} without a class"
-        module = record.get("module")
-        return f"{record['class_name']}" if module is None else f"{module}.{record['class_name']}"
-
-    def _group(self, record: dict[str, Any]) -> str | None:
-        module, name = record.get("module"), record.get("class_name")
-        if not isinstance(module, str) or not isinstance(name, str) or not _CLASS_NAME.fullmatch(name):
-            return None
-        for group, pattern in _MODULES.items():
-            if pattern.fullmatch(module) and "test" not in module and name in _NAMES.get(group, {name}):
-                return group
-        return None
-
-    def _check_object(self, record: dict[str, Any]) -> None:
-        name, inner = record["class_name"], record.get("config")
-        if not isinstance(name, str):
-            self.refuse("names a class by something other than text", "a class of Keras", _short(name))
-        if record.get("compile_config"):
-            self.refuse(
-                "holds a model that was compiled inside another; save it without (model.compile only the whole)",
-                "layers",
-                _short(self._called(record)),
-            )
-        if name in _PLACEHOLDERS:
-            return
-        if name in _CONSTANTS:
-            kind = inner.get("dtype") if isinstance(inner, dict) else None
-            if kind not in _TYPES:
-                self.refuse("holds a constant of another type", "numbers", _short(kind))
-            return
-        if name == "function":
-            self._check_function(record)
-            return
-        if name in ("__lambda__", "Lambda"):
-            self.refuse(
-                "holds Python code in a Lambda layer, which is never run; replace the layer by one of keras.layers",
-                "layers of Keras that only compute",
-                _short(self._called(record)),
-            )
-        self._check_registered(record)
-        group, module = self._group(record), record.get("module")
-        if group is None and isinstance(module, str) and re.fullmatch(r"keras(\.[A-Za-z0-9_]+)*", module):
-            self.refuse(
-                "uses a part of Keras that may do more than compute",
-                "layers that only compute",
-                _short(self._called(record)),
-            )
-        if group is None:
-            self.refuse(
-                "holds a custom object, whose code is not in the file and is never imported",
-                "layers of Keras itself",
-                _short(self._called(record)),
-            )
-
-    def _check_function(self, record: dict[str, Any]) -> None:
-        name, registered = record.get("config"), record.get("registered_name")
-        known = isinstance(name, str) and name in _ACTIVATIONS and registered in (None, "function", name)
-        if record.get("module") not in ("builtins", "keras.activations") or not known:
-            self.refuse(
-                "calls a function that is not an activation of Keras",
-                "an activation such as relu",
-                _short(f"{record.get('module')}.{name}"),
-            )
-
-    def _check_registered(self, record: dict[str, Any]) -> None:
-        registered = record.get("registered_name")
-        if registered is not None and registered != record["class_name"]:
-            self.refuse(
-                "holds a custom object, whose code is not in the file and is never imported",
-                "layers of Keras itself",
-                _short(registered),
-            )
-
-
 # model.weights.h5
 
 
@@ -376,7 +260,7 @@ def _check_weights(path: Path, weights: bytes) -> None:
             while groups:
                 place, group = groups.pop()
                 for name in group:
-                    where = _short(f"{place}/{name}")
+                    where = shortened(f"{place}/{name}")
                     link = group.get(name, getlink=True)
                     if isinstance(link, h5py.ExternalLink):
                         refuse("has weights that point to another file", "arrays in the file itself", where)
@@ -403,5 +287,5 @@ def _check_weights(path: Path, weights: bytes) -> None:
                         refuse("has weights that are too large", f"at most {MAX_WEIGHTS_BYTES:,} bytes", "more")
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ModelError(
-            "has a damaged model.weights.h5", file=path, received=f"{type(error).__name__}: {_short(str(error))}"
+            "has a damaged model.weights.h5", file=path, received=f"{type(error).__name__}: {shortened(str(error))}"
         ) from error

@@ -76,7 +76,7 @@ def test_scoring_by_keras_is_packed_scoring(tmp_path: Path) -> None:
 def test_only_keras_files_are_loaded(tmp_path: Path) -> None:
     for name in ("model.h5", "model.keras", "model.pkl"):
         (tmp_path / name).write_bytes(b"\x89HDF\r\n")
-        with pytest.raises(ModelError, match=r"write it anew with model\.save\('NAME\.keras'\)"):
+        with pytest.raises(ModelError, match=r"model\.save\('NAME\.keras'\)"):
             keras_model.load(tmp_path / name)
     inputs = keras.Input((None, DIM))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(tmp_path / "lambda.keras")

@@ -76,9 +76,41 @@ def test_other_kinds_of_files_are_refused_with_the_way_to_convert_them(name: str
     else:
         path.mkdir()
     words = refusal(path)
-    assert "write it anew with model.save('NAME.keras')" in words
+    assert "model.save('NAME.keras')" in words
+    assert ("build the same layers in Keras 3, model.load_weights('model.h5')" in words) == (name == "model.h5")
     assert "received" in words
     assert not marker.exists()
+
+
+def test_a_saved_model_folder_and_hdf5_of_another_name_are_told_how_to_convert(tmp_path: Path) -> None:
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    (folder / "saved_model.pb").write_bytes(b"")
+    assert "call model.save_weights('W.weights.h5') in Keras 2 (tf_keras)" in refusal(folder)
+    old = tmp_path / "old.keras"
+    old.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    assert "rename it to .h5, build the same layers in Keras 3, model.load_weights('old.h5')" in refusal(old)
+
+
+def test_a_file_of_keras_2_is_told_how_to_get_its_weights(good: dict[str, bytes], tmp_path: Path) -> None:
+    model = json.loads(good["config.json"])
+    model.update(module="keras.src.engine.functional", registered_name="Functional")
+    for layer, before in zip(layers(model)[1:], layers(model), strict=False):
+        layer["inbound_nodes"] = [[[before["name"], 0, 0, {}]]]
+    version = json.dumps({"keras_version": "2.15.0"}).encode()
+    path = write(tmp_path / "old.keras", good, config=json.dumps(model).encode(), metadata=version)
+    words = refusal(path)
+    assert "was written by Keras 2, which Keras 3 can't load" in words
+    assert "build the same layers in Keras 3, model.load_weights('old.keras'), and model.save('NAME.keras')" in words
+    assert "received Keras 2.15.0" in words
+
+
+def test_a_loss_or_a_metric_in_own_code_refuses_no_model(good: dict[str, bytes], tmp_path: Path) -> None:
+    model = json.loads(good["config.json"])
+    own = {"module": "evil", "class_name": "Loss", "config": {}, "registered_name": "zoo>Loss"}
+    model["compile_config"] = {"optimizer": own, "loss": own, "metrics": [own]}
+    path = write(tmp_path / "compiled.keras", good, config=json.dumps(model).encode())
+    assert choose_engine(path).engine == "packed"
 
 
 def test_a_file_cut_short_or_changed_is_refused(tmp_path: Path) -> None:
