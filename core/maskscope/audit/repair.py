@@ -3,12 +3,12 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from maskscope.audit.probes.mask_advice import SENTINEL
-from maskscope.audit.probes.mask_trace import trace_mask
+from maskscope.audit.probes.mask_trace import Trace, trace_mask
 from maskscope.audit.probes.padded_sample import made_up_batch
 from maskscope.audit.probes.unrunnable import error_summary
 from maskscope.errors import ModelError
@@ -18,21 +18,31 @@ if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
 
 REPAIRS: dict[str, str] = {
+    "plain_dense": "the layer itself replaces TimeDistributed(layer), and Activation a Softmax layer",
     "mask_input": "Masking follows the input, every branch starts there, and no layer after it loses the mask",
     "carry_mask": "the mask is passed on around each layer that loses it",
-    "plain_dense": "Dense replaces TimeDistributed(Dense)",
+    "give_mask": "each recurrent layer with an initial_state is given the mask",
+    "copy_input": "each MultiHeadAttention takes copies, so that other layers keep the mask of its inputs",
+    "turn_back": "the outputs of each layer that reads backwards are turned",
 }
 """Names of the repairs that a finding may ask for, and what each changes."""
+
+AT_A_LAYER = frozenset({"carry_mask", "give_mask", "copy_input", "turn_back"})
+"""Repairs at the layer that the trace names; they are made one by one until it names none."""
+NEED_NO_PADDING = frozenset({"plain_dense"})
+"""Repairs that don't hang on what padded positions hold."""
 _MOST_LAYERS = 32
 
 
 def repair_model(model: "KerasModel", repairs: Sequence[str], padding: MaskValue = 0.0) -> "KerasModel":
     """Rebuild a model with the repairs made, with the same layers and weights; don't use the given one any more.
 
+    A model of fixed length keeps its length.
+
     Args:
         model: Functional or Sequential, with one input (B, T, D) and one output.
         repairs: names of `REPAIRS`; they are made in that table's order.
-        padding: the number at padded positions.
+        padding: the number at padded positions, or the row of numbers.
 
     Raises ModelError when the model can't be rebuilt.
     """
@@ -51,22 +61,24 @@ def repair_model(model: "KerasModel", repairs: Sequence[str], padding: MaskValue
         warnings.simplefilter("ignore")
         try:
             if "plain_dense" in repairs:
-                model = rebuilding.rebuild(model, _plain_dense)
+                model = rebuilding.with_plain_layers(model)
             if "mask_input" in repairs:
                 model = _with_masking_at_the_input(model, padding)
             # a layer may lose a mask that only now begins
-            if "carry_mask" in repairs or "mask_input" in repairs:
-                model = _with_the_mask_carried(model, padding)
-        except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if "mask_input" in repairs or AT_A_LAYER.intersection(repairs):
+                model = _with_the_mask_at_every_layer(model, padding)
+        except (TypeError, ValueError, AttributeError, RuntimeError, KeyError) as error:
             reason = f"{type(error).__name__}: {error_summary(error)}"
             raise ModelError("the model can't be rebuilt", received=reason) from error
     return model
 
 
 def repair_file(keras_file: Path, repairs: Sequence[str], out: Path, padding: MaskValue | None = None) -> None:
-    """Write a repaired model to `out`, a `.keras` file, with the loss and the metrics of the old one where it has any.
+    """Write a repaired model to `out`, a `.keras` file, with the loss, metrics and optimizer of the old one.
 
-    `padding` is the number at padded positions; None for the model's mask value.
+    Of the optimizer the settings are kept; its state is not, since the model is to be trained again.
+
+    `padding` is the number at padded positions, or the row of numbers; None for the model's mask value.
 
     Raises ModelError as `repair_model`, and when the old file can't be loaded or there is something at `out`.
     """
@@ -78,16 +90,17 @@ def repair_file(keras_file: Path, repairs: Sequence[str], out: Path, padding: Ma
     model = repair_model(model, repairs, keras_graph.padding_or_mask_value(model, padding))
     own = compiled.of_file(keras_file)
     if own is not None and own.loss is not None:
-        model.compile(loss=own.loss, metrics=own.metrics or None, weighted_metrics=own.weighted_metrics or None)
-    keras_model.save(model, out)
-
-
-def _plain_dense(operation: Any) -> Any:
-    """The Dense layer for a TimeDistributed(Dense), which does the same to each position; else the operation itself."""
-    import keras
-
-    inside = operation.layer if isinstance(operation, keras.layers.TimeDistributed) else None
-    return inside if isinstance(inside, keras.layers.Dense) else operation
+        optimizer = {} if own.optimizer is None else {"optimizer": own.optimizer}
+        model.compile(
+            loss=own.loss, metrics=own.metrics or None, weighted_metrics=own.weighted_metrics or None, **optimizer
+        )
+        # Keras can't load a file of an optimizer that was never built
+        model.optimizer.build(model.trainable_variables)
+    try:
+        keras_model.save(model, out)
+    except (OSError, TypeError, ValueError, RuntimeError) as error:
+        reason = f"{type(error).__name__}: {error_summary(error)}"
+        raise ModelError("the repaired model can't be written", file=out, received=reason) from error
 
 
 def _with_masking_at_the_input(model: "KerasModel", padding: MaskValue) -> "KerasModel":
@@ -100,28 +113,55 @@ def _with_masking_at_the_input(model: "KerasModel", padding: MaskValue) -> "Kera
     name = "masking" if before is None else str(before.name)
     # a value that the compute type can't represent differs from its neighbours in float32 alone
     held = np.asarray(padding, dtype=np.float32)
-    exact = np.array_equal(keras.ops.convert_to_numpy(keras.ops.cast(held, model.compute_dtype)).astype("f4"), held)
+    computed = keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.cast(held, model.compute_dtype), "float32"))
+    exact = np.array_equal(computed, held)
     value = list(padding) if isinstance(padding, tuple) else padding
     masking = keras.layers.Masking(value, name=name, dtype=None if exact else "float32")
-
-    def without_masking(operation: Any) -> Any:
-        return None if isinstance(operation, keras.layers.Masking) else operation
-
-    return rebuilding.rebuild(model, without_masking, first=masking)
+    return rebuilding.with_masking_first(model, masking, _given_by_hand(model, padding))
 
 
-def _with_the_mask_carried(model: "KerasModel", padding: MaskValue) -> "KerasModel":
-    """Make the mask anew after each layer that loses it, and set what such a layer reads at padding to 0."""
-    import keras
+def _given_by_hand(model: "KerasModel", padding: MaskValue) -> set[str]:
+    """Names of the nodes that are given the right mask with `mask=`, which their tensors do not carry."""
+    from maskscope.keras_io import keras_graph, recorded_run
 
-    from maskscope.keras_io import keras_graph, rebuilding
+    graph = keras_graph.functional(model)
+    assert graph is not None
+    inputs, mask_bt = made_up_batch(graph.inputs, padding)
+    run = recorded_run.run(model, inputs, go_on=True)
+    return {
+        visit.name
+        for visit in run.visits
+        if any(
+            each.given is not None and np.array_equal(each.given, mask_bt) and each.mask is None
+            for each in visit.arrivals
+        )
+    }
 
-    for number in range(_MOST_LAYERS):
+
+def _with_the_mask_at_every_layer(model: "KerasModel", padding: MaskValue) -> "KerasModel":
+    """Repair the first layer that the trace names, and again, until it names none that can be repaired."""
+    from maskscope.keras_io import keras_graph
+
+    done: set[tuple[str | None, str | None]] = set()
+    for number in range(1, _MOST_LAYERS + 1):
         graph = keras_graph.functional(model)
         assert graph is not None
         found = trace_mask(model, *made_up_batch(graph.inputs, padding))
-        if found.repair != "carry_mask" or found.faulty_layer is None:
+        if found.repair not in AT_A_LAYER or (found.repair, found.faulty_layer) in done:
             return model
-        again = keras.layers.Masking(SENTINEL, name=f"mask_again_{number + 1}")
-        model = rebuilding.with_mask_after(model, found.faulty_layer, again, SENTINEL)
+        done.add((found.repair, found.faulty_layer))
+        model = _repaired_at_a_layer(model, found, number)
     return model
+
+
+def _repaired_at_a_layer(model: "KerasModel", found: Trace, number: int) -> "KerasModel":
+    from maskscope.keras_io import rebuilding
+
+    name = found.faulty_layer or ""
+    if found.repair == "give_mask":
+        return rebuilding.with_mask_given(model, name)
+    if found.repair == "copy_input":
+        return rebuilding.with_copied_inputs(model, name)
+    if found.repair == "turn_back":
+        return rebuilding.with_outputs_turned(model, name, SENTINEL, number)
+    return rebuilding.with_mask_after(model, name, SENTINEL, number)

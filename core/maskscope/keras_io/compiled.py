@@ -33,6 +33,7 @@ class Compiled:
         loss: a loss of Keras, by name or as an object, or the user's function; None when there is none to load.
         metrics: as `compile` takes them.
         weighted_metrics: the same, of those that are given the sample weights.
+        optimizer: of Keras, with its settings and without its state; None for one that is not, or is not known.
         unknown: names in the file that can't be loaded without running its code: the loss first.
         unknown_loss: whether the loss is among them.
     """
@@ -40,6 +41,7 @@ class Compiled:
     loss: Any = None
     metrics: list[Any] = field(default_factory=list)
     weighted_metrics: list[Any] = field(default_factory=list)
+    optimizer: Any = None
     unknown: tuple[str, ...] = ()
     unknown_loss: bool = False
 
@@ -78,7 +80,8 @@ def of_file(keras_file: Path) -> Compiled | None:
     loss, unknown = _known(_one(config.get("loss")), "losses")
     metrics, strange = _known_list(config.get("metrics"))
     weighted, stranger = _known_list(config.get("weighted_metrics"))
-    return Compiled(loss, metrics, weighted, (*unknown, *strange, *stranger), bool(unknown))
+    optimizer = _known_optimizer(config.get("optimizer"))
+    return Compiled(loss, metrics, weighted, optimizer, (*unknown, *strange, *stranger), bool(unknown))
 
 
 def _known_list(value: Any) -> tuple[list[Any], tuple[str, ...]]:
@@ -125,6 +128,50 @@ def _known(value: Any, kind: Literal["losses", "metrics"]) -> tuple[Any, tuple[s
                 return None, (called,)
         return None, (called,)
     return None, (type(value).__name__,)
+
+
+def _known_optimizer(value: Any) -> Any:
+    """An optimizer of Keras itself with plain numbers as settings; None for anything else."""
+    import keras
+
+    if isinstance(value, str):
+        names = {name.lower(): name for name in dir(keras.optimizers)}
+        value = {"class_name": names.get(value.lower(), ""), "module": "keras.optimizers", "config": {}}
+    if not isinstance(value, dict) or not isinstance(value.get("config"), dict):
+        return None
+    config = dict(value["config"])
+    if value.get("class_name") == "LossScaleOptimizer":
+        # `compile` puts it around the other again where the model computes in float16
+        return _known_optimizer(config.get("inner_optimizer"))
+    if isinstance(config.get("learning_rate"), dict):
+        schedule = _of_keras(config.pop("learning_rate"), "keras.optimizers.schedules", "LearningRateSchedule")
+        if schedule is None:
+            return None
+        return _of_keras({**value, "config": config}, "keras.optimizers", "Optimizer", {"learning_rate": schedule})
+    return _of_keras(value, "keras.optimizers", "Optimizer")
+
+
+def _of_keras(value: dict[str, Any], module: str, base: str, more: dict[str, Any] | None = None) -> Any:
+    """An object of a public module of Keras from its plain configuration, and `more`; None where it is no such thing.
+
+    Args:
+        value: as Keras writes it.
+        module: such as "keras.optimizers".
+        base: name of the class in it whose subclasses may be made.
+        more: settings that are objects themselves.
+    """
+    import keras
+
+    found = keras.optimizers if module == "keras.optimizers" else keras.optimizers.schedules
+    name, config = value.get("class_name"), value.get("config")
+    kind = getattr(found, name, None) if isinstance(name, str) and name.isidentifier() else None
+    known = isinstance(kind, type) and issubclass(kind, getattr(found, base)) and kind is not getattr(found, base)
+    if value.get("module") != module or not known or not isinstance(config, dict) or not _plain(config):
+        return None
+    try:
+        return cast(Any, kind)(**config, **(more or {}))
+    except (TypeError, ValueError):
+        return None
 
 
 def _plain_name(module: Any, name: str) -> bool:

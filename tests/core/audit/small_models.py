@@ -58,6 +58,38 @@ def branches(x: Any) -> Any:
     return head(layers.Add()([rnn()(masked), layers.Dense(3)(masked)]))
 
 
+def with_state(x: Any, **mask: Any) -> Any:
+    """A recurrent layer with an initial state, which Keras passes no mask."""
+    hidden, state = layers.GRU(3, return_sequences=True, return_state=True, name="encoder")(masking()(x))
+    return head(layers.GRU(3, return_sequences=True, name="decoder")(hidden, initial_state=state, **mask))
+
+
+def residual(x: Any, copied: bool = False) -> Any:
+    """A residual around MultiHeadAttention, which takes the mask off its inputs; `copied`: not off the residual."""
+    hidden = masking()(x)
+    query = layers.Rescaling(1.0, name="copy")(hidden) if copied else hidden
+    attention = layers.MultiHeadAttention(2, 3, name="attention")(query, query)
+    return head(layers.LayerNormalization()(layers.Add(name="sum")([hidden, attention])))
+
+
+def backward() -> Any:
+    """A recurrent layer that reads backwards, whose outputs are in that order."""
+    return layers.SimpleRNN(3, return_sequences=True, go_backwards=True, name="backward")
+
+
+def backward_round(x: Any) -> Any:
+    """A layer that reads forward, and one that reads backwards and is not turned."""
+    hidden = masking()(x)
+    return head(layers.Concatenate(name="both")([rnn()(hidden), layers.Dropout(0.1)(backward()(hidden))]))
+
+
+def distributed(x: Any) -> Any:
+    """A convolution after Masking, and TimeDistributed around layers that work position by position."""
+    hidden = layers.Conv1D(3, 3, padding="same", name="convolution")(masking()(x))
+    hidden = layers.TimeDistributed(layers.BatchNormalization())(rnn()(hidden))
+    return layers.TimeDistributed(layers.Dense(2, "softmax"), name="head")(hidden)
+
+
 def autoencoder(repaired: bool, n_positions: int = 6) -> keras.Model:
     """Masking, RNN, RepeatVector, RNN, Dense; `repaired`: the decoder is given the mask of the input."""
 

@@ -47,7 +47,7 @@ def mask_fault(flow: MaskFlow, faulty: PlacedEdge) -> MaskFault:
     if faulty.kind == "removed":
         why = f"{title} takes the mask off {edge.source}, so padding counts in {_followers(edge)}."
         copy = "copy = keras.layers.Rescaling(1.0)(x)"
-        return MaskFault(visit.name, why, f"give {visit.name} a copy: {copy}, {visit.name}(copy, copy)", None)
+        return MaskFault(visit.name, why, f"give {visit.name} a copy: {copy}, {visit.name}(copy, copy)", "copy_input")
     if faulty.kind == "reversed":
         why = (
             f"{title} reads backwards and gives its outputs in that order, which {_first_follower(edge)} takes under a"
@@ -55,7 +55,7 @@ def mask_fault(flow: MaskFlow, faulty: PlacedEdge) -> MaskFault:
         )
         turned = mask_advice.put_back(flow, "keras.ops.flip(x, axis=1)")
         advice = f"use keras.layers.Bidirectional, which turns its outputs, or turn those of {visit.name}: {turned}"
-        return MaskFault(visit.name, why, advice, None)
+        return MaskFault(visit.name, why, advice, "turn_back")
     if faulty.kind == "statistics":
         return _statistics(flow, faulty.place)
     if visit.masking and flow.after[faulty.place] == "altered":
@@ -77,7 +77,7 @@ def _failing(flow: MaskFlow, place: int) -> MaskFault:
     if visit.class_name == "Softmax":
         # it takes a mask for one of its own axis
         advice = f"use keras.layers.Activation('softmax') in place of {visit.name}, which can't run with a mask (B, T)"
-        return MaskFault(visit.name, why, advice, None)
+        return MaskFault(visit.name, why, advice, "plain_dense")
     return MaskFault(visit.name, why, f"audit the model without {visit.name}", None)
 
 

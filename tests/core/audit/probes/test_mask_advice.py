@@ -10,7 +10,17 @@ from keras import layers, ops
 
 from maskscope.audit.probes.mask_trace import Trace, trace_mask
 from maskscope.audit.probes.padded_sample import made_up_batch
-from tests.core.audit.small_models import DIM, build, head, masking, rnn
+from tests.core.audit.small_models import (
+    DIM,
+    backward,
+    backward_round,
+    build,
+    head,
+    masking,
+    residual,
+    rnn,
+    with_state,
+)
 
 pytestmark = [
     pytest.mark.keras,
@@ -32,40 +42,14 @@ def traced(model: keras.Model) -> Trace:
     return trace_mask(model, *made_up_batch(model.inputs, 0.0))
 
 
-def encoder(x: Any) -> Any:
-    return layers.GRU(3, return_sequences=True, return_state=True, name="encoder")(masking()(x))
-
-
-def with_state(x: Any, **mask: Any) -> Any:
-    hidden, state = encoder(x)
-    return head(layers.GRU(3, return_sequences=True, name="decoder")(hidden, initial_state=state, **mask))
-
-
 def both_ways_with_states(x: Any, **mask: Any) -> Any:
-    hidden, state = encoder(x)
+    hidden, state = layers.GRU(3, return_sequences=True, return_state=True)(masking()(x))
     both = layers.Bidirectional(layers.GRU(3, return_sequences=True), name="decoder")
     return head(both(hidden, initial_state=[state, state], **mask))
 
 
 def attention(query: Any) -> Any:
     return layers.MultiHeadAttention(2, 3, name="attention")(query, query)
-
-
-def residual(x: Any, copied: bool) -> Any:
-    hidden = masking()(x)
-    query = layers.Rescaling(1.0)(hidden) if copied else hidden
-    return head(layers.LayerNormalization()(layers.Add(name="sum")([hidden, attention(query)])))
-
-
-def backward() -> Any:
-    return layers.SimpleRNN(3, return_sequences=True, go_backwards=True, name="backward")
-
-
-def reversed_round(x: Any, turned: bool) -> Any:
-    hidden = masking()(x)
-    back = backward()(hidden)
-    back = put_back(ops.flip(back, axis=1), x) if turned else layers.Dropout(0.1)(back)
-    return head(layers.Concatenate(name="both")([rnn()(hidden), back]))
 
 
 class Doubled(layers.Layer):
@@ -112,7 +96,7 @@ def convolved(x: Any, cured: bool) -> Any:
             id="initial_state of Bidirectional",
         ),
         pytest.param(
-            lambda x: residual(x, False),
+            residual,
             lambda x: residual(x, True),
             "attention",
             "give attention a copy: copy = keras.layers.Rescaling(1.0)(x), attention(copy, copy)",
@@ -127,7 +111,7 @@ def convolved(x: Any, cured: bool) -> Any:
             id="go_backwards",
         ),
         pytest.param(
-            lambda x: reversed_round(x, False),
+            backward_round,
             lambda x: head(layers.Bidirectional(rnn(), backward_layer=backward())(masking()(x))),
             "backward",
             "use keras.layers.Bidirectional, which turns its outputs",
