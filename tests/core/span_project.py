@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from maskscope.engine.packed import PackedTagger
-from maskscope.engine.recurrence import LstmWeights
+from maskscope.engine.recurrence import RecurrentWeights
 from maskscope.engine.weights import TaggerWeights
 from maskscope.project import Project, ProjectWriter
 from maskscope.runs import RunInfo, TrainSettings
@@ -20,10 +20,10 @@ SENTENCES = (
 SCHEME = TagScheme("multiclass", ("O", "B-LOC", "B-PER", "I-LOC"))
 
 
-def random_layer(rng: np.random.Generator) -> LstmWeights:
+def random_layer(rng: np.random.Generator) -> RecurrentWeights:
     """A bidirectional layer of 2 units over 4 numbers."""
     kernels, recurrent, bias = (rng.normal(size=shape).astype(np.float32) for shape in ((2, 4, 8), (2, 2, 8), (2, 8)))
-    return LstmWeights(kernels, recurrent, bias)
+    return RecurrentWeights(kernels, recurrent, bias)
 
 
 def make(path: Path, first_label: str = "B-PER") -> Path:
@@ -43,7 +43,7 @@ def make(path: Path, first_label: str = "B-PER") -> Path:
             rng = np.random.default_rng(seed)
             layer = random_layer(rng)
             dense, bias = rng.normal(size=(4, 4)).astype(np.float32), rng.normal(size=4).astype(np.float32)
-            PackedTagger(TaggerWeights(0.0, (layer,), dense, bias, "softmax")).save_npz(folder / "weights.npz")
+            PackedTagger(TaggerWeights.stack(0.0, (layer,), dense, bias, "softmax")).save_npz(folder / "weights.npz")
             (folder / "model.keras").write_bytes(b"not read here")
             run = RunInfo("BiLSTM 2", 1.5, TrainSettings(units=2), project.scheme, 4, validation_sentences=(2, 0))
             (folder / "run.json").write_text(run.to_json(), encoding="utf-8")

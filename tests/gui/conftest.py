@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from maskscope.engine.packed import PackedTagger
-from maskscope.engine.recurrence import LstmWeights
+from maskscope.engine.recurrence import RecurrentWeights
 from maskscope.engine.weights import TaggerWeights
 from maskscope.project import Project, ProjectWriter
 from maskscope.runs import RunInfo, TrainSettings
@@ -159,11 +159,11 @@ def adopt() -> Callable[..., str]:
         def draw(*shape: int) -> np.ndarray:
             return rng.normal(size=shape).astype(np.float32)
 
-        layer = LstmWeights(draw(2, project.dim, 12), draw(2, 3, 12), draw(2, 12))
+        layer = RecurrentWeights(draw(2, project.dim, 12), draw(2, 3, 12), draw(2, 12))
         n_outputs = project.scheme.n_outputs
         head: Literal["sigmoid", "softmax"] = "sigmoid" if n_outputs == 1 else "softmax"
         folder = project.models.new_folder()
-        weights = TaggerWeights(0.0, (layer,), draw(6, n_outputs), draw(n_outputs), head)
+        weights = TaggerWeights.stack(0.0, (layer,), draw(6, n_outputs), draw(n_outputs), head)
         PackedTagger(weights).save_npz(folder / "weights.npz")
         (folder / "model.keras").write_bytes(b"not read here")
         run = RunInfo(

@@ -2,9 +2,10 @@
 
 One matrix product serves all tokens and both directions; only the small recurrent step goes from token to token,
 in lockstep over sentences of unlike length (`recurrence.py`). A masked step is left out: at a masked step Keras
-carries the LSTM's state over, so leaving it out gives the same numbers at all others. The output at the masked
-step itself depends on the last LSTM: `Bidirectional` puts zeros there, so the layers above it give the same at
-every masked position; a plain LSTM repeats its last output.
+carries the state over, so leaving it out gives the same numbers at all others. The output at the masked step itself
+depends on the recurrent layers: `Bidirectional` puts zeros there, so the layers above it give the same at every masked
+position; a plain layer repeats its last output. Where both come together, or a layer leaves its outputs in reversed
+order, the sentences that have masked tokens are stepped through as Keras does it.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,24 +14,16 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from maskscope.engine.arrangement import Arrangement
 from maskscope.engine.keras_file import read_keras_file
-from maskscope.engine.pointwise import Pointwise, Product, apply_all, output_probabilities
+from maskscope.engine.pointwise import Product
 from maskscope.engine.projector import Projector
-from maskscope.engine.recurrence import (
-    LstmWeights,
-    PreparedLstm,
-    Scratch,
-    inputs_of,
-    inputs_over,
-    merged,
-    prepare,
-    run,
-    schedule,
-)
-from maskscope.engine.weights import TaggerWeights, check, read_npz, write_npz
+from maskscope.engine.recurrence import Scratch, schedule
+from maskscope.engine.weights import TaggerWeights, check
+from maskscope.engine.weights_file import read_npz, write_npz
 from maskscope.errors import ModelError
 from maskscope.jobs import Job, NullJob
-from maskscope.types import Embeddings, Floats, Indices, Mask, MaskValue, Offsets
+from maskscope.types import Embeddings, Floats, Mask, MaskValue, Offsets
 
 MaskRule: TypeAlias = Literal["model", "lengths"]
 """Where a mask comes from: "model" is what the Masking layer computes, "lengths" takes every row for a token."""
@@ -51,22 +44,12 @@ class PackedTagger:
         check(weights, file)
         self._weights = weights
         self._file = file
-        below: list[Pointwise] = []
-        lstms: list[PreparedLstm] = []
-        above: list[list[Pointwise]] = []
-        for layer in weights.layers:
-            if isinstance(layer, LstmWeights):
-                lstms.append(prepare(layer))
-                above.append([])
-            else:
-                (above[-1] if lstms else below).append(Pointwise(layer))
-        self._below = tuple(below)
-        self._lstms = tuple(lstms)
-        self._above = tuple(tuple(layers) for layers in above)
-        self._dense: Floats = np.ascontiguousarray(weights.dense.T)
-        widths = [8 * lstm.units for lstm in lstms]
-        widths += [layer.units for layers in (below, *above) for layer in layers]
-        self._widest = max(widths)
+        self._arrangement = Arrangement(weights)
+        self._n_outputs = weights.n_outputs
+        # Masking sets masked rows to zeros
+        self._masked_row = self.project_few(np.zeros((1, self.dim), dtype=np.float32))
+        first, length, masked = np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.bool_)
+        self._masked_output: Floats = self.score_projected(self._masked_row, first, length, real=masked)[0]
 
     @property
     def dim(self) -> int:
@@ -75,8 +58,8 @@ class PackedTagger:
 
     @property
     def n_outputs(self) -> int:
-        """C, probabilities for each token."""
-        return int(self._weights.dense.shape[1])
+        """C, scores of each token."""
+        return self._n_outputs
 
     @property
     def mask_value(self) -> MaskValue | None:
@@ -87,17 +70,28 @@ class PackedTagger:
     def masked_output(self) -> Floats:
         """The output at a masked position before the first real token, (C,). It is not a prediction.
 
-        The last LSTM gives zeros there, so with no layer but the last Dense above it this is the activation of the
-        bias. Unless the tagger `repeats_last_output`, it is the output at every masked position.
+        It is the output at every masked position where the tagger is `same_at_masked`: with a Dense layer on a
+        bidirectional one, the activation of the bias.
         """
-        last = self._lstms[-1]
-        zeros: Floats = np.zeros((last.directions, last.units, 1), dtype=np.float32)
-        return np.ascontiguousarray(self.probabilities(zeros)[0])
+        return self._masked_output
+
+    @property
+    def same_at_masked(self) -> bool:
+        """Whether the output at every masked position is `masked_output`."""
+        return self._arrangement.same_at_masked
 
     @property
     def repeats_last_output(self) -> bool:
-        """Whether the output at a masked position is that of the last real one: the last LSTM has one direction."""
-        return self._lstms[-1].directions == 1
+        """Whether the output at a masked position is that of the last real one, as a plain LSTM gives it."""
+        return self._arrangement.repeats_last
+
+    @property
+    def skips_masked(self) -> bool:
+        """Whether the outputs at real tokens are those of the sentence without its masked ones.
+
+        False for a model with a layer that leaves its outputs in reversed order.
+        """
+        return not self._arrangement.reverses
 
     def score(
         self,
@@ -106,7 +100,7 @@ class PackedTagger:
         mask: MaskRule | Mask = "model",
         job: Job | None = None,
     ) -> Floats:
-        """Probabilities (n, C) float32 of every token.
+        """Scores (n, C) float32 of every token: the model's outputs, converted as its weights say.
 
         Args:
             embeddings: (n, D) float16 or float32, sentences one after another; a memory map is read in blocks.
@@ -121,7 +115,7 @@ class PackedTagger:
         """
         job = NullJob() if job is None else job
         n_tokens = self._check_input(embeddings, offsets, mask)
-        probs_nc: Floats = np.empty((n_tokens, self.n_outputs), dtype=np.float32)
+        scores_nc: Floats = np.empty((n_tokens, self.n_outputs), dtype=np.float32)
         # The recurrent part of one group runs in a thread during the matrix product of the next, which leaves
         # processor time unused. Two projectors, since each result has to stay until its group is scored.
         projectors = (self.projector(embeddings.dtype), self.projector(embeddings.dtype))
@@ -130,7 +124,7 @@ class PackedTagger:
         with ThreadPoolExecutor(1) as background, np.errstate(over="ignore", invalid="ignore"):
             running: Future[None] | None = None
             done = 0
-            for turn, (begin, end) in enumerate(_groups(offsets, self._widest)):
+            for turn, (begin, end) in enumerate(_groups(offsets, self._arrangement.widest)):
                 first, last = int(offsets[begin]), int(offsets[end])
                 rows = embeddings[first:last]
                 projector = projectors[turn % 2]
@@ -143,13 +137,13 @@ class PackedTagger:
                 if running is not None:
                     running.result()
                     job.progress(done, n_tokens, "tokens")
-                group = (projected, bounds, real, scratch, probs_nc[first:last])
+                group = (projected, bounds, real, scratch, scores_nc[first:last])
                 if last == n_tokens:
                     self._score_group(*group)
                     break
                 running, done = background.submit(self._score_group, *group), last
         job.progress(n_tokens, n_tokens, "tokens")
-        return probs_nc
+        return scores_nc
 
     def _score_group(
         self, projected: Floats, bounds: Offsets, real: Mask | None, scratch: Scratch, out: Floats
@@ -158,85 +152,74 @@ class PackedTagger:
             if real is None or real.all():
                 out[:] = self.score_projected(projected, bounds[:-1], np.diff(bounds), scratch)
                 return
+            arrangement = self._arrangement
+            if not arrangement.same_at_masked and not arrangement.repeats_last:
+                self._step_through_masked(projected, bounds, real, scratch, out)
+                return
             kept = np.concatenate([[0], np.cumsum(real)]).astype(np.int64)[bounds]
-            probs = self.score_projected(projected[real], kept[:-1], np.diff(kept), scratch)
-            out[real] = probs
+            scores = self.score_projected(projected[real], kept[:-1], np.diff(kept), scratch)
+            out[real] = scores
             masked = ~real
             out[masked] = self.masked_output
-            if self.repeats_last_output and len(probs):
+            if arrangement.repeats_last and len(scores):
                 # how many real tokens are before each masked one, and before its sentence
                 before = np.cumsum(real)[masked]
                 others = np.repeat(kept[:-1], np.diff(bounds))[masked]
-                out[masked] = np.where((before > others)[:, None], probs[before - 1], self.masked_output)
+                out[masked] = np.where((before > others)[:, None], scores[before - 1], self.masked_output)
+
+    def _step_through_masked(
+        self, projected: Floats, bounds: Offsets, real: Mask, scratch: Scratch, out: Floats
+    ) -> None:
+        """Score the sentences with masked tokens as Keras does it, the others as usual."""
+        firsts, lengths = bounds[:-1], np.diff(bounds)
+        n_real = np.concatenate([[0], np.cumsum(real)])[bounds]
+        has_masked = np.diff(n_real) < lengths
+        for group, mask in ((~has_masked, None), (has_masked, real)):
+            places = np.repeat(group, lengths)
+            out[places] = self.score_projected(projected, firsts[group], lengths[group], scratch, mask)
+
+    def project_few(self, rows: Floats, product: Product = np.matmul) -> Floats:
+        """Projected rows of a few embeddings (n, D), without memory of their own; `product` multiplies matrices."""
+        projected: Floats = np.empty((len(rows), self._arrangement.width), dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._arrangement.project(rows.T, projected, product)
+        return projected
+
+    def projector(self, dtype: np.dtype[np.generic]) -> Projector:
+        """What computes projected rows, for embeddings of `dtype`."""
+        return Projector(self._arrangement, self.mask_value, self.dim, dtype)
+
+    @property
+    def starts_recurrent(self) -> bool:
+        """Whether the projected rows are one product of the embeddings themselves."""
+        return self._arrangement.kernel is not None
 
     def score_projected(
-        self, projected: Floats, firsts: Offsets, lengths: Offsets, scratch: Scratch | None = None
+        self,
+        projected: Floats,
+        firsts: Offsets,
+        lengths: Offsets,
+        scratch: Scratch | None = None,
+        real: Mask | None = None,
     ) -> Floats:
-        """Probabilities of sentences whose product with the lowest LSTM's kernel has been computed already.
+        """Scores of sentences whose projected rows have been computed already.
 
         Args:
-            projected: (n, directions * 4 units) float32, from `Projector.project`, real tokens only.
+            projected: (n, width) float32, from `Projector.project` or `project_few`.
             firsts: (B,) row of each sentence's first token; sentences may share rows.
             lengths: (B,) tokens of each sentence.
             scratch: memory that is used again from call to call.
+            real: (n,) bool, True = real token: masked rows are stepped through as Keras does it, whatever they hold;
+                None when all are real.
 
         Returns:
             (sum of lengths, C) float32, the sentences one after another.
         """
-        scratch = Scratch() if scratch is None else scratch
+        if real is not None:
+            projected = np.where(real[:, None], projected, self._masked_row)
         plan = schedule(firsts, lengths)
-        lowest = self._lstms[0]
-        hidden = run(inputs_of(projected, plan, lowest, scratch), plan, lowest, scratch)
-        for i, lstm in enumerate(self._lstms[1:]):
-            features = self.features_above(i, hidden, plan.mirror)
-            hidden = run(inputs_over(features, plan, lstm, scratch), plan, lstm, scratch)
-        if self._lstms[-1].concatenates and not self._above[-1]:
-            # the backward direction is put in order after the product: it has fewer rows then
-            units = hidden.shape[1]
-            logits = self._dense[:, :units] @ hidden[0]
-            logits += np.take(self._dense[:, units:] @ hidden[1], plan.mirror, axis=1)
-        else:
-            logits = self._dense @ self.features_above(-1, hidden, plan.mirror)
-        return np.take(self._activated(logits), plan.places, axis=0)
-
-    @property
-    def lstms(self) -> tuple[PreparedLstm, ...]:
-        """The LSTM layers, arranged for `recurrence`, lowest first."""
-        return self._lstms
-
-    def features_below(self, embeddings: Floats, product: Product = np.matmul) -> Floats:
-        """The input of the lowest LSTM, (W, n), for embeddings (n, D) float32; `product` multiplies matrices."""
-        return apply_all(self._below, embeddings.T, product)
-
-    def projector(self, dtype: np.dtype[np.generic]) -> Projector:
-        """The product with the lowest LSTM's kernel, for embeddings of `dtype`."""
-        return Projector(self._lstms[0].kernel, self._below, self.mask_value, self.dim, dtype)
-
-    @property
-    def starts_recurrent(self) -> bool:
-        """Whether the lowest LSTM reads the embeddings themselves: no Dense or LayerNormalization is below it."""
-        return not self._below
-
-    def features_above(self, place: int, hidden: Floats, mirror: Indices | None = None) -> Floats:
-        """The input (W, N) of the LSTM or of the last Dense layer that comes next above an LSTM.
-
-        Combines the directions and applies the Dense and LayerNormalization layers in between.
-
-        Args:
-            place: which LSTM, counted from the lowest.
-            hidden: (directions, units, N), its outputs.
-            mirror: of the schedule; None when both directions are in the same order.
-        """
-        return apply_all(self._above[place], merged(hidden, mirror, self._lstms[place]))
-
-    def probabilities(self, hidden: Floats) -> Floats:
-        """Probabilities (T, C) for the last LSTM's outputs (directions, units, T), both in reading order."""
-        return self._activated(self._dense @ self.features_above(-1, hidden))
-
-    def _activated(self, logits_cn: Floats) -> Floats:
-        """Probabilities (n, C) of the last layer's sums (C, n) without the bias, which are overwritten."""
-        logits_cn += self._weights.dense_bias[:, None]
-        return output_probabilities(logits_cn, self._weights.head, class_axis=0).T
+        scores = self._arrangement.evaluate(projected, plan, Scratch() if scratch is None else scratch, real)
+        return np.take(scores.T, plan.places, axis=0)
 
     def save_npz(self, path: Path) -> None:
         """Write the weights to a file that `load` reads without h5py; the file is complete or not there."""

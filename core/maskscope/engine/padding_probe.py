@@ -1,7 +1,7 @@
 """Measure how padding changes the outputs of one sentence, for the padding panel of the window.
 
-The product of the sentence with the lowest kernel, and that of the rows that may be added to it, are computed once;
-each further question takes only the recurrent steps.
+The projected rows of the sentence, and those of the rows that may be added to it, are computed once; each further
+question takes only the recurrent steps and the layers above.
 
 The sentence with k padded positions is compared with the sentence alone *under the same mask rule*, so that the
 change shows padding and nothing else. (Under "none" a zero row inside the sentence is a real token in
@@ -18,7 +18,6 @@ import numpy as np
 
 from maskscope import masks
 from maskscope.engine.packed import PackedTagger
-from maskscope.engine.recurrence import PreparedLstm, run_masked
 from maskscope.types import Embeddings, Floats, Indices, Mask
 
 Fill: TypeAlias = Literal["zeros", "noise", "previous"]
@@ -99,13 +98,13 @@ class PaddingProbe:
     ) -> None:
         self._tagger = tagger
         self._n_tokens = len(embeddings)
-        lowest = tagger.lstms[0]
-        width = 4 * lowest.units
         own: Floats = np.asarray(embeddings, dtype=np.float32)
-        self._projected: Floats = np.zeros((self._n_tokens + MAX_PADDING, lowest.directions * width), dtype=np.float32)
-        self._projected[: self._n_tokens] = _projected_few(tagger, own)
+        at_zeros = _projected_few(tagger, np.zeros((1, tagger.dim), dtype=np.float32))
+        self._projected: Floats = np.concatenate(
+            [_projected_few(tagger, own), np.repeat(at_zeros, MAX_PADDING, axis=0)]
+        )
         padding = self._projected[self._n_tokens :]
-        zero_is_real = bool(masks.masking_layer(np.zeros((1, 1), dtype=np.float32), tagger.mask_value)[0])
+        zero_is_real = bool(masks.masking_layer(np.zeros((1, tagger.dim), dtype=np.float32), tagger.mask_value)[0])
         padding_seen: Mask = np.full(MAX_PADDING, zero_is_real)
         if fill == "noise":
             if tagger.starts_recurrent:
@@ -119,11 +118,7 @@ class PaddingProbe:
             again = _repeated(rows)
             padding[:] = _projected_few(tagger, rows)[again]
             padding_seen = masks.masking_layer(rows, tagger.mask_value)[again]
-        elif not tagger.starts_recurrent:
-            padding[:] = _projected_few(tagger, np.zeros((1, tagger.dim), dtype=np.float32))
         self._model_mask: Mask = np.concatenate([masks.masking_layer(own, tagger.mask_value), padding_seen])
-        gates = (self._projected + lowest.bias.ravel()).T.reshape(lowest.directions, width, len(self._projected))
-        self._gates: Floats = np.ascontiguousarray(gates)
         self._alone: dict[MaskSource, Floats] = {}
 
     def run(self, k: int, mask_source: MaskSource = "model", masked: frozenset[int] = frozenset()) -> PaddedRun:
@@ -152,8 +147,8 @@ class PaddingProbe:
     ) -> Floats:
         """Largest |change| for each number of padded positions, (max_k + 1,) float32: `run(k).largest_change`.
 
-        k = 0, 1, 7, 64 and 200 are stepped through as `run` does it. The others go in lockstep with their
-        masked positions left out; those that then hold the same tokens are one computation.
+        k = 0, 1, 7, 64 and 200 are stepped through as `run` does it. The others go in lockstep, with their masked
+        positions left out where the tagger skips them; those that then hold the same tokens are one computation.
         """
         if not 0 <= max_k <= MAX_PADDING:
             raise ValueError(f"expected 0 to {MAX_PADDING} padded positions; received {max_k}")
@@ -162,19 +157,20 @@ class PaddingProbe:
         if not len(compared):
             return curve
         mask = self._mask(max_k, mask_source, masked)
-        kept = np.flatnonzero(mask)
+        # the rows that the lanes, one for each number of padded positions, are made of
+        kept = np.flatnonzero(mask) if self._tagger.skips_masked else np.arange(len(mask))
         # lane k holds the first counts[k] of the kept rows
         counts = np.searchsorted(kept, np.arange(self._n_tokens, self._n_tokens + max_k + 1), side="left")
         lengths, lane_of = np.unique(counts, return_inverse=True)
         alone = self._without_padding(mask_source)
         places = np.searchsorted(kept, compared)
-        changes: Floats = np.zeros(len(lengths), dtype=np.float32)
         firsts = np.zeros(len(lengths), dtype=np.int64)
+        real = None if self._tagger.skips_masked else mask
         with np.errstate(over="ignore", invalid="ignore"):
-            probs = self._tagger.score_projected(self._projected[kept], firsts, lengths)
+            probs = self._tagger.score_projected(self._projected[kept], firsts, lengths, real=real)
         starts = np.cumsum(lengths) - lengths
         lanes = probs[starts[:, None] + places[None, :]]
-        changes[:] = np.abs(lanes - alone[compared][None]).max(axis=(1, 2))
+        changes = np.abs(lanes - alone[compared][None]).max(axis=(1, 2))
         curve[:] = changes[lane_of]
         for k in _CHECKED:
             if k <= max_k:
@@ -214,18 +210,14 @@ class PaddingProbe:
         return largest_change(probs_tc, self._without_padding(mask_source), compared)
 
     def _step_through(self, mask: Mask) -> Floats:
-        layers = self._tagger.lstms
+        first, length = np.zeros(1, dtype=np.int64), np.array([len(mask)])
         with np.errstate(over="ignore", invalid="ignore"):
-            hidden = run_masked(self._gates[:, :, : len(mask)], mask, layers[0])
-            for i, layer in enumerate(layers[1:]):
-                hidden = run_masked(_gates_over(self._tagger.features_above(i, hidden), layer), mask, layer)
-            return self._tagger.probabilities(hidden)
+            return self._tagger.score_projected(self._projected[: len(mask)], first, length, real=mask)
 
 
 def _projected_few(tagger: PackedTagger, rows: Floats) -> Floats:
     """As `Projector.project`, for the rows (n, D) of one sentence, on one thread."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return _small_product(tagger.features_below(rows, _small_product).T, tagger.lstms[0].kernel)
+    return tagger.project_few(rows, _small_product)
 
 
 def _small_product(rows: Floats, kernel: Floats) -> Floats:
@@ -260,9 +252,3 @@ def _spread(embeddings: Embeddings) -> np.float32:
 def _repeated(rows: Floats) -> Indices:
     """Which of the rows (n, D) is at each of the padded positions, (MAX_PADDING,)."""
     return np.arange(MAX_PADDING) % len(rows)
-
-
-def _gates_over(features: Floats, layer: PreparedLstm) -> Floats:
-    gates = layer.kernel.T @ features
-    gates += layer.bias.reshape(-1, 1)
-    return gates.reshape(layer.directions, 4 * layer.units, features.shape[1])

@@ -1,54 +1,47 @@
-"""Layers that compute each position by itself: Dense, LayerNormalization and the output layer, as in Keras 3.
+"""Layers that compute each position by itself, as in Keras 3: Dense, normalizations, activations, merging of branches.
 
-All is float32. Features are unit-major, (W, N) with N positions in any order, as in `recurrence.py`.
+All is float32. Features are unit-major, (W, N) with N positions in any order, as in `recurrence.py`. Each layer has the
+same two methods: `units` gives its outputs at each position, or says with a ValueError why its weights don't fit;
+`apply` computes new features and leaves its inputs as they are.
 """
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
+from maskscope.engine.activations import ACTIVATION_NAMES, ActivationName, activate
 from maskscope.types import Floats
 
-ActivationName: TypeAlias = Literal[
-    "linear", "relu", "tanh", "sigmoid", "gelu", "elu", "selu", "silu", "softplus", "leaky_relu"
-]
-HeadActivation: TypeAlias = Literal["sigmoid", "softmax"]
-"""Activation of the last Dense layer."""
 Product: TypeAlias = Callable[[Floats, Floats], Floats]
 """Multiplies two matrices."""
+MergeMode: TypeAlias = Literal["add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate"]
+"""How Keras' layer of that name combines branches."""
 
-ACTIVATION_NAMES: tuple[ActivationName, ...] = get_args(ActivationName)
 
-# keras.activations: selu's constants, leaky_relu's default slope
-_SELU_SCALE = 1.05070098
-_SELU_ALPHA = 1.67326324
-_LEAKY_SLOPE = 0.2
-# erf(x) = x p(x^2) / q(x^2) on [-4, 4], within 7e-8; coefficients of Eigen's float erf, which TensorFlow computes
-# with (Eigen, generic_fast_erf_float), highest power first
-_ERF_P = (
-    -2.72614225801306e-10,
-    2.77068142495902e-08,
-    -2.10102402082508e-06,
-    -5.69250639462346e-05,
-    -7.34990630326855e-04,
-    -2.95459980854025e-03,
-    -1.60960333262415e-02,
-)
-_ERF_Q = (
-    -1.45660718464996e-05,
-    -2.13374055278905e-04,
-    -1.68282697438203e-03,
-    -7.37332916720468e-03,
-    -1.42647390514189e-02,
-)
+def check_array(array: np.ndarray, *shape: int) -> None:
+    """Raise ValueError unless `array` is float32, finite and of that shape, none of it 0."""
+    if array.shape != shape or array.dtype != np.float32 or 0 in shape or not np.isfinite(array).all():
+        raise ValueError(f"expected {shape} float32, finite; received {array.shape} {array.dtype}")
+
+
+def one_width(widths: tuple[int, ...]) -> int:
+    """The width of a layer's only input; raises ValueError where it has more inputs, or none."""
+    if len(widths) != 1:
+        raise ValueError(f"expected one input; received {len(widths)}")
+    return widths[0]
+
+
+def _check_activation(name: str) -> None:
+    if name not in ACTIVATION_NAMES:
+        raise ValueError(f"expected {' or '.join(ACTIVATION_NAMES)}; received {name}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DenseWeights:
-    """A Dense layer below the last one.
+    """A Dense layer.
 
     Attributes:
         kernel: (W, units) float32.
@@ -59,6 +52,23 @@ class DenseWeights:
     kernel: Floats
     bias: Floats
     activation: ActivationName
+
+    def units(self, *widths: int) -> int:
+        """Outputs at each position, for an input of `widths`. Raises ValueError for weights that don't fit."""
+        _check_activation(self.activation)
+        units = len(self.bias) if self.bias.ndim == 1 else 0
+        check_array(self.kernel, one_width(widths), units)
+        check_array(self.bias, units)
+        return units
+
+    def apply(self, *inputs: Floats, product: Product = np.matmul) -> Floats:
+        """Features (units, N) of features (W, N); `product` multiplies matrices."""
+        return self.activated(product(self.kernel.T, inputs[0]))
+
+    def activated(self, sums: Floats) -> Floats:
+        """Features of the sums (units, N) without the bias, which are overwritten."""
+        sums += self.bias[:, None]
+        return activate(sums, self.activation)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,92 +85,161 @@ class NormWeights:
     beta: Floats
     epsilon: float
 
+    def units(self, *widths: int) -> int:
+        """Outputs at each position, for an input of `widths`. Raises ValueError for weights that don't fit."""
+        if not (np.isfinite(self.epsilon) and self.epsilon >= 0):
+            raise ValueError(f"expected an epsilon of 0 or more; received {self.epsilon}")
+        check_array(self.gamma, one_width(widths))
+        check_array(self.beta, one_width(widths))
+        return widths[0]
 
-class Pointwise:
-    """A layer ready to use on features (W, N); returns new features (units, N) and does not change its input."""
-
-    def __init__(self, weights: DenseWeights | NormWeights) -> None:
-        self._weights = weights
-        self._kernel = np.ascontiguousarray(weights.kernel.T) if isinstance(weights, DenseWeights) else None
-
-    @property
-    def units(self) -> int:
-        """Outputs at each position."""
-        if isinstance(self._weights, DenseWeights):
-            return len(self._weights.bias)
-        return len(self._weights.gamma)
-
-    def __call__(self, features: Floats, product: Product = np.matmul) -> Floats:
-        """Features (units, N) of features (W, N); `product` multiplies matrices."""
-        weights = self._weights
-        if self._kernel is not None and isinstance(weights, DenseWeights):
-            sums = product(self._kernel, features)
-            sums += weights.bias[:, None]
-            return _ACTIVATIONS[weights.activation](sums)
-        assert isinstance(weights, NormWeights)
+    def apply(self, *inputs: Floats, product: Product = np.matmul) -> Floats:
+        """New features (W, N)."""
+        features = inputs[0]
         # products with 1 / W give the mean and the variance of each position
         share: Floats = np.full(len(features), 1 / len(features), dtype=np.float32)
         centered = features - share @ features
         scale = share @ (centered * centered)
-        scale += np.float32(weights.epsilon)
+        scale += np.float32(self.epsilon)
         np.sqrt(scale, out=scale)
         centered /= scale
-        centered *= weights.gamma[:, None]
-        centered += weights.beta[:, None]
+        centered *= self.gamma[:, None]
+        centered += self.beta[:, None]
         return centered
 
 
-def apply_all(layers: Iterable[Pointwise], features: Floats, product: Product = np.matmul) -> Floats:
-    """Features (units, N) of features (W, N) after some layers, lowest first; `product` multiplies matrices."""
-    for layer in layers:
-        features = layer(features, product)
-    return features
+@dataclass(frozen=True, slots=True, eq=False)
+class AffineWeights:
+    """x * scale + shift: a BatchNormalization at inference, or a Rescaling.
+
+    Attributes:
+        scale: (W,) float32.
+        shift: (W,) float32.
+    """
+
+    scale: Floats
+    shift: Floats
+
+    def units(self, *widths: int) -> int:
+        """Outputs at each position, for an input of `widths`. Raises ValueError for weights that don't fit."""
+        check_array(self.scale, one_width(widths))
+        check_array(self.shift, one_width(widths))
+        return widths[0]
+
+    def apply(self, *inputs: Floats, product: Product = np.matmul) -> Floats:
+        """New features (W, N)."""
+        features = inputs[0] * self.scale[:, None]
+        features += self.shift[:, None]
+        return features
 
 
-def output_probabilities(logits: Floats, activation: HeadActivation, class_axis: int) -> Floats:
-    """Probabilities of logits, in place: the activation of the output layer; a softmax is over `class_axis`."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if activation == "sigmoid":
-            return sigmoid(logits)
-        logits -= logits.max(axis=class_axis, keepdims=True, initial=-np.inf)
-        np.exp(logits, out=logits)
-        logits /= logits.sum(axis=class_axis, keepdims=True)
-        return logits
+@dataclass(frozen=True, slots=True, eq=False)
+class ActivationWeights:
+    """An Activation or Softmax layer, which has no weights.
+
+    Attributes:
+        activation: by its name in Keras.
+    """
+
+    activation: ActivationName
+
+    def units(self, *widths: int) -> int:
+        """Outputs at each position, for an input of `widths`. Raises ValueError for an unknown activation."""
+        _check_activation(self.activation)
+        return one_width(widths)
+
+    def apply(self, *inputs: Floats, product: Product = np.matmul) -> Floats:
+        """New features (W, N)."""
+        return activate(inputs[0].copy(), self.activation)
 
 
-def sigmoid(x: Floats) -> Floats:
-    """1 / (1 + exp(-x)), in place; overflows to infinity for x < -88, and the result is then 0, as it should be."""
-    np.negative(x, out=x)
-    np.exp(x, out=x)
-    x += np.float32(1.0)
-    return np.divide(np.float32(1.0), x, out=x)
+@dataclass(frozen=True, slots=True, eq=False)
+class RectifierWeights:
+    """min(x, maximum) for x >= 0, slope * x below 0: a ReLU, LeakyReLU or PReLU layer.
+
+    Attributes:
+        slope: (W,) float32.
+        maximum: infinity for none.
+    """
+
+    slope: Floats
+    maximum: float = float("inf")
+
+    def units(self, *widths: int) -> int:
+        """Outputs at each position, for an input of `widths`. Raises ValueError for weights that don't fit."""
+        if not self.maximum >= 0:
+            raise ValueError(f"expected a maximum of 0 or more; received {self.maximum}")
+        check_array(self.slope, one_width(widths))
+        return widths[0]
+
+    def apply(self, *inputs: Floats, product: Product = np.matmul) -> Floats:
+        """New features (W, N)."""
+        features = inputs[0]
+        return np.where(features < 0, self.slope[:, None] * features, np.minimum(features, np.float32(self.maximum)))
 
 
-def _gelu(x: Floats) -> Floats:
-    near = np.clip(x.astype(np.float64) * math.sqrt(0.5), -4.0, 4.0)
-    square = near * near
-    erf = near * np.polyval(_ERF_P, square) / np.polyval(_ERF_Q, square)
-    return np.asarray(0.5 * x * (1.0 + erf), dtype=np.float32)
+@dataclass(frozen=True, slots=True, eq=False)
+class MergeWeights:
+    """A layer that combines branches, which has no weights.
+
+    Attributes:
+        mode: how.
+    """
+
+    mode: MergeMode
+
+    def units(self, *widths: int) -> int:
+        """Outputs at each position, for inputs of `widths`. Raises ValueError for inputs that don't fit."""
+        if self.mode not in get_args(MergeMode):
+            raise ValueError(f"expected {' or '.join(get_args(MergeMode))}; received {self.mode}")
+        if self.mode == "concatenate" and widths:
+            return sum(widths)
+        if not widths or len(set(widths)) != 1 or (self.mode == "subtract" and len(widths) != 2):
+            raise ValueError(f"expected inputs of one width; received widths {widths}")
+        return widths[0]
+
+    def apply(self, *inputs: Floats, product: Product = np.matmul) -> Floats:
+        """New features (W, N); for "concatenate" the sum of all widths."""
+        if self.mode == "concatenate":
+            return np.concatenate(inputs)
+        first, rest = inputs[0].copy(), inputs[1:]
+        if self.mode == "average":
+            return reduce(np.add, rest, first) / np.float32(len(inputs))
+        how = {
+            "add": np.add,
+            "subtract": np.subtract,
+            "multiply": np.multiply,
+            "maximum": np.maximum,
+            "minimum": np.minimum,
+        }
+        return reduce(how[self.mode], rest, first)
 
 
-def _elu(x: Floats) -> Floats:
-    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+@dataclass(frozen=True, slots=True, eq=False)
+class ColumnsWeights:
+    """Chooses outputs by their numbers; it stands for no layer of Keras.
+
+    Attributes:
+        columns: for each output the number of the input that it is; -1 for zeros.
+    """
+
+    columns: tuple[int, ...]
+
+    def units(self, *widths: int) -> int:
+        """Outputs at each position, for an input of `widths`. Raises ValueError for columns that there are not."""
+        most = one_width(widths)
+        wrong = [column for column in self.columns if not -1 <= column < most]
+        if wrong or not self.columns:
+            raise ValueError(f"expected columns from 0 to {most - 1}, or -1; received {wrong or 'none'}")
+        return len(self.columns)
+
+    def apply(self, *inputs: Floats, product: Product = np.matmul) -> Floats:
+        """New features (columns, N)."""
+        features = inputs[0][list(self.columns)]
+        features[np.array(self.columns) < 0] = 0
+        return features
 
 
-def _selu(x: Floats) -> Floats:
-    falling = np.float32(_SELU_ALPHA) * np.expm1(np.minimum(x, 0))
-    return np.float32(_SELU_SCALE) * np.where(x > 0, x, falling)
-
-
-_ACTIVATIONS: dict[ActivationName, Callable[[Floats], Floats]] = {
-    "linear": lambda x: x,
-    "relu": lambda x: np.maximum(x, np.float32(0.0), out=x),
-    "tanh": lambda x: np.tanh(x, out=x),
-    "sigmoid": sigmoid,
-    "gelu": _gelu,
-    "elu": _elu,
-    "selu": _selu,
-    "silu": lambda x: x * sigmoid(x.copy()),
-    "softplus": lambda x: np.logaddexp(np.float32(0.0), x),
-    "leaky_relu": lambda x: np.maximum(x, np.float32(_LEAKY_SLOPE) * x),
-}
+PointwiseWeights: TypeAlias = (
+    DenseWeights | NormWeights | AffineWeights | ActivationWeights | RectifierWeights | MergeWeights | ColumnsWeights
+)

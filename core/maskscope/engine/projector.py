@@ -1,52 +1,45 @@
-"""The product of embeddings with the kernel of the lowest LSTM, which takes most of the time of scoring."""
+"""The product of embeddings with the lowest kernels, which takes most of the time of scoring."""
 
 import math
-from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 
 from maskscope import masks
-from maskscope.engine.pointwise import Pointwise, apply_all
+from maskscope.engine.arrangement import Arrangement
 from maskscope.types import Embeddings, Floats, Mask, MaskValue
 
 _BLOCK_BYTES = 8 << 20
 
 
 class Projector:
-    """Multiplies embeddings with the lowest LSTM's kernel, block by block, and finds the rows that are masked.
+    """Computes the projected rows of embeddings, block by block, and finds the rows that are masked.
 
     Args:
-        kernel: (W, m) float32, of the lowest LSTM.
-        below: the layers below that LSTM, which are applied first.
+        arrangement: the layers.
         mask_value: of the model's Masking layer; None for a model without one.
         dim: D of the embeddings.
         dtype: of the embeddings.
     """
 
     def __init__(
-        self,
-        kernel: Floats,
-        below: Sequence[Pointwise],
-        mask_value: MaskValue | None,
-        dim: int,
-        dtype: np.dtype[np.generic],
+        self, arrangement: Arrangement, mask_value: MaskValue | None, dim: int, dtype: np.dtype[np.generic]
     ) -> None:
-        self._kernel = kernel
-        self._below = below
+        self._arrangement = arrangement
+        self._kernel = arrangement.kernel
         self._mask_value = mask_value
         self._block = max(64, _BLOCK_BYTES // (4 * dim))
         self._buffer: Floats | None = None
         if dtype == np.float16:
             self._buffer = np.empty((self._block, dim), dtype=np.float32)
-        self._gates: Floats = np.empty((0, kernel.shape[1]), dtype=np.float32)
+        self._memory: Floats = np.empty((0, arrangement.width), dtype=np.float32)
 
     def project(self, rows: Embeddings) -> Floats:
-        """Product (n, m) float32 of the kernel and rows (n, D), after the layers below; valid until the next call."""
-        if len(rows) > len(self._gates):
-            self._gates = np.empty((len(rows), self._kernel.shape[1]), dtype=np.float32)
-        projected = self._gates[: len(rows)]
-        if self._buffer is None and not self._below:
+        """Projected rows (n, width) float32 of rows (n, D); valid until the next call."""
+        if len(rows) > len(self._memory):
+            self._memory = np.empty((len(rows), self._arrangement.width), dtype=np.float32)
+        projected = self._memory[: len(rows)]
+        if self._buffer is None and self._kernel is not None:
             np.matmul(rows, self._kernel, out=projected)
             return projected
         for begin in range(0, len(rows), self._block):
@@ -54,7 +47,11 @@ class Projector:
             wide = cast("Floats", block)
             if self._buffer is not None:
                 wide = widen(cast("np.ndarray", block), self._buffer[: len(block)])
-            np.matmul(apply_all(self._below, wide.T).T, self._kernel, out=projected[begin : begin + self._block])
+            out = projected[begin : begin + self._block]
+            if self._kernel is not None:
+                np.matmul(wide, self._kernel, out=out)
+            else:
+                self._arrangement.project(wide.T, out)
         return projected
 
     def real_rows(self, rows: Embeddings, projected: Floats) -> Mask | None:
@@ -67,7 +64,7 @@ class Projector:
         if self._mask_value is None or (isinstance(self._mask_value, float) and math.isnan(self._mask_value)):
             # Masking(nan) masks nothing, since NaN equals nothing
             return None
-        if self._below:
+        if self._kernel is None:
             starts = range(0, len(rows), self._block)
             blocks = [masks.masking_layer(rows[begin : begin + self._block], self._mask_value) for begin in starts]
             return np.concatenate(blocks) if blocks else None

@@ -1,4 +1,4 @@
-"""LSTM layers, in one direction or both, in lockstep over sentences of unlike length, without padding.
+"""Recurrent layers, in one direction or both, in lockstep over sentences of unlike length, without padding.
 
 Arrays are unit-major, slots last, so that each call runs over long contiguous rows. A slot is one step of one
 sentence. Slots are ordered by step, and within a step by sentence, longest first: at any step the sentences
@@ -8,76 +8,138 @@ that still run are the first ones, and the state simply gets narrower.
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from maskscope.engine import lstm_cell
+from maskscope.engine import gru_cell, lstm_cell, simple_rnn_cell
+from maskscope.engine.activations import ACTIVATION_NAMES, OVER_FEATURES, ActivationName
+from maskscope.engine.cells import cell_of
+from maskscope.engine.pointwise import check_array, one_width
 from maskscope.types import Floats, Indices, Mask
 
 Merge: TypeAlias = Literal["concat", "sum", "mul", "ave"]
 """Keras' `merge_mode`: how a bidirectional layer combines the outputs of its directions."""
+CellKind: TypeAlias = Literal["lstm", "gru", "simple_rnn"]
+Reading: TypeAlias = Literal["forward", "backward", "reversed"]
+"""How a layer of one direction reads: from the first token on; from the last one on; or from the last one on with its
+outputs left in that order, as `go_backwards` alone does it: its output at position 0 is that of the last token."""
+
+N_GATES: dict[CellKind, int] = {
+    "lstm": lstm_cell.N_GATES,
+    "gru": gru_cell.N_GATES,
+    "simple_rnn": simple_rnn_cell.N_GATES,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LstmWeights:
-    """One LSTM layer as Keras stores it; gates i, f, c, o; direction 0 forward, 1 backward when there are two.
+class RecurrentWeights:
+    """One recurrent layer as Keras stores it, its gates in Keras' order.
 
     Attributes:
-        kernel: (directions, D, 4 units) float32.
-        recurrent: (directions, units, 4 units) float32.
-        bias: (directions, 4 units) float32.
+        kernel: (directions, D, gates * units) float32; direction 0 forward, 1 backward when there are two.
+        recurrent: (directions, units, gates * units) float32.
+        bias: (directions, gates * units) float32; (directions, 6 units) for a GRU with `reset_after`, whose bias of the
+            input is followed by that of the recurrent product.
         merge: of a bidirectional layer; without meaning when there is one direction.
+        cell: gives the number of gates: "lstm" 4, "gru" 3, "simple_rnn" 1.
+        activation, recurrent_activation: by their names in Keras; a SimpleRNN has no second one.
+        reset_after: of a GRU.
+        reading: of a layer of one direction.
+        zero_output_for_mask: of a layer of one direction; `Bidirectional` always has it.
     """
 
     kernel: Floats
     recurrent: Floats
     bias: Floats
     merge: Merge = "concat"
+    cell: CellKind = "lstm"
+    activation: ActivationName = "tanh"
+    recurrent_activation: ActivationName = "sigmoid"
+    reset_after: bool = False
+    reading: Reading = "forward"
+    zero_output_for_mask: bool = False
 
     @property
     def directions(self) -> int:
-        """1 for a plain LSTM, 2 for a bidirectional one."""
+        """1 for a plain layer, 2 for a bidirectional one."""
         return int(self.kernel.shape[0])
 
     @property
-    def units(self) -> int:
-        """LSTM units in each direction."""
+    def n_units(self) -> int:
+        """Units in each direction."""
         return int(self.recurrent.shape[1])
 
     @property
-    def width(self) -> int:
-        """Outputs of the layer at each position."""
-        return 2 * self.units if self.directions == 2 and self.merge == "concat" else self.units
+    def zeroes_masked(self) -> bool:
+        """Whether the output at a masked position is zeros; else it is the last one again."""
+        return self.directions == 2 or self.zero_output_for_mask
+
+    def units(self, *widths: int) -> int:
+        """Outputs at each position, for an input of `widths`. Raises ValueError for weights that don't fit."""
+        directions = self.kernel.shape[0] if self.kernel.ndim == 3 else 0
+        if directions not in (1, 2) or self.merge not in get_args(Merge):
+            raise ValueError(f"expected one direction, or two that are merged; received {directions}, {self.merge}")
+        if self.cell not in N_GATES or self.reading not in get_args(Reading):
+            raise ValueError(f"expected a known cell and reading; received {self.cell}, {self.reading}")
+        for name in (self.activation, self.recurrent_activation):
+            if name not in ACTIVATION_NAMES or name in OVER_FEATURES:
+                raise ValueError(f"expected an activation of a cell; received {name}")
+        units = self.recurrent.shape[1] if self.recurrent.ndim == 3 else 0
+        width = N_GATES[self.cell] * units
+        check_array(self.kernel, directions, one_width(widths), width)
+        check_array(self.recurrent, directions, units, width)
+        check_array(self.bias, directions, width * (2 if self.reset_after else 1))
+        return 2 * units if directions == 2 and self.merge == "concat" else units
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PreparedLstm:
-    """The weights of an LSTM layer, arranged for `run` and `run_masked` and scaled for `lstm_cell.step`.
+class PreparedRecurrent:
+    """The weights of a recurrent layer, arranged for `run` and `run_masked`; those of an LSTM scaled for its step.
 
     Attributes:
-        units: LSTM units in each direction.
-        kernel: (D, directions * 4 units) float32: the forward gates, then the backward ones.
-        recurrent: (directions, 4 units, units) float32.
-        bias: (directions, 4 units) float32.
-        merge: how two directions are combined.
+        cell, merge, activation, recurrent_activation, reset_after, reading, zeroes_masked: as of `RecurrentWeights`.
+        units: units in each direction.
+        kernel: (D, directions * gates * units) float32: the forward gates, then the backward ones.
+        recurrent: (directions, gates * units, units) float32.
+        bias: (directions, gates * units) float32, added to the recurrent product.
+        input_bias: (directions, units) float32, added to the input's part of a GRU's candidate; zeros else.
     """
 
+    cell: CellKind
+    merge: Merge
+    activation: ActivationName
+    recurrent_activation: ActivationName
+    reset_after: bool
+    reading: Reading
+    zeroes_masked: bool
     units: int
     kernel: Floats
     recurrent: Floats
     bias: Floats
-    merge: Merge
+    input_bias: Floats
 
     @property
     def directions(self) -> int:
-        """1 for a plain LSTM, 2 for a bidirectional one."""
+        """1 for a plain layer, 2 for a bidirectional one."""
         return len(self.recurrent)
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """In which order of a schedule each direction reads: 0 forward, 1 backward."""
+        if self.directions == 2:
+            return 0, 1
+        return (0,) if self.reading == "forward" else (1,)
 
     @property
     def concatenates(self) -> bool:
         """Whether the outputs of two directions are joined end to end."""
         return self.directions == 2 and self.merge == "concat"
+
+    @property
+    def is_standard_lstm(self) -> bool:
+        """Whether the layer is an LSTM with its default activations, whose step has a form of its own."""
+        return (self.cell, self.activation, self.recurrent_activation) == ("lstm", "tanh", "sigmoid")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,14 +173,35 @@ class Scratch:
         return self._arrays[name][:size].reshape(shape)
 
 
-def prepare(weights: LstmWeights) -> PreparedLstm:
+def prepare(weights: RecurrentWeights) -> PreparedRecurrent:
     """Arrange the weights of a layer for `run` and `run_masked`."""
-    return PreparedLstm(
-        weights.units,
-        np.concatenate(lstm_cell.scaled(weights.kernel), axis=1),
-        np.ascontiguousarray(lstm_cell.scaled(weights.recurrent).swapaxes(1, 2)),
-        lstm_cell.scaled(weights.bias),
-        weights.merge,
+    kernel, recurrent, bias = weights.kernel, weights.recurrent, weights.bias
+    input_bias: Floats = np.zeros((weights.directions, weights.n_units), dtype=np.float32)
+    if (weights.cell, weights.activation, weights.recurrent_activation) == ("lstm", "tanh", "sigmoid"):
+        kernel, recurrent, bias = (lstm_cell.scaled(array) for array in (kernel, recurrent, bias))
+    elif weights.cell == "gru":
+        candidates = slice(gru_cell.CANDIDATE * weights.n_units, None)
+        if weights.reset_after:
+            of_input, of_recurrent = np.split(bias, 2, axis=1)
+            # the candidate's two biases are apart, since the reset gate is between them
+            input_bias = np.ascontiguousarray(of_input[:, candidates])
+            bias = of_input + of_recurrent
+            bias[:, candidates] = of_recurrent[:, candidates]
+        else:
+            input_bias = np.ascontiguousarray(bias[:, candidates])
+    return PreparedRecurrent(
+        cell=weights.cell,
+        merge=weights.merge,
+        activation=weights.activation,
+        recurrent_activation=weights.recurrent_activation,
+        reset_after=weights.reset_after,
+        reading=weights.reading,
+        zeroes_masked=weights.zeroes_masked,
+        units=weights.n_units,
+        kernel=np.concatenate(kernel, axis=1),
+        recurrent=np.ascontiguousarray(recurrent.swapaxes(1, 2)),
+        bias=bias,
+        input_bias=input_bias,
     )
 
 
@@ -150,46 +233,60 @@ def schedule(firsts: Indices, lengths: Indices) -> Schedule:
     return Schedule(tokens, mirror, places, tuple(starts.tolist()))
 
 
-def inputs_of(projected: Floats, plan: Schedule, layer: PreparedLstm, scratch: Scratch) -> Floats:
+def inputs_of(projected: Floats, plan: Schedule, layer: PreparedRecurrent, scratch: Scratch) -> Floats:
     """Put the input's part of the gates, without the bias, in slot order.
 
     Args:
-        projected: (n, directions * 4 units), input @ layer.kernel, tokens in rows, contiguous.
+        projected: (n, directions * gates * units), input @ layer.kernel, tokens in rows.
         plan: the schedule.
         layer: gives the sizes.
         scratch: holds the result.
 
     Returns:
-        (directions, N, 4 units) float32.
+        (directions, N, gates * units) float32.
     """
-    width = 4 * layer.units
     n_directions = layer.directions
+    width = projected.shape[1] // n_directions
     inputs = scratch.array("inputs", n_directions, plan.tokens.shape[1], width)
     # one row for each token and direction, so that taking rows copies no slice first
-    halves = projected.reshape(n_directions * len(projected), width)
-    for direction in range(n_directions):
-        rows = n_directions * plan.tokens[direction] + direction
+    halves = np.ascontiguousarray(projected).reshape(n_directions * len(projected), width)
+    for direction, order in enumerate(layer.orders):
+        rows = n_directions * plan.tokens[order] + direction
         # "clip", since "raise" would go through a copy; the indices are the schedule's own
         np.take(halves, rows, axis=0, out=inputs[direction], mode="clip")
     return inputs
 
 
-def merged(hidden: Floats, mirror: Indices | None, layer: PreparedLstm) -> Floats:
+def inputs_over(features: Floats, plan: Schedule, layer: PreparedRecurrent, scratch: Scratch) -> Floats:
+    """The input's part of the gates of a layer over `features` (W, N), which are at forward slots.
+
+    Returns (directions, N, gates * units) float32, without the bias.
+    """
+    width = layer.kernel.shape[1] // layer.directions
+    inputs = scratch.array("inputs", layer.directions, features.shape[1], width)
+    for direction, order in enumerate(layer.orders):
+        kernel = layer.kernel[:, direction * width : (direction + 1) * width]
+        if order == 0:
+            np.matmul(features.T, kernel, out=inputs[direction])
+        else:
+            np.take(features.T @ kernel, plan.mirror, axis=0, out=inputs[direction], mode="clip")
+    return inputs
+
+
+def merged(hidden: Floats, plan: Schedule, layer: PreparedRecurrent) -> Floats:
     """The outputs of a layer, features (W, N), at the slots of the forward direction.
 
     Args:
         hidden: (directions, units, N), from `run` or `run_masked`.
-        mirror: of the schedule; None when both directions are in the same order.
+        plan: the schedule.
         layer: says how its directions are combined.
     """
-    forward: Floats = hidden[0]
     if layer.directions == 1:
-        return forward
-    backward: Floats = hidden[1]
-    if mirror is not None:
-        backward = np.empty(hidden.shape[1:], dtype=np.float32)
-        for row, out in zip(hidden[1], backward, strict=True):
-            np.take(row, mirror, out=out, mode="clip")
+        # the slots of the backward order, taken as forward ones, are the reversed outputs
+        only: Floats = hidden[0]
+        return turned(only, plan) if layer.reading == "backward" else only
+    forward: Floats = hidden[0]
+    backward = turned(hidden[1], plan)
     if layer.merge == "concat":
         return np.concatenate([forward, backward])
     if layer.merge == "mul":
@@ -198,97 +295,81 @@ def merged(hidden: Floats, mirror: Indices | None, layer: PreparedLstm) -> Float
     return total if layer.merge == "sum" else total * np.float32(0.5)
 
 
-def inputs_over(features: Floats, plan: Schedule, layer: PreparedLstm, scratch: Scratch) -> Floats:
-    """The input's part of the gates of a layer over `features` (W, N), which are at forward slots.
-
-    Returns (directions, N, 4 units) float32, without the bias.
-    """
-    width = 4 * layer.units
-    inputs = scratch.array("inputs", layer.directions, features.shape[1], width)
-    np.matmul(features.T, layer.kernel[:, :width], out=inputs[0])
-    if layer.directions == 2:
-        backward = features.T @ layer.kernel[:, width:]
-        np.take(backward, plan.mirror, axis=0, out=inputs[1], mode="clip")
-    return inputs
+def turned(features: Floats, plan: Schedule) -> Floats:
+    """Features (W, N) at the slots of the other direction, a copy."""
+    other: Floats = np.empty(features.shape, dtype=np.float32)
+    for row, out in zip(features, other, strict=True):
+        np.take(row, plan.mirror, out=out, mode="clip")
+    return other
 
 
-def run(inputs: Floats, plan: Schedule, layer: PreparedLstm, scratch: Scratch) -> Floats:
+def run(inputs: Floats, plan: Schedule, layer: PreparedRecurrent, scratch: Scratch, name: str = "hidden") -> Floats:
     """Step through a schedule, both directions at once.
 
     Args:
-        inputs: (directions, N, 4 units), the input's part of the gates, without the bias.
+        inputs: (directions, N, gates * units), the input's part of the gates, without the bias.
         plan: the schedule.
         layer: the weights.
         scratch: holds the result.
+        name: of the result in `scratch`.
 
     Returns:
-        hidden (directions, units, N) float32 in slot order, valid until `scratch` serves another run.
+        hidden (directions, units, N) float32 in slot order, valid until `scratch` serves another run of that name.
     """
-    units, n_directions = layer.units, layer.directions
-    # below the units is a row of ones, so that the bias comes with the recurrent product
-    hidden_and_one = scratch.array("hidden", n_directions, units + 1, inputs.shape[1])
-    hidden_and_one[:, units] = 1.0
-    hidden: Floats = hidden_and_one[:, :units]
+    hidden_and_one, hidden = _outputs(inputs, layer, scratch, name)
     starts = plan.starts
     if len(starts) < 2:
         return hidden
-    widest = starts[1]
-    bias = layer.bias[:, :, None]
-    recurrent: Floats = np.concatenate([layer.recurrent, bias], axis=2)
-    cells: Floats = np.zeros((n_directions, units, widest), dtype=np.float32)
-    sums: Floats = np.empty(n_directions * 4 * units * widest, dtype=np.float32)
+    cell = cell_of(layer, starts[1])
     before: Floats | None = None
     for begin, end in pairwise(starts):
-        count = end - begin
-        z = sums[: n_directions * 4 * units * count].reshape(n_directions, 4 * units, count)
         here = inputs[:, begin:end].transpose(0, 2, 1)
-        if before is None:
-            np.add(here, bias, out=z)
-        else:
-            np.matmul(recurrent, before[:, :, :count], out=z)
-            np.add(z, here, out=z)
-        gates = z.reshape(n_directions, 4, units, count).swapaxes(0, 1)
-        cell = cells[:, :, :count]
-        output = hidden[:, :, begin:end]
-        lstm_cell.step(gates, cell, gates[lstm_cell.CANDIDATE], cell, output, output)
+        cell.step(here, None if before is None else before[:, :, : end - begin], hidden[:, :, begin:end])
         before = hidden_and_one[:, :, begin:end]
     return hidden
 
 
-def run_masked(gates: Floats, mask: Mask, layer: PreparedLstm) -> Floats:
-    """Step one sequence through every position as Keras does, masked ones too, carrying the state over them.
+def run_masked(
+    inputs: Floats, plan: Schedule, real: Mask, layer: PreparedRecurrent, scratch: Scratch, name: str = "hidden"
+) -> Floats:
+    """Step through a schedule as Keras does it, masked positions too, carrying the state over them.
 
     Args:
-        gates: (directions, 4 units, T) float32, the input's part with the bias, positions in reading order in both.
-        mask: (T,) bool, True = real token.
+        inputs: (directions, N, gates * units), the input's part of the gates, without the bias.
+        plan: the schedule.
+        real: (n,) bool, True = real token, for the tokens of the schedule.
         layer: the weights.
+        scratch: holds the result.
+        name: of the result in `scratch`.
 
     Returns:
-        hidden (directions, units, T), positions in reading order; at masked ones 0 as in `Bidirectional`, and the
-        last output again from a plain LSTM.
+        hidden (directions, units, N) as `run`; at masked positions 0 where the layer zeroes them, else its last output
+        again.
     """
-    units, n_directions = layer.units, layer.directions
-    n_positions = gates.shape[2]
-    # step s is at position s forward, and at the s-th from the end backward
-    steps = np.ascontiguousarray(np.stack([gates[0].T, gates[-1, :, ::-1].T][:n_directions], axis=1))[..., None]
-    real = np.stack([mask, mask[::-1]][:n_directions], axis=1)[:, :, None, None]
-    hidden: Floats = np.zeros((n_positions, n_directions, units, 1), dtype=np.float32)
-    cell, output, new_cell, new_output = (np.zeros((n_directions, units, 1), dtype=np.float32) for _ in range(4))
-    z: Floats = np.empty((n_directions, 4 * units, 1), dtype=np.float32)
-    by_gate = z.reshape(n_directions, 4, units, 1).swapaxes(0, 1)
-    candidate = by_gate[lstm_cell.CANDIDATE]
-    for step in range(n_positions):
-        np.matmul(layer.recurrent, output, out=z)
-        np.add(z, steps[step], out=z)
-        lstm_cell.step(by_gate, cell, candidate, new_cell, new_output, new_output)
-        np.copyto(cell, new_cell, where=real[step])
-        np.copyto(output, new_output, where=real[step])
-        if n_directions == 1:
-            hidden[step] = output
-        else:
-            np.copyto(hidden[step], new_output, where=real[step])
-    ordered: Floats = np.empty((n_directions, units, n_positions), dtype=np.float32)
-    ordered[0] = hidden[:, 0, :, 0].T
-    if n_directions == 2:
-        ordered[1] = hidden[::-1, 1, :, 0].T
-    return ordered
+    hidden_and_one, hidden = _outputs(inputs, layer, scratch, name)
+    starts = plan.starts
+    if len(starts) < 2:
+        return hidden
+    cell = cell_of(layer, starts[1])
+    before: Floats = np.zeros((layer.directions, layer.units + 1, starts[1]), dtype=np.float32)
+    before[:, -1] = 1.0
+    masked = ~np.stack([real[plan.tokens[order]] for order in layer.orders])[:, None]
+    for begin, end in pairwise(starts):
+        count = end - begin
+        skipped, output, before = masked[:, :, begin:end], hidden[:, :, begin:end], before[:, :, :count]
+        kept = None if cell.state is None else cell.state[:, :, :count].copy()
+        cell.step(inputs[:, begin:end].transpose(0, 2, 1), before, output)
+        np.copyto(output, before[:, : layer.units], where=skipped)
+        if cell.state is not None and kept is not None:
+            np.copyto(cell.state[:, :, :count], kept, where=skipped)
+        before = hidden_and_one[:, :, begin:end]
+    if layer.zeroes_masked:
+        np.copyto(hidden, np.float32(0), where=masked)
+    return hidden
+
+
+def _outputs(inputs: Floats, layer: PreparedRecurrent, scratch: Scratch, name: str) -> tuple[Floats, Floats]:
+    """Memory for the outputs with a row of ones below them, and the outputs in it."""
+    hidden_and_one = scratch.array(name, layer.directions, layer.units + 1, inputs.shape[1])
+    hidden_and_one[:, layer.units] = 1.0
+    return hidden_and_one, hidden_and_one[:, : layer.units]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope.engine import lstm_cell
-from maskscope.engine.pointwise import output_probabilities
+from maskscope.engine.activations import output_probabilities
 from maskscope.training.dropouts import Dropouts
 from maskscope.training.parameters import LayerParameters, Parameters
 from maskscope.training.recurrent_product import RecurrentProduct

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskscope.engine.lstm_cell import FORGET_GATE
-from maskscope.engine.recurrence import LstmWeights
+from maskscope.engine.recurrence import RecurrentWeights
 from maskscope.engine.weights import TaggerWeights
 from maskscope.training.spec import TaggerSpec
 from maskscope.types import Floats
@@ -34,10 +34,10 @@ class LayerParameters:
         """LSTM units in each direction."""
         return int(self.recurrent.shape[2])
 
-    def to_weights(self) -> LstmWeights:
+    def to_weights(self) -> RecurrentWeights:
         """A copy as Keras stores the arrays."""
         width = 4 * self.units
-        return LstmWeights(
+        return RecurrentWeights(
             np.ascontiguousarray(self.kernel.reshape(-1, 2, width).swapaxes(0, 1)),
             np.ascontiguousarray(self.recurrent.swapaxes(1, 2)),
             self.bias.reshape(2, width).copy(),
@@ -93,7 +93,9 @@ class Parameters:
     def to_weights(self) -> TaggerWeights:
         """A copy for the built-in engine."""
         layers = tuple(layer.to_weights() for layer in self.layers)
-        return TaggerWeights(self.spec.mask_value, layers, self.dense.copy(), self.dense_bias.copy(), self.spec.head)
+        return TaggerWeights.stack(
+            self.spec.mask_value, layers, self.dense.copy(), self.dense_bias.copy(), self.spec.head
+        )
 
     def to_keras(self) -> list[Floats]:
         """The arrays for `set_weights` of the model that `keras_model.build` makes of the same spec."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from maskscope.engine.pointwise import HeadActivation
+from maskscope.engine.activations import HeadActivation
 from maskscope.errors import ModelError
 from maskscope.runs import MAX_LAYERS, MAX_UNITS, TrainSettings
 from maskscope.types import TagScheme

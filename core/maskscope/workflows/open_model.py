@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,12 @@ import numpy as np
 
 from maskscope.engine.keras_file import read_keras_file
 from maskscope.engine.packed import PackedTagger
+from maskscope.engine.weights import with_output
 from maskscope.errors import ModelError
 from maskscope.jobs import Job, NullJob
 from maskscope.keras_io.safety import MAX_TOTAL_BYTES, inspect_keras_file
 from maskscope.project import Project
-from maskscope.runs import Engine, RunInfo
+from maskscope.runs import Engine, OutputMap, RunInfo
 from maskscope.types import Floats, TagScheme
 from maskscope.workflows.model_description import ModelDescription, OpenOptions
 
@@ -255,15 +256,15 @@ def _tagger_for_project(tagger: PackedTagger, own: Path, project: Project) -> Pa
     check_outputs(tagger.n_outputs, project.scheme, own)
     if tagger.n_outputs == project.scheme.n_outputs:
         return tagger
-    # a softmax over two classes is the sigmoid of the difference of their logits
     weights = read_keras_file(own)
-    if weights.head != "softmax":
+    if weights.activation != "softmax":
         raise ModelError(
-            "has two outputs for a project with one label", file=own, expected="a softmax", received=weights.head
+            "has two outputs for a project with one label",
+            file=own,
+            expected="a softmax over the two classes",
+            received=weights.activation,
         )
-    dense = np.ascontiguousarray(weights.dense[:, 1:] - weights.dense[:, :1])
-    bias = np.ascontiguousarray(weights.dense_bias[1:] - weights.dense_bias[:1])
-    return PackedTagger(replace(weights, dense=dense, dense_bias=bias, head="sigmoid"), own)
+    return PackedTagger(with_output(weights, OutputMap(columns=(1,))), own)
 
 
 def _count_outputs(count: int) -> str:

@@ -107,7 +107,7 @@ def add_model() -> AddModel:
 
 def _add_model(path: Path) -> None:
     from maskscope.engine.packed import PackedTagger
-    from maskscope.engine.recurrence import LstmWeights
+    from maskscope.engine.recurrence import RecurrentWeights
     from maskscope.engine.weights import TaggerWeights
     from maskscope.runs import RunInfo, TrainSettings
 
@@ -116,8 +116,8 @@ def _add_model(path: Path) -> None:
     def draw(*shape: int) -> np.ndarray:
         return rng.normal(size=shape).astype(np.float32)
 
-    layer = LstmWeights(draw(2, 4, 12), draw(2, 3, 12), draw(2, 12))
-    tagger = PackedTagger(TaggerWeights(0.0, (layer,), draw(6, 3), draw(3), "softmax"))
+    layer = RecurrentWeights(draw(2, 4, 12), draw(2, 3, 12), draw(2, 12))
+    tagger = PackedTagger(TaggerWeights.stack(0.0, (layer,), draw(6, 3), draw(3), "softmax"))
     with Project.open(path) as project:
         folder = project.models.new_folder()
         tagger.save_npz(folder / "weights.npz")

@@ -9,7 +9,7 @@ import pytest
 
 from maskscope.engine import packed, projector
 from maskscope.engine.packed import PackedTagger
-from maskscope.engine.recurrence import LstmWeights
+from maskscope.engine.recurrence import RecurrentWeights
 from maskscope.engine.weights import TaggerWeights
 from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import FlagJob
@@ -28,9 +28,9 @@ def test_one_unit_one_step_by_hand() -> None:
     bias = np.array([[0.0, 0.0, 0.1, 0.3], [0.0, 0.0, 0.0, 0.0]], dtype=np.float32)
     recurrent = np.zeros((2, 1, 4), dtype=np.float32)
     tagger = PackedTagger(
-        TaggerWeights(
+        TaggerWeights.stack(
             0.0,
-            (LstmWeights(kernel, recurrent, bias),),
+            (RecurrentWeights(kernel, recurrent, bias),),
             np.array([[3.0], [5.0]], dtype=np.float32),
             np.array([0.25], dtype=np.float32),
             "sigmoid",

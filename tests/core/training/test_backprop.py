@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from maskscope.engine.activations import output_probabilities
 from maskscope.engine.packed import PackedTagger
-from maskscope.engine.pointwise import output_probabilities
 from maskscope.training.backprop import Batch
 from maskscope.training.dropouts import Dropouts
 from maskscope.training.parameters import Parameters

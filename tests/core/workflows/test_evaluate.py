@@ -80,7 +80,9 @@ def test_a_softmax_over_the_two_classes_of_a_binary_project_has_one_column_at_pa
     rng = np.random.default_rng(1)
     layer = random_layer(rng)
     bias = np.log([0.25, 0.75]).astype(np.float32)
-    tagger = PackedTagger(TaggerWeights(0.0, (layer,), rng.normal(size=(4, 2)).astype(np.float32), bias, "softmax"))
+    tagger = PackedTagger(
+        TaggerWeights.stack(0.0, (layer,), rng.normal(size=(4, 2)).astype(np.float32), bias, "softmax")
+    )
     padding = output_at_padding(tagger, np.zeros((3, 1), dtype=np.float32), np.array([0, 3]))
     assert padding == pytest.approx([0.75], rel=1e-6)
 

@@ -114,8 +114,9 @@ def test_a_supported_model_runs_on_the_built_in_engine_with_two_classes_as_one(
     ("stack", "outputs", "head", "shape", "words"),
     [
         (lambda x: layers.LSTM(3)(x), 1, "sigmoid", (None, DIM), "(None, None, 5) to (None, 1)"),
-        (lambda x: x, 1, "sigmoid", (None, DIM + 1), "(None, None, 6) to"),
-        (lambda x: x, 1, "sigmoid", (9, DIM), "(None, 9, 5) to"),
+        (lambda x: x, 1, "sigmoid", (None, DIM + 1), "expected 5 numbers a token; received 6"),
+        (lambda x: layers.Conv1D(4, 2)(x), 1, "sigmoid", (None, DIM + 1), "(None, None, 6) to"),
+        (lambda x: layers.Conv1D(4, 2)(x), 1, "sigmoid", (9, DIM), "(None, 9, 5) to"),
         (lambda x: x, 3, "softmax", (None, DIM), "expected 1 output for O, name; received 3 outputs"),
         (lambda x: x, 2, "sigmoid", (None, DIM), "a softmax over the two classes"),
         (lambda x: layers.Conv1D(4, 2)(x), 1, "sigmoid", (None, DIM), "one prediction a position"),

@@ -9,7 +9,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from maskscope.engine.packed import PackedTagger
-from maskscope.engine.recurrence import LstmWeights
+from maskscope.engine.recurrence import RecurrentWeights
 from maskscope.engine.weights import TaggerWeights
 from maskscope.masks import masking_layer
 from maskscope.project import Project, ProjectWriter
@@ -34,7 +34,7 @@ def write_project(target: Path, mask_value: float | None) -> Path:
             writer.add(Sentence(tuple("t" * len(fills)), rows, ("no",) * len(fills)))
         writer.finish()
     rng = np.random.default_rng(0)
-    layer = LstmWeights(
+    layer = RecurrentWeights(
         rng.normal(size=(2, DIM, 12)).astype(np.float32),
         rng.normal(size=(2, 3, 12)).astype(np.float32),
         rng.normal(size=(2, 12)).astype(np.float32),
@@ -42,7 +42,7 @@ def write_project(target: Path, mask_value: float | None) -> Path:
     head, bias = rng.normal(size=(6, 1)).astype(np.float32), np.zeros(1, dtype=np.float32)
     with Project.open(target) as project:
         folder = project.models.new_folder()
-        PackedTagger(TaggerWeights(mask_value, (layer,), head, bias, "sigmoid")).save_npz(folder / "weights.npz")
+        PackedTagger(TaggerWeights.stack(mask_value, (layer,), head, bias, "sigmoid")).save_npz(folder / "weights.npz")
         (folder / "model.keras").write_bytes(b"not read here")
         run = RunInfo("m", 1.0, TrainSettings(units=3), project.scheme, DIM, mask_value=mask_value)
         (folder / "run.json").write_text(run.to_json(), encoding="utf-8")

@@ -236,10 +236,10 @@ def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
     session = window.session
     own = model_of(session).keras_file
     before = scores_of(session)
-    drop(window, changed_copy(own, tmp_path / "relu <b>.keras", '"activation": "tanh"', '"activation": "relu"'))
+    drop(window, changed_copy(own, tmp_path / "odd <b>.keras", '"activation": "tanh"', '"activation": "squareplus"'))
     qtbot.waitUntil(lambda: model_of(session).id == "m2", timeout=90_000)
     assert "it runs in Keras, because it" in window.status_line.message.toolTip()
-    assert window.toolbar.model.text().startswith("relu <b>")
+    assert window.toolbar.model.text().startswith("odd <b>")
     assert "&lt;b&gt;.keras; it runs in Keras" in window.toolbar.model.toolTip()
     qtbot.waitUntil(lambda: window.experiment.curves is not None, timeout=30_000)
     assert window.padding.figure.text() == "0.000000"
