@@ -16,12 +16,13 @@ import numpy as np
 from maskscope.errors import ModelError
 from maskscope.keras_io.keras_graph import attached_mask, compute_dtype, every_layer, first_masking, functional
 from maskscope.keras_io.keras_model import KerasModel
-from maskscope.keras_io.model_copy import LAST_AXIS, Changes, ModelCopier
+from maskscope.keras_io.model_copy import Changes, ModelCopier, is_last_softmax
 from maskscope.keras_io.tagger_shape import Inputs, Output, tagger_inputs, tagger_output
 from maskscope.masks import as_mask_value
 from maskscope.types import Floats
 
 TRIED_LENGTHS = (1, 2, 3, 5, 8, 13)
+STEPS = (2, 4, 8, 16, 32)
 _LENGTH = 7
 """At which a model that was built for any length is compared with its copy."""
 _DIM = 8
@@ -40,6 +41,7 @@ class ModelCopy:
         dim: D; None for any.
         n_outputs: C.
         n_positions: T when the copy, too, takes exactly T positions.
+        step: the copy takes only numbers of positions that it divides; 1 for any.
         notes: what was done, a sentence each; empty when nothing had to be.
     """
 
@@ -47,6 +49,7 @@ class ModelCopy:
     dim: int | None
     n_outputs: int
     n_positions: int | None
+    step: int
     notes: tuple[str, ...]
 
 
@@ -59,7 +62,20 @@ def any_length(model: KerasModel) -> ModelCopy:
 
     Raises ModelError when the model is no tagger, or its layers need a certain length.
     """
-    return _copy(model, free=True)
+    return _copy(model, TRIED_LENGTHS)
+
+
+def stepped_length(model: KerasModel) -> ModelCopy:
+    """As `any_length`, for layers that need a number of positions that can be halved, once or several times.
+
+    So do MaxPooling1D and UpSampling1D of the same size. Raises ModelError as `any_length`.
+    """
+    for step in STEPS:
+        try:
+            return _copy(model, tuple(step * times for times in (1, 2, 3)), step)
+        except ModelError as error:
+            last = error
+    raise last
 
 
 def fixed_length(model: KerasModel) -> ModelCopy:
@@ -67,10 +83,11 @@ def fixed_length(model: KerasModel) -> ModelCopy:
 
     Raises ModelError as `any_length`, and for a model that was not built for a certain length.
     """
-    return _copy(model, free=False)
+    return _copy(model, None)
 
 
-def _copy(model: KerasModel, free: bool) -> ModelCopy:
+def _copy(model: KerasModel, lengths: tuple[int, ...] | None, step: int = 1) -> ModelCopy:
+    """A copy that was tried at those lengths; None for one of exactly the length that the model was built for."""
     graph = functional(model)
     if graph is None:
         raise ModelError(
@@ -81,8 +98,12 @@ def _copy(model: KerasModel, free: bool) -> ModelCopy:
     inputs = tagger_inputs(graph)
     output = tagger_output(graph, inputs.n_positions)
     built_for = inputs.n_positions
-    if not free and built_for is None:
+    if lengths is None and built_for is None:
         raise ModelError("was not built for a certain length", expected="an input (T, D)", received="(None, D)")
+    if lengths is None:
+        free, lengths = False, (built_for or 1,)
+    else:
+        free, lengths = True, (*lengths, step * ((built_for or 0) // step + 1))
     changes = Changes()
     copier = ModelCopier(graph, built_for if free else None, changes)
     begin = keras.Input((None if free else built_for, inputs.dim), dtype="float32", name=_input_name(graph))
@@ -92,11 +113,11 @@ def _copy(model: KerasModel, free: bool) -> ModelCopy:
         outputs = attempt(lambda: copier.outputs(inputs.split(begin)))
         end = keras.tree.flatten(outputs)[output.index]
         copy = keras.Model(begin, keras.ops.expand_dims(end, -1) if output.flat else end, name=model.name)
-        _compare(model, copy, inputs, output)
-        lengths = (*TRIED_LENGTHS, (built_for or 0) + 1) if free else (built_for or 1,)
-        widths = {_try_length(copy, inputs.dim or _DIM, length) for length in lengths}
-        if len(widths) > 1:
-            raise ModelError("gives another number of outputs at another length", expected="C", received=str(widths))
+        shape = (inputs.batch_size or 2, built_for or -(-_LENGTH // step) * step, inputs.dim or _DIM)
+        _compare(model, copy, inputs, output, shape, bool(changes.unrolled))
+        widths = {_try_length(copy, shape[2], length) for length in lengths}
+    if len(widths) > 1:
+        raise ModelError("gives another number of outputs at another length", expected="C", received=str(widths))
     if first_masking(model) is None:
         # without a mask, Softmax and its stand-in do the same
         changes.softmax.clear()
@@ -104,8 +125,9 @@ def _copy(model: KerasModel, free: bool) -> ModelCopy:
     if free and built_for is not None:
         notes.append(f"It was built for {built_for} positions, and runs at any length with the same weights.")
     if inputs.batch_size is not None:
-        notes.append(f"It was built for {inputs.batch_size} sentences at a time, and runs on any number.")
-    return ModelCopy(copy, inputs.dim, widths.pop(), None if free else built_for, tuple(notes))
+        sentences = "one sentence" if inputs.batch_size == 1 else f"{inputs.batch_size} sentences"
+        notes.append(f"It was built for {sentences} at a time, and runs on any number.")
+    return ModelCopy(copy, inputs.dim, widths.pop(), None if free else built_for, step, tuple(notes))
 
 
 def attempt(run: Callable[[], Any]) -> Any:
@@ -148,11 +170,22 @@ def _try_length(copy: KerasModel, dim: int, length: int) -> int:
     return int(output.shape[2])
 
 
-def _compare(model: KerasModel, copy: KerasModel, inputs: Inputs, output: Output) -> None:
-    """Raise ModelError unless the copy gives what the model gives, also where the mask is False."""
-    shape = (inputs.batch_size or 2, inputs.n_positions or _LENGTH, inputs.dim or _DIM)
+def _compare(
+    model: KerasModel, copy: KerasModel, inputs: Inputs, output: Output, shape: tuple[int, int, int], unmasked: bool
+) -> None:
+    """Raise ModelError unless the copy gives what the model gives.
+
+    Args:
+        model: as given.
+        copy: of it.
+        inputs: of the model.
+        output: of the model.
+        shape: (B, T, D) of the batch.
+        unmasked: whether to compare without masked positions: under a mask, Keras sets other positions to 0 in an
+            unrolled layer that goes backwards and has `zero_output_for_mask`, as within Bidirectional.
+    """
     x_btd: Floats = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    for number, value in enumerate(_mask_values(model)):
+    for number, value in enumerate([] if unmasked else _mask_values(model)):
         if np.ndim(value) == 0 or np.shape(value) == shape[2:]:
             x_btd[-1, shape[1] - 1 - number % shape[1]] = value
     wanted = attempt(lambda: _outputs_as_built(model, [keras.ops.convert_to_tensor(x) for x in inputs.split(x_btd)]))
@@ -184,7 +217,7 @@ def _outputs_as_built(model: KerasModel, inputs: list[Any]) -> Any:
     graph = functional(model)
     assert graph is not None
     stateful = [layer for layer in every_layer(model) if getattr(layer, "stateful", False) and layer.states]
-    states = [(state, state.numpy()) for layer in stateful for state in layer.states]
+    states = [(state, state.numpy()) for layer in stateful for state in keras.tree.flatten(layer.states)]
     for state, value in states:
         state.assign(np.zeros_like(value))
     try:
@@ -201,7 +234,7 @@ def _in_inference(operation: Any) -> Callable[..., Any]:
             return inner._run_through_graph(keras.tree.flatten(args), operation_fn=_in_inference)
         if "training" in getattr(operation, "_call_context_args", {}):
             kwargs["training"] = False
-        softmax = isinstance(operation, keras.layers.Softmax) and operation.axis in LAST_AXIS
+        softmax = is_last_softmax(operation, args[0])
         if not softmax and not isinstance(operation, keras.layers.TimeDistributed):
             return operation(*args, **kwargs)
         mask = kwargs.pop("mask", None)

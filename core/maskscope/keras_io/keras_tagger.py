@@ -7,9 +7,10 @@ import numpy as np
 from maskscope.errors import ModelError
 from maskscope.jobs import Job, NullJob
 from maskscope.keras_io import keras_model
-from maskscope.keras_io.any_length import ModelCopy, any_length, fixed_length
-from maskscope.keras_io.keras_graph import functional, head
+from maskscope.keras_io.any_length import ModelCopy, any_length, attempt, fixed_length, stepped_length
+from maskscope.keras_io.keras_graph import functional
 from maskscope.keras_io.keras_model import KerasModel
+from maskscope.keras_io.last_activation import last_activation
 from maskscope.keras_io.masking_input import embeddings_mask_value, mask_function
 from maskscope.padding import Padding
 from maskscope.types import Embeddings, Floats, Indices, Mask, MaskValue, Offsets
@@ -20,7 +21,8 @@ _SCORE_TOKENS = 4096
 class KerasTagger:
     """Runs a Keras model on sentences of any length, each as if it were alone and unpadded.
 
-    A model whose layers need exactly T positions gets each sentence padded to T, and its real positions are read.
+    A model whose layers need exactly T positions gets each sentence padded to T, and its real positions are read; one
+    whose layers need an even number, or the like, gets as few padded positions as it needs.
 
     Attributes:
         model: as given.
@@ -29,6 +31,7 @@ class KerasTagger:
         n_outputs: C.
         activation: of the last layer, by its Keras name; None when it can't be read.
         n_positions: T when sentences must be padded to T; None for any length.
+        step: sentences are padded to a number of positions that it divides; 1 for no padding.
         mask_value: of a Masking layer that reads the embeddings themselves; None for none.
         notes: what is done to run the model, a sentence each.
     """
@@ -47,8 +50,9 @@ class KerasTagger:
         self.ready: KerasModel = copy.model
         self.dim = copy.dim
         self.n_positions = copy.n_positions
+        self.step = copy.step
         self.n_outputs = copy.n_outputs
-        self.activation = head(self.ready)
+        self.activation = last_activation(self.ready)
         self.mask_value: MaskValue | None = embeddings_mask_value(self.ready)
         self._padding = padding
         self._run = keras_model.inference_function(self.ready, self.dim, self.n_positions)
@@ -89,10 +93,7 @@ class KerasTagger:
             )
         if not n_sentences or not n_tokens:
             return np.zeros((n_sentences, n_tokens, self.n_outputs), dtype=np.float32)
-        if self.n_positions is None:
-            return self._checked(x_btd)
-        self._check_length(n_tokens)
-        padded, begin = self._padded(x_btd, self.n_positions - n_tokens)
+        padded, begin = self._padded(x_btd, self._n_padded(n_tokens))
         return self._checked(padded)[:, begin : begin + n_tokens]
 
     def compute_mask(self, x_btd: Floats) -> Mask | None:
@@ -100,10 +101,7 @@ class KerasTagger:
         if self._compute_mask is None:
             return None
         n_tokens = x_btd.shape[1]
-        if self.n_positions is None or not n_tokens:
-            return self._compute_mask(x_btd)
-        self._check_length(n_tokens)
-        padded, begin = self._padded(x_btd, self.n_positions - n_tokens)
+        padded, begin = self._padded(x_btd, self._n_padded(n_tokens))
         return self._compute_mask(padded)[:, begin : begin + n_tokens]
 
     def score(self, embeddings: Embeddings, offsets: Offsets, job: Job | None = None) -> Floats:
@@ -160,9 +158,13 @@ class KerasTagger:
         n_tokens = x_btd.shape[1]
         if n_tokens == self.n_positions:
             return np.full((len(x_btd), self.n_outputs), np.nan, dtype=np.float32)
-        added = 1 if self.n_positions is None else self.n_positions - n_tokens
-        padded, begin = self._padded(x_btd, added)
+        padded, begin = self._padded(x_btd, self._n_padded(n_tokens + 1) + 1)
         return self._checked(padded)[:, begin - 1 if begin else n_tokens]
+
+    def _n_padded(self, n_tokens: int) -> int:
+        """How many positions must be added to a sentence. Raises ModelError for one that is too long."""
+        self._check_length(n_tokens)
+        return (-n_tokens % self.step) if self.n_positions is None else self.n_positions - n_tokens
 
     def _padded(self, x_btd: Floats, added: int) -> tuple[Floats, int]:
         """Sentences (B, T + added, D), and the position where their tokens begin."""
@@ -173,7 +175,7 @@ class KerasTagger:
         return np.concatenate([x_btd, rows], axis=1), 0
 
     def _checked(self, x_btd: Floats) -> Floats:
-        output = self._run(x_btd)
+        output: Floats = attempt(lambda: self._run(x_btd))
         expected = (*x_btd.shape[:2], self.n_outputs)
         if output.shape != expected:
             raise ModelError(
@@ -202,17 +204,22 @@ class KerasTagger:
         if self.mask_value is not None:
             found += mask_value_notes(self.mask_value)
         if self.n_positions is not None:
-            padding = self.padding(self.dim or 1)
-            words = {
-                "assumed": " (assumed, as nothing says what it was padded with)",
-                "mask value": " (its mask value)",
-            }
-            side = "behind" if padding.side == "back" else "in front"
             found.append(
-                f"Its layers need exactly {self.n_positions} positions: each sentence is padded {side} with"
-                f" {padding.text}{words.get(padding.origin, '')}; longer ones can't be scored."
+                f"Its layers need exactly {self.n_positions} positions: each sentence is padded"
+                f" {self._padding_words()}; longer ones can't be scored."
+            )
+        if self.step > 1:
+            found.append(
+                f"Its layers need a number of positions that {self.step} divides: other sentences are padded"
+                f" {self._padding_words()}."
             )
         return tuple(found)
+
+    def _padding_words(self) -> str:
+        padding = self.padding(self.dim or 1)
+        known = {"assumed": " (assumed, as nothing says what it was padded with)", "mask value": " (its mask value)"}
+        side = "behind" if padding.side == "back" else "in front"
+        return f"{side} with {padding.text}{known.get(padding.origin, '')}"
 
 
 def mask_value_notes(value: MaskValue) -> tuple[str, ...]:
@@ -228,16 +235,18 @@ def mask_value_notes(value: MaskValue) -> tuple[str, ...]:
 
 
 def _ready(model: KerasModel) -> ModelCopy:
+    """A copy for any length, or else for the lengths that the layers need."""
     try:
         return any_length(model)
     except ModelError as error:
         graph = functional(model)
-        if graph is None or all(tensor.shape[1] is None for tensor in graph.inputs if len(tensor.shape) > 1):
+        if graph is None:
             raise
+        fixed = any(len(tensor.shape) > 1 and tensor.shape[1] is not None for tensor in graph.inputs)
         try:
-            return fixed_length(model)
+            return fixed_length(model) if fixed else stepped_length(model)
         except ModelError as other:
-            raise other from error
+            raise (other if fixed else error) from error
 
 
 def _batches_of_equal_length(lengths: Indices, n_positions: int | None) -> list[Indices]:

@@ -12,7 +12,7 @@ from maskscope.keras_io.keras_model import KerasModel, inference_function
 from maskscope.masks import as_mask_value
 from maskscope.types import Floats, Mask, MaskValue
 
-_UNCHANGED_IN_INFERENCE = (
+UNCHANGED_IN_INFERENCE = (
     keras.layers.Dropout,
     keras.layers.SpatialDropout1D,
     keras.layers.GaussianNoise,
@@ -21,6 +21,7 @@ _UNCHANGED_IN_INFERENCE = (
     keras.layers.Identity,
     keras.layers.ActivityRegularization,
 )
+"""Layers that return their input outside training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def _source(tensor: Any, graph: Any) -> int | None:
                 return place
         history = tensor._keras_history
         operation = history.operation
-        if type(operation).__name__ != "Cast" and not isinstance(operation, _UNCHANGED_IN_INFERENCE):
+        if type(operation).__name__ != "Cast" and not isinstance(operation, UNCHANGED_IN_INFERENCE):
             return None
         tensor = operation._inbound_nodes[history.node_index].input_tensors[0]
 

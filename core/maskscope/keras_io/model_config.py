@@ -62,7 +62,20 @@ _NAMES = {
     "layers": _LAYERS,
     "models": frozenset({"Sequential", "Functional", "Model"}),
     "policies": frozenset({"DTypePolicy", "FloatDTypePolicy"}),
-    "core operations": frozenset({"Cast", "StopGradient", "Slice", "Unstack", "Shape"}),
+    "core operations": frozenset(
+        [
+            "Cast",
+            "ConvertToTensor",
+            "SaturateCast",
+            "Scatter",
+            "ScatterUpdate",
+            "Shape",
+            "Slice",
+            "SliceUpdate",
+            "StopGradient",
+            "Unstack",
+        ]
+    ),
 }
 _CLASS_NAME = re.compile(r"[A-Z][A-Za-z0-9_]*")
 _PLACEHOLDERS = frozenset({"__keras_tensor__", "__slice__", "__ellipsis__"})

@@ -15,8 +15,6 @@ from maskscope.keras_io.each_position import EachPosition, position_by_position
 from maskscope.keras_io.keras_graph import attached_mask, functional
 from maskscope.keras_io.keras_model import KerasModel
 
-LAST_AXIS: tuple[object, ...] = (-1, [-1], (-1,))
-
 
 @dataclass(slots=True)
 class Changes:
@@ -24,6 +22,7 @@ class Changes:
 
     time_distributed: list[str] = field(default_factory=list)
     stateful: list[str] = field(default_factory=list)
+    unrolled: list[str] = field(default_factory=list)
     softmax: list[str] = field(default_factory=list)
 
     @property
@@ -32,6 +31,7 @@ class Changes:
         done = (
             ("TimeDistributed gives way to the layer inside it", self.time_distributed),
             ("No state is carried from one sentence to the next", self.stateful),
+            ("Layers that were unrolled over all positions run as a loop", self.unrolled),
             ("The mask is passed on around Softmax, which fails under it in Keras", self.softmax),
         )
         return tuple(f"{words}: {', '.join(names)}." for words, names in done if names)
@@ -68,7 +68,7 @@ class ModelCopier:
             call = self._time_distributed(operation)
         elif isinstance(operation, keras.Model) and functional(operation) is not None:
             call = self._model_inside(operation)
-        elif isinstance(operation, keras.layers.Softmax) and operation.axis in LAST_AXIS:
+        elif isinstance(operation, keras.layers.Softmax):
             call = self._softmax(operation)
         elif _carries_state(operation) or _unrolls(operation):
             call = self._without_state(operation)
@@ -140,8 +140,8 @@ class ModelCopier:
             return keras.layers.Activation("softmax", name=layer.name, dtype=layer.dtype_policy)
 
         def call(x: Any, mask: Any = None) -> Any:
-            if mask is not None and len(mask.shape) == len(x.shape):
-                # given by hand, such as for the scores of an attention
+            if not is_last_softmax(layer, x) or (mask is not None and len(mask.shape) == len(x.shape)):
+                # a mask may be given by hand, such as for the scores of an attention
                 return layer(x, mask=mask)
             return self._once(layer, make)(x)
 
@@ -151,6 +151,8 @@ class ModelCopier:
         def make() -> Callable[..., Any]:
             if _carries_state(layer):
                 self._changes.stateful.append(layer.name)
+            if _unrolls(layer):
+                self._changes.unrolled.append(layer.name)
             return _with_weights_of(layer, type(layer).from_config(_stateless(layer.get_config())))
 
         return self._once(layer, make)  # type: ignore[no-any-return]
@@ -164,6 +166,14 @@ class ModelCopier:
             return self._once(layer, lambda: keras.layers.Reshape((-1, *rest), name=layer.name))(x)
 
         return call
+
+
+def is_last_softmax(layer: Any, x: Any) -> bool:
+    """Whether a layer is a Softmax over the last axis of x."""
+    if not isinstance(layer, keras.layers.Softmax):
+        return False
+    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+    return len(axes) == 1 and axes[0] in (-1, len(x.shape) - 1)
 
 
 def _with_weights_of(old: Any, new: Any) -> Callable[..., Any]:

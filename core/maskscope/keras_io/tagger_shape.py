@@ -114,7 +114,7 @@ def tagger_inputs(graph: Any) -> Inputs:
                 received=f"an input {shape} {dtype}",
             )
         # one number a token, unless the axis may be one of features
-        if not (len(shape) == 3 or (flat and shape[1] in (lengths or {None}))):
+        if not (len(shape) == 3 or (flat and (len(shapes) == 1 or shape[1] in (lengths or {None})))):
             raise ModelError(
                 f"takes no row of numbers for each token in its input {name!r}; give it only inputs (B, T, D), whose"
                 " widths add up to the project's",

@@ -104,6 +104,21 @@ def test_a_model_for_one_length_and_batch_with_a_state_runs_on_any() -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_unrolled_and_stacked_recurrent_layers_run_at_any_length() -> None:
+    def net(length: int | None, batch: int | None) -> Any:
+        inputs = keras.Input(batch_shape=(batch, length, DIM))
+        hidden = L.Bidirectional(L.SimpleRNN(2, return_sequences=True, unroll=length is not None))(L.Masking()(inputs))
+        cells = [L.SimpleRNNCell(2), L.SimpleRNNCell(3)]
+        return keras.Model(inputs, L.RNN(cells, return_sequences=True, stateful=batch is not None)(hidden))
+
+    model, plain = shaken(net(5, 2)), net(None, None)
+    plain.set_weights(model.get_weights())
+    copy = any_length(model)
+    same(copy.model, sentences(7), plain(sentences(7)))
+    assert "Layers that were unrolled over all positions run as a loop" in copy.notes[1]
+
+
 def test_several_inputs_take_parts_of_each_token_in_their_order() -> None:
     ones = {"word": keras.Input((5, 3), name="word"), "case": keras.Input((5, 1), name="case")}
     flag = keras.Input((5,), name="flag")

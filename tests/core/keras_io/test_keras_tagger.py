@@ -12,6 +12,7 @@ from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import FlagJob
 from maskscope.keras_io import keras_model
 from maskscope.keras_io.keras_tagger import KerasTagger
+from maskscope.keras_io.last_activation import last_activation
 from maskscope.padding import Padding
 from maskscope.types import Floats, Offsets
 
@@ -148,3 +149,43 @@ def test_a_masking_layer_inside_a_model_of_the_model_is_found() -> None:
     mask = tagger.compute_mask(np.full((1, 2, DIM), [[[-3.0], [1.0]]], np.float32))
     assert mask is not None
     assert mask.tolist() == [[False, True]]
+
+
+def test_a_model_that_halves_its_positions_gets_an_even_number() -> None:
+    inputs = keras.Input((None, 1))
+    hidden = L.UpSampling1D(2)(L.MaxPooling1D(2)(L.Conv1D(3, 3, padding="same")(inputs)))
+    model = keras.Model(inputs, L.Dense(2)(hidden))
+    tagger = KerasTagger(model, Padding.of_value(5.0, 1, "front", "given"))
+    assert (tagger.step, tagger.n_positions) == (2, None)
+    assert "a number of positions that 2 divides: other sentences are padded in front with 5." in tagger.notes[-1]
+    for length in (2, 3, 6):
+        x: Floats = np.arange(1, length + 1, dtype=np.float32)[None, :, None]
+        padded = x if length % 2 == 0 else np.concatenate([[[[5.0]]], x], axis=1)
+        wanted = np.asarray(model(padded))[:, -length:]
+        np.testing.assert_allclose(tagger.predict(x), wanted, rtol=0, atol=2e-6)
+        _, padding = tagger.score_with_padding(x[0], np.array([0, length]))
+        added = np.full((1, 2 - length % 2, 1), 5.0)
+        more = np.concatenate([added, padded], axis=1) if length % 2 == 0 else np.concatenate([added[:, :0], padded], 1)
+        assert padding.shape == (1, 2)
+        np.testing.assert_allclose(padding[0], np.asarray(model(more))[0, -length - 1], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("ends", "activation"),
+    [
+        ([L.Dense(1, activation="sigmoid"), L.Dropout(0.1)], "sigmoid"),
+        ([L.Dense(2), L.Activation("log_softmax"), L.Activation("linear")], "log_softmax"),
+        ([L.Dense(6, activation="softmax"), L.Reshape((-1, 6))], "softmax"),
+        ([L.TimeDistributed(keras.Sequential([L.Reshape((DIM, 1)), L.Flatten(), L.Dense(2, "softplus")]))], "softplus"),
+        ([keras.ops.log_softmax], "log_softmax"),
+        ([lambda x: keras.ops.sigmoid(x)[..., 0]], None),
+        ([L.SimpleRNN(2, return_sequences=True)], None),
+        ([L.Dense(2)], "linear"),
+    ],
+)
+def test_the_activation_of_the_outputs_is_read(ends: list[Any], activation: str | None) -> None:
+    inputs = keras.Input((None, DIM))
+    outputs: Any = inputs
+    for end in ends:
+        outputs = end(outputs)
+    assert last_activation(keras.Model(inputs, outputs)) == activation
