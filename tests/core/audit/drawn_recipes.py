@@ -16,6 +16,8 @@ from tests.core.audit.recipes import (
     MASK_VALUES,
     MERGES,
     MUTATIONS,
+    ONLY,
+    ROUNDED_VALUE,
     Data,
     Recipe,
     Step,
@@ -28,7 +30,7 @@ def _rnns(cells: tuple[str, ...]) -> st.SearchStrategy[Step]:
 
 
 def _between(attention: bool) -> st.SearchStrategy[Step]:
-    kinds = [kind for kind in BETWEEN if attention or kind not in ATTENTION]
+    kinds = [kind for kind in BETWEEN if kind not in ONLY and (attention or kind not in ATTENTION)]
     return st.builds(Step, st.sampled_from(kinds), st.just(""), st.sampled_from((0.1, 0.5))).flatmap(
         lambda step: (
             st.builds(Step, st.just(step.kind), st.sampled_from(ACTIVATIONS))
@@ -55,7 +57,9 @@ def _data(draw: st.DrawFn) -> Data:
     behind = draw(st.sampled_from((0, 0, 1, 5)))
     size = draw(st.sampled_from((1.0, 1.0, 0.05, 1e-3, 1e3)))
     dtype = draw(st.sampled_from(("float32", "float32", "float16", "float64")))
-    return Data(lengths, behind, size, dtype, draw(st.integers(0, 999)))
+    return Data(
+        lengths, behind, size, dtype, draw(st.integers(0, 999)), draw(st.sampled_from(("back", "back", "front")))
+    )
 
 
 @st.composite
@@ -68,15 +72,20 @@ def sound(
         draw: given by hypothesis.
         depths: numbers of recurrent layers to choose from.
         cells: their kinds.
-        attention: whether it may have attention, which multiplies padding by 0 and so hands on NaN: CONTENT fails.
+        attention: whether it may have attention.
     """
     steps: list[Step] = []
     for _ in range(draw(st.sampled_from(depths))):
         steps += draw(st.lists(_between(attention), max_size=1))
         steps.append(draw(_rnns(cells)))
     steps += draw(st.lists(_between(attention), max_size=2))
+    if draw(st.booleans()) and draw(st.booleans()):
+        steps.insert(0, Step("convolution", "concat"))
+    fixed = draw(st.booleans()) and draw(st.booleans())
+    if fixed:
+        steps.insert(draw(st.integers(0, len(steps))), Step("TimeDistributed"))
     policy = draw(st.sampled_from((*FULL, *HALF)))
-    if policy == "float16":
+    if policy in ("float16", "mixed_float16"):
         # its epsilon of 1e-12 is 0 in float16, so a row of zeros, as Bidirectional makes of padding, becomes NaN
         steps = [step for step in steps if step.kind != "UnitNormalization"]
     if policy in HALF:
@@ -93,16 +102,17 @@ def sound(
         dim=dim,
         units=draw(st.sampled_from((1, 2, 3, 8, 10, 32))),
         policy=policy,
-        value=draw(st.sampled_from((0.0, 0.0, *MASK_VALUES))),
+        value=draw(st.sampled_from((0.0, 0.0, *MASK_VALUES, *([ROUNDED_VALUE] if policy == "float32" else [])))),
         steps=tuple(steps),
         head=head,
         outputs=outputs,
         full_head=draw(st.booleans()),
         loss=loss,
         metric=draw(st.sampled_from(metrics_of(loss))),
-        weights=draw(st.sampled_from(("fresh", "trained", "large"))),
+        weights=draw(st.sampled_from(("fresh", "trained", "large", "saturated"))),
         data=draw(_data()),
         seed=draw(st.integers(0, 999)),
+        fixed=fixed,
     )
 
 
@@ -116,8 +126,11 @@ def mutants(
     """A sound model, with one mutation at a place where it matters, of `names` or of all."""
     recipe = draw(sound(depths, cells=cells))
     mutation = draw(st.sampled_from(names or (*MUTATIONS, *ELSEWHERE)))
+    recipe = replace(recipe, steps=tuple(step for step in recipe.steps if step.kind not in ONLY), fixed=False)
     last = max(place for place, step in enumerate(recipe.steps) if step.kind in CELLS)
-    recipe = replace(recipe, mutation=mutation, place=draw(st.integers(0, last)))
+    # what a mutation does must show in the outputs, which saturated ones hide
+    weights = "trained" if recipe.weights == "saturated" else recipe.weights
+    recipe = replace(recipe, mutation=mutation, place=draw(st.integers(0, last)), weights=weights)
     if mutation == "loss reduces":
         return replace(recipe, loss="", metric="", head="sigmoid", outputs=1)
     if mutation in ("Precision", "Recall", "AUC"):

@@ -24,6 +24,8 @@ MERGES = ("plain", "concat", "sum", "mul", "ave")
 FULL = ("float32", "mixed_float16", "mixed_bfloat16")
 HALF = ("float16", "bfloat16")
 MASK_VALUES = (0.0, -1.0, 0.5, 2.0, -99.0)
+ROUNDED_VALUE = -0.1
+"""A mask value that float32 rounds, and types of 16 bits to another number."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Data:
         size: standard deviation of the numbers.
         dtype: of the array.
         seed: of the numbers.
+        side: where padding is, "back" or "front".
     """
 
     lengths: tuple[int, ...] = (3, 1, 5, 2)
@@ -58,6 +61,7 @@ class Data:
     size: float = 1.0
     dtype: str = "float32"
     seed: int = 0
+    side: str = "back"
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,12 @@ class Recipe:
         head: its activation; `outputs` numbers a token.
         full_head: whether the head computes in float32, as Keras recommends.
         loss, metric: keys of `LOSSES` and `METRICS`; "" for an uncompiled model.
-        weights: "fresh", "trained" or "large".
+        weights: "fresh", "trained", "large", or "saturated" for outputs of 0 and 1.
         data: the sentences.
         mutation: key of `MUTATIONS`; "" for a sound model.
         place: before which step a mutation of the chain is.
         seed: of the weights.
+        fixed: whether the model takes no other number of positions.
     """
 
     dim: int = 4
@@ -95,6 +100,7 @@ class Recipe:
     mutation: str = ""
     place: int = 0
     seed: int = 0
+    fixed: bool = False
 
 
 LOSSES: dict[str, dict[str, Any]] = {
@@ -214,11 +220,17 @@ BETWEEN: dict[str, Any] = {
     "joined": lambda made, step, h: layers.Concatenate()([h, layers.Dense(made.recipe.units)(h)]),
     "explicit": _explicit,
     "nested": _nested,
+    "TimeDistributed": lambda made, step, h: layers.TimeDistributed(layers.Dense(made.recipe.units))(h),
+    "convolution": lambda made, step, h: made.rnn(Step("SimpleRNN", step.how))(
+        layers.Conv1D(made.recipe.units, 3, padding="same")(made.masked), mask=made.mask
+    ),
     "Attention": lambda made, step, h: layers.Attention()([h, h]),
     "MultiHeadAttention": lambda made, step, h: layers.MultiHeadAttention(2, 3)(h, h),
 }
 """What may be between Masking and the head next to recurrent layers, in a model that is still sound."""
 ATTENTION = ("Attention", "MultiHeadAttention")
+ONLY = ("TimeDistributed", "convolution")
+"""What is sound in its place alone: over a fixed number of positions, and right behind Masking."""
 ACTIVATIONS = ("tanh", "relu", "gelu", "linear")
 
 
@@ -305,7 +317,7 @@ def build(recipe: Recipe) -> keras.Model:
     keras.utils.set_random_seed(recipe.seed)
     mutation = recipe.mutation
     with _policy(recipe.policy):
-        positions = _positions(recipe) if mutation == "RepeatVector" else None
+        positions = _positions(recipe) if recipe.fixed or mutation == "RepeatVector" else None
         x = keras.Input((positions, recipe.dim), name="embeddings")
         h, mask = x, None
         if mutation == "Dense before Masking":
@@ -317,6 +329,9 @@ def build(recipe: Recipe) -> keras.Model:
             mask = ops.any(ops.not_equal(x, recipe.value), axis=-1)
         made = _Made(recipe, x, mask, h)
         steps = list(recipe.steps)
+        if mutation == "statistics":
+            # of the input, which no mask reaches; the layer after it is given one
+            h = made.rnn(Step("SimpleRNN"))(layers.BatchNormalization(name="before")(x), mask=mask)
         if mutation in MUTATIONS:
             steps.insert(recipe.place, Step(mutation))
         for step in steps:
@@ -344,7 +359,10 @@ def build(recipe: Recipe) -> keras.Model:
 
 
 def stir(model: keras.Model, how: str, seed: int) -> None:
-    """Weights as training leaves them: biases and statistics off zero, kernels near their first ("large": 3 times)."""
+    """Weights as training leaves them: biases and statistics off zero, kernels near their first ("large": 3 times).
+
+    "saturated": with a head that is a hundred times as large.
+    """
     if how == "fresh":
         return
     rng = np.random.default_rng(seed)
@@ -352,6 +370,8 @@ def stir(model: keras.Model, how: str, seed: int) -> None:
     for variable, weights in zip(model.weights, model.get_weights(), strict=True):
         if "seed" in variable.path:
             changed.append(weights)
+        elif how == "saturated" and variable.path.startswith("head/"):
+            changed.append(weights * 100.0)
         elif weights.ndim > 1:
             scale = 3.0 if how == "large" else 1.0
             changed.append(weights * scale + rng.normal(0, 0.1 / np.sqrt(weights.shape[0]), weights.shape))

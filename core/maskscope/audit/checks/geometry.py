@@ -19,7 +19,7 @@ from maskscope.types import Floats
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
 
-_SIDES = {"back": "behind the tokens", "front": "in front of them"}
+_SIDES = {"back": "behind the tokens", "front": "in front of the tokens"}
 _SENTENCES, _TOKENS = 8, 24
 _GAP = 2
 
@@ -55,7 +55,9 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         )
     own, other = _SIDES[sample.padding.side], _SIDES[_other(sample.padding).side]
     if change is None:
-        meaning = f"Padding {other} gives the same as {own}; rows of padding alone give finite outputs."
+        meaning = (
+            "Padding in front of the tokens gives the same as behind them; rows of padding alone give finite outputs."
+        )
         return Finding("GEOMETRY", "passed", f"{meaning}{_cudnn_remark(model)}", largest.size, tolerance)
     changes = f"changes by {change.size:.2g}" if np.isfinite(change.size) else "becomes NaN or infinite"
     if not _own_padding_counts(probes, sample, tolerance):
@@ -132,8 +134,8 @@ def _first_pooling(model: "KerasModel") -> str | None:
 def _cudnn_remark(model: "KerasModel") -> str:
     """Whether a GPU's cuDNN could run the recurrent layers: one sentence with a space before it.
 
-    It runs them only with their default activations, without recurrent dropout, and for padding on the right without
-    empty rows.
+    It runs them only with their default activations, without recurrent dropout, and for padding behind the tokens
+    without empty rows.
     """
     import keras
 
@@ -145,7 +147,7 @@ def _cudnn_remark(model: "KerasModel") -> str:
     reasons = dict.fromkeys(reason for each in found if (reason := _why_no_cudnn(each)))
     if reasons:
         return f" On a GPU, cuDNN would not run it: {', '.join(reasons)}."
-    return " On a GPU, cuDNN could run it, as long as padding is on the right and no row is empty."
+    return " On a GPU, cuDNN could run it, as long as padding is behind the tokens and no row is empty."
 
 
 def _why_no_cudnn(layer: Any) -> str:
