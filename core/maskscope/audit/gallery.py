@@ -60,6 +60,9 @@ GALLERY: tuple[GalleryModel, ...] = (
     GalleryModel("P8", "attention after Masking", "sound", sound.p8),
     GalleryModel("P9", "Conv1D, then mask= by hand", "sound", sound.p9),
     GalleryModel("P10", "positions counted from the left", "sound", sound.p10),
+    GalleryModel("P11", "initial_state and mask=", "sound", sound.p11),
+    GalleryModel("P12", "residual, attention to a copy", "sound", sound.p12),
+    GalleryModel("P13", "go_backwards in Bidirectional", "sound", sound.p13),
     GalleryModel("M1", "no Masking", "mutant", mutants.m1),
     GalleryModel("M2", "Dense before Masking", "mutant", mutants.m2),
     GalleryModel("M3", "Conv1D after Masking", "mutant", mutants.m3),
@@ -87,6 +90,9 @@ GALLERY: tuple[GalleryModel, ...] = (
     GalleryModel("X11", "two Conv1D, then mask= by hand", "mutant", mutants.x11),
     GalleryModel("X12", "attention without a mask", "mutant", mutants.x12),
     GalleryModel("X13", "forward RNN, padded in front", "mutant", mutants.x13, parts.padded_in_front),
+    GalleryModel("X14", "initial_state without mask=", "mutant", mutants.x14),
+    GalleryModel("X15", "residual around attention", "mutant", mutants.x15),
+    GalleryModel("X16", "go_backwards, not turned", "mutant", mutants.x16),
 )
 """In the order of the table in docs/audit.md."""
 

@@ -63,13 +63,15 @@ class Visit:
         gets_no_mask: whether Keras passes it none although it takes one: it was called with several tensors, such as
             `initial_state`, and without `mask=`.
         reverses: whether its outputs are those of the positions in reversed order.
+        reads: "both" for a convolution over positions, which reads the positions on both sides, "left" for a causal
+            one; "" for other layers.
         trainable: whether training changes it.
         own_code: whether its class is not one of Keras.
         error: why it failed, with `go_on`; "" when it did not.
         shapes: of each output, None for an axis that is free.
         masks: (B, T) of each output, None when there is none.
         arrivals: the tensors that it takes, in order.
-        values: its outputs; empty for an input.
+        values: its outputs.
     """
 
     name: str
@@ -82,13 +84,14 @@ class Visit:
     takes_mask: bool
     gets_no_mask: bool
     reverses: bool
+    reads: Literal["", "left", "both"]
     trainable: bool
     own_code: bool
     error: str
     shapes: tuple[Shape, ...]
     masks: tuple[Array | None, ...]
     arrivals: tuple[Arrival, ...]
-    values: tuple[Array, ...] = ()
+    values: tuple[Array, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +139,7 @@ def run(model: KerasModel, inputs: Sequence[Array], training: bool = False, go_o
         with warnings.catch_warnings():
             # Keras also warns where a mask survives, so its warnings prove nothing
             warnings.simplefilter("ignore", UserWarning)
-            outputs, ends = recorder.run(graph, tensors, recorder.inputs(graph))
+            outputs, ends = recorder.run(graph, tensors, recorder.inputs(graph, tensors))
     finally:
         if kept:
             model.set_weights(kept)
@@ -159,11 +162,11 @@ class _Recorder:
         self._removed: dict[int, tuple[int, Any]] = {}
         """By the id of a tensor, the visit that took its mask off, and the tensor, so that the id stays its own."""
 
-    def inputs(self, graph: Any) -> list[Origin]:
+    def inputs(self, graph: Any, tensors: Sequence[Any]) -> list[Origin]:
         """Record the inputs of the whole model."""
-        for tensor in graph.inputs:
-            node, _ = _node(tensor)
-            self.visits.append(self._visit(node, "", (), [None], kind="input"))
+        for symbolic, tensor in zip(graph.inputs, tensors, strict=True):
+            node, _ = _node(symbolic)
+            self.visits.append(self._visit(node, "", (), [tensor], kind="input"))
         return [(place, 0) for place in range(len(self.visits))]
 
     def run(
@@ -305,13 +308,14 @@ class _Recorder:
             takes_mask=layer and "mask" in inspect.signature(operation.call).parameters,
             gets_no_mask=gets_no_mask,
             reverses=bool(getattr(direction, "go_backwards", False) and getattr(direction, "return_sequences", False)),
+            reads=_reads(operation),
             trainable=bool(layer and operation.trainable_variables),
             own_code=not type(operation).__module__.startswith("keras."),
             error=error,
             shapes=tuple(tuple(tensor.shape) for tensor in shapes),
             masks=tuple(None if mask is None else _to_array(mask) for mask in masks),
             arrivals=arrivals,
-            values=() if kind == "input" else tuple(_to_array(tensor) for tensor in tensors),
+            values=tuple(_to_array(tensor) for tensor in tensors),
         )
 
 
@@ -324,6 +328,13 @@ def _gets_no_mask(operation: Any, args: Any, kwargs: dict[str, Any]) -> bool:
         return False
     bound = signature.bind_partial(*args, **kwargs).arguments
     return sum(any(keras.ops.is_tensor(each) for each in keras.tree.flatten(value)) for value in bound.values()) > 1
+
+
+def _reads(operation: Any) -> Literal["", "left", "both"]:
+    convolutions = (keras.layers.Conv1D, keras.layers.SeparableConv1D, keras.layers.DepthwiseConv1D)
+    if not isinstance(operation, convolutions) or max(operation.kernel_size) < 2:
+        return ""
+    return "left" if operation.padding == "causal" else "both"
 
 
 def _mask_value(masking: Any) -> MaskValue | None:

@@ -38,6 +38,9 @@ TABLE = {
     "P8": "...............",
     "P9": "...............",
     "P10": "...............",
+    "P11": "...............",
+    "P12": "...............",
+    "P13": "...............",
     "M1": "XXXXXXX.X.X....",
     "M2": "XX.XXXX.X.X....",
     "M3": "XXXXXXX.X.X....",
@@ -61,10 +64,13 @@ TABLE = {
     "X7": ".........X...X.",
     "X8": "..............X",
     "X9": "........X......",
-    "X10": "......X........",
-    "X11": "XXXXXXX...X....",
+    "X10": "......X.X......",
+    "X11": "XXXXXXX.X.X....",
     "X12": "XXXXXXX.X......",
     "X13": "XXXXXXX.X.X....",
+    "X14": "XX..XXX.X.X....",
+    "X15": "....XXX.X......",
+    "X16": "XX..XXX.X.X....",
 }
 FAULTY_LAYER = {
     "M2": "projection",
@@ -82,7 +88,12 @@ FAULTY_LAYER = {
     "X2": "sum",
     "X3": "masking",
     "X9": "noise",
+    "X10": "normalization",
+    "X11": "second",
     "X12": "multiply",
+    "X14": "decoder",
+    "X15": "attention",
+    "X16": "backward",
 }
 """How the name of the first layer begins that loses or alters the mask; M1 has none that could."""
 

@@ -59,10 +59,10 @@ def _evidence(sample: PaddedSample, found: Trace) -> Evidence | None:
 
 CHECK = Check(
     "TRACE",
-    "The mask after every layer is compared with the mask from the lengths; the first layer that loses or alters it "
-    "is named.",
+    "The mask that every layer takes and gives is compared with the mask from the lengths; the first layer that loses "
+    "or alters it, is passed none, or reverses the positions under it is named.",
     "its mask does not reach every layer that needs it",
     "",
-    mutants("M2 M3 M4 M5 M6 M7 M8 M9 M13 X9 X12"),
+    mutants("M2 M3 M4 M5 M6 M7 M8 M9 M13 X9 X10 X11 X12 X13 X14 X15 X16"),
     run,
 )

@@ -79,11 +79,16 @@ def for_lost_mask(flow: MaskFlow, place: int) -> tuple[str, str | None]:
             f"set self.supports_masking = True in {visit.class_name} if it works position by position, or {again}",
             "carry_mask",
         )
-    before = flow.at_padding(place)
-    if "Conv" in visit.class_name and before is not None and before.any():
-        zeros = "x * keras.ops.cast(mask[..., None], x.dtype)"
-        return f"give {visit.name} zeros at padding, {zeros}, and {again}", "carry_mask"
     return f"replace {visit.name} with a layer that supports masks, or {again}", "carry_mask"
+
+
+def for_read_padding(flow: MaskFlow, place: int) -> tuple[str, str | None]:
+    """What would repair a convolution that reads padding, and the mechanical repair that does."""
+    name = flow.visits[place].name
+    zeros = f"set padding to 0 before {name}: x = x * keras.ops.cast(mask[..., None], x.dtype)"
+    if flow.after[place] != "same" and flow.needs_mask(place):
+        return f"{zeros}, and {give_mask(flow, place)}", "carry_mask"
+    return f"{zeros} with {mask_of(flow)}", "carry_mask"
 
 
 def _unmasked(flow: MaskFlow, place: int) -> list[int]:

@@ -56,6 +56,9 @@ def mask_fault(flow: MaskFlow, faulty: PlacedEdge) -> MaskFault:
         turned = mask_advice.put_back(flow, "keras.ops.flip(x, axis=1)")
         advice = f"use keras.layers.Bidirectional, which turns its outputs, or turn those of {visit.name}: {turned}"
         return MaskFault(visit.name, why, advice, "turn_back")
+    if faulty.kind == "reads":
+        why = f"{title} reads its neighbours, and padding among them is not 0, so it counts in the tokens next to it."
+        return MaskFault(visit.name, why, *mask_advice.for_read_padding(flow, faulty.place))
     if faulty.kind == "statistics":
         return _statistics(flow, faulty.place)
     if visit.masking and flow.after[faulty.place] == "altered":

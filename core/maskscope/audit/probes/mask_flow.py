@@ -76,7 +76,7 @@ class MaskFlow:
     def at_padding(self, place: int) -> "Array | None":
         """What the first tensor that a visit takes holds at padded positions (n, ...), with perturbed biases.
 
-        None where it has no positions, or is an input.
+        None where it has no positions.
         """
         for arrival in self._perturbed.visits[place].arrivals:
             values = self._perturbed.visits[arrival.source].values
@@ -111,10 +111,18 @@ class MaskFlow:
         }
         if visit.kind == "layer" and visit.takes_mask and visit.class_name != "Softmax":
             return used != {"same"}
-        if "Conv1D" in visit.class_name:
-            padded = self.at_padding(user)
-            return padded is None or bool(np.any(padded)) or self.needs_mask(user)
+        if visit.reads:
+            return self.reads_padding(user) or self.needs_mask(user)
         return visit.class_name not in _BY_POSITION or self.needs_mask(user)
+
+    def reads_padding(self, place: int) -> bool:
+        """Whether a convolution reads padding that is not 0, as what it reads beyond the ends of a sentence is."""
+        reads = self.visits[place].reads
+        later = np.arange(self.true_mask.shape[1]) >= self.true_mask.argmax(axis=1)[:, None]
+        if not reads or (reads == "left" and not (~self.true_mask & ~later).any()):
+            return False
+        padded = self.at_padding(place)
+        return padded is not None and bool(np.any(padded))
 
     def only_input(self, place: int) -> int | None:
         """The place of the one input with positions that a visit depends on; None when there are several, or none."""

@@ -18,12 +18,13 @@ _MIX_POSITIONS = frozenset(
 """Layers that use a mask and mix positions: without a mask, padding enters every position."""
 
 
-FaultKind: TypeAlias = Literal["lost", "not used", "removed", "reversed", "statistics", "fails"]
+FaultKind: TypeAlias = Literal["lost", "not used", "removed", "reversed", "reads", "statistics", "fails"]
 """What happens to a mask at a fault.
 
 "lost": the layer before loses or alters it. "not used": Keras does not pass it to a layer that is called with several
 tensors. "removed": another layer takes it off the tensor. "reversed": it is in order, and the positions are not.
-"statistics": none is there where training takes statistics. "fails": the layer raises an error.
+"reads": a convolution reads padding that is not 0. "statistics": none is there where training takes statistics.
+"fails": the layer raises an error.
 """
 
 
@@ -105,6 +106,8 @@ def _value_fault(flow: MaskFlow, place: int, number: int) -> _Fault:
     reversed_by = flow.reversed_by[arrival.source]
     if reversed_by is not None and text == "mask" and (mixes or joins):
         return _Fault("reversed order", True, reversed_by, "reversed")
+    if flow.reads_padding(place) and any(flow.begun):
+        return _Fault("padding read", True, place, "reads")
     if text == "no mask yet" and mixes:
         # the layer mixes positions, so it would need a mask here
         return _Fault("no mask", True, arrival.source)

@@ -2,7 +2,20 @@
 
 from typing import TYPE_CHECKING, Any
 
-from maskscope.audit.reference_models.parts import DIM, POSITIONS, UNITS, birnn, build, classic, head, mask_of, masking
+from maskscope.audit.reference_models.parts import (
+    DIM,
+    POSITIONS,
+    UNITS,
+    backward,
+    birnn,
+    build,
+    classic,
+    head,
+    mask_of,
+    masking,
+    residual,
+    with_states,
+)
 
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
@@ -209,3 +222,30 @@ def x13() -> "KerasModel":
     from keras import layers
 
     return build(lambda x: head(layers.SimpleRNN(UNITS, return_sequences=True, name="rnn")(x)))
+
+
+def x14() -> "KerasModel":
+    """A recurrent layer with an initial state, which Keras passes no mask."""
+    return build(with_states)
+
+
+def x15() -> "KerasModel":
+    """A residual around MultiHeadAttention, which takes the mask off its input: the loss has none."""
+
+    def recipe(x: Any) -> Any:
+        masked = masking()(x)
+        return residual(masked, masked)
+
+    return build(recipe)
+
+
+def x16() -> "KerasModel":
+    """A round backwards whose outputs are not turned before they are joined with those of the round forward."""
+    from keras import layers
+
+    def recipe(x: Any) -> Any:
+        masked = masking()(x)
+        forward = layers.SimpleRNN(UNITS, return_sequences=True, name="forward")(masked)
+        return head(layers.Concatenate(name="both")([forward, backward()(masked)]))
+
+    return build(recipe)

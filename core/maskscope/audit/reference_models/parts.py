@@ -115,3 +115,30 @@ def head(hidden: Any) -> Any:
 def classic() -> "KerasModel":
     """Masking, bidirectional RNN, Dense: a sound model, for mutants with a fault in their data, loss or metrics."""
     return build(lambda x: head(birnn()(masking()(x))))
+
+
+def with_states(x: Any, **mask: Any) -> Any:
+    """A bidirectional RNN that starts from the state of another: Keras passes it no mask unless it is given one."""
+    import keras
+
+    encoder = keras.layers.SimpleRNN(UNITS, return_sequences=True, return_state=True, name="encoder")
+    hidden, state = encoder(masking()(x))
+    decoder = keras.layers.Bidirectional(
+        keras.layers.SimpleRNN(UNITS, return_sequences=True, name="rnn"), name="decoder"
+    )
+    return head(decoder(hidden, initial_state=[state, state], **mask))
+
+
+def residual(masked: Any, attended: Any) -> Any:
+    """A residual around MultiHeadAttention, which takes the masks off the tensors that it is given."""
+    import keras
+
+    attention = keras.layers.MultiHeadAttention(1, 2, name="attention")(attended, attended)
+    return head(keras.layers.Add(name="sum")([masked, attention]))
+
+
+def backward() -> Any:
+    """SimpleRNN(go_backwards=True), whose outputs are in reversed order."""
+    import keras
+
+    return keras.layers.SimpleRNN(UNITS, return_sequences=True, go_backwards=True, name="backward")

@@ -2,7 +2,20 @@
 
 from typing import TYPE_CHECKING, Any
 
-from maskscope.audit.reference_models.parts import DIM, UNITS, bilstm, birnn, build, classic, head, mask_of, masking
+from maskscope.audit.reference_models.parts import (
+    DIM,
+    UNITS,
+    backward,
+    bilstm,
+    birnn,
+    build,
+    classic,
+    head,
+    mask_of,
+    masking,
+    residual,
+    with_states,
+)
 
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
@@ -104,6 +117,31 @@ def p10() -> "KerasModel":
         return head(layers.SimpleRNN(UNITS, return_sequences=True, name="rnn")(hidden, mask=mask_of(x)))
 
     return build(recipe)
+
+
+def p11() -> "KerasModel":
+    """A recurrent layer with an initial state that is given its mask."""
+    return build(lambda x: with_states(x, mask=mask_of(x)))
+
+
+def p12() -> "KerasModel":
+    """A residual around MultiHeadAttention that takes a copy."""
+    from keras import layers
+
+    def recipe(x: Any) -> Any:
+        masked = masking()(x)
+        return residual(masked, layers.Rescaling(1.0, name="copy")(masked))
+
+    return build(recipe)
+
+
+def p13() -> "KerasModel":
+    """A round forward and one backwards in a Bidirectional, which turns the outputs of the second."""
+    from keras import layers
+
+    forward = layers.SimpleRNN(UNITS, return_sequences=True, name="forward")
+    both = layers.Bidirectional(forward, backward_layer=backward(), name="both")
+    return build(lambda x: head(both(masking()(x))))
 
 
 def x5() -> "KerasModel":

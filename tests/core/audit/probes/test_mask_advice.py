@@ -149,8 +149,8 @@ def convolved(x: Any, cured: bool) -> Any:
             lambda x: convolved(x, False),
             lambda x: convolved(x, True),
             "convolution",
-            "give convolution zeros at padding, x * keras.ops.cast(mask[..., None], x.dtype), and put the mask back"
-            " after convolution: x = keras.layers.Masking(-32768.0)(keras.ops.where(mask[..., None], x, -32768.0))",
+            "set padding to 0 before convolution: x = x * keras.ops.cast(mask[..., None], x.dtype), and put the mask"
+            " back after convolution: x = keras.layers.Masking(-32768.0)(",
             id="Conv1D",
         ),
         pytest.param(
@@ -202,7 +202,15 @@ def test_a_mask_given_by_hand_after_layers_that_lose_it_is_enough() -> None:
         hidden = layers.Conv1D(3, 3, padding="same", name="second")(hidden)
         return head(rnn()(hidden, mask=mask_of(x)))
 
-    assert traced(build(one_bias_leaks)).faulty_layer == "first"
+    found = traced(build(one_bias_leaks))
+    assert (found.faulty_layer, found.why.split(",")[0]) == ("second", "second (Conv1D) reads its neighbours")
+
+    def past_a_recurrent_layer(x: Any) -> Any:
+        hidden = layers.Conv1D(3, 3, padding="causal", name="causal")(layers.Dense(3)(masking()(x)))
+        return head(rnn()(hidden, mask=mask_of(x)))
+
+    # with padding behind the tokens, what is on the left of a token is none
+    assert traced(build(past_a_recurrent_layer)).why == ""
 
 
 def test_attention_of_a_normalized_copy_keeps_the_mask() -> None:
