@@ -12,6 +12,7 @@ from pathlib import Path
 from maskscope.errors import Cancelled, MaskscopeError
 
 COMMANDS = (
+    "add-model",
     "audit",
     "compare",
     "demo",

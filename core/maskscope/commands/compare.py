@@ -4,8 +4,10 @@ import argparse
 from typing import TYPE_CHECKING
 
 from maskscope.commands.arguments import Subparsers, add_command, add_labels_to_compare, add_model, add_project
-from maskscope.commands.chosen_model import choose_model, scores_to_compare
+from maskscope.commands.chosen_model import choose_model, is_file, scores_to_compare
+from maskscope.commands.open_options import add_open_options, open_options
 from maskscope.commands.terminal import TerminalJob, printable, say, say_json, table
+from maskscope.errors import ModelError
 
 if TYPE_CHECKING:
     from maskscope.project import Project
@@ -29,6 +31,7 @@ def add_parser(commands: Subparsers) -> None:
     add_model(parser)
     parser.add_argument("--with", metavar="ID|FILE.keras", dest="other", required=True, help="the other model")
     add_labels_to_compare(parser)
+    add_open_options(parser)
 
 
 def run(values: argparse.Namespace) -> int:
@@ -37,7 +40,10 @@ def run(values: argparse.Namespace) -> int:
     from maskscope.workflows import compare
 
     with Project.open(values.project, read_only=True) as project:
-        chosen = choose_model(project, values.model), choose_model(project, values.other)
+        options, given = open_options(values), (values.model, values.other)
+        if (options.output or options.names) and not any(each is not None and is_file(each) for each in given):
+            raise ModelError("--output and --classes are about a model's file; give one with --model or --with")
+        chosen = [choose_model(project, each, options if each and is_file(each) else None) for each in given]
         with TerminalJob() as job:
             a, b = (scores_to_compare(project, each, job)[0] for each in chosen)
             found = compare.compare(project, a, b, values.against, values.decoding, job)

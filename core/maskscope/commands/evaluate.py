@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from maskscope.commands.arguments import Subparsers, add_command, add_labels_to_compare, add_model, add_project
 from maskscope.commands.chosen_model import EngineUsed, choose_model, scores_to_compare
+from maskscope.commands.open_options import add_open_options, open_options
 from maskscope.commands.terminal import TerminalJob, say, say_json, table
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def add_parser(commands: Subparsers) -> None:
     add_project(parser)
     add_model(parser)
     add_labels_to_compare(parser)
+    add_open_options(parser)
 
 
 def run(values: argparse.Namespace) -> int:
@@ -40,7 +42,7 @@ def run(values: argparse.Namespace) -> int:
     from maskscope.workflows.evaluate import evaluate_project
 
     with Project.open(values.project, read_only=True) as project:
-        chosen = choose_model(project, values.model)
+        chosen = choose_model(project, values.model, open_options(values))
         with TerminalJob() as job:
             scores, used = scores_to_compare(project, chosen, job)
             whole = evaluate_project(project, scores, values.against, values.decoding, job)

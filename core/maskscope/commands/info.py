@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from maskscope.commands.arguments import Subparsers, add_command, add_project
+from maskscope.commands.output_text import mask_value_json, output_record
 from maskscope.commands.project_text import (
     collision_records,
     padding_record,
@@ -69,7 +70,11 @@ def _record(project: "Project") -> dict[str, object]:
                 "f1": model.f1,
                 "created": model.created,
                 "complete": model.run.complete,
-                "mask_value": model.mask_value,
+                "mask_value": mask_value_json(model.mask_value),
+                "engine": model.run.engine,
+                "engine_reason": model.run.engine_reason,
+                "classes": list(model.output_names),
+                **output_record(model.run.output, model.run.notes, model.n_columns),
                 "scored": project.models.scores(model.id) is not None,
                 "file": str(model.keras_file),
             }

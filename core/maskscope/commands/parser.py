@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from maskscope import __version__
 from maskscope.commands import (
+    add_model,
     audit,
     compare,
     demo,
@@ -37,7 +38,7 @@ examples:
 
 exit code: 0 done; 1 a check failed; 2 could not run; 130 cancelled"""
 
-_COMMANDS = (demo, import_, info, export, formats, screenshot, train, score, evaluate, compare, audit, model)
+_COMMANDS = (demo, import_, info, export, formats, screenshot, train, add_model, score, evaluate, compare, audit, model)
 """Modules of the commands, in the order of the help. `cli.COMMANDS` has their names."""
 
 

@@ -1,4 +1,4 @@
-"""``maskscope score``: compute each token's probabilities."""
+"""``maskscope score``: compute each token's probabilities, or the values of a regression."""
 
 import argparse
 import time
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from maskscope.commands.arguments import Subparsers, add_command, add_model, add_project, path
 from maskscope.commands.chosen_model import ChosenModel, Scored, choose_model, score_model
+from maskscope.commands.open_options import add_open_options, open_options
+from maskscope.commands.output_text import output_record, output_text
 from maskscope.commands.terminal import TerminalJob, remark, say, say_json
 from maskscope.errors import MaskscopeError
 from maskscope.files import replace_durably
@@ -26,6 +28,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_project(parser)
     add_model(parser)
+    add_open_options(parser)
     parser.add_argument(
         "--engine",
         choices=("packed", "keras"),
@@ -42,7 +45,7 @@ def run(values: argparse.Namespace) -> int:
     from maskscope.project import Project
 
     with Project.open(values.project) as project:
-        chosen = choose_model(project, values.model)
+        chosen = choose_model(project, values.model, open_options(values))
         if chosen.record is None and values.out is None:
             _refuse_without_out(chosen.file)
         began = time.perf_counter()
@@ -60,7 +63,8 @@ def run(values: argparse.Namespace) -> int:
                     "engine_reason": scored.used.reason,
                     "sentences": project.n_sentences,
                     "tokens": project.n_tokens,
-                    "classes": list(scored.scheme.output_names),
+                    "classes": list(scored.names),
+                    **output_record(scored.output, scored.notes, len(scored.names)),
                     "masked": _masked(scored),
                     "stored": stored,
                     "out": None if values.out is None else str(values.out),
@@ -93,7 +97,7 @@ def _store(project: "Project", chosen: ChosenModel, scored: Scored) -> bool:
     if project.read_only:
         remark("maskscope: the project is open in another program, so the scores are not kept with it")
         return False
-    project.models.write_scores(chosen.name, scored.probs_nc)
+    project.models.write_scores(chosen.name, scored.scores_nc)
     return True
 
 
@@ -103,6 +107,8 @@ def _masked(scored: Scored) -> int:
 
 def _say(scored: Scored, out: Path | None) -> None:
     say(scored.used.text)
+    for line in output_text(scored.output, scored.names, scored.notes):
+        say(line)
     masked = _masked(scored)
     if masked:
         say(f"collisions: the model's Masking layer takes {masked:,} real tokens for padding; see maskscope info")
@@ -116,10 +122,10 @@ def _write_npz(file: Path, project: "Project", scored: Scored) -> None:
     import numpy as np
 
     arrays: dict[str, np.ndarray] = {
-        "probabilities": scored.probs_nc,
+        "values" if scored.output.kind == "values" else "probabilities": scored.scores_nc,
         "offsets": project.offsets,
         "mask": scored.mask,
-        "classes": np.array(scored.scheme.output_names),
+        "classes": np.array(scored.names),
     }
     partial = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.partial")
     try:

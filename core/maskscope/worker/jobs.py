@@ -69,24 +69,21 @@ def recover(request: RecoverRequest, job: Job) -> RecoverResult:
 @run_request.register
 def score(request: ScoreRequest, job: Job) -> ScoreResult:
     """Score every sentence of a project in Keras, and write the arrays."""
-    from maskscope.keras_io import keras_model
-    from maskscope.workflows.open_model import check_shapes, fit_columns
+    from maskscope.workflows.fit_model import EngineChoice, fit_model
 
     release_model()
     padding_sc: Floats | None = None
     with Project.open(request.project, read_only=True) as project:
         job.progress(0, 0, "loading the model")
-        model = keras_model.load(request.model)
-        check_shapes(model, project.dim, project.scheme, request.model)
+        fitted = fit_model(project, request.model, request.options, EngineChoice("keras"))
         if request.padding_out is None:
-            probs_nc = keras_model.score_keras(model, project.embeddings, project.offsets, job)
+            scores_nc = fitted.score(project.embeddings, project.offsets, job)
         else:
-            probs_nc, padding_sc = keras_model.score_with_padding(model, project.embeddings, project.offsets, job)
-            padding_sc = fit_columns(padding_sc, project.scheme.n_outputs)
-        _save(request.out, fit_columns(probs_nc, project.scheme.n_outputs))
+            scores_nc, padding_sc = fitted.score_with_padding(project.embeddings, project.offsets, job)
+        _save(request.out, scores_nc)
     if request.padding_out is not None and padding_sc is not None:
         _save(request.padding_out, padding_sc)
-    return ScoreResult(keras_model.embeddings_mask_value(model))
+    return ScoreResult(fitted.mask_value, fitted.output, fitted.notes)
 
 
 def _save(file: Path, array: Floats) -> None:
@@ -101,7 +98,7 @@ def _save(file: Path, array: Floats) -> None:
 @run_request.register
 def describe_model(request: DescribeModelRequest, job: Job) -> DescribeModelResult:
     """Look into a model that a person wants to open."""
-    from maskscope.workflows import open_model as workflow
+    from maskscope.workflows import describe_model as workflow
 
     release_model()
     job.progress(0, 0, "looking into the file")
@@ -214,7 +211,14 @@ def padding(request: PaddingRequest, job: Job) -> PaddingResult:
     """Run a model on one sentence with padded positions added; model and sentence are kept for the next request."""
     with Project.open(request.project, read_only=True) as project:
         found = measure_padding(
-            project, request.model, request.sentence, request.fill, request.added, request.shown, job
+            project,
+            request.model,
+            request.sentence,
+            request.fill,
+            request.added,
+            request.shown,
+            job,
+            request.options,
         )
         return PaddingResult(found)
 

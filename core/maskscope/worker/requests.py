@@ -9,7 +9,7 @@ from maskscope.audit.report import AuditReport
 from maskscope.engine.padding_probe import Fill
 from maskscope.keras_io.model_graph import ModelGraph
 from maskscope.padding import Side
-from maskscope.runs import TrainSettings
+from maskscope.runs import OutputMap, TrainSettings
 from maskscope.types import MaskValue
 from maskscope.workflows.model_description import ModelDescription, OpenOptions
 from maskscope.workflows.padding_answer import PaddingAnswer
@@ -57,9 +57,17 @@ class RecoverRequest(Request[RecoverResult], frozen=True, tag="recover"):
 
 
 class ScoreResult(Result, frozen=True, tag="score"):
-    """The scores are written; `mask_value` is that of the model's Masking layer, None without such a layer."""
+    """The scores are written.
+
+    Attributes:
+        mask_value: of the model's Masking layer; None without such a layer.
+        output: how the model's outputs became the scores.
+        notes: what was done to run it, a sentence each.
+    """
 
     mask_value: MaskValue | None
+    output: OutputMap = OutputMap()
+    notes: tuple[str, ...] = ()
 
 
 class ScoreRequest(Request[ScoreResult], frozen=True, tag="score"):

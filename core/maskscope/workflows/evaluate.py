@@ -13,7 +13,6 @@ from maskscope.jobs import Job, NullJob
 from maskscope.masks import token_rows
 from maskscope.project import ModelRecord, Project
 from maskscope.types import NO_LABEL, Floats, Indices, Labels, Offsets, TagScheme
-from maskscope.workflows.open_model import fit_columns
 
 Against: TypeAlias = Literal["edited", "gold"]
 """The labels that predictions are compared with: a person's edits over gold, or gold alone."""
@@ -204,8 +203,7 @@ def model_scores(project: Project, model_id: str | None = None, job: Job | None 
                 f"model {record.id} runs in Keras and has no scores; compute them first with maskscope score --model"
                 f" {record.id}"
             )
-        output = tagger.score(project.embeddings, project.offsets, "model", job)
-        probs_nc = fit_columns(output, record.scheme.n_outputs)
+        probs_nc = tagger.score(project.embeddings, project.offsets, "model", job)
     return scores_with_padding(project, record, tagger, probs_nc)
 
 
@@ -218,7 +216,7 @@ def scores_with_padding(
         project: its sentence bounds, and what it keeps of the model.
         record: the model.
         tagger: the same model in the built-in engine; None for a model that only Keras runs.
-        probs_nc: (n_tokens, C) its probabilities, as `fit_columns` returns them.
+        probs_nc: (n_tokens, C) its scores.
     """
     if tagger is None:
         padding = project.models.padding_scores(record.id)
@@ -234,7 +232,7 @@ def output_at_padding(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Of
 
     Args:
         tagger: the model.
-        probs_nc: (n, C) its output at the sentences' tokens, as `fit_columns` returns it.
+        probs_nc: (n, C) its output at the sentences' tokens.
         offsets: (n_sentences + 1,) where each sentence begins.
 
     Returns:
@@ -243,7 +241,7 @@ def output_at_padding(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Of
     """
     if tagger.mask_value is None:
         return None
-    masked = fit_columns(tagger.masked_output, probs_nc.shape[1])
+    masked = tagger.masked_output
     if not tagger.repeats_last_output:
         return masked
     padding: Floats = np.repeat(masked[None], len(offsets) - 1, axis=0)

@@ -4,7 +4,7 @@ The built-in engine can step through a sentence under any mask (`engine.padding_
 on the sentence with k padded positions after it, under the mask that the model computes itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ from maskscope.engine.padding_probe import MAX_PADDING, Fill, PaddedRun, largest
 from maskscope.errors import ModelError, WorkerError
 from maskscope.jobs import Job
 from maskscope.project import Project
-from maskscope.types import Embeddings, Floats, Mask, TagScheme
-from maskscope.workflows.open_model import check_shapes, fit_columns
+from maskscope.types import Embeddings, Floats, Mask
+from maskscope.workflows.fit_model import EngineChoice, FittedModel, fit_model
+from maskscope.workflows.model_description import OpenOptions
 from maskscope.workflows.padding_answer import PaddingAnswer
 
 
@@ -22,22 +23,18 @@ class KerasPaddingProbe:
     """As `padding_probe.PaddingProbe`, for a loaded Keras model under its own mask.
 
     Args:
-        predict: x (1, T, D) float32 -> (1, T, C), in inference mode.
-        compute_mask: the same x -> (1, T), True = real token; None for a model without a Masking layer.
-        scheme: label set of the project; the outputs get its columns.
+        model: the model in Keras.
         embeddings, fill, previous: the sentence and the content of padded positions, as in `padding_rows`.
     """
 
     def __init__(
         self,
-        predict: Callable[[Floats], Floats],
-        compute_mask: Callable[[Floats], Mask] | None,
-        scheme: TagScheme,
+        model: FittedModel,
         embeddings: Embeddings,
         fill: Fill = "zeros",
         previous: Embeddings | None = None,
     ) -> None:
-        self._predict, self._compute_mask, self._scheme = predict, compute_mask, scheme
+        self._model = model
         self._n_tokens = len(embeddings)
         own: Floats = np.asarray(embeddings, dtype=np.float32)
         self._rows: Floats = np.concatenate([own, padding_rows(own, fill, previous)])
@@ -58,27 +55,32 @@ class KerasPaddingProbe:
         return PaddedRun(probs_tc, mask, change, at)
 
     def _outputs(self, k: int) -> tuple[Floats, Mask]:
-        """Probabilities (T + k, C) and mask (T + k,) with k padded positions."""
+        """Scores (T + k, C) and mask (T + k,) with k padded positions."""
         n_positions = self._n_tokens + k
         if not n_positions:
             # not every layer accepts a sentence without positions
-            return np.zeros((0, self._scheme.n_outputs), dtype=np.float32), np.zeros(0, dtype=np.bool_)
+            return np.zeros((0, len(self._model.column_names)), dtype=np.float32), np.zeros(0, dtype=np.bool_)
         x_btd = self._rows[None, :n_positions]
-        mask: Mask = (
-            np.ones(n_positions, dtype=np.bool_) if self._compute_mask is None else self._compute_mask(x_btd)[0]
-        )
-        output = np.asarray(self._predict(x_btd), dtype=np.float32)
-        if output.ndim != 3 or output.shape[:2] != (1, n_positions) or not np.isfinite(output).all():
+        mask = self._model.compute_mask(x_btd)[0]
+        scores = self._model.predict(x_btd)[0]
+        if not np.isfinite(scores).all():
             raise ModelError(
-                f"the model does not give one prediction a position with {k} padded positions",
-                expected=f"(1, {n_positions}, C), all of them finite",
-                received=f"{output.shape}, {np.count_nonzero(~np.isfinite(output))} of them not finite",
+                f"the model does not give finite outputs with {k} padded positions",
+                expected=f"({n_positions}, C), all of them finite",
+                received=f"{np.count_nonzero(~np.isfinite(scores))} that are not finite",
             )
-        return fit_columns(output[0], self._scheme.n_outputs), mask
+        return scores, mask
 
 
 def measure_padding(
-    project: Project, model: Path, sentence: int, fill: Fill, added: Sequence[int], shown: int | None, job: Job
+    project: Project,
+    model: Path,
+    sentence: int,
+    fill: Fill,
+    added: Sequence[int],
+    shown: int | None,
+    job: Job,
+    options: OpenOptions | None = None,
 ) -> PaddingAnswer:
     """Run a `.keras` file on one sentence with padding. The model and the sentence are cached for the next call.
 
@@ -90,6 +92,7 @@ def measure_padding(
         added: numbers of added padded positions, each 0 to `MAX_PADDING`.
         shown: the one of `added` whose probabilities are wanted; None for none.
         job: gets each change as it is found, as the figure "change" with the number of positions as its step.
+        options: what a person says about the model.
 
     Raises:
         ModelError: the file is refused, or the model can't be run so.
@@ -103,7 +106,7 @@ def measure_padding(
             received=f"sentence {sentence}, {', '.join(map(str, added))} positions",
         )
     job.progress(0, len(added), "loading the model")
-    probe = _CACHE.probe(project, model, sentence, fill)
+    probe = _CACHE.probe(project, model, sentence, fill, options or OpenOptions())
     changes: Floats = np.zeros(len(added), dtype=np.float32)
     at = np.full(len(added), -1, dtype=np.int64)
     shown_run: PaddedRun | None = None
@@ -131,34 +134,26 @@ class _Cache:
     def clear(self) -> None:
         self._model_key: tuple[object, ...] = ()
         self._sentence_key: tuple[object, ...] = ()
-        self._predict: Callable[[Floats], Floats] | None = None
-        self._compute_mask: Callable[[Floats], Mask] | None = None
+        self._model: FittedModel | None = None
         self._probe: KerasPaddingProbe | None = None
 
-    def probe(self, project: Project, model: Path, sentence: int, fill: Fill) -> KerasPaddingProbe:
+    def probe(
+        self, project: Project, model: Path, sentence: int, fill: Fill, options: OpenOptions
+    ) -> KerasPaddingProbe:
         stat = model.stat() if model.is_file() else None
         stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino) if stat is not None else ()
-        model_key = (model, stamp, project.dim, project.scheme)
+        model_key = (model, stamp, project.path, project.fingerprint, options)
         sentence_key = (project.path, project.fingerprint, sentence, fill)
-        if self._predict is None or not stamp or model_key != self._model_key:
+        if self._model is None or not stamp or model_key != self._model_key:
             self.clear()
-            self._load(model, project)
+            self._model = fit_model(project, model, options, EngineChoice("keras"))
             self._model_key = model_key
         if self._probe is None or sentence_key != self._sentence_key:
-            assert self._predict is not None
             previous = project.rows(sentence - 1) if fill == "previous" and sentence else None
             rows = project.rows(sentence)
-            self._probe = KerasPaddingProbe(self._predict, self._compute_mask, project.scheme, rows, fill, previous)
+            self._probe = KerasPaddingProbe(self._model, rows, fill, previous)
             self._sentence_key = sentence_key
         return self._probe
-
-    def _load(self, model: Path, project: Project) -> None:
-        from maskscope.keras_io import keras_model
-
-        loaded = keras_model.load(model)
-        check_shapes(loaded, project.dim, project.scheme, model)
-        self._predict = keras_model.inference_function(loaded, project.dim)
-        self._compute_mask = keras_model.mask_function(loaded, project.dim)
 
 
 _CACHE = _Cache()

@@ -17,7 +17,7 @@ import pytest
 from maskscope.errors import ModelError
 from maskscope.keras_io import safety
 from maskscope.keras_io.safety import inspect_keras_file
-from maskscope.workflows.open_model import choose_engine
+from maskscope.workflows.fit_model import choose_engine
 
 GOOD = Path(str(resources.files("maskscope_resources") / "demo" / "binary" / "model.keras"))
 NAMES = ("metadata.json", "config.json", "model.weights.h5")

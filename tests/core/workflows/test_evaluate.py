@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskscope.engine.packed import PackedTagger
-from maskscope.engine.weights import TaggerWeights
 from maskscope.errors import Cancelled, ModelError
 from maskscope.evaluation.calibration import bin_of
 from maskscope.jobs import FlagJob
@@ -20,10 +18,9 @@ from maskscope.workflows.evaluate import (
     ModelScores,
     evaluate_project,
     model_scores,
-    output_at_padding,
 )
 from maskscope.workflows.export import export_project
-from tests.core.span_project import SCHEME, make, predicting, random_layer
+from tests.core.span_project import SCHEME, make, predicting
 
 
 def of_cell(tokens: EvaluatedTokens, label: int, prediction: int) -> Indices:
@@ -74,17 +71,6 @@ def test_the_output_at_padding_is_that_of_the_model(span_project: Project) -> No
     assert difference[0, at_padding] == difference.sum() == 3
     # a masked token has the same output, and counts as a real token
     np.testing.assert_allclose(scores.probs_nc[5], scores.padding, atol=1e-6)
-
-
-def test_a_softmax_over_the_two_classes_of_a_binary_project_has_one_column_at_padding() -> None:
-    rng = np.random.default_rng(1)
-    layer = random_layer(rng)
-    bias = np.log([0.25, 0.75]).astype(np.float32)
-    tagger = PackedTagger(
-        TaggerWeights.stack(0.0, (layer,), rng.normal(size=(4, 2)).astype(np.float32), bias, "softmax")
-    )
-    padding = output_at_padding(tagger, np.zeros((3, 1), dtype=np.float32), np.array([0, 3]))
-    assert padding == pytest.approx([0.75], rel=1e-6)
 
 
 @pytest.mark.parametrize("against", ["edited", "gold"])

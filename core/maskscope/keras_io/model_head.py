@@ -1,0 +1,185 @@
+"""What a `.keras` file says of its model's outputs: the last activation and the loss. Read without Keras."""
+
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+_PASS_ON = frozenset(
+    {
+        "Dropout",
+        "SpatialDropout1D",
+        "GaussianDropout",
+        "GaussianNoise",
+        "AlphaDropout",
+        "ActivityRegularization",
+        "Identity",
+        "Masking",
+        "Reshape",
+        "Cropping1D",
+        "Cast",
+        "StopGradient",
+    }
+)
+"""Layers that give the numbers that they get, when they don't train."""
+_WRAPPERS = frozenset({"TimeDistributed", "Bidirectional", "SpectralNormalization"})
+_MODELS = frozenset({"Sequential", "Functional", "Model"})
+_OPERATIONS = {
+    "Sigmoid": "sigmoid",
+    "Softmax": "softmax",
+    "LogSoftmax": "log_softmax",
+    "LogSigmoid": "log_sigmoid",
+    "HardSigmoid": "hard_sigmoid",
+    "Sparsemax": "sparsemax",
+}
+"""Operations of keras.ops, and the layer Softmax, that are named like an activation."""
+_LINEAR = frozenset({"BatchNormalization", "LayerNormalization", "Rescaling", "Conv1DTranspose"})
+_LOSS_NAMES = {
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "logcosh": "log_cosh",
+    "kld": "kl_divergence",
+    "kullback_leibler_divergence": "kl_divergence",
+    "bce": "binary_crossentropy",
+    "cosine": "cosine_similarity",
+}
+_LOSSES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    mean_squared_error mean_absolute_error mean_absolute_percentage_error mean_squared_logarithmic_error huber log_cosh
+    cosine_similarity poisson kl_divergence binary_crossentropy binary_focal_crossentropy categorical_crossentropy
+    categorical_focal_crossentropy sparse_categorical_crossentropy hinge squared_hinge categorical_hinge ctc circle dice
+    tversky categorical_generalized_cross_entropy
+    """,
+    )
+)
+"""Keras's own losses, in snake case."""
+_DEPTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHead:
+    """What a model's file says of its outputs.
+
+    Attributes:
+        activation: of the last layer, by its name in Keras; "linear" for none, "" when it can't be told.
+        loss: by its name in Keras in snake case, such as "mean_squared_error"; "" for none.
+        own_loss: the name of a loss that is not Keras's own; "" for none.
+        from_logits: whether the loss takes logits.
+        layers: class names in the order of the file, such as "TimeDistributed(Dense)".
+    """
+
+    activation: str = ""
+    loss: str = ""
+    own_loss: str = ""
+    from_logits: bool = False
+    layers: tuple[str, ...] = ()
+
+
+def read_head(keras_file: Path) -> ModelHead:
+    """The head of a model in a `.keras` file that has passed `safety.inspect_keras_file`."""
+    try:
+        with zipfile.ZipFile(keras_file) as archive:
+            model = json.loads(archive.read("config.json"))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, RecursionError):
+        return ModelHead()
+    return head_of_config(model)
+
+
+def head_of_config(model: Mapping[str, Any]) -> ModelHead:
+    """The head of a model by its config.json. What is not as Keras writes it is left out."""
+    activation, layers = "", cast("tuple[str, ...]", ())
+    try:
+        layers = tuple(_class_name(layer) for layer in model["config"]["layers"])
+        activation = _activation(model, _DEPTH)
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError):
+        pass
+    compiled = model.get("compile_config")
+    loss = only_one(compiled.get("loss")) if isinstance(compiled, Mapping) else None
+    name, own = _loss_name(loss)
+    config = loss.get("config") if isinstance(loss, Mapping) else None
+    from_logits = isinstance(config, Mapping) and config.get("from_logits") is True
+    return ModelHead(activation, name, own, from_logits, tuple(each for each in layers if each != "InputLayer"))
+
+
+def only_one(loss: Any) -> Any:
+    """The only loss of a list or dict, as `compile` also accepts it for a model with one output."""
+    while isinstance(loss, list | dict) and len(loss) == 1 and "class_name" not in loss:
+        (loss,) = loss.values() if isinstance(loss, dict) else loss
+    return loss
+
+
+def _class_name(layer: Mapping[str, Any]) -> str:
+    name, inner = str(layer["class_name"]), layer["config"].get("layer")
+    return f"{name}({_class_name(inner)})" if name in _WRAPPERS and isinstance(inner, Mapping) else name
+
+
+def _activation(model: Mapping[str, Any], depth: int) -> str:
+    """The activation of a model's last layer that changes numbers."""
+    layers: Sequence[Mapping[str, Any]] = model["config"]["layers"]
+    if model["class_name"] == "Sequential":
+        changing = [layer for layer in layers if layer["class_name"] not in _PASS_ON]
+        return _layer_activation(changing[-1], depth)
+    by_name = {str(layer.get("name", layer["config"].get("name"))): layer for layer in layers}
+    outputs = model["config"]["output_layers"]
+    while not isinstance(outputs[0], str):
+        outputs = outputs[0]
+    layer = by_name[outputs[0]]
+    while layer["class_name"] in _PASS_ON:
+        source = layer["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0]
+        layer = by_name[source]
+    return _layer_activation(layer, depth)
+
+
+def _layer_activation(layer: Mapping[str, Any], depth: int) -> str:
+    name, config = str(layer["class_name"]), layer["config"]
+    if depth and name == "TimeDistributed":
+        return _layer_activation(config["layer"], depth - 1)
+    if depth and name in _MODELS:
+        return _activation(layer, depth - 1)
+    if name in _OPERATIONS:
+        return _OPERATIONS[name]
+    if name in _LINEAR:
+        return "linear"
+    recurrent = "recurrent_activation" in config or "return_sequences" in config
+    return "" if recurrent or "activation" not in config else function_name(config["activation"])
+
+
+def function_name(activation: Any) -> str:
+    """The name of an activation that is written as a text or as an object of Keras; "" for another."""
+    if activation is None:
+        return "linear"
+    if not isinstance(activation, Mapping):
+        return activation if isinstance(activation, str) else ""
+    name, config = activation.get("class_name"), activation.get("config")
+    if name == "function":
+        return config if isinstance(config, str) else ""
+    return _OPERATIONS.get(str(name), "") or (_snake_case(str(name)) if isinstance(name, str) else "")
+
+
+def _loss_name(loss: Any) -> tuple[str, str]:
+    """The name of a loss of Keras, and that of any other; "" for none."""
+    if isinstance(loss, str):
+        written = loss
+    elif not isinstance(loss, Mapping):
+        return "", ""
+    elif loss.get("class_name") == "function":
+        written = str(loss.get("config"))
+    else:
+        written = str(loss.get("class_name"))
+        if loss.get("module") != "keras.losses":
+            return "", written
+    name = _snake_case(written)
+    name = _LOSS_NAMES.get(name, name)
+    return (name, "") if name in _LOSSES else ("", written.rpartition(">")[2])
+
+
+def _snake_case(name: str) -> str:
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
+    return re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", words).lower()

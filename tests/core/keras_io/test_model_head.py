@@ -1,0 +1,132 @@
+"""The last activation and the loss in a file, against models that Keras itself has written."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+
+from maskscope.keras_io.model_head import ModelHead, head_of_config, read_head
+
+pytestmark = pytest.mark.keras
+
+layers, losses = keras.layers, keras.losses
+
+
+def saved(path: Path, *stack: Any, **compiled: Any) -> ModelHead:
+    model = keras.Sequential([keras.Input((None, 3)), *stack])
+    if compiled:
+        model.compile(**compiled)
+    model.save(path / "m.keras")
+    return read_head(path / "m.keras")
+
+
+@pytest.mark.parametrize(
+    ("stack", "activation"),
+    [
+        ([layers.Dense(2, activation="softmax")], "softmax"),
+        ([layers.Dense(2)], "linear"),
+        ([layers.Dense(2, activation=keras.activations.log_softmax)], "log_softmax"),
+        ([layers.Dense(2), layers.Activation("sigmoid"), layers.Dropout(0.5)], "sigmoid"),
+        ([layers.Dense(2), layers.Softmax()], "softmax"),
+        ([layers.TimeDistributed(layers.Dense(2, activation="tanh"))], "tanh"),
+        ([layers.TimeDistributed(layers.Dense(2)), layers.TimeDistributed(layers.Activation("softmax"))], "softmax"),
+        ([keras.Sequential([layers.Dense(2), layers.Activation("softmax")])], "softmax"),
+        ([layers.Dense(2), layers.BatchNormalization()], "linear"),
+        ([layers.SimpleRNN(2, return_sequences=True)], ""),
+    ],
+    ids=str,
+)
+def test_the_last_activation_is_found_behind_layers_that_change_nothing(
+    tmp_path: Path, stack: list[Any], activation: str
+) -> None:
+    found = saved(tmp_path, *stack)
+    assert found.activation == activation
+    assert (found.loss, found.own_loss, found.from_logits) == ("", "", False)
+
+
+def functional(end: Callable[[Any], Any]) -> Any:
+    inputs = keras.Input((None, 3))
+    hidden = layers.Dense(4, activation="relu")(inputs)
+    return keras.Model(inputs, end(hidden))
+
+
+@pytest.mark.parametrize(
+    ("end", "activation"),
+    [
+        (lambda x: layers.Dense(2, activation="sigmoid")(x), "sigmoid"),
+        (lambda x: layers.Reshape((-1, 2))(layers.Dense(2, activation="softmax")(x)), "softmax"),
+        (lambda x: keras.ops.softmax(layers.Dense(2)(x)), "softmax"),
+        (lambda x: keras.ops.log_softmax(layers.Dense(2)(x)), "log_softmax"),
+        (lambda x: layers.Average()([layers.Dense(2, activation="softmax")(x), layers.Dense(2)(x)]), ""),
+        (lambda x: layers.Dense(2)(x) * 2.0, ""),
+    ],
+)
+def test_a_functional_model_ends_where_its_output_is(
+    tmp_path: Path, end: Callable[[Any], Any], activation: str
+) -> None:
+    functional(end).save(tmp_path / "m.keras")
+    assert read_head(tmp_path / "m.keras").activation == activation
+
+
+def own_loss(y: Any, p: Any) -> Any:
+    return keras.ops.mean(keras.ops.square(y - p), axis=-1)
+
+
+class OwnLoss(losses.Loss):  # type: ignore[name-defined, misc, unused-ignore]
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return own_loss(y_true, y_pred)
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "own", "from_logits"),
+    [
+        ("mse", "mean_squared_error", "", False),
+        ("MeanSquaredError", "mean_squared_error", "", False),
+        (losses.MeanSquaredError(), "mean_squared_error", "", False),
+        (losses.mean_absolute_error, "mean_absolute_error", "", False),
+        ([losses.Huber()], "huber", "", False),
+        ("cosine_similarity", "cosine_similarity", "", False),
+        (losses.BinaryCrossentropy(from_logits=True), "binary_crossentropy", "", True),
+        (losses.SparseCategoricalCrossentropy(from_logits=True), "sparse_categorical_crossentropy", "", True),
+        ("categorical_crossentropy", "categorical_crossentropy", "", False),
+        (own_loss, "", "own_loss", False),
+        (OwnLoss(), "", "OwnLoss", False),
+    ],
+    ids=str,
+)
+def test_the_loss_is_that_of_the_file(tmp_path: Path, loss: Any, name: str, own: str, from_logits: bool) -> None:
+    found = saved(tmp_path, layers.Dense(2), loss=loss, optimizer="sgd")
+    assert (found.loss, found.own_loss, found.from_logits) == (name, own, from_logits)
+
+
+def test_layers_are_listed_with_what_they_wrap(tmp_path: Path) -> None:
+    found = saved(
+        tmp_path,
+        layers.Masking(),
+        layers.Bidirectional(layers.SimpleRNN(2, return_sequences=True)),
+        layers.TimeDistributed(layers.Dense(2)),
+    )
+    assert found.layers == ("Masking", "Bidirectional(SimpleRNN)", "TimeDistributed(Dense)")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"config": None},
+        {"class_name": "Functional", "config": {"layers": [], "output_layers": []}},
+        {"class_name": "Sequential", "config": {"layers": [{"class_name": "Dropout", "config": {}}]}},
+        {"class_name": "Sequential", "config": {"layers": 3}, "compile_config": {"loss": [[], {}]}},
+        {"compile_config": {"loss": {"class_name": 3, "config": {"from_logits": "yes"}}}},
+    ],
+)
+def test_what_keras_does_not_write_is_not_known(config: dict[str, Any]) -> None:
+    found = head_of_config(config)
+    assert (found.activation, found.from_logits) == ("", False)
+
+
+def test_a_file_that_is_no_model_has_no_head(tmp_path: Path) -> None:
+    (tmp_path / "m.keras").write_bytes(b"PK")
+    assert read_head(tmp_path / "m.keras") == ModelHead()
