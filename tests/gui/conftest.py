@@ -19,11 +19,12 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from maskscope.engine.packed import PackedTagger
+from maskscope.engine.pointwise import DenseWeights
 from maskscope.engine.recurrence import RecurrentWeights
 from maskscope.engine.weights import TaggerWeights
 from maskscope.project import Project, ProjectWriter
-from maskscope.runs import RunInfo, TrainSettings
-from maskscope.types import Sentence
+from maskscope.runs import OutputMap, RunInfo, TrainSettings
+from maskscope.types import Floats, Sentence
 from maskscope.worker.conversation import State
 from maskscope.worker.requests import Request, Result
 from maskscope.workflows.demo import write_demo
@@ -139,6 +140,33 @@ def demo_session(tmp_path: Path) -> Iterator[Session]:
     opened.open(write_demo(tmp_path / "demo.maskscope"))
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def adopt_values() -> Callable[..., Floats]:
+    """Adds a small random model of values to an open project, scored by the engine; returns the values."""
+
+    def add(project: Project, n_outputs: int, names: tuple[str, ...] = ()) -> Floats:
+        rng = np.random.default_rng(len(project.models.all()))
+
+        def draw(*shape: int) -> Floats:
+            return rng.normal(size=shape).astype(np.float32)
+
+        layer = RecurrentWeights(draw(2, project.dim, 12), draw(2, 3, 12), draw(2, 12))
+        tagger = PackedTagger(
+            TaggerWeights.chain(0.0, [layer, DenseWeights(draw(6, n_outputs), draw(n_outputs), "linear")])
+        )
+        values = tagger.score(project.embeddings, project.offsets)
+        folder = project.models.new_folder()
+        tagger.save_npz(folder / "weights.npz")
+        (folder / "model.keras").write_bytes(b"not read here")
+        output = OutputMap("values", names=names, n_outputs=n_outputs)
+        run = RunInfo("regression", 1.5, None, project.scheme, project.dim, source="regression.keras", output=output)
+        (folder / "run.json").write_text(run.to_json(), encoding="utf-8")
+        project.models.write_scores(project.models.adopt(folder).id, values)
+        return values
+
+    return add
 
 
 SPAN_PROBS = (

@@ -89,6 +89,13 @@ class ComparisonJob(LatestTask):
             self.result, self.error = None, ""
             self.changed.emit()
             return
+        values = [model.name for model in project.models.all() if model.id in pair and model.gives_values]
+        if values:
+            self.cancel()
+            self.result = None
+            self.error = f"{values[0]} gives values, which are no label predictions, so it can't be compared."
+            self.changed.emit()
+            return
         inputs = self._current_inputs()
 
         def work(job: Job) -> ComparisonResult:

@@ -120,6 +120,10 @@ class EvaluationJob(LatestTask):
         session = self.session
         if session.project is None or session.model is None:
             return f"There is no model to evaluate yet. Train one with {key_of_action('train')}."
+        if session.gives_values:
+            return (
+                f"{session.model.name} gives values, which are no label predictions, so there is nothing to evaluate."
+            )
         if session.scores is None:
             return (
                 "The model has not scored this project yet."

@@ -137,7 +137,15 @@ class PaddingExperiment(QObject):
     @property
     def within_tolerance(self) -> bool:
         """True when the change at real tokens is within the tolerance."""
-        return self.run is not None and self.run.largest_change <= TOLERANCE
+        return self.run is not None and self.run.largest_change <= self.tolerance
+
+    @property
+    def tolerance(self) -> float:
+        """Largest change that counts as rounding; of values, relative to the largest of the sentence."""
+        focus = self.session.focus
+        if focus is None or focus.values is None:
+            return TOLERANCE
+        return TOLERANCE * max(1.0, float(np.abs(focus.values).max(initial=0.0)))
 
     def close(self) -> None:
         """Stop, and wait for the thread."""

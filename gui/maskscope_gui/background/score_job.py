@@ -51,7 +51,7 @@ class ScoreJob(QObject):
     def _update(self) -> None:
         session = self._session
         wanted = None
-        if session.project is not None and session.model is not None and session.scores is None:
+        if session.project is not None and session.model is not None and not session.is_scored:
             wanted = (session.project, session.model.id)
         if wanted == self._target:
             return

@@ -158,6 +158,8 @@ class ExportDialog(Dialog):
         model = self.session.model
         if model is None:
             return "There is no model yet: train one first."
+        if model.gives_values:
+            return f"{model.name} gives values, which are no label predictions."
         if self.project.models.scores(model.id) is not None:
             return ""
         if self.session.scores is not None and not self.session.writable:

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from maskscope_gui.session.session import Session
 
 
-def no_predictions() -> str:
+def no_predictions(session: "Session") -> str:
     """The message for what needs predictions while there are none."""
+    if session.model is not None and session.gives_values:
+        return f"{session.model.name} gives values, which predict no labels and have no uncertainty."
     return f"There are no predictions yet. Train a model first ({key_of_action('train')})."
 
 
@@ -114,7 +116,7 @@ class Cursor(QObject):
     def next_uncertain(self, step: int) -> None:
         """Go to the next (+1) or previous (-1) uncertain token along the list."""
         if self._session.scores is None:
-            self._session.message_requested.emit(no_predictions(), "info")
+            self._session.message_requested.emit(no_predictions(self._session), "info")
             return
         place = self._find_uncertain(step)
         if place is None:

@@ -97,7 +97,7 @@ class Editing(QObject):
         if focus is None:
             return
         if focus.predicted is None:
-            self._session.message_requested.emit(no_predictions(), "info")
+            self._session.message_requested.emit(no_predictions(self._session), "info")
             return
         new = self._with_predictions(focus.mask & ~focus.row.ignored)
         self._relabel(0, new, f"sentence {focus.row.id}: the model's labels")

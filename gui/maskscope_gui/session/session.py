@@ -16,6 +16,7 @@ from maskscope.types import NO_LABEL, Floats, Indices, Labels, Mask, MaskValue, 
 from maskscope_gui.session.cursor import Cursor
 from maskscope_gui.session.editing import Editing
 from maskscope_gui.session.list_order import ListOrder, SentenceFacts
+from maskscope_gui.session.model_values import MOST_LANES, ModelValues, ValueLane
 
 UNCERTAIN_FROM = 0.2
 """A token is uncertain when the model gives all other classes together at least this probability."""
@@ -37,6 +38,7 @@ class Focus:
         predicted: (T,) class ids as the session decodes them, NO_LABEL where the token is masked; None as `probs`.
         argmax: (T,) class ids of each token by itself, NO_LABEL where the token is masked; None as `probs`.
         refused: (T,) bool: True where the span scheme does not allow the argmax; None as `probs`.
+        values: (T, C) outputs of a model that gives values and no probabilities; None for any other.
     """
 
     row: SentenceRow
@@ -49,6 +51,7 @@ class Focus:
     predicted: Labels | None
     argmax: Labels | None = None
     refused: Mask | None = None
+    values: Floats | None = None
 
     @property
     def length(self) -> int:
@@ -63,7 +66,9 @@ class Session(QObject):
         project: the open project; None for none.
         model: the model whose scores are shown; None for none.
         tagger: the model in the built-in engine; None when Keras runs it, or without a model.
-        scores: (n_tokens, C) probabilities of the model; None before they are computed.
+        scores: (n_tokens, C) probabilities of the model; None before they are computed, and for one that gives values.
+        values: what a model gives that predicts no labels; None before they are computed, and for one that does.
+        first_output: of a model that gives values, the first output that is shown.
         focus: the sentence on screen; None for none.
         cursor: which sentence is on screen, and which of its tokens are selected.
         list_order: which sentences the list shows, and in which order.
@@ -87,6 +92,8 @@ class Session(QObject):
         self.model: ModelRecord | None = None
         self.tagger: packed.PackedTagger | None = None
         self.scores: Floats | None = None
+        self.values: ModelValues | None = None
+        self.first_output = 0
         self.focus: Focus | None = None
         self.n_models = 0
         self.threshold = 0.5
@@ -122,7 +129,7 @@ class Session(QObject):
         if self.project is None:
             return
         self.project.close()
-        self.project = self.model = self.tagger = self.scores = self.focus = None
+        self.project = self.model = self.tagger = self.scores = self.values = self.focus = None
         self.shown_class = None
         self._rows.clear()
         self.list_order.set_facts(None)
@@ -162,8 +169,9 @@ class Session(QObject):
         except MaskscopeError as error:
             self.message_requested.emit(str(error), "error")
         assert self.list_order.facts is not None
-        self.scores = probs_nc
-        self.list_order.facts.uncertainty = self.project.models.largest_uncertainties(self.model, probs_nc)
+        self._take_scores(self.model, probs_nc)
+        if self.scores is not None:
+            self.list_order.facts.uncertainty = self.project.models.largest_uncertainties(self.model, self.scores)
         self.list_order.refresh()
         self._show_changed_model()
 
@@ -176,7 +184,8 @@ class Session(QObject):
         facts = self.list_order.facts
         assert self.project is not None
         assert facts is not None
-        self.model = self.tagger = self.scores = None
+        self.model = self.tagger = self.scores = self.values = None
+        self.first_output = 0
         facts.uncertainty = facts.disagreement = None
         try:
             models = self.project.models.all()
@@ -191,13 +200,31 @@ class Session(QObject):
             # A model that Keras runs in the worker has no tagger here: its stored scores are shown.
             self.tagger = packed.load(model.weights_file) if model.run.engine == "packed" else None
             self.model = model
-            self.scores = self.project.models.scores(model.id)
+            self._take_scores(model, self.project.models.scores(model.id))
             if self.scores is not None:
                 facts.uncertainty = self.project.models.uncertainties(model.id)
         except MaskscopeError as error:
             self.message_requested.emit(str(error), "error")
         finally:
             facts.set_collisions(self.project.collisions(self.mask_value))
+
+    def _take_scores(self, model: ModelRecord, scores: Floats | None) -> None:
+        self.scores = self.values = None
+        if scores is not None and model.gives_values:
+            assert self.project is not None
+            self.values = ModelValues(model, scores, self.project.embeddings)
+        else:
+            self.scores = scores
+
+    @property
+    def gives_values(self) -> bool:
+        """True when the model in use gives values, which predict no labels."""
+        return self.model is not None and self.model.gives_values
+
+    @property
+    def is_scored(self) -> bool:
+        """True when the outputs of the model in use are known for the whole project."""
+        return self.scores is not None or self.values is not None
 
     @property
     def mask_value(self) -> MaskValue | None:
@@ -284,9 +311,21 @@ class Session(QObject):
         self.shown_class = class_id
         self._show_changed_model()
 
+    def show_output(self, output: int) -> None:
+        """Show the values of an output and of those after it."""
+        self.first_output = output
+        self._show_changed_model()
+
     def show_next_class(self) -> None:
-        """Colour tokens by the next class's probability, after the last class by that of any label."""
-        if self.scheme.kind == "multiclass":
+        """Colour tokens by the next class's probability, after the last class by that of any label.
+
+        Of a model that gives values, show the next outputs.
+        """
+        if self.gives_values:
+            if self.values is not None and not self.values.reconstructs and self.values.n_outputs > MOST_LANES:
+                following = self.first_output + MOST_LANES
+                self.show_output(following if following < self.values.n_outputs else 0)
+        elif self.scheme.kind == "multiclass":
             following = 0 if self.shown_class is None else self.shown_class + 1
             self.show_class(following if following < len(self.scheme.classes) else None)
 
@@ -324,6 +363,14 @@ class Session(QObject):
         start, end = self.project.offsets[sentence : sentence + 2]
         return self.shown_probability(self.scores[start:end])
 
+    def first_lane_of(self, sentence: int) -> ValueLane | None:
+        """Of a model that gives values, the first of the shown lanes for a sentence; None for any other model."""
+        if self.values is None or self.project is None:
+            return None
+        start, end = self.project.offsets[sentence : sentence + 2]
+        embeddings: Floats = self.project.rows(sentence).astype(np.float32)
+        return self.values.lanes(np.asarray(self.values.outputs[start:end]), embeddings, self.first_output)[0]
+
     def mask_of(self, sentence: int) -> Mask | None:
         """The model's mask (T,) of a sentence, True = real token; None while no project is open."""
         return None if self.project is None else self.project.mask(sentence, self.mask_value)
@@ -338,9 +385,11 @@ class Session(QObject):
         embeddings: Floats = self.project.rows(sentence).astype(np.float32)
         norms = np.sqrt(np.einsum("td,td->t", embeddings, embeddings))
         mask = self.project.mask(sentence, self.mask_value)
-        probs = inside = uncertainty = predicted = argmax = refused = None
+        probs = inside = uncertainty = predicted = argmax = refused = values = None
+        start, end = self.project.offsets[sentence : sentence + 2]
+        if self.values is not None:
+            values = np.asarray(self.values.outputs[start:end])
         if self.scores is not None:
-            start, end = self.project.offsets[sentence : sentence + 2]
             probs = np.asarray(self.scores[start:end])
             inside = self.shown_probability(probs)
             uncertainty = np.where(mask, self.scheme.uncertainty(probs), 0).astype(np.float32)
@@ -348,7 +397,7 @@ class Session(QObject):
             predicted = self._predict(probs, mask)
             refused = violations(argmax, self.scheme, np.array([0, len(argmax)], dtype=np.int64))
         row = self.sentence_row(sentence)
-        self.focus = Focus(row, embeddings, norms, mask, probs, inside, uncertainty, predicted, argmax, refused)
+        self.focus = Focus(row, embeddings, norms, mask, probs, inside, uncertainty, predicted, argmax, refused, values)
 
 
 def _facts(project: Project) -> SentenceFacts:

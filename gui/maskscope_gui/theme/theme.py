@@ -4,6 +4,7 @@ Text on a tinted background takes the theme's text colour, or else black or whit
 (WCAG 2.2, relative luminance). The themes themselves are in maskscope_resources.colours.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -83,6 +84,13 @@ def tint(probability: float, theme: Theme) -> str:
     return ramp(theme)[min(RAMP_STEPS - 1, int(probability * (RAMP_STEPS - 1) + 0.5))]
 
 
+def grey(share: float, theme: Theme) -> str:
+    """The colour of a value: from that of lines to that of a mask; NaN has the colour of 0."""
+    share = 0.0 if math.isnan(share) else min(max(share, 0.0), 1.0)
+    ends = [[int(code[place : place + 2], 16) for place in (1, 3, 5)] for code in (theme.line, theme.mask)]
+    return "#{:02X}{:02X}{:02X}".format(*(round(low + (high - low) * share) for low, high in zip(*ends, strict=True)))
+
+
 def label_colour(place: int, scheme: TagScheme, theme: Theme) -> str:
     """The colour of a class: B- and I- of a span type share one, and outside has that of secondary text."""
     hue = hues(scheme)[place]
@@ -140,6 +148,10 @@ class Style:
     def tint(self, probability: float) -> str:
         """The colour of a probability, as "#RRGGBB"."""
         return tint(probability, self.theme)
+
+    def grey(self, share: float) -> str:
+        """The colour of a value from 0 to 1 of its axis, as "#RRGGBB"; without the hue of the probabilities."""
+        return grey(share, self.theme)
 
     def ink(self, ground: str) -> QColor:
         """The text colour for a background "#RRGGBB"."""

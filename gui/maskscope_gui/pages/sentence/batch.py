@@ -10,9 +10,10 @@ from PySide6.QtGui import QLinearGradient, QMouseEvent, QPainter, QPaintEvent, Q
 from PySide6.QtWidgets import QWidget
 
 from maskscope.types import Floats, Indices, Mask
+from maskscope_gui.session.model_values import ValueLane, common_axis, number_text
 from maskscope_gui.session.session import Session
-from maskscope_gui.theme.theme import Style, colour, ramp
-from maskscope_gui.widgets.base import PaintedView, draw_collision, elided
+from maskscope_gui.theme.theme import Style, colour
+from maskscope_gui.widgets.base import PaintedView, draw_collision, elided, text_width
 
 BATCH_SIZE = 28
 BatchOrder: TypeAlias = Literal["longest first", "as listed"]
@@ -25,14 +26,17 @@ class BatchMap:
     Attributes:
         ids: (B,) sentences, row by row.
         lengths: (B,) tokens of each.
-        values: (B, T) shown probability, NaN at padding and where there are no scores.
+        values: (B, T) shown probability, NaN at padding and where there are no scores; of a model that gives values,
+            the share of the axis.
         masked: (B, T) True at real tokens that the model masks: collisions.
+        axis: of a model that gives values: what is shown, and the ends of its axis; None for any other.
     """
 
     ids: Indices
     lengths: Indices
     values: Floats
     masked: Mask
+    axis: ValueLane | None = None
 
     @property
     def padding_share(self) -> float:
@@ -62,14 +66,19 @@ def batch_around(session: Session, order: BatchOrder) -> BatchMap | None:
     longest = max(1, int(lengths.max(initial=0)))
     values = np.full((len(ids), longest), np.nan, dtype=np.float32)
     masked = np.zeros((len(ids), longest), dtype=np.bool_)
+    lanes: list[ValueLane | None] = [session.first_lane_of(sentence) for sentence in ids.tolist()]
+    axis = common_axis([lane for lane in lanes if lane is not None])
     for row, (sentence, length) in enumerate(zip(ids.tolist(), lengths.tolist(), strict=True)):
+        lane = lanes[row]
+        if lane is not None and axis is not None:
+            values[row, :length] = (lane.values - axis.low) / (axis.high - axis.low)
         inside = session.inside_of(sentence)
         if inside is not None:
             values[row, :length] = inside
         mask = session.mask_of(sentence)
         if mask is not None:
             masked[row, :length] = ~mask
-    return BatchMap(ids, lengths, values, masked)
+    return BatchMap(ids, lengths, values, masked, axis)
 
 
 class BatchView(PaintedView):
@@ -188,7 +197,11 @@ class BatchView(PaintedView):
             elif math.isnan(value):
                 painter.fillRect(cell, self.look.c("accent_ground"))
             else:
-                painter.fillRect(cell, colour(self.look.tint(value)))
+                painter.fillRect(cell, colour(self._tint(batch, value)))
+
+    def _tint(self, batch: BatchMap, value: float) -> str:
+        """Values are shown in grey: the hue of probabilities means a probability."""
+        return self.look.tint(value) if batch.axis is None else self.look.grey(value)
 
     def _paint_legend(self, painter: QPainter, batch: BatchMap) -> None:
         px = self.look.px
@@ -196,20 +209,23 @@ class BatchView(PaintedView):
         room = self._legend - px(16)
         top = px(6)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if self.session.scores is not None:
+        if self.session.is_scored:
             scale = QLinearGradient(left, 0, left + room, 0)
-            steps = ramp(self.look.theme)
             for step in range(0, 256, 15):
-                scale.setColorAt(step / 255, colour(steps[step]))
+                scale.setColorAt(step / 255, colour(self._tint(batch, step / 255)))
+            axis = batch.axis
+            low, high = ("0", "1") if axis is None else (number_text(axis.low), number_text(axis.high))
+            shown = self.session.shown_name if axis is None else axis.name
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(scale)
             painter.drawRoundedRect(QRectF(left, top, room, px(10)), 2, 2)
             painter.setFont(self.look.small)
             painter.setPen(self.look.c("second"))
             line = QRect(left, top + px(12), room, px(16))
-            painter.drawText(line, Qt.AlignmentFlag.AlignLeft, "0")
-            painter.drawText(line, Qt.AlignmentFlag.AlignRight, "1")
-            name = elided(self.session.shown_name, self.look.small, room - px(30))
+            painter.drawText(line, Qt.AlignmentFlag.AlignLeft, low)
+            painter.drawText(line, Qt.AlignmentFlag.AlignRight, high)
+            ends = text_width(low, self.look.small) + text_width(high, self.look.small)
+            name = elided(shown, self.look.small, room - ends - px(16))
             painter.drawText(line, Qt.AlignmentFlag.AlignHCenter, name)
             top += px(36)
         painter.setFont(self.look.small)
@@ -281,5 +297,11 @@ class BatchView(PaintedView):
         if self.batch.masked[row, position]:
             return f"Sentence {sentence}, “{token}”: a collision, masked as padding"
         value = float(self.batch.values[row, position])
-        probability = "" if math.isnan(value) else f": {self.session.shown_name} {value:.2f}"
-        return f"Sentence {sentence}, “{token}”{probability}"
+        if math.isnan(value):
+            return f"Sentence {sentence}, “{token}”"
+        axis = self.batch.axis
+        if axis is not None:
+            shown = f"{axis.name} {number_text(axis.low + value * (axis.high - axis.low))}"
+        else:
+            shown = f"{self.session.shown_name} {value:.2f}"
+        return f"Sentence {sentence}, “{token}”: {shown}"

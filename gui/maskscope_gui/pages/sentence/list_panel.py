@@ -23,6 +23,7 @@ class ListPanel(QWidget):
 
     Attributes:
         sort, filter: buttons with a menu of orders and of filters.
+        note: why the order can't be as chosen.
         chip: the filter or search in force; a click removes it.
         list: the sentences.
         empty: what is shown when no sentence passes.
@@ -46,6 +47,10 @@ class ListPanel(QWidget):
         self.filter.setToolTip(f"Show only some sentences ({key_of_action('filter')} for the next filter)")
         self.count = QLabel()
         self.count.setObjectName("second")
+        self.note = QLabel("This model gives values, which have no uncertainty: the list is in reading order.")
+        self.note.setObjectName("second")
+        self.note.setWordWrap(True)
+        self.note.setContentsMargins(style.px(12), 0, style.px(12), style.px(8))
         self.list = SentenceList(session, style)
         self.empty = QLabel()
         self.empty.setObjectName("second")
@@ -56,6 +61,7 @@ class ListPanel(QWidget):
         self._lay_out(style)
         order.changed.connect(self.refresh)
         session.project_changed.connect(self.refresh)
+        session.model_changed.connect(self.refresh)
         session.editing.edited.connect(lambda _: self.refresh())
         self.set_look(style)
         self.refresh()
@@ -77,6 +83,7 @@ class ListPanel(QWidget):
         column.setSpacing(0)
         column.addWidget(self.head)
         column.addLayout(chips)
+        column.addWidget(self.note)
         column.addLayout(self.stack, 1)
 
     def _menu_button(self, texts: Mapping[_Key, str], choose: Callable[[_Key], None]) -> QToolButton:
@@ -113,13 +120,14 @@ class ListPanel(QWidget):
         """Use other colours and fonts."""
         self.head.set_look(style)
         self.list.set_look(style)
-        for widget in (self.count, self.filter, self.sort, self.chip):
+        for widget in (self.count, self.filter, self.sort, self.chip, self.note):
             widget.setFont(style.small)
 
     def refresh(self) -> None:
         """Show the order, the restriction and the number of sentences."""
         project, order = self.session.project, self.session.list_order
         self.sort.setText(f"{SORTS[order.sort]} ▾   {key_of_action('sort')}")
+        self.note.setVisible(self.session.gives_values and order.sort in ("uncertain", "disagreement"))
         restricted = order.filter != "all" or bool(order.search_text)
         text = f"“{order.search_text}”" if order.search_text else FILTERS[order.filter]
         self._show_chip(text if restricted else "")

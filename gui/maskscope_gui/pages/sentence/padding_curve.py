@@ -7,7 +7,6 @@ from PySide6.QtWidgets import QWidget
 
 from maskscope_gui.background.padding_experiment import (
     MAX_ADDED,
-    TOLERANCE,
     PaddingCurves,
     PaddingExperiment,
     own_mask_reason,
@@ -96,11 +95,11 @@ class PaddingCurve(QWidget):
 
     def _draw(self, curves: PaddingCurves) -> None:
         drawn = [curves.chosen] if curves.unmasked is None else [curves.chosen, curves.unmasked]
-        highest = max(*(float(curve.max()) for curve in drawn), TOLERANCE)
+        highest = max(*(float(curve.max()) for curve in drawn), self.experiment.tolerance)
         self.plot.setYRange(-0.04 * highest, 1.08 * highest, padding=0)
         self._base.setData([0, MAX_ADDED], [0, 0])
         self._unmasked.setData(*(([], []) if curves.unmasked is None else (curves.added, curves.unmasked)))
-        holds = float(curves.chosen.max()) <= TOLERANCE
+        holds = float(curves.chosen.max()) <= self.experiment.tolerance
         colour = self.look.theme.holds if holds else self.look.theme.fails
         self._chosen.setPen(pg.mkPen(colour, width=2))
         symbol = "o" if len(curves.added) <= MAX_ADDED else None
@@ -118,14 +117,14 @@ class PaddingCurve(QWidget):
                 ("change without a mask: not known", "second", Qt.PenStyle.NoPen)
             ]
         else:
-            change = _change_text(float(curves.unmasked.max()))
+            change = _change_text(float(curves.unmasked.max()), self.experiment.tolerance)
             rows = [(f"without mask: {change}", "fails", Qt.PenStyle.DashLine)]
         mask_source = self.experiment.settings.mask_source
         if mask_source != "none":
             largest = float(curves.chosen.max())
-            role: Role = "holds" if largest <= TOLERANCE else "fails"
+            role: Role = "holds" if largest <= self.experiment.tolerance else "fails"
             name = "with the model's mask" if mask_source == "model" else "mask from lengths"
-            text = f"{name}: {_change_text(largest)}"
+            text = f"{name}: {_change_text(largest, self.experiment.tolerance)}"
             rows.append((text, "second" if self._outdated else role, Qt.PenStyle.SolidLine))
         return rows
 
@@ -148,7 +147,7 @@ class PaddingCurve(QWidget):
             painter.drawText(QRectF(left, top, self.width() - left, px(_LINE)), Qt.AlignmentFlag.AlignLeft, text)
 
 
-def _change_text(largest: float) -> str:
-    if largest <= TOLERANCE:
+def _change_text(largest: float, tolerance: float) -> str:
+    if largest <= tolerance:
         return "no change"
     return f"change up to {largest:.2g}" if largest >= 0.0001 else f"change up to {largest:.0e}"

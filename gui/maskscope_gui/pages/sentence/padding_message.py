@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from maskscope.engine.padding_probe import PaddedRun
 from maskscope_gui.actions import key_of_action
-from maskscope_gui.background.padding_experiment import MAX_ADDED, TOLERANCE, PaddingExperiment
+from maskscope_gui.background.padding_experiment import MAX_ADDED, PaddingExperiment
 from maskscope_gui.session.session import Session
 from maskscope_gui.widgets.base import Role
 
@@ -58,11 +58,11 @@ def _verdict(experiment: PaddingExperiment, run: PaddedRun) -> tuple[str, Role]:
         return "✓ padding is ignored here", "holds"
     tried = len(curves.added)
     every_length = tried > MAX_ADDED
-    if float(curves.chosen.max()) <= TOLERANCE:
+    if float(curves.chosen.max()) <= experiment.tolerance:
         if every_length:
             return f"✓ ignored at every length up to {MAX_ADDED}", "holds"
         return f"✓ ignored at all {tried} lengths tried, up to {MAX_ADDED}", "holds"
-    first = int(curves.added[(curves.chosen > TOLERANCE).argmax()])
+    first = int(curves.added[(curves.chosen > experiment.tolerance).argmax()])
     if every_length:
         return f"✗ ignored here, but not from {first} added positions on", "fails"
     return f"✗ ignored here, but not with {first} added position{'s' if first != 1 else ''}", "fails"

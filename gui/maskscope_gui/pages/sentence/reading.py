@@ -9,14 +9,18 @@ from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
 from maskscope.types import NO_EDIT, NO_LABEL, TagScheme, span_parts
+from maskscope_gui.session.model_values import number_text
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour
-from maskscope_gui.widgets.base import PaintedView, draw_collision, elided, text_width
+from maskscope_gui.widgets.base import PaintedView, draw_collision, elided, recolour, text_width
 from maskscope_gui.widgets.geometry import Box, flow, nearest, runs
 from maskscope_gui.widgets.token_text import reads_right_to_left, token_text
 
 _IGNORED = -3
 """In place of a label where a person marked a token as ignored."""
+
+
+_VALUES_NOTE = "This model gives values, which are no probabilities: the tokens are not tinted."
 
 
 class ReadingView(PaintedView):
@@ -29,10 +33,9 @@ class ReadingView(PaintedView):
         self._height = 0
         self._rtl = False
         self._note = QLabel(self)
-        self._note.setObjectName("warn")
         self._note.setTextFormat(Qt.TextFormat.PlainText)
         session.cursor.sentence_changed.connect(self._show_sentence)
-        session.model_changed.connect(self.viewport().update)
+        session.model_changed.connect(self.arrange)
         session.decoding_changed.connect(self.viewport().update)
         session.editing.edited.connect(self._repaint_edited)
         session.cursor.moved.connect(self._follow_cursor)
@@ -73,11 +76,12 @@ class ReadingView(PaintedView):
 
     def _place_note(self) -> None:
         """Show what is special about this sentence on a line under it that does not scroll."""
-        text, px = self._note_text(), self.look.px
+        text, px = self.note_text, self.look.px
         room = self.width() - 2 * px(16)
         if not text and self._note.isHidden():
             return
         self._note.setFont(self.look.body)
+        recolour(self._note, self.look.c("second" if text == _VALUES_NOTE else "collision").name())
         self._note.setText(elided(text, self.look.body, room))
         self._note.setToolTip(text)
         height = px(24) if text else 0
@@ -85,7 +89,9 @@ class ReadingView(PaintedView):
         self._note.setGeometry(px(16), self.height() - height, room, height)
         self.setViewportMargins(0, 0, 0, height)
 
-    def _note_text(self) -> str:
+    @property
+    def note_text(self) -> str:
+        """What is special about this sentence, in one line; "" for nothing."""
         focus = self.session.focus
         if focus is None:
             return ""
@@ -93,9 +99,12 @@ class ReadingView(PaintedView):
             return "This sentence has no tokens: all of its positions are padding."
         positions = np.flatnonzero(~focus.mask)
         if len(positions) == 0:
-            return ""
-        value = self.session.mask_value or 0
-        row = "is all zeros" if value == 0 else f"equals the mask value {value:g}"
+            return _VALUES_NOTE if self.session.gives_values else ""
+        value = self.session.mask_value
+        if isinstance(value, tuple):
+            row = f"equals the mask value, a row of {len(value)} numbers"
+        else:
+            row = f"equals the mask value {value:g}" if value else "is all zeros"
         if len(positions) == 1:
             where = f"▲ Token {positions[0]}, “{self._texts[positions[0]][0]}”, is a collision: its embedding {row}"
             return f"{where}, so the model masks it as padding."
@@ -307,6 +316,9 @@ class ReadingView(PaintedView):
             lines.append("masked as padding: no prediction")
         elif focus.inside is not None:
             lines.append(f"{self.session.shown_name} {focus.inside[position]:.2f}")
+        elif focus.values is not None and self.session.values is not None:
+            lanes = self.session.values.lanes(focus.values, focus.embeddings, self.session.first_output)
+            lines += [f"{lane.name} {number_text(float(lane.values[position]))}" for lane in lanes]
         return "\n".join(lines)
 
 

@@ -37,12 +37,13 @@ class TokenView(PaintedView):
             signal.connect(self.viewport().update)
         session.editing.edited.connect(lambda _: self.viewport().update())
         session.project_changed.connect(self.arrange)
+        session.model_changed.connect(self.arrange)
         session.decoding_changed.connect(self.viewport().update)
         self.arrange()
 
     def sizeHint(self) -> QSize:
         """Room for the title and the lines: always as many for a label set, so that nothing below moves."""
-        lines = 8 if self.session.decodes_spans else 7
+        lines = 8 if self.session.decodes_spans or self.session.gives_values else 7
         return QSize(self.look.px(240), self.look.px(30) + lines * self.look.px(_LINE) + self.look.px(4))
 
     def arrange(self) -> None:
@@ -68,6 +69,10 @@ class TokenView(PaintedView):
             lines.append(
                 (session.shown_name, value if real else f"{value} is not a prediction", text if real else second)
             )
+        if focus.values is not None and session.values is not None:
+            for lane in session.values.lanes(focus.values, focus.embeddings, session.first_output):
+                value = f"{float(lane.values[at]):.6g}"
+                lines.append((lane.name, value if real else f"{value} means nothing", text if real else second))
         if focus.predicted is not None:
             lines.append(("predicted", *self._label(int(focus.predicted[at]), "no prediction")))
         if focus.argmax is not None and session.decodes_spans:

@@ -26,6 +26,8 @@ from maskscope_gui.pages.sentence.tracks_layout import (
     scroll_to_strip,
 )
 from maskscope_gui.pages.sentence.tracks_painting import TracksPainter, argmax_notes
+from maskscope_gui.pages.sentence.tracks_values import ValueLanesPainter
+from maskscope_gui.session.model_values import ValueLane
 from maskscope_gui.session.session import Focus, Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import PaintedView, draw_key, text_width
@@ -37,6 +39,9 @@ class TracksView(PaintedView):
     """Shows the tracks of the sentence on screen and scrolls through them.
 
     A click moves the cursor, a drag selects tokens, and a click in the mask lane masks a real token by hand.
+
+    Attributes:
+        value_lanes: the lanes of a model that gives values; empty for any other.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class TracksView(PaintedView):
         self.experiment = experiment
         self._texts: list[tuple[str, bool]] = []
         self._layout = lay_out(ColumnEdges((0,)), 0, style.px, with_argmax=False)
+        self.value_lanes: tuple[ValueLane, ...] = ()
         self._fades: tuple[QPixmap, QPixmap] | None = None
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         session.cursor.sentence_changed.connect(self._show_sentence)
@@ -91,13 +97,24 @@ class TracksView(PaintedView):
         added = self.experiment.settings.added if self.session.focus is not None else 0
         columns = ColumnEdges.of([*column_widths(texts, notes, px), *[px(15)] * added])
         height = self.viewport().height()
-        self._layout = lay_out(columns, height, px, with_argmax=self.session.decodes_spans)
+        self.value_lanes = self._lanes_of_values()
+        self._layout = lay_out(columns, height, px, with_argmax=self.session.decodes_spans, bands=len(self.value_lanes))
         across, down = self.horizontalScrollBar(), self.verticalScrollBar()
         across.setRange(0, max(0, columns.width + px(12) - self._room))
         across.setPageStep(self._room)
         down.setRange(0, max(0, self._layout.bottom + px(14) - height))
         down.setPageStep(height)
         self.viewport().update()
+
+    def _lanes_of_values(self) -> tuple[ValueLane, ...]:
+        """The lanes of a model that gives values, with padding where that is computed; empty for any other model."""
+        focus, values, run = self.session.focus, self.session.values, self.experiment.run
+        if focus is None or values is None or focus.values is None:
+            return ()
+        # The last answer may be about the model that was in use before.
+        fits = run is not None and run.probs_tc.shape[1] == focus.values.shape[1]
+        shown = run.probs_tc if run is not None and fits else focus.values
+        return values.lanes(shown, focus.embeddings, self.session.first_output)
 
     def _argmax_notes(self) -> dict[int, str]:
         return argmax_notes(self.session.focus, self.session.scheme) if self.session.focus is not None else {}
@@ -166,7 +183,15 @@ class TracksView(PaintedView):
         painter.translate(self._names_width - scroll, 0)
         in_sight = (scroll, scroll + self._room)
         TracksPainter(
-            painter, self._layout, self.look, self.session, self.experiment, focus, self._texts, in_sight
+            painter,
+            self._layout,
+            self.look,
+            self.session,
+            self.experiment,
+            focus,
+            self._texts,
+            in_sight,
+            self.value_lanes,
         ).paint()
         painter.restore()
         self._paint_fades(painter)
@@ -200,7 +225,13 @@ class TracksView(PaintedView):
 
     def _paint_names(self, painter: QPainter) -> None:
         px = self.look.px
-        for lane in LANES:
+        values = bool(self.value_lanes)
+        lanes = [lane for lane in LANES if not (values and lane in ("predicted", "probability"))]
+        if values:
+            ValueLanesPainter(painter, self._layout, self.look, self.value_lanes).paint_names(
+                px(12), self._names_width - px(14)
+            )
+        for lane in lanes:
             top, height = self._layout.lanes[lane]
             box = QRect(px(12), top, self._names_width - px(14), height)
             painter.setFont(self.look.body)
@@ -211,7 +242,7 @@ class TracksView(PaintedView):
                 draw_key(painter, left, box.center().y() + 1, key_of_action("mask_token"), self.look)
 
     def _paint_reason_without_scores(self, painter: QPainter) -> None:
-        if self.session.scores is not None:
+        if self.session.is_scored:
             return
         no_model = self.session.model is None
         text = f"No model yet: train one with {key_of_action('train')}." if no_model else "Scoring…"
@@ -278,6 +309,8 @@ class TracksView(PaintedView):
         if lane == "mask":
             key = key_of_action("mask_token")
             return f"Click to mask this real token and see what changes; click again to remove the mask ({key})."
+        if lane == "probability" and self.value_lanes:
+            return self._values_tip(position)
         if lane == "norm":
             return f"Euclidean norm of the embedding: {focus.norms[position]:.3f}"
         token = f"{self._texts[position][0]}, position {position}"
@@ -286,6 +319,10 @@ class TracksView(PaintedView):
         if lane == "edited" and focus.row.edits[position] == NO_LABEL:
             return f"{token}\nIgnored by you: it counts neither in training nor in scores."
         return token
+
+    def _values_tip(self, position: int) -> str:
+        lines = [f"{lane.name}: {float(lane.values[position]):.6g}" for lane in self.value_lanes]
+        return "\n".join([f"{self._texts[position][0]}, position {position}", *lines])
 
     def _why_not_argmax(self, focus: Focus, position: int) -> str:
         assert focus.argmax is not None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, TypeAlias, get_args
 
 from PySide6.QtCore import QRect
@@ -25,6 +26,7 @@ LANE_HEIGHTS: Mapping[Lane, int] = {
 ARGMAX_HEIGHT = 13
 """Pixels at 100 % under the predicted labels of a span scheme, for the argmax where decoding chose another label."""
 _MIN_BAR, _MAX_BAR = 64, 150
+_MIN_BAND, _MAX_BAND = 44, 80
 _TOP_MARGIN = 2
 _BOTTOM_ROOM = 18
 
@@ -51,6 +53,12 @@ class TracksLayout:
         """The upper edge of a lane."""
         return self.lanes[lane][0]
 
+    def bands(self, n: int) -> list[tuple[int, int]]:
+        """Top and height of each of n lanes of values, which share the place of the probability lane."""
+        top, height = self.lanes["probability"]
+        cuts = [top + height * number // max(n, 1) for number in range(n + 1)]
+        return [(begin, end - begin) for begin, end in pairwise(cuts)]
+
     def box(self, lane: Lane, position: int) -> QRect:
         """The rectangle of one position in one lane."""
         left, right = self.columns.edges[position : position + 2]
@@ -64,7 +72,9 @@ class TracksLayout:
         return next((lane for lane in reversed(LANES) if y >= self.top(lane)), LANES[0])
 
 
-def lay_out(columns: ColumnEdges, room: int, px: Callable[[float], int], *, with_argmax: bool) -> TracksLayout:
+def lay_out(
+    columns: ColumnEdges, room: int, px: Callable[[float], int], *, with_argmax: bool, bands: int = 0
+) -> TracksLayout:
     """Stack the lanes; the probability lane takes the height that the others leave.
 
     Args:
@@ -72,11 +82,16 @@ def lay_out(columns: ColumnEdges, room: int, px: Callable[[float], int], *, with
         room: height of the panel, in pixels.
         px: scales pixels at 100 % to this screen.
         with_argmax: keep room under the predicted labels, whether there is one or not, so that nothing moves.
+        bands: how many lanes of values share the place of the probability lane; a model that gives values predicts no
+            label, so the lane of predicted labels has no height.
     """
     heights = {lane: px(height) for lane, height in LANE_HEIGHTS.items()}
     if with_argmax:
         heights["predicted"] = px(LANE_HEIGHTS["predicted"] + ARGMAX_HEIGHT)
-    heights["probability"] = min(max(room - sum(heights.values()) - px(_BOTTOM_ROOM), px(_MIN_BAR)), px(_MAX_BAR))
+    if bands:
+        heights["predicted"] = 0
+    lowest, highest = px(max(_MIN_BAR, bands * _MIN_BAND)), px(max(_MAX_BAR, bands * _MAX_BAND))
+    heights["probability"] = min(max(room - sum(heights.values()) - px(_BOTTOM_ROOM), lowest), highest)
     lanes: dict[Lane, tuple[int, int]] = {}
     top = px(_TOP_MARGIN)
     for lane in LANES:

@@ -7,6 +7,8 @@ from PySide6.QtGui import QPainter, QPen
 from maskscope.types import NO_EDIT, NO_LABEL, Floats, Mask, TagScheme
 from maskscope_gui.background.padding_experiment import PaddingExperiment
 from maskscope_gui.pages.sentence.tracks_layout import ARGMAX_HEIGHT, LANE_HEIGHTS, Lane, TracksLayout
+from maskscope_gui.pages.sentence.tracks_values import ValueLanesPainter
+from maskscope_gui.session.model_values import ValueLane
 from maskscope_gui.session.session import Focus, Session
 from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import draw_collision, elided, text_width
@@ -32,6 +34,7 @@ class TracksPainter:
         focus: the sentence on screen.
         texts: each token as it is shown, and whether that is a stand-in for a token that can't be seen.
         in_sight: (left, right) of the part of the picture that is in sight, in pixels.
+        value_lanes: of a model that gives values; empty for any other.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class TracksPainter:
         focus: Focus,
         texts: list[tuple[str, bool]],
         in_sight: tuple[int, int],
+        value_lanes: tuple[ValueLane, ...] = (),
     ) -> None:
         self.painter, self.layout, self.look = painter, layout, look
         self.session, self.experiment, self.focus, self.texts = session, experiment, focus, texts
@@ -52,9 +56,19 @@ class TracksPainter:
         self._real = range(self._visible.start, min(self._visible.stop, focus.length))
         self._edges = layout.columns.edges
         self._mask: Mask = focus.mask if experiment.run is None else experiment.run.mask
-        self._values: Floats | None = (
-            focus.inside if experiment.run is None else session.shown_probability(experiment.run.probs_tc)
-        )
+        self._values: Floats | None = None
+        if not session.gives_values:
+            self._values = (
+                focus.inside if experiment.run is None else session.shown_probability(experiment.run.probs_tc)
+            )
+        self._value_lanes = ValueLanesPainter(painter, layout, look, value_lanes, self._lanes_alone())
+
+    def _lanes_alone(self) -> tuple[ValueLane, ...] | None:
+        """The lanes of values without padding."""
+        session, focus = self.session, self.focus
+        if session.values is None or focus.values is None:
+            return None
+        return session.values.lanes(focus.values, focus.embeddings, session.first_output)
 
     def paint(self) -> None:
         """Paint all lanes."""
@@ -67,6 +81,7 @@ class TracksPainter:
         self._paint_edits()
         self._paint_norms()
         self._paint_probabilities()
+        self._value_lanes.paint(self._real, self._mask)
         self._paint_mask()
         self._paint_padding()
 
@@ -332,6 +347,11 @@ class TracksPainter:
         count = f"{added} padded position{'s' if added != 1 else ''}"
         height = self.look.px(LANE_HEIGHTS["token"])
         self._paint_plate(QRect(left, self.layout.top("token"), room, height), count, f"{added} padded")
+        if self.session.gives_values:
+            self._value_lanes.paint_padding(padded)
+            box = QRect(left, self.layout.top("probability"), room, self.look.px(18))
+            self._paint_plate(box, "outputs here are no token's values", "no values")
+            return
         # While Keras computes, the last answer may be about fewer positions.
         if self._values is None or self.experiment.run is None or len(self._values) <= length:
             return
