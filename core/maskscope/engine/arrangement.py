@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskscope.engine.pointwise import DenseWeights, Product
+from maskscope.engine.pointwise import DenseWeights, MergeWeights, Product
 from maskscope.engine.recurrence import (
     PreparedRecurrent,
     RecurrentWeights,
@@ -84,11 +84,22 @@ class Arrangement:
         self.reverses = any(layer.reading == "reversed" for layer in self._recurrent.values())
         self._find_masked_output()
 
-    def project(self, features_dn: Floats, out: Floats, product: Product = np.matmul) -> None:
-        """Compute the projected rows (n, width) of embeddings (D, n); `product` multiplies matrices."""
+    def project(self, features_dn: Floats, out: Floats, product: Product = np.matmul, *, masked: bool = False) -> None:
+        """Compute the projected rows (n, width) of embeddings (D, n).
+
+        Args:
+            features_dn: the embeddings.
+            out: is written.
+            product: multiplies matrices.
+            masked: whether all of them are masked; else none is.
+        """
         values = {EMBEDDINGS: features_dn}
         for place, layer, inputs in self._below:
-            values[place] = layer.apply(*(values[at] for at in inputs), product=product)
+            read = [values[at] for at in inputs]
+            if masked and isinstance(layer, MergeWeights):
+                values[place] = layer.apply_masked(np.ones(features_dn.shape[1], dtype=np.bool_), *read)
+            else:
+                values[place] = layer.apply(*read, product=product)
         for part in self._parts:
             rows = values[part.source].T
             out[:, part.begin : part.end] = rows if part.kernel is None else product(rows, part.kernel)
@@ -104,6 +115,7 @@ class Arrangement:
         """
         values: dict[int, Floats] = {}
         unmerged: dict[int, Floats] = {}
+        masked = None if real is None else ~real[plan.tokens[0]]
         for part in self._parts:
             if part.kernel is None:
                 features = np.take(projected[:, part.begin : part.end], plan.tokens[0], axis=0)
@@ -127,6 +139,8 @@ class Arrangement:
                     values[place] = merged(hidden, plan, layer)
             elif source in unmerged:
                 values[place] = _dense_of_halves(node, unmerged.pop(source), plan)
+            elif masked is not None and isinstance(node.layer, MergeWeights):
+                values[place] = node.layer.apply_masked(masked, *(values[at] for at in node.inputs))
             else:
                 values[place] = node.layer.apply(*(values[at] for at in node.inputs))
             for at in set(node.inputs):
@@ -179,6 +193,10 @@ class Arrangement:
                 found = {"same" if layer.zeroes_masked else "last"}
                 if self.reverses or (layer.reading == "backward" and not layer.zeroes_masked):
                     found = {"other"}
+            elif isinstance(node.layer, MergeWeights) and node.layer.mode in ("multiply", "maximum", "minimum"):
+                # see `MergeWeights.apply_masked`
+                zeros = node.layer.mode == "multiply" or kinds[node.inputs[0]] == "same"
+                found = {"same"} if zeros else {"other"}
             kinds[place] = found.pop() if len(found) == 1 else "other"
         kind = kinds[len(self._nodes) - 1]
         self.same_at_masked, self.repeats_last = kind == "same", kind == "last"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
-from maskscope.engine.keras_layers import read_layer
+from maskscope.engine.keras_layers import is_known, read_layer, refuse_kind
 from maskscope.engine.layer_config import SUPPORTED, LayerConfig, Step
 from maskscope.engine.weights import EMBEDDINGS
 from maskscope.errors import ModelError
@@ -22,6 +22,8 @@ from maskscope.types import MaskValue
 MAX_LAYERS = 1000
 
 _MODELS = frozenset({"Sequential", "Functional", "Model"})
+_OWN = frozenset({"Masking", "TimeDistributed"})
+"""Layers that are read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,8 @@ class ModelReader:
         if _is_operation(layer):
             known[name, call, 0] = self._operation(kind, name, layer["config"], args, values)
             return True
+        if not is_known(kind) and kind not in _MODELS | _OWN:
+            refuse_kind(self.path, name, kind)
         if given.pop("training", False) is not False:
             self.refuse(f"always runs layer {name!r} as in training", "training only while it trains", "training=True")
         mask = given.pop("mask", None)

@@ -47,7 +47,9 @@ class PackedTagger:
         self._arrangement = Arrangement(weights)
         self._n_outputs = weights.n_outputs
         # Masking sets masked rows to zeros
-        self._masked_row = self.project_few(np.zeros((1, self.dim), dtype=np.float32))
+        self._masked_row: Floats = np.empty((1, self._arrangement.width), dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._arrangement.project(np.zeros((self.dim, 1), dtype=np.float32), self._masked_row, masked=True)
         first, length, masked = np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.bool_)
         self._masked_output: Floats = self.score_projected(self._masked_row, first, length, real=masked)[0]
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from maskscope.engine.activations import ACTIVATION_NAMES, ActivationName, activate
-from maskscope.types import Floats
+from maskscope.types import Floats, Mask
 
 Product: TypeAlias = Callable[[Floats, Floats], Floats]
 """Multiplies two matrices."""
@@ -213,6 +213,18 @@ class MergeWeights:
             "minimum": np.minimum,
         }
         return reduce(how[self.mode], rest, first)
+
+    def apply_masked(self, masked: Mask, *inputs: Floats) -> Floats:
+        """New features as `apply`, with what Keras gives at masked positions, (N,) bool, True = masked.
+
+        At these, Multiply gives 0, and Maximum and Minimum give their first input.
+        """
+        features = self.apply(*inputs)
+        if self.mode == "multiply":
+            features[:, masked] = 0
+        elif self.mode in ("maximum", "minimum"):
+            features[:, masked] = inputs[0][:, masked]
+        return features
 
 
 @dataclass(frozen=True, slots=True, eq=False)
