@@ -55,7 +55,7 @@ class KerasTagger:
         self.activation = last_activation(self.ready)
         self.mask_value: MaskValue | None = embeddings_mask_value(self.ready)
         self._padding = padding
-        self._run = keras_model.inference_function(self.ready, self.dim, self.n_positions)
+        self._run = copy.predict
         self._compute_mask = mask_function(self.ready, self.dim, self.n_positions)
         self.notes = (*copy.notes, *self._notes_on_padding())
 

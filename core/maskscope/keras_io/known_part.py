@@ -43,7 +43,7 @@ def known_part(model: Any) -> KnownPart | None:
         if "input_layers" in model["config"]:
             return _of_functional(model)
         return _of_sequential(model)
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError, StopIteration):
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, StopIteration, RecursionError):
         # the file may hold anything
         return None
 
@@ -88,7 +88,8 @@ def _of_functional(model: dict[str, Any]) -> KnownPart | None:
     calls = _needed(layers, end)
     if calls is None or all(_is_input(layers[name]) for name, _ in calls):
         return None
-    kept = [_with_calls(layer, calls) for name, layer in layers.items() if any(call[0] == name for call in calls)]
+    needed = {name for name, _ in calls}
+    kept = [_with_calls(layer, calls) for name, layer in layers.items() if name in needed]
     inputs = model["config"]["input_layers"]
     inputs = [each for each in ([inputs] if isinstance(inputs[0], str) else inputs) if (each[0], each[1]) in calls]
     config = {

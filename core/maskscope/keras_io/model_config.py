@@ -17,17 +17,20 @@ _LAYERS = frozenset(
     re.findall(
         r"\w+",
         """
-    InputLayer Masking Identity Dense EinsumDense
+    InputLayer Masking Identity Dense EinsumDense Embedding CategoryEncoding
     Activation ELU LeakyReLU PReLU ReLU Softmax
     LSTM GRU SimpleRNN RNN LSTMCell GRUCell SimpleRNNCell StackedRNNCells Bidirectional TimeDistributed
     ConvLSTM1D ConvLSTM2D
     Conv1D Conv1DTranspose SeparableConv1D DepthwiseConv1D Conv2D Conv2DTranspose SeparableConv2D DepthwiseConv2D
-    AveragePooling1D MaxPooling1D AveragePooling2D MaxPooling2D
+    Conv3D Conv3DTranspose
+    AveragePooling1D MaxPooling1D AveragePooling2D MaxPooling2D AveragePooling3D MaxPooling3D
+    AdaptiveAveragePooling1D AdaptiveMaxPooling1D AdaptiveAveragePooling2D AdaptiveMaxPooling2D
     GlobalAveragePooling1D GlobalMaxPooling1D GlobalAveragePooling2D GlobalMaxPooling2D
     Attention AdditiveAttention MultiHeadAttention GroupQueryAttention
     BatchNormalization GroupNormalization LayerNormalization RMSNormalization SpectralNormalization
     UnitNormalization Normalization Rescaling
-    Dropout SpatialDropout1D SpatialDropout2D GaussianDropout GaussianNoise AlphaDropout ActivityRegularization
+    Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianDropout GaussianNoise AlphaDropout
+    ActivityRegularization
     Add Average Concatenate Dot Maximum Minimum Multiply Subtract
     Cropping1D Cropping2D Flatten Permute RepeatVector Reshape UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D
     """,
