@@ -9,11 +9,12 @@ from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.comparison_job import ComparisonJob, Group
 from maskscope_gui.pages.evaluation.token_table import TokenLabels, TokenListing, TokenTable
 from maskscope_gui.pages.models.comparison_counts import ComparisonCounts
+from maskscope_gui.pages.models.model_details import ModelDetails
 from maskscope_gui.pages.models.models_table import ModelsTable
 from maskscope_gui.pages.services import PageServices
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
-from maskscope_gui.widgets.base import KeyHint, Panel, recolour
+from maskscope_gui.widgets.base import KeyHint, Panel, line, recolour
 from maskscope_gui.widgets.pages import Page
 
 
@@ -28,6 +29,7 @@ class ModelsPage(Page):
     Attributes:
         table: the models.
         note: how to compare two models, or what has changed since they were compared.
+        details: the model at the cursor of the table.
         counts, tokens: the comparison, hidden while there is none.
     """
 
@@ -40,6 +42,7 @@ class ModelsPage(Page):
         self.head = Panel("Models", style)
         self.use_hint = self._add_hint(self.head, "Use", "Enter", lambda: self._use(self.table.row))
         self._add_hint(self.head, "Mark to compare", "Space", lambda: self._mark(self.table.row))
+        self.details = ModelDetails(style)
         self.note = QLabel()
         self.note.setTextFormat(Qt.TextFormat.PlainText)
         self.note.setWordWrap(True)
@@ -55,14 +58,15 @@ class ModelsPage(Page):
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
-        for widget in (self.head, self.table, self.note, self.counts, self.list_head):
+        for widget in (self.head, self.table, self.details, line(), self.note, self.counts, self.list_head):
             self._column.addWidget(widget)
         self._column.addWidget(self.tokens, 1)
         self._rest = QWidget()
         self._column.addWidget(self._rest, 0)
-        self.stops = [self.table, self.counts, self.tokens]
+        self.stops = [self.table, self.counts, self.tokens, self.details]
         self.table.entered.connect(self._use)
         self.table.marked.connect(self._mark)
+        self.table.moved.connect(lambda _: self._show_details())
         self.counts.chosen.connect(self._list)
         self.counts.entered.connect(self.tokens.focus_list)
         self.tokens.entered.connect(lambda _: self.action_requested.emit("page_sentence"))
@@ -81,7 +85,7 @@ class ModelsPage(Page):
     def set_look(self, style: Style) -> None:
         """Paint with other colours and fonts."""
         super().set_look(style)
-        for view in (self.head, self.list_head, self.table, self.counts, self.tokens):
+        for view in (self.head, self.list_head, self.table, self.details, self.counts, self.tokens):
             view.set_look(style)
         self._show_note()
 
@@ -123,7 +127,14 @@ class ModelsPage(Page):
     def _read_models(self) -> None:
         if self.isVisible():
             self.table.read_models()
+            self._show_details()
             self.refresh()
+
+    def _show_details(self) -> None:
+        models, row, project = self.table.models, self.table.row, self.session.project
+        self.details.setVisible(bool(models))
+        if project is not None:
+            self.details.show_model(models[row] if 0 <= row < len(models) else None, project.padding)
 
     def _use(self, row: int) -> None:
         if 0 <= row < len(self.table.models):
