@@ -269,6 +269,45 @@ def scalar_loss() -> None:
         print(f"{function.__name__:<15} {before:.4f}, with labels at padding flipped {after:.4f}")
 
 
+def confident() -> None:
+    """From a sigmoid or softmax Keras takes the logits for the loss; probabilities alone would give another number."""
+    inputs = keras.Input((None, 1))
+    model = keras.Model(inputs, layers.Activation("sigmoid")(inputs))
+    logits, y = np.full((1, 1, 1), 30.0, np.float32), np.zeros((1, 1, 1), np.float32)
+    of_probabilities = keras.losses.binary_crossentropy(y, outputs_of(model, logits))
+    print("a probability of 1.0 for a token labelled 0, from a logit of 30")
+    print(f"loss that Keras reports            {evaluated(model, logits, y, 'binary_crossentropy')['loss']:.4f}")
+    print(f"loss of the probability, clipped   {float(np.asarray(of_probabilities)[0, 0]):.4f}")
+
+
+def ignored_class() -> None:
+    """A loss with `ignore_class` is divided by the tokens of other classes."""
+    x, real = sentences(5, 3, 2)
+    y = np.where(real, np.arange(real.size).reshape(real.shape) % 3, 0)
+    model = chain(layers.Masking(0.0), layers.Dense(3, activation="softmax"))
+    p = outputs_of(model, x)
+    of_each = -np.log(np.take_along_axis(p, y[..., None], axis=-1))[..., 0]
+    counted = real & (y != 0)
+    reported = evaluated(model, x, y, keras.losses.SparseCategoricalCrossentropy(ignore_class=0))["loss"]
+    print(f"Keras                                  {reported:.4f}")
+    print(f"sum over classes 1, 2 / their tokens   {of_each[counted].sum() / counted.sum():.4f}")
+    print(f"sum over classes 1, 2 / all tokens     {of_each[counted].sum() / real.sum():.4f}")
+
+
+def statistics() -> None:
+    """BatchNormalization that no mask reaches counts padding in its statistics, in training alone."""
+    x, _ = sentences(5, 3, 2)
+    longer = np.pad(x, ((0, 0), (0, 30), (0, 0)))
+    for name, given in (("no mask", False), ("mask=mask", True)):
+        variances = []
+        for batch in (x, longer):
+            normalization = layers.BatchNormalization(momentum=0.0)
+            mask = {"mask": (batch != 0).any(axis=-1)} if given else {}
+            normalization(batch, training=True, **mask)
+            variances.append(float(np.asarray(normalization.moving_variance).mean()))
+        print(f"{name:<10} moving variance {variances[0]:.4f}, with 30 more padded positions {variances[1]:.4f}")
+
+
 def epoch_loss() -> None:
     """An epoch's loss is the mean of its batches' losses by sentences, not by tokens."""
     x, real = sentences(9, 9, 2, 1)
@@ -629,6 +668,9 @@ FACTS: dict[str, Callable[[], None]] = {
         collision,
         loss,
         scalar_loss,
+        confident,
+        ignored_class,
+        statistics,
         epoch_loss,
         metrics,
         sample_weight,
