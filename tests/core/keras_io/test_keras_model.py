@@ -11,6 +11,7 @@ import pytest
 from maskscope.engine import packed
 from maskscope.errors import ModelError
 from maskscope.keras_io import keras_model
+from maskscope.keras_io.keras_tagger import KerasTagger
 from maskscope.runs import TrainSettings
 from maskscope.training import trainer
 from maskscope.training.spec import TaggerSpec
@@ -56,7 +57,7 @@ def test_the_model_that_is_written_scores_as_the_trainer_does() -> None:
         own, rows, own_offsets = trainer.score(trained.parameters, x, offsets, ids)
         assert np.array_equal(rows, np.arange(len(x)))
         assert np.array_equal(own_offsets, offsets)
-        by_keras = keras_model.score_keras(keras_model.with_weights(trained.parameters), x, offsets)
+        by_keras = KerasTagger(keras_model.with_weights(trained.parameters)).score(x, offsets)
         np.testing.assert_allclose(own, by_keras, rtol=0, atol=2e-6)
 
 
@@ -68,9 +69,7 @@ def test_scoring_by_keras_is_packed_scoring(tmp_path: Path) -> None:
     model.set_weights([rng.normal(0, 1, w.shape) for w in model.get_weights()])
     keras_model.save(model, tmp_path / "model.keras")
     tagger = packed.load(tmp_path / "model.keras")
-    np.testing.assert_allclose(keras_model.score_keras(model, x, offsets), tagger.score(x, offsets), rtol=0, atol=2e-6)
-    with pytest.raises(ModelError, match=r"\(None, None, 9\)"):
-        keras_model.score_keras(model, np.zeros((2, 9), np.float32), np.array([0, 2]))
+    np.testing.assert_allclose(KerasTagger(model).score(x, offsets), tagger.score(x, offsets), rtol=0, atol=2e-6)
 
 
 def test_only_keras_files_are_loaded(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from maskscope.engine import packed
 from maskscope.errors import Cancelled
 from maskscope.jobs import NullJob
-from maskscope.keras_io import keras_model
+from maskscope.keras_io.keras_tagger import KerasTagger
 from maskscope.project import Project, ProjectWriter
 from maskscope.runs import RunInfo, TrainSettings
 from maskscope.types import Sentence
@@ -92,7 +92,7 @@ def adopt_and_compare(opened: Project, folder: Path) -> None:
     for file in (record.keras_file, record.weights_file):
         own = packed.load(file).score(opened.embeddings, opened.offsets)
         np.testing.assert_allclose(scores, own, rtol=0, atol=2e-6)
-    by_keras = keras_model.score_keras(keras_model.load(record.keras_file), opened.embeddings, opened.offsets)
+    by_keras = KerasTagger.load(record.keras_file).score(opened.embeddings, opened.offsets)
     np.testing.assert_allclose(scores, by_keras, rtol=0, atol=2e-6)
     with zipfile.ZipFile(record.keras_file) as archive:
         assert b"maskscope" not in archive.read("config.json")
