@@ -129,6 +129,9 @@ def _activation(model: Mapping[str, Any], depth: int) -> str:
     by_name = {str(layer.get("name", layer["config"].get("name"))): layer for layer in layers}
     outputs = model["config"]["output_layers"]
     while not isinstance(outputs[0], str):
+        if len(outputs) > 1:
+            # of several outputs, it is not known here which one is read
+            return ""
         outputs = outputs[0]
     layer = by_name[outputs[0]]
     while layer["class_name"] in _PASS_ON:

@@ -1,7 +1,7 @@
 """Make a model's file ready to score a project: which engine runs it, and how its outputs become the scores."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -170,6 +170,9 @@ def load_model(project: Project, file: Path, choice: EngineChoice) -> LoadedMode
 
     tagger = KerasTagger.load(file, project.padding)
     _check_dim(tagger.dim, project, file)
+    if not head.activation and tagger.activation:
+        # by the graph of the output that is read
+        head = replace(head, activation=tagger.activation)
     sample: Floats | None = None
     if not head.activation and (tagger.n_positions is None or tagger.n_positions >= _SAMPLE_SHAPE[1]):
         x_btd: Floats = np.random.default_rng(0).normal(size=(*_SAMPLE_SHAPE, project.dim)).astype(np.float32)

@@ -110,6 +110,20 @@ def test_a_supported_model_runs_on_the_built_in_engine_with_two_classes_as_one(
     assert project.models.padding_scores(record.id) is None
 
 
+def test_the_one_output_for_each_token_is_read_with_its_own_activation(project: Project, tmp_path: Path) -> None:
+    inputs = keras.Input((None, DIM))
+    whole = layers.Dense(1)(layers.GlobalMaxPooling1D()(inputs))
+    tags = layers.Reshape((-1, 1))(layers.Dense(1, activation="sigmoid", name="tags")(inputs))
+    file = tmp_path / "two.keras"
+    keras.Model(inputs, [whole, tags]).save(file)
+    record = project.models.adopt(opened(project, file))
+    assert (record.run.output.kind, record.run.engine) == ("probabilities", "keras")
+    scores = project.models.scores(record.id)
+    assert scores is not None
+    expected = keras.Model(inputs, tags)(project.embeddings[None])[0]
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=2e-6)
+
+
 @pytest.mark.parametrize(
     ("stack", "outputs", "head", "shape", "words"),
     [
