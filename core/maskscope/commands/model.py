@@ -23,11 +23,18 @@ def add_parser(commands: Subparsers) -> None:
         "--picture", metavar="FILE.svg|.png", type=path, help="draw the layers, with the mask on every edge"
     )
     parser.add_argument("--theme", choices=("light", "dark"), default="light", help="of the picture (default: light)")
+    parser.add_argument(
+        "--cut",
+        metavar="NEW.keras",
+        type=path,
+        help="write the part of the model up to its last known layer, such as the emissions below a CRF, and list that",
+    )
 
 
 def model(values: argparse.Namespace) -> int:
     """``maskscope model FILE.keras``"""
     file: Path = values.file
+    new: Path | None = values.cut
     picture: Path | None = values.picture
     if picture is not None and picture.suffix.lower() not in (".svg", ".png"):
         # checked before TensorFlow starts, which takes seconds
@@ -36,12 +43,16 @@ def model(values: argparse.Namespace) -> int:
         )
     from maskscope.keras_io.safety import inspect_keras_file
     from maskscope.worker.client import run_job
-    from maskscope.worker.requests import ModelGraphRequest
+    from maskscope.worker.requests import CutModelRequest, ModelGraphRequest
 
-    inspect_keras_file(file)
+    if new is None:
+        inspect_keras_file(file)
     # In a worker with limits, since the file may come from anyone.
+    layer = ""
     with TerminalJob() as job:
-        graph = run_job(ModelGraphRequest(file), job, warn=job.warn).graph
+        if new is not None:
+            layer = run_job(CutModelRequest(file, new), job, warn=job.warn).layer
+        graph = run_job(ModelGraphRequest(new or file), job, warn=job.warn).graph
     if picture is not None:
         from maskscope.commands.model_picture import model_picture
 
@@ -56,9 +67,12 @@ def model(values: argparse.Namespace) -> int:
                 "layers": [node for node in record["nodes"] if node["name"] in known],
                 "edges": record["edges"],
                 "picture": None if picture is None else str(picture),
+                "cut": None if new is None else {"path": str(new), "layer": layer},
             }
         )
         return 0
+    if new is not None:
+        say(f"{new}: {file.name} up to layer {layer}")
     rows = [("layer", "class", "output", "parameters", "mask after it")]
     rows += [(node.name, node.class_name, node.shape, f"{node.parameters:,}", node.text) for node in layers]
     say(table(rows))

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from maskscope.engine.activations import ActivationName, HeadActivation
 from maskscope.engine.pointwise import ActivationWeights, ColumnsWeights, DenseWeights, NormWeights, PointwiseWeights
 from maskscope.engine.recurrence import RecurrentWeights
@@ -169,5 +171,7 @@ def to_scores(outputs: Floats, output: OutputMap) -> Floats:
             layer.units(len(features))
         except ValueError as error:
             raise ModelError(f"the columns don't fit the model's outputs: {error}") from error
-        features = layer.apply(features)
+        # a sigmoid far below 0 is 0, by way of infinity
+        with np.errstate(over="ignore", invalid="ignore"):
+            features = layer.apply(features)
     return features.T.reshape(*outputs.shape[:-1], len(features))

@@ -17,6 +17,8 @@ from maskscope.worker.requests import (
     AuditRequest,
     AuditResult,
     AuditSource,
+    CutModelRequest,
+    CutModelResult,
     DescribeModelRequest,
     DescribeModelResult,
     GalleryReports,
@@ -204,6 +206,16 @@ def model_graph(request: ModelGraphRequest, job: Job) -> ModelGraphResult:
 
     release_model()
     return ModelGraphResult(mask_trace.model_graph(request.model))
+
+
+@run_request.register
+def cut_model(request: CutModelRequest, job: Job) -> CutModelResult:
+    """Save the known part of a model."""
+    from maskscope.keras_io.cut import cut
+
+    release_model()
+    job.progress(0, 0, "cutting the model")
+    return CutModelResult(cut(request.model, request.out))
 
 
 @run_request.register

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from maskscope.worker.requests import (
     AuditRequest,
+    CutModelRequest,
     DescribeModelRequest,
     ModelGraphRequest,
     OpenModelRequest,
@@ -62,7 +63,7 @@ def limits_of(request: Request[Result]) -> Limits | None:
             data = project / "embeddings.npy"
         case AuditRequest(model=model, source=source) | RepairRequest(model=model, source=source):
             data = source.project / "embeddings.npy" if isinstance(source, ProjectSource) else source.data
-        case ModelGraphRequest(model=model):
+        case ModelGraphRequest(model=model) | CutModelRequest(model=model):
             pass
         case _:
             return None

@@ -221,6 +221,20 @@ class ModelGraphRequest(Request[ModelGraphResult], frozen=True, tag="model_graph
     model: Path
 
 
+class CutModelResult(Result, frozen=True, tag="cut_model"):
+    """The part is written; `layer` is its last one."""
+
+    layer: str
+
+
+class CutModelRequest(Request[CutModelResult], frozen=True, tag="cut_model"):
+    """Write the part of a `.keras` file up to its last known layer to `out`, a `.keras` file that is not there yet."""
+
+    result_type = CutModelResult
+    model: Path
+    out: Path
+
+
 class PaddingResult(Result, frozen=True, tag="padding"):
     """What added padding changes."""
 
@@ -272,6 +286,7 @@ AnyRequest: TypeAlias = (
     | DescribeModelRequest
     | OpenModelRequest
     | ModelGraphRequest
+    | CutModelRequest
     | PaddingRequest
     | PingRequest
 )
@@ -285,6 +300,7 @@ AnyResult: TypeAlias = (
     | DescribeModelResult
     | OpenModelResult
     | ModelGraphResult
+    | CutModelResult
     | PaddingResult
     | PingResult
 )

@@ -55,7 +55,16 @@ def describe_model(project: Project, file: Path) -> ModelDescription:
             )
         return _with_outputs(described, loaded, project)
     except ModelError as error:
+        if not described.layers and _can_be_cut(file):
+            described = replace(described, way_out=("cut",))
         return replace(described, refusal=str(error))
+
+
+def _can_be_cut(file: Path) -> bool:
+    """Whether the part of a file up to its last known layer can be saved, where the file as a whole is refused."""
+    from maskscope.keras_io.cut import last_known_layer
+
+    return last_known_layer(file) is not None
 
 
 def _with_outputs(described: ModelDescription, loaded: LoadedModel, project: Project) -> ModelDescription:
@@ -88,7 +97,7 @@ def _mask_text(mask_value: MaskValue | None, layers: tuple[str, ...]) -> str:
         return f"tokens whose embedding is one row of {len(mask_value)} numbers are masked"
     if mask_value != mask_value:
         return "Masking(nan) masks nothing"
-    return f"tokens whose embedding consists of {mask_value:g} are masked"
+    return f"tokens whose embedding is {mask_value:g} throughout are masked"
 
 
 def _padding_text(padding: Padding) -> str:

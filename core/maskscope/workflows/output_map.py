@@ -69,9 +69,8 @@ def find_kind(head: ModelHead, n_outputs: int, scheme: TagScheme, dim: int, samp
         dim: D of its embeddings.
         sample: outputs (..., C), where the last activation is not known.
     """
-    reconstructs = n_outputs == dim and not _fits(n_outputs, scheme)
     regression = head.loss in _REGRESSION
-    if reconstructs and (head.activation in ("linear", "", "sigmoid", "tanh", "relu") or regression):
+    if n_outputs == dim and not _fits(n_outputs, scheme) and (regression or _may_reconstruct(head)):
         return FoundKind("values", f"gives {n_outputs} numbers a token, as many as its embedding has: a reconstruction")
     if head.activation in _PROBABILITIES and (not regression or _fits(n_outputs, scheme)):
         return FoundKind("probabilities", f"ends in {head.activation}")
@@ -89,6 +88,12 @@ def find_kind(head: ModelHead, n_outputs: int, scheme: TagScheme, dim: int, samp
     else:
         loss = f"its loss {head.loss} takes no logits" if head.loss else "the file holds no loss"
     return FoundKind(None, f"ends in {last}, and {loss}")
+
+
+def _may_reconstruct(head: ModelHead) -> bool:
+    """Whether a model that gives as many numbers as an embedding has may be an autoencoder, and no classifier."""
+    loss = head.loss in ("", "binary_crossentropy") and not head.from_logits
+    return loss and head.activation in ("", "linear", "sigmoid", "tanh", "relu")
 
 
 def logits_activation(head: ModelHead, n_outputs: int) -> Literal["sigmoid", "softmax"]:

@@ -39,6 +39,8 @@ from maskscope.worker.requests import (
     AuditRequest,
     AuditResult,
     AuditSource,
+    CutModelRequest,
+    CutModelResult,
     DescribeModelRequest,
     DescribeModelResult,
     GalleryReports,
@@ -92,6 +94,7 @@ requests: st.SearchStrategy[AnyRequest] = st.one_of(
     st.builds(DescribeModelRequest, paths, paths),
     st.builds(OpenModelRequest, paths, paths, paths, options),
     st.builds(ModelGraphRequest, paths),
+    st.builds(CutModelRequest, paths, paths),
     st.builds(
         PaddingRequest,
         paths,
@@ -129,6 +132,7 @@ RESULTS: tuple[AnyResult, ...] = (
     ),
     OpenModelResult(Path("a")),
     ModelGraphResult(GRAPH),
+    CutModelResult("dense"),
     PingResult(),
 )
 

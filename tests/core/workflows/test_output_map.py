@@ -78,6 +78,9 @@ def test_outputs_from_0_to_1_are_probabilities_where_the_end_of_a_model_is_not_k
 def test_as_many_outputs_as_numbers_in_an_embedding_are_a_reconstruction(head: ModelHead) -> None:
     assert find_kind(head, 16, NAMES, 16).kind == "values"
     assert mapped(head, 16) == OutputMap("values", "", (), (), 16)
+    # a loss of classes says that they are none
+    assert find_kind(LOGITS, 16, NAMES, 16).kind == "logits"
+    assert find_kind(SOFTMAX, 16, NAMES, 16).kind == "probabilities"
     # three outputs may as well be the three labels
     assert find_kind(SIGMOID, 3, NAMES, 3).kind == "probabilities"
 
