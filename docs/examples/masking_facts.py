@@ -195,6 +195,147 @@ def padding_value() -> None:
         print(f"padded with {value:<4}  mask {bits(mask)}  right: {yes(np.array_equal(mask, real))}")
 
 
+def mask_value() -> None:
+    """The mask value may be a row of numbers, one for each number of a token; nan masks nothing."""
+    row = [0.5, -1.0, 2.0]
+    for name, value, fill in (
+        ("one row of numbers", row, row),
+        ("a NumPy number", np.float32(-1.0), -1.0),
+        ("nan", np.nan, np.nan),
+        ("inf, padding inf", np.inf, np.inf),
+        ("inf, padding 0", np.inf, 0.0),
+    ):
+        x, real = sentences(4, 2)
+        x[~real] = fill
+        mask = mask_after(x, layers.Masking(value))
+        print(f"{name:<20} mask {bits(mask)}  right: {yes(np.array_equal(mask, real))}")
+
+
+def change_on_both_sides(build: Callable[[object], object]) -> tuple[float, float]:
+    """How far real tokens move when three padded positions are added behind the tokens, or in front of them."""
+    x, _ = sentences(4)
+    inputs = keras.Input((None, DIM))
+    model = weighted(keras.Model(inputs, build(inputs)))
+    own = outputs_of(model, x)
+    behind = outputs_of(model, np.pad(x, ((0, 0), (0, 3), (0, 0))))[:, :4]
+    front = outputs_of(model, np.pad(x, ((0, 0), (3, 0), (0, 0))))[:, 3:]
+    return float(np.abs(behind - own).max()), float(np.abs(front - own).max())
+
+
+def initial_state() -> None:
+    """A recurrent layer that is called with `initial_state` gets no mask from Keras: give it `mask=`."""
+
+    def decoded(inputs: object, both: bool, given: bool) -> object:
+        encoder = layers.LSTM(2, return_sequences=True, return_state=True)
+        hidden, h, c = encoder(layers.Masking(0.0)(inputs))
+        mask = {"mask": mask_of(inputs)} if given else {}
+        if both:
+            return probability()(bilstm()(hidden, initial_state=[h, c, h, c], **mask))
+        return probability()(layers.LSTM(2, return_sequences=True)(hidden, initial_state=[h, c], **mask))
+
+    for name, both in (("LSTM", False), ("Bidirectional(LSTM)", True)):
+        for words, given in (("initial_state alone", False), ("and mask=mask", True)):
+            changes = change_on_both_sides(lambda i, both=both, given=given: decoded(i, both, given))
+            print(f"{name:<20} {words:<20} padding behind {changes[0]:.4f}, in front {changes[1]:.4f}")
+
+
+def attention() -> None:
+    """MultiHeadAttention takes the mask off the tensor that it is given: give it a copy, or a normalized one."""
+    x, real = sentences(4, 2)
+    y, flipped = labels(real)
+
+    def attend(h: object) -> object:
+        return layers.MultiHeadAttention(1, 2)(h, h)
+
+    steps: dict[str, Callable[[object], object]] = {
+        "attention(h, h)": attend,
+        "h + attention(h, h)": lambda h: layers.Add()([h, attend(h)]),
+        "two attentions to h": lambda h: layers.Add()([attend(h), attend(h)]),
+        "h + attention(c, c), a copy": lambda h: layers.Add()([h, attend(layers.Rescaling(1.0)(h))]),
+        "h + attention(n, n), normalized": lambda h: layers.Add()([h, attend(layers.LayerNormalization()(h))]),
+        "h + Attention()([h, h])": lambda h: layers.Add()([h, layers.Attention()([h, h])]),
+    }
+    print(f"{'':<33}padding counts in the loss  changes a token")
+    for name, step in steps.items():
+        inputs = keras.Input((None, DIM))
+        model = weighted(keras.Model(inputs, probability()(step(layers.Masking(0.0)(inputs)))))
+        before, after = (evaluated(model, x, each, "binary_crossentropy")["loss"] for each in (y, flipped))
+        print(f"{name:<33}{yes(abs(after - before) > 1e-5):<28}{largest_change(model, x, real):.4f}")
+
+
+def go_backwards() -> None:
+    """`go_backwards=True` gives the outputs in reversed order, and their mask in the right one."""
+    x, _ = sentences(4, 2)
+
+    def backward() -> layers.Layer:
+        return layers.LSTM(2, return_sequences=True, go_backwards=True)
+
+    steps: dict[str, Callable[[object], object]] = {
+        "as it is": lambda h: backward()(h),
+        "turned by keras.ops.flip": lambda h: ops.flip(backward()(h), axis=1),
+        "Bidirectional(..., backward_layer=)": lambda h: layers.Bidirectional(
+            layers.LSTM(2, return_sequences=True), backward_layer=backward()
+        )(h),
+    }
+    for name, step in steps.items():
+        changes = change_on_both_sides(lambda i, step=step: probability()(step(layers.Masking(0.0)(i))))
+        mask = mask_after(x, lambda i, step=step: step(layers.Masking(0.0)(i)))
+        print(f"{name:<36} mask {bits(mask):<10} padding behind {changes[0]:.4f}, in front {changes[1]:.4f}")
+
+
+def batch_statistics() -> None:
+    """BatchNormalization that no mask reaches takes the mean and variance of padding, too, in training."""
+    x, real = sentences(4, 2)
+    longer = np.pad(x, ((0, 0), (0, 30), (0, 0)))
+    for name, masked in (("without Masking", False), ("after Masking", True)):
+        found = []
+        for batch in (x, longer):
+            normalization = layers.BatchNormalization(momentum=0.5)
+            parts = [layers.Masking(0.0)] if masked else []
+            model = keras.Sequential([keras.Input((None, DIM)), *parts, normalization, probability()])
+            model.layers[-1].set_weights([np.ones((DIM, 1)), np.zeros(1)])
+            model(batch, training=True)
+            found.append((normalization.moving_variance.numpy(), outputs_of(model, x)[real]))
+        variance, probabilities = (np.abs(one - other).max() for one, other in zip(*found, strict=True))
+        print(f"{name:<16} 30 more padded positions in training change")
+        print(f"{'':<16} the moving variance by {variance:.4f}, a probability by {probabilities:.4f}")
+
+
+def softmax_layer() -> None:
+    """A Softmax layer takes the mask for one of its own numbers, and fails: use the activation."""
+    x, _ = sentences(4, 2)
+    for name, last in (("Softmax()", layers.Softmax()), ("Activation('softmax')", layers.Activation("softmax"))):
+        try:
+            p = outputs_of(chain(layers.Masking(0.0), layers.Dense(5), last), x)
+            print(f"{name:<22} gives {p.shape[-1]} probabilities a token, of sum {p.sum(axis=-1).mean():.2f}")
+        except Exception as error:  # noqa: BLE001 - Keras's or TensorFlow's own
+            print(f"{name:<22} {type(error).__name__}")
+
+
+def kept_logits() -> None:
+    """A loss takes the logits that a sigmoid or softmax keeps with its output, not the clipped probabilities."""
+    model = keras.Sequential([keras.Input((1, 1)), layers.Dense(1, activation="sigmoid")])
+    model.set_weights([np.ones((1, 1)), np.zeros(1)])
+    x, y = np.full((1, 1, 1), 30.0, np.float32), np.zeros((1, 1, 1), np.float32)
+    p = outputs_of(model, x)
+    print(f"a logit of 30, a label of 0: the probability is {p[0, 0, 0]:.4f}")
+    print(f"loss, as Keras reports it           {evaluated(model, x, y, 'binary_crossentropy')['loss']:.4f}")
+    print(f"loss of the probability by itself   {float(ops.mean(keras.losses.binary_crossentropy(y, p))):.4f}")
+
+
+def ignore_class() -> None:
+    """`ignore_class` keeps labels out of the loss, and padding in the layers."""
+    x, real = sentences(4, 2)
+    y = np.where(real, np.random.default_rng(3).integers(0, 3, real.shape), -1)
+    model = chain(bilstm(), layers.Dense(3, activation="softmax"))
+    p = outputs_of(model, x)
+    of_each = -np.log(np.take_along_axis(p, np.maximum(y, 0)[..., None], axis=-1))[..., 0]
+    loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=-1)
+    print(f"labels -1 at padding: loss {evaluated(model, x, y, loss)['loss']:.4f}")
+    print(f"mean over real tokens      {of_each[real].mean():.4f}")
+    print(f"three more padded positions change a real token's probability by {largest_change(model, x, real):.4f}")
+
+
 def padding_output() -> None:
     """The model has outputs at padding, too: after Bidirectional the activation of the bias, after LSTM a copy."""
     x, _ = sentences(2)
@@ -661,6 +802,7 @@ FACTS: dict[str, Callable[[], None]] = {
         recipe,
         masking,
         nan,
+        mask_value,
         precision,
         padding_value,
         padding_output,
@@ -676,11 +818,18 @@ FACTS: dict[str, Callable[[], None]] = {
         sample_weight,
         class_weight,
         label_shape,
+        kept_logits,
+        ignore_class,
         lost,
         explicit,
         repair,
         pooling,
         time_distributed,
+        initial_state,
+        attention,
+        go_backwards,
+        batch_statistics,
+        softmax_layer,
         next_keras,
         pad_sequences,
         cudnn,

@@ -21,6 +21,9 @@ from maskscope.types import MaskValue
 Shape: TypeAlias = tuple[int | None, ...]
 VisitKind: TypeAlias = Literal["input", "layer", "operation", "entrance", "model"]
 
+_MASKS = frozenset({"mask", "query_mask"})
+"""Arguments of a layer that takes a mask."""
+
 Origin: TypeAlias = tuple[int, int]
 """Where a tensor comes from: the index of a visit, and which of its outputs it is."""
 
@@ -305,7 +308,7 @@ class _Recorder:
             masking=masking,
             mask_value=_mask_value(operation) if masking else None,
             masks_inside=kind == "model" and first_masking(operation) is not None,
-            takes_mask=layer and "mask" in inspect.signature(operation.call).parameters,
+            takes_mask=layer and bool(_MASKS.intersection(inspect.signature(operation.call).parameters)),
             gets_no_mask=gets_no_mask,
             reverses=bool(getattr(direction, "go_backwards", False) and getattr(direction, "return_sequences", False)),
             reads=_reads(operation),

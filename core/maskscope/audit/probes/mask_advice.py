@@ -34,7 +34,7 @@ def mask_of(flow: MaskFlow) -> str:
 def give_mask(flow: MaskFlow, place: int) -> str:
     """To have the mask after a visit that loses it: `mask=` where the next layer takes it, else made anew."""
     takers = [flow.visits[user] for user in flow.users(place) if flow.visits[user].takes_mask]
-    takers = [each for each in takers if each.kind == "layer" and each.class_name != "MultiHeadAttention"]
+    takers = [each for each in takers if each.kind == "layer" and "Attention" not in each.class_name]
     if len(takers) == 1 and len(flow.users(place)) == 1:
         name = takers[0].name
         return f"give {name} the mask: {name}(x, mask=mask) with {mask_of(flow)}"
