@@ -283,24 +283,6 @@ def go_backwards() -> None:
         print(f"{name:<36} mask {bits(mask):<10} padding behind {changes[0]:.4f}, in front {changes[1]:.4f}")
 
 
-def batch_statistics() -> None:
-    """BatchNormalization that no mask reaches takes the mean and variance of padding, too, in training."""
-    x, real = sentences(4, 2)
-    longer = np.pad(x, ((0, 0), (0, 30), (0, 0)))
-    for name, masked in (("without Masking", False), ("after Masking", True)):
-        found = []
-        for batch in (x, longer):
-            normalization = layers.BatchNormalization(momentum=0.5)
-            parts = [layers.Masking(0.0)] if masked else []
-            model = keras.Sequential([keras.Input((None, DIM)), *parts, normalization, probability()])
-            model.layers[-1].set_weights([np.ones((DIM, 1)), np.zeros(1)])
-            model(batch, training=True)
-            found.append((normalization.moving_variance.numpy(), outputs_of(model, x)[real]))
-        variance, probabilities = (np.abs(one - other).max() for one, other in zip(*found, strict=True))
-        print(f"{name:<16} 30 more padded positions in training change")
-        print(f"{'':<16} the moving variance by {variance:.4f}, a probability by {probabilities:.4f}")
-
-
 def softmax_layer() -> None:
     """A Softmax layer takes the mask for one of its own numbers, and fails: use the activation."""
     x, _ = sentences(4, 2)
@@ -312,18 +294,7 @@ def softmax_layer() -> None:
             print(f"{name:<22} {type(error).__name__}")
 
 
-def kept_logits() -> None:
-    """A loss takes the logits that a sigmoid or softmax keeps with its output, not the clipped probabilities."""
-    model = keras.Sequential([keras.Input((1, 1)), layers.Dense(1, activation="sigmoid")])
-    model.set_weights([np.ones((1, 1)), np.zeros(1)])
-    x, y = np.full((1, 1, 1), 30.0, np.float32), np.zeros((1, 1, 1), np.float32)
-    p = outputs_of(model, x)
-    print(f"a logit of 30, a label of 0: the probability is {p[0, 0, 0]:.4f}")
-    print(f"loss, as Keras reports it           {evaluated(model, x, y, 'binary_crossentropy')['loss']:.4f}")
-    print(f"loss of the probability by itself   {float(ops.mean(keras.losses.binary_crossentropy(y, p))):.4f}")
-
-
-def ignore_class() -> None:
+def ignored_padding() -> None:
     """`ignore_class` keeps labels out of the loss, and padding in the layers."""
     x, real = sentences(4, 2)
     y = np.where(real, np.random.default_rng(3).integers(0, 3, real.shape), -1)
@@ -818,8 +789,7 @@ FACTS: dict[str, Callable[[], None]] = {
         sample_weight,
         class_weight,
         label_shape,
-        kept_logits,
-        ignore_class,
+        ignored_padding,
         lost,
         explicit,
         repair,
@@ -828,7 +798,6 @@ FACTS: dict[str, Callable[[], None]] = {
         initial_state,
         attention,
         go_backwards,
-        batch_statistics,
         softmax_layer,
         next_keras,
         pad_sequences,
