@@ -5,13 +5,14 @@ Needs TensorFlow only where a model is given.
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from maskscope import masks
 from maskscope.array_padding import find_padding, infer_lengths
+from maskscope.audit.probes.checked_model import checked_model
 from maskscope.audit.probes.context import AuditContext, Data, Padded, Ragged, choose_sample, scan_data
 from maskscope.audit.report import TOLERANCES
 from maskscope.errors import ModelError, ReadError
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
 
 def project_sentences(project: Project) -> Ragged:
     """A project's sentences, and what its source was padded with."""
-    return Ragged(project.embeddings, project.offsets, project.lengths_from, getattr(project, "padding", None))
+    return Ragged(project.embeddings, project.offsets, project.lengths_from, project.padding)
 
 
 def array_sentences(
-    x: npt.NDArray[np.generic], lengths: npt.NDArray[np.integer] | None, side: Side | None = None
+    x: npt.NDArray[np.generic],
+    lengths: npt.NDArray[np.integer] | None,
+    side: Side | None = None,
+    labels: npt.NDArray[np.generic] | None = None,
+    weights: npt.NDArray[np.generic] | None = None,
 ) -> Padded:
     """The sentences of a padded array, and its padding.
 
@@ -40,6 +45,8 @@ def array_sentences(
         x: (N, T, D).
         lengths: (N,) tokens of each sentence; None to infer them.
         side: where padding is; None to find it.
+        labels: (N, T), (N, T, 1) or (N, T, C) that the model is trained with; (N,) or (N, C) for a sentence classifier.
+        weights: (N, T) or (N,) sample weights.
 
     Raises ReadError when the arrays have the wrong shape or type, or the lengths can't be inferred.
     """
@@ -47,15 +54,50 @@ def array_sentences(
         raise ReadError(
             "the array is no padded batch", expected="(sentences, positions, dim) of numbers", received=_describe(x)
         )
+    _check_labels(x, labels)
+    _check_weights(x, weights)
     if lengths is None:
         inferred, padding = infer_lengths(x, side)
-        return Padded(x, inferred, "inferred", padding)
+        return Padded(x, inferred, "inferred", padding, labels, weights)
     if lengths.shape != (len(x),) or lengths.dtype.kind not in "iu" or (len(lengths) and lengths.min() < 0):
         raise ReadError(
             "the lengths don't fit the array", expected=f"({len(x)},) whole numbers from 0", received=_describe(lengths)
         )
     given: Indices = lengths.astype(np.int64)
-    return Padded(x, given, "source", find_padding(x, given, side))
+    return Padded(x, given, "source", find_padding(x, given, side), labels, weights)
+
+
+def _check_labels(x: npt.NDArray[np.generic], labels: npt.NDArray[np.generic] | None) -> None:
+    """Raise ReadError for labels that are none of the sentences and none of their positions."""
+    if labels is None:
+        return
+    a_position = labels.shape[:2] == x.shape[:2] and labels.ndim in (2, 3)
+    a_sentence = labels.shape[:1] == x.shape[:1] and labels.ndim in (1, 2)
+    if not (a_position or a_sentence) or labels.dtype.kind not in "fiub":
+        n, n_positions = x.shape[:2]
+        raise ReadError(
+            "the labels don't fit the array",
+            expected=f"({n}, {n_positions}) or ({n}, {n_positions}, C) numbers, or ({n},) or ({n}, C) for a sentence"
+            " classifier",
+            received=_describe(labels),
+        )
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ReadError("the labels hold NaN or infinity", expected="finite numbers", received=_describe(labels))
+
+
+def _check_weights(x: npt.NDArray[np.generic], weights: npt.NDArray[np.generic] | None) -> None:
+    """Raise ReadError for sample weights that Keras would not take one by one."""
+    if weights is None:
+        return
+    n, n_positions = x.shape[:2]
+    if weights.shape not in ((n,), (n, n_positions), (n, n_positions, 1)) or weights.dtype.kind not in "fiub":
+        raise ReadError(
+            "the sample weights don't fit the array",
+            expected=f"({n}, {n_positions}) or ({n},) numbers",
+            received=_describe(weights),
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any():  # type: ignore[operator]
+        raise ReadError("the sample weights hold a number that is no weight", expected="finite numbers from 0")
 
 
 def model_context(
@@ -83,16 +125,11 @@ def file_context(sentences: Data, keras_file: Path, padding: float | None, side:
 
     job.progress(0, 0, "loading the model")
     model = keras_model.load(keras_file)
-    shape = model.input_shape
-    if isinstance(shape, tuple) and len(shape) == 3 and shape[2] not in (None, sentences.dim):
-        raise ModelError(
-            "the model does not fit the embeddings",
-            file=keras_file,
-            expected=f"{shape[2]} numbers a token",
-            received=f"{sentences.dim}",
-        )
     job.progress(0, 0, "choosing sentences")
-    return _context(sentences, model, compiled.of_file(keras_file), padding, side, job)
+    try:
+        return _context(sentences, model, compiled.of_file(keras_file), padding, side, job)
+    except ModelError as error:
+        raise ModelError(error.message, file=keras_file, expected=error.expected, received=error.received) from error
 
 
 def _context(
@@ -106,24 +143,66 @@ def _context(
 ) -> AuditContext:
     from maskscope.keras_io import keras_graph
 
+    job.progress(0, 0, "copying the model, where it needs that")
+    checked = checked_model(model)
     masking = keras_graph.first_masking(model)
     mask_value = None if masking is None else masks.as_mask_value(masking.mask_value)
     mask_dtype = "float32" if masking is None else str(masking.compute_dtype)
+    if isinstance(sentences, Padded):
+        _check_whose_labels(checked.model, sentences)
+    wanted = checked.dim
+    if wanted not in (None, sentences.dim):
+        raise ModelError(
+            "the model does not fit the embeddings", expected=f"{wanted} numbers a token", received=f"{sentences.dim}"
+        )
     scanned = scan_data(sentences, mask_value, mask_dtype, job)
     compute_dtype = keras_graph.compute_dtype(model)
     return AuditContext(
+        checked.model,
         model,
         mask_value,
         sentences,
         choose_sample(sentences, scanned.collisions),
         TOLERANCES[compute_dtype],
-        _padding(sentences, padding, side, mask_value if _reads_the_input(masking, model) else None),
+        _padding(sentences, padding, side, _input_mask_value(checked.model)),
         own,
         reload_suffix,
         mask_dtype,
         compute_dtype,
         scanned,
+        checked.notes,
+        checked.no_copy,
     )
+
+
+def _check_whose_labels(model: "KerasModel", sentences: Padded) -> None:
+    """Raise ReadError for labels of sentences that a tagger is given, or of positions for a sentence classifier."""
+    from maskscope.keras_io import keras_graph
+
+    graph = keras_graph.functional(model)
+    if graph is None or len(graph.outputs) != 1:
+        return
+    n, n_positions = sentences.x.shape[:2]
+    per_sentence = len(graph.outputs[0].shape) == 2
+    labels, weights = sentences.labels, sentences.weights
+    if labels is not None and not per_sentence and labels.shape[:2] != (n, n_positions):
+        raise ReadError(
+            "the labels don't fit the model, which gives an output at each position",
+            expected=f"({n}, {n_positions}) or ({n}, {n_positions}, C)",
+            received=_describe(labels),
+        )
+    if labels is not None and per_sentence and labels.ndim > 2:
+        raise ReadError(
+            "the labels don't fit the model, which gives an output for each sentence",
+            expected=f"({n},) or ({n}, C)",
+            received=_describe(labels),
+        )
+    if weights is not None and per_sentence and weights.ndim > 1:
+        raise ReadError(
+            "the sample weights don't fit the model, which gives an output for each sentence",
+            expected=f"({n},)",
+            received=_describe(weights),
+        )
 
 
 def _padding(sentences: Data, given: float | None, side: Side | None, mask_value: MaskValue | None) -> Padding:
@@ -138,13 +217,18 @@ def _padding(sentences: Data, given: float | None, side: Side | None, mask_value
     return Padding.of_value(0.0, dim, side or "back", "assumed")
 
 
-def _reads_the_input(masking: Any, model: "KerasModel") -> bool:
-    """Whether a Masking layer compares the embeddings themselves, not what a layer before it makes of them."""
-    try:
-        return any(masking.input is each for each in model.inputs)
-    except (AttributeError, ValueError):
-        # a layer of a subclassed model, which has no inputs that are known, mostly comes first
-        return masking is not None
+def _input_mask_value(model: "KerasModel") -> MaskValue | None:
+    """The mask value that a Masking layer compares the embeddings themselves with; None for none.
+
+    The first layer of a model with its own code is taken for one that does.
+    """
+    from maskscope.keras_io import keras_graph
+    from maskscope.keras_io.masking_input import embeddings_mask_value
+
+    if keras_graph.functional(model) is not None:
+        return embeddings_mask_value(model)
+    masking = keras_graph.first_masking(model)
+    return None if masking is None else masks.as_mask_value(masking.mask_value)
 
 
 def _describe(array: npt.NDArray[np.generic]) -> str:

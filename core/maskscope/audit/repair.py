@@ -29,8 +29,6 @@ REPAIRS: dict[str, str] = {
 
 AT_A_LAYER = frozenset({"carry_mask", "give_mask", "copy_input", "turn_back"})
 """Repairs at the layer that the trace names; they are made one by one until it names none."""
-NEED_NO_PADDING = frozenset({"plain_dense"})
-"""Repairs that don't hang on what padded positions hold."""
 _MOST_LAYERS = 32
 
 

@@ -124,6 +124,10 @@ class About:
         maskscope: its version.
         seconds: time for all checks.
         warning: what the installed Keras does wrong with a mask; "" when nothing.
+        labels: shape of the labels that were given, such as (N, T); None for made-up ones.
+        weights: shape of the sample weights that were given; None for none.
+        copy: what the copy of the model that the checks ran does in another way, a sentence each; empty without one.
+        no_copy: why no copy could be made that takes any number of positions, though the model does not; "" else.
         padding_side: "back" or "front".
         padding_from: how it is known: "data", "given", "mask value", or "assumed".
         padding_text: what padded positions hold, in words: "0", "one row of 12 numbers", "rows that vary".
@@ -142,6 +146,10 @@ class About:
     maskscope: str = ""
     seconds: float = 0.0
     warning: str = ""
+    labels: tuple[int, ...] | None = None
+    weights: tuple[int, ...] | None = None
+    copy: tuple[str, ...] = ()
+    no_copy: str = ""
     padding_side: Side = "back"
     padding_from: Origin = "data"
     padding_text: str = "0"

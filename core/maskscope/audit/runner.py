@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope import __version__
-from maskscope.audit.checks.base import PADDING_REPAIRS
+from maskscope.audit.checks.base import NEED_NO_PADDING
 from maskscope.audit.checks.registry import CHECKS
 from maskscope.audit.prepare import array_sentences, file_context, model_context, project_sentences
 from maskscope.audit.probes.audit_probes import AuditProbes
@@ -61,6 +61,8 @@ def audit_arrays(
     checks: Iterable[str] = CHECKS,
     padding: float | None = None,
     padding_side: Side | None = None,
+    labels: npt.NDArray[np.generic] | None = None,
+    weights: npt.NDArray[np.generic] | None = None,
 ) -> AuditReport:
     """Audit a model on a padded array.
 
@@ -72,10 +74,14 @@ def audit_arrays(
         checks: names of those to make, of `CHECKS`.
         padding: the number at padded positions; None for the array's own, or the mask value where none is padded.
         padding_side: where padding is; None for where the array has it, else behind the tokens.
+        labels: (N, T), (N, T, 1) or (N, T, C) that the model is trained with, also at padding; (N,) or (N, C) for a
+            sentence classifier. None for made-up ones.
+        weights: (N, T) or (N,) sample weights that it is trained with; None for none.
 
     Raises ReadError when the arrays have the wrong shape or type, or lengths are needed; ModelError; Cancelled.
     """
-    return _audit_file(array_sentences(x, lengths, padding_side), keras_file, job, checks, padding, padding_side)
+    sentences = array_sentences(x, lengths, padding_side, labels, weights)
+    return _audit_file(sentences, keras_file, job, checks, padding, padding_side)
 
 
 def audit_model(
@@ -86,6 +92,8 @@ def audit_model(
     checks: Iterable[str] = CHECKS,
     padding: float | None = None,
     padding_side: Side | None = None,
+    labels: npt.NDArray[np.generic] | None = None,
+    weights: npt.NDArray[np.generic] | None = None,
 ) -> AuditReport:
     """Audit a model in memory, such as in a notebook, with the loss and the metrics that it was compiled with.
 
@@ -97,10 +105,13 @@ def audit_model(
         checks: names.
         padding: number.
         padding_side: "back" or "front".
+        labels: that it is trained with.
+        weights: sample weights.
 
     Raises ReadError, ModelError, Cancelled as `audit_arrays`.
     """
-    context = model_context(model, array_sentences(x, lengths, padding_side), padding, padding_side)
+    sentences = array_sentences(x, lengths, padding_side, labels, weights)
+    context = model_context(model, sentences, padding, padding_side)
     return run_checks(AuditProbes(context), str(model.name), job, checks)
 
 
@@ -128,7 +139,7 @@ def run_checks(
     loss, assumed = _loss_description(probes)
     about = About(
         sha256=digest,
-        parameters=int(context.model.count_params()) if context.model.built else 0,
+        parameters=int(context.given.count_params()) if context.given.built else 0,
         compute_dtype=context.compute_dtype,
         mask_value=context.mask_value,
         padding=_shortest(context.padding.value),
@@ -142,6 +153,10 @@ def run_checks(
         tensorflow=keras_model.TENSORFLOW_VERSION,
         maskscope=__version__,
         warning=warning,
+        labels=_shape(context.data.labels),
+        weights=_shape(context.data.weights),
+        copy=context.notes,
+        no_copy=context.no_copy,
         seconds=round(time.monotonic() - began, 3),
     )
     trace = probes.trace if "TRACE" in names and context.sample else ""
@@ -163,8 +178,10 @@ def run_check(name: str, probes: AuditProbes, job: Job) -> Finding:
     except Exception as error:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
         reason = f"{type(error).__name__}: {error_summary(error)}"
         return Finding(name, "could not tell", f"The check could not be made ({reason}).")
-    known = probes.context.padding.origin != "assumed"
-    return finding if known or finding.repair not in PADDING_REPAIRS else replace(finding, repair=None)
+    padding = probes.context.padding
+    if finding.repair in NEED_NO_PADDING or (padding.origin != "assumed" and padding.mask_value is not None):
+        return finding
+    return replace(finding, repair=None)
 
 
 def _as_sentence(text: str) -> str:
@@ -210,6 +227,10 @@ def _loss_description(probes: AuditProbes) -> tuple[str, bool]:
         return probes.loss.description, probes.loss.assumed
     except Exception:  # noqa: BLE001 - the loss is assumed by the output of a model that may not run
         return "", True
+
+
+def _shape(array: npt.NDArray[np.generic] | None) -> tuple[int, ...] | None:
+    return None if array is None else array.shape
 
 
 def _shortest(number: float | None) -> float | None:

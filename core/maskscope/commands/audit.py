@@ -36,6 +36,15 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("project", metavar="PROJECT", type=path, nargs="?", help="the project folder")
     parser.add_argument("--data", metavar="X.npy|X.npz", type=path, help="a padded array, in place of a project")
     parser.add_argument("--lengths", metavar="L.npy", type=path, help="number of tokens in each sentence of --data")
+    parser.add_argument(
+        "--labels",
+        metavar="Y.npy",
+        type=path,
+        help="the labels that the model is trained with, also at padding (default: made-up ones)",
+    )
+    parser.add_argument(
+        "--weights", metavar="W.npy", type=path, help="the sample weights that it is trained with (default: none)"
+    )
     add_model(parser)
     parser.add_argument(
         "--padding",
@@ -82,8 +91,10 @@ def audit(values: argparse.Namespace) -> int:
     sources = (values.project is not None, values.data is not None, values.gallery is not None)
     if sum(sources) != 1:
         raise MaskscopeError("give one of a project, --data X.npy or --gallery; see maskscope audit --help")
-    if values.lengths is not None and values.data is None:
-        raise MaskscopeError("--lengths needs --data; a project knows its lengths")
+    for name in ("lengths", "labels", "weights"):
+        if getattr(values, name) is not None and values.data is None:
+            knows = "; a project knows its lengths" if name == "lengths" else ""
+            raise MaskscopeError(f"--{name} needs --data{knows}")
     if values.padding is not None and not math.isfinite(values.padding):
         raise MaskscopeError("--padding is no finite number", received=str(values.padding))
     if values.gallery is not None:
@@ -137,13 +148,13 @@ def _of_project(values: argparse.Namespace) -> "AuditRequest":
 def _of_arrays(values: argparse.Namespace) -> "AuditRequest":
     if values.model is None or not (is_file(values.model) or Path(values.model).is_file()):
         raise MaskscopeError("--data needs a model's file; give --model FILE.keras")
-    from maskscope.audit.files import read_padded
+    from maskscope.audit.files import read_arrays
     from maskscope.worker.requests import ArraySource, AuditRequest
 
     # to report errors in the arrays before TensorFlow is started
-    read_padded(values.data, values.lengths)
-    lengths = None if values.lengths is None else values.lengths.absolute()
-    source = ArraySource(values.data.absolute(), lengths)
+    read_arrays(values.data, values.lengths, values.labels, values.weights)
+    files = [None if file is None else file.absolute() for file in (values.lengths, values.labels, values.weights)]
+    source = ArraySource(values.data.absolute(), *files)
     return AuditRequest(Path(values.model), source, values.padding, values.padding_side)
 
 
@@ -243,7 +254,7 @@ def _command(values: argparse.Namespace) -> str:
     if values.gallery is not None:
         parts.append("--gallery")
         parts += [values.gallery] if values.gallery else []
-    for name in ("data", "lengths", "model", "padding", "padding_side", "repair", "report"):
+    for name in ("data", "lengths", "labels", "weights", "model", "padding", "padding_side", "repair", "report"):
         given = getattr(values, name)
         if given is not None:
             parts += [f"--{name.replace('_', '-')}", str(given)]

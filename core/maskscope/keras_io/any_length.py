@@ -18,7 +18,7 @@ from maskscope.errors import ModelError
 from maskscope.keras_io.keras_graph import attached_mask, compute_dtype, every_layer, first_masking, functional
 from maskscope.keras_io.keras_model import KerasModel, inference_function
 from maskscope.keras_io.model_copy import Changes, ModelCopier, is_last_softmax
-from maskscope.keras_io.tagger_shape import Inputs, Output, tagger_inputs, tagger_output
+from maskscope.keras_io.tagger_shape import Inputs, Output, sentence_output, tagger_inputs, tagger_output
 from maskscope.masks import as_mask_value
 from maskscope.types import Floats
 
@@ -56,8 +56,10 @@ class ModelCopy:
     notes: tuple[str, ...]
 
 
-def any_length(model: KerasModel) -> ModelCopy:
+def any_length(model: KerasModel, per_sentence: bool = False) -> ModelCopy:
     """A copy of a tagger that takes (B, T, D) of any B and T and gives (B, T, C). The given model stays as it is.
+
+    With `per_sentence` it is a sentence classifier, which gives (B, C).
 
     Its inputs are parted from one along D, TimeDistributed gives way to the layer inside it, no state is carried from
     one batch to the next, and a Softmax layer gets no mask but passes it on. The copy must give the same outputs as
@@ -65,7 +67,7 @@ def any_length(model: KerasModel) -> ModelCopy:
 
     Raises ModelError when the model is no tagger, or its layers need a certain length.
     """
-    return _copy(model, TRIED_LENGTHS)
+    return _copy(model, TRIED_LENGTHS, per_sentence=per_sentence)
 
 
 def stepped_length(model: KerasModel) -> ModelCopy:
@@ -81,15 +83,15 @@ def stepped_length(model: KerasModel) -> ModelCopy:
     raise last
 
 
-def fixed_length(model: KerasModel) -> ModelCopy:
+def fixed_length(model: KerasModel, per_sentence: bool = False) -> ModelCopy:
     """As `any_length`, for layers that need exactly the T positions that the model was built for, but any B.
 
     Raises ModelError as `any_length`, and for a model that was not built for a certain length.
     """
-    return _copy(model, None)
+    return _copy(model, None, per_sentence=per_sentence)
 
 
-def _copy(model: KerasModel, lengths: tuple[int, ...] | None, step: int = 1) -> ModelCopy:
+def _copy(model: KerasModel, lengths: tuple[int, ...] | None, step: int = 1, per_sentence: bool = False) -> ModelCopy:
     """A copy that was tried at those lengths; None for one of exactly the length that the model was built for."""
     graph = functional(model)
     if graph is None:
@@ -99,7 +101,7 @@ def _copy(model: KerasModel, lengths: tuple[int, ...] | None, step: int = 1) -> 
             received=type(model).__name__,
         )
     inputs = tagger_inputs(graph)
-    output = tagger_output(graph, inputs.n_positions)
+    output = sentence_output(graph) if per_sentence else tagger_output(graph, inputs.n_positions)
     built_for = inputs.n_positions
     if lengths is None and built_for is None:
         raise ModelError("was not built for a certain length", expected="an input (T, D)", received="(None, D)")
@@ -120,7 +122,7 @@ def _copy(model: KerasModel, lengths: tuple[int, ...] | None, step: int = 1) -> 
         predict = inference_function(copy, inputs.dim, None if free else built_for)
         shape = (inputs.batch_size or 2, built_for or -(-_LENGTH // step) * step, inputs.dim or _DIM)
         _compare(model, predict, inputs, output, shape, bool(changes.unrolled))
-        widths = {_try_length(predict, shape[2], length) for length in lengths}
+        widths = {_try_length(predict, shape[2], length, per_sentence) for length in lengths}
     if len(widths) > 1:
         raise ModelError("gives another number of outputs at another length", expected="C", received=str(widths))
     if first_masking(model) is None:
@@ -162,17 +164,18 @@ def _input_name(graph: Any) -> str:
     return name
 
 
-def _try_length(predict: Callable[[Floats], Floats], dim: int, length: int) -> int:
+def _try_length(predict: Callable[[Floats], Floats], dim: int, length: int, per_sentence: bool) -> int:
     """Run a copy on two sentences of that length; C of the output."""
     x_btd: Floats = np.random.default_rng(length).normal(size=(2, length, dim)).astype(np.float32)
     output: Floats = attempt(lambda: predict(x_btd))
-    if len(output.shape) != 3 or tuple(output.shape[:2]) != (2, length):
+    wanted = (2,) if per_sentence else (2, length)
+    if tuple(output.shape[:-1]) != wanted:
         raise ModelError(
-            "does not give one output a position at any length",
-            expected=f"(2, {length}, C) for {x_btd.shape}",
+            f"does not give one output a {'sentence' if per_sentence else 'position'} at any length",
+            expected=f"({', '.join(map(str, wanted))}, C) for {x_btd.shape}",
             received=str(tuple(output.shape)),
         )
-    return int(output.shape[2])
+    return int(output.shape[-1])
 
 
 def _compare(

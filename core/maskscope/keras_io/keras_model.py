@@ -58,7 +58,7 @@ def with_weights(parameters: Parameters) -> KerasModel:
 
 
 def inference_function(
-    model: KerasModel, dim: int | None, n_positions: int | None = None
+    model: KerasModel, dim: int | None, n_positions: int | None = None, n_sentences: int | None = None
 ) -> Callable[[Floats], Floats]:
     """The model in inference and graph mode: x (B, T, dim) float32 -> its output as float32, traced once.
 
@@ -66,8 +66,9 @@ def inference_function(
         model: with one input and one output.
         dim: D; None for any.
         n_positions: T; None for any.
+        n_sentences: B; None for any.
     """
-    signature = [tf.TensorSpec((None, n_positions, dim), tf.float32)]
+    signature = [tf.TensorSpec((n_sentences, n_positions, dim), tf.float32)]
 
     # Keras has no code that autograph would have to convert, and converting takes as long as tracing
     @tf.function(input_signature=signature, reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]

@@ -82,12 +82,14 @@ class Output:
     Attributes:
         index: of it among the model's outputs.
         flat: whether it is (B, T), one number a token without a last axis.
+        per_sentence: whether it is (B, C) of a sentence classifier.
         notes: how it was chosen, a sentence each.
     """
 
     index: int
     flat: bool
     notes: tuple[str, ...]
+    per_sentence: bool = False
 
 
 def tagger_inputs(graph: Any) -> Inputs:
@@ -166,3 +168,13 @@ def tagger_output(graph: Any, n_positions: int | None) -> Output:
     others = [name for place, name in enumerate(names) if place != found[0]]
     notes = (f"Its output {names[found[0]]} is read, not {', '.join(others)}.",) if others else ()
     return Output(found[0], not fits, notes)
+
+
+def sentence_output(graph: Any) -> Output:
+    """The one output of a sentence classifier, (B, C), of a graph as of `tagger_output`. Raises ModelError."""
+    shapes = [tuple(tensor.shape) for tensor in graph.outputs]
+    if len(shapes) != 1 or len(shapes[0]) != 2:
+        raise ModelError(
+            "is no sentence classifier", expected="a model from (B, T, D) to (B, C)", received=f"outputs {shapes}"
+        )
+    return Output(0, False, (), True)

@@ -2,16 +2,16 @@
 
 from functools import singledispatch
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from maskscope.audit.report import AuditReport
 from maskscope.errors import WorkerError
 from maskscope.jobs import Job, NullJob
 from maskscope.padding import Side
 from maskscope.project import Project
-from maskscope.types import Floats
+from maskscope.types import Floats, MaskValue
 from maskscope.worker.requests import (
     ArraySource,
     AuditRequest,
@@ -45,6 +45,9 @@ from maskscope.worker.requests import (
 )
 from maskscope.workflows.padding import measure_padding, release_model
 from maskscope.workflows.train import recover_training, train_project
+
+if TYPE_CHECKING:
+    from maskscope.audit.files import Arrays
 
 
 @singledispatch
@@ -132,7 +135,7 @@ def repair(request: RepairRequest, job: Job) -> RepairResult:
 
     release_model()
     job.progress(0, 0, "repairing the model")
-    padding = request.padding
+    padding: MaskValue | None = request.padding
     if padding is None:
         padding = _padding_of(request.source, request.padding_side)
     repair_file(request.model, request.repairs, request.out, padding)
@@ -148,27 +151,29 @@ def _audit(request: AuditRequest | RepairRequest, model: Path, job: Job) -> Audi
 
     source, padding, side = request.source, request.padding, request.padding_side
     if isinstance(source, ArraySource):
-        return audit_arrays(*_read_array(source), model, job, padding=padding, padding_side=side)
+        x, lengths, labels, weights = _read_arrays(source)
+        return audit_arrays(x, lengths, model, job, padding=padding, padding_side=side, labels=labels, weights=weights)
     with Project.open(source.project, read_only=True) as project:
         return audit_project(project, model, job, padding=padding, padding_side=side)
 
 
-def _padding_of(source: AuditSource, side: Side | None) -> float | None:
-    """The number that the source's padded positions hold; None where that is not known."""
+def _padding_of(source: AuditSource, side: Side | None) -> MaskValue | None:
+    """What the source's padded positions hold; None where that is not known, or is no one row."""
     from maskscope.audit.prepare import array_sentences, project_sentences
 
     if isinstance(source, ArraySource):
-        found = array_sentences(*_read_array(source), side).padding
-        return None if found is None else found.value
-    with Project.open(source.project, read_only=True) as project:
-        found = project_sentences(project).padding
-        return None if found is None else found.value
+        arrays = _read_arrays(source)
+        found = array_sentences(arrays.x, arrays.lengths, side).padding
+    else:
+        with Project.open(source.project, read_only=True) as project:
+            found = project_sentences(project).padding
+    return None if found is None else found.mask_value
 
 
-def _read_array(source: ArraySource) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.integer] | None]:
-    from maskscope.audit.files import read_padded
+def _read_arrays(source: ArraySource) -> "Arrays":
+    from maskscope.audit.files import read_arrays
 
-    return read_padded(source.data, source.lengths)
+    return read_arrays(source.data, source.lengths, source.labels, source.weights)
 
 
 @run_request.register

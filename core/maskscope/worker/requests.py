@@ -95,10 +95,18 @@ class ProjectSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
 
 
 class ArraySource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="source", tag="array"):
-    """A padded array in a file; `lengths` is a file with the number of tokens in each sentence, None: inferred."""
+    """A padded array in a file.
+
+    Attributes:
+        data: .npy or .npz.
+        lengths: file with the number of tokens in each sentence; None: inferred.
+        labels, weights: files with what the model is trained with; None: made-up labels, no sample weights.
+    """
 
     data: Path
     lengths: Path | None = None
+    labels: Path | None = None
+    weights: Path | None = None
 
 
 AuditSource: TypeAlias = ProjectSource | ArraySource

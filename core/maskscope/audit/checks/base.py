@@ -8,11 +8,12 @@ from maskscope.audit.probes.changes import Change
 from maskscope.audit.report import Evidence, Finding
 from maskscope.jobs import Job
 
+NEED_NO_PADDING = frozenset({"plain_dense"})
+"""Repairs that don't hang on what padded positions hold; the others are not offered where that is only assumed."""
+
 OUTPUT_DEPENDS = "its outputs at real tokens depend on padding"
 TRAINING_DEPENDS = "padding affects its training"
 PROBABILITY_CHANGE = "largest change of a probability at a real token"
-PADDING_REPAIRS = frozenset({"mask_input", "carry_mask"})
-"""Repairs that depend on what padding holds: none is offered where that is only assumed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,12 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         if sample.fixed:
             remark = f" (none was run without padding: the model takes exactly {sample.x_btd.shape[1]} positions)"
         meaning = (
-            f"A real token gets the same {runner.output_name} alone, in a padded batch and in a batch in another "
-            f"order{remark}."
+            f"{runner.place.capitalize()} gets the same {runner.output_name} alone, in a padded batch and in one of "
+            f"another order{remark}."
         )
         return Finding("BATCH", "passed", meaning, largest.size, tolerance)
     meaning = (
-        f"A real token's {runner.output_name} changes by {change.size:.2g} with {change.cause} (weights "
+        f"{runner.place.capitalize()}'s {runner.output_name} changes by {change.size:.2g} with {change.cause} (weights "
         f"{change.weights}), so the same sentence gets other predictions in another batch."
     )
     return failed("BATCH", probes, change, tolerance, meaning, _evidence(probes, sample, change))

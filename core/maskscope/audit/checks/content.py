@@ -40,17 +40,17 @@ def run(probes: AuditProbes, job: Job) -> Finding:
                     changes.compare(sentence, weights, fill, before[row], after[row], sample.mask_bt[row])
     change = largest.exceeds(tolerance)
     if change is None:
-        return _passed(runner.output_name, largest.size, by_nan.size, tolerance)
+        return _passed(f"{runner.output_name} of {runner.place}", largest.size, by_nan.size, tolerance)
     if probes.reads_only_own_padding:
         meaning = (
-            f"Random numbers at padded positions would change a real token's {runner.output_name} by "
+            f"Random numbers at padded positions would change {runner.place}'s {runner.output_name} by "
             f"{change.size:.2g}, since some layer reads its neighbours, as a convolution does; but what padding holds, "
             f"{sample.padding.text}, changes nothing."
         )
         return Finding("CONTENT", "passed", meaning, probes.change_by_own_padding.size, tolerance)
     changes_by = f"changes by {change.size:.2g}" if np.isfinite(change.size) else "becomes NaN or infinite"
     meaning = (
-        f"With {change.cause} at padded positions a real token's {runner.output_name} {changes_by} (weights "
+        f"With {change.cause} at padded positions {runner.place}'s {runner.output_name} {changes_by} (weights "
         f"{change.weights}), so some layer reads padded positions whatever the mask says."
     )
     mask_t = sample.mask_bt[sample.sentences.index(change.sentence)]
@@ -60,10 +60,10 @@ def run(probes: AuditProbes, job: Job) -> Finding:
 
 def _passed(name: str, by_noise: float, by_nan: float, tolerance: float) -> Finding:
     """The finding where random numbers at padding change nothing; what NaN does there is a remark."""
-    meaning = f"Random numbers or NaN at padded positions change no {name} of a real token."
+    meaning = f"Random numbers or NaN at padded positions change no {name}."
     if by_nan > tolerance:
         meaning = (
-            f"Random numbers at padded positions change no {name} of a real token; NaN there would, since some layer "
+            f"Random numbers at padded positions change no {name}; NaN there would, since some layer "
             "multiplies padding by 0, as attention does, so keep NaN and infinity out of padding."
         )
     return Finding("CONTENT", "passed", meaning, by_noise, tolerance)

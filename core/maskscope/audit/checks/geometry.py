@@ -62,12 +62,12 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     changes = f"changes by {change.size:.2g}" if np.isfinite(change.size) else "becomes NaN or infinite"
     if not _own_padding_counts(probes, sample, tolerance):
         meaning = (
-            f"Padding {own}, where these data have it, changes nothing; with padding {other} a real token's "
+            f"Padding {own}, where these data have it, changes nothing; with padding {other} {runner.place}'s "
             f"{runner.output_name} {changes} (weights {change.weights}), so always pad {own}."
         )
         return Finding("GEOMETRY", "passed", f"{meaning}{_cudnn_remark(model)}", 0.0, tolerance)
     meaning = (
-        f"With padding {other} instead of {own} a real token's {runner.output_name} {changes} (weights "
+        f"With padding {other} instead of {own} {runner.place}'s {runner.output_name} {changes} (weights "
         f"{change.weights}), so the side of padding matters."
     )
     evidence = change.evidence(f"padded {own}", f"padded {other}")

@@ -64,7 +64,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     worst = max(found, key=lambda each: each.size)
     if worst.size == 0:
         remark = " at the input; with the mask frozen it can't be measured" if frozen_unrunnable else ""
-        meaning = f"No number at a padded position influences a real token{remark}."
+        meaning = f"No number at a padded position influences {runner.place}{remark}."
         return Finding("GRADIENT", "could not tell" if frozen_unrunnable else "passed", meaning, 0.0, 0.0)
     if not frozen_unrunnable and probes.reads_only_own_padding:
         meaning = (
@@ -78,7 +78,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     return Finding(
         "GRADIENT",
         "failed",
-        f"Numbers at padded positions influence real tokens ({worst.where}, weights {worst.weights}): the gradient "
+        f"Numbers at padded positions influence {runner.places} ({worst.where}, weights {worst.weights}): the gradient "
         f"there is {worst.size:.2g} instead of 0.",
         worst.size,
         0.0,

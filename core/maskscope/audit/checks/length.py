@@ -46,10 +46,10 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     change = largest.exceeds(tolerance)
     if change is None:
         added_text = ", ".join(map(str, PADDING))
-        meaning = f"Adding {added_text} padded positions changes no {runner.output_name} of a real token."
+        meaning = f"Adding {added_text} padded positions changes no {runner.output_name} of {runner.place}."
         return Finding("LENGTH", "passed", meaning, largest.size, tolerance)
     meaning = (
-        f"Adding {change.cause} changes a real token's {runner.output_name} by {change.size:.2g} (weights "
+        f"Adding {change.cause} changes {runner.place}'s {runner.output_name} by {change.size:.2g} (weights "
         f"{change.weights}), so a sentence's predictions depend on the length of its batch."
     )
     return failed(

@@ -1,6 +1,7 @@
 """LOSS: padded positions must not enter the loss, as Keras itself passes the mask to it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -9,10 +10,10 @@ from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.gradients import LossResult
 from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
 from maskscope.audit.probes.perturbed_weights import WEIGHTS, Weights
+from maskscope.audit.probes.targets import Targets
 from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Evidence, Finding
 from maskscope.jobs import Job
-from maskscope.types import Floats
 
 ADDED = 9
 """Padded positions that are added to the batch."""
@@ -33,13 +34,14 @@ class _Deviation:
         size: relative; infinite where a loss is NaN or infinite.
         seen: what was measured, in a sentence without its full stop.
         weights: under which weights.
-        penalty: whether the layers' penalties on their outputs are off, not the loss.
+        kind: what was done: other labels at padding, a comparison with the loss over the real tokens, or more padded
+            positions, which change the loss, or the layers' penalties on their outputs.
     """
 
     size: float
     seen: str
     weights: Weights
-    penalty: bool = False
+    kind: Literal["labels", "real tokens", "longer", "penalty"]
 
 
 def run(probes: AuditProbes, job: Job) -> Finding:
@@ -57,12 +59,19 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         with probes.runner.with_weights(weights):
             result, found = _deviations(probes, sample, weights)
             deviations += found
-    worst = max(deviations, key=lambda each: each.size)
-    remark = loss.remark
+    by_labels = max(deviations, key=lambda each: (each.kind == "labels", each.size))
+    if context.data.labels is not None and _labels_decide(sample, result):
+        # the model is trained with these labels at padding, and with no others
+        deviations = [each for each in deviations if each.kind != "labels"]
+    worst = max(deviations, key=lambda each: each.size, default=_Deviation(0.0, "", WEIGHTS[0], "longer"))
+    remark = loss.remark + _remark_on_weights(probes, sample, result)
     if sample.fixed:
         remark += f" (no position was added: the model takes exactly {sample.x_btd.shape[1]})"
     if worst.size > tolerance:
-        return _failed(probes, sample, result, worst, tolerance, remark)
+        enters = {each.kind for each in deviations if each.size > tolerance} != {"longer"}
+        return _failed(probes, sample, result, worst, tolerance, remark, enters)
+    if by_labels.kind == "labels" and by_labels.size > tolerance:
+        remark += "; it is left out by the labels that it was given, and others would enter it"
     if context.compiled is not None and context.compiled.unknown_loss:
         return Finding(
             "LOSS",
@@ -76,82 +85,119 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     return Finding("LOSS", "passed", f"Padding does not enter the loss{remark}.", worst.size, tolerance)
 
 
+def _labels_decide(sample: PaddedSample, result: LossResult) -> bool:
+    """Whether the given labels at padding, and no others, show if it enters the loss."""
+    return not sample.fixed or bool(result.ignored[~sample.mask_bt].all())
+
+
+def _remark_on_weights(probes: AuditProbes, sample: PaddedSample, result: LossResult) -> str:
+    """What Keras does with sample weights of 0 at padding, where no mask reaches the loss."""
+    weights = probes.context.data.weights
+    if weights is None or probes.runner.per_sentence:
+        return ""
+    unmasked = bool(result.loss_mask[~sample.mask_bt].any())
+    if unmasked and probes.loss.divides_by_positions:
+        return (
+            " (with the given sample weights; Keras divides the loss by all positions, so that more padding makes it "
+            "smaller, unless its reduction is mean_with_sample_weight)"
+        )
+    return " (with the given sample weights)"
+
+
 def _failed(
-    probes: AuditProbes, sample: PaddedSample, result: LossResult, worst: _Deviation, tolerance: float, remark: str
+    probes: AuditProbes,
+    sample: PaddedSample,
+    result: LossResult,
+    worst: _Deviation,
+    tolerance: float,
+    remark: str,
+    enters: bool,
 ) -> Finding:
+    """The finding for a loss that is off; `enters`: padding enters the loss itself, not only the outputs."""
     mask_bt, loss_mask = sample.mask_bt, result.loss_mask
     row = int((loss_mask & ~mask_bt).sum(axis=1).argmax())
     sentence = sample.sentences[row]
     layer, advice, repair = probes.diagnosis
-    if worst.penalty:
+    if worst.kind == "penalty":
         layer, repair = _layer_with_penalty(probes), None
         advice = "remove activity_regularizer: Keras applies it to padded positions, too, without a mask"
     if (loss_mask == mask_bt).all() and not advice and probes.loss.own_code:
         advice = PER_POSITION
     label = "no mask: all positions count" if loss_mask.all() else "the mask that reaches the loss"
+    places = probes.runner.places
+    means = "padding enters the loss, and training learns from it"
+    if not enters:
+        means = f"the loss leaves padding out, but the outputs at {places} depend on it, so training does"
+    evidence = Evidence.of(sentence, mask_bt[row], [(label, "mask", loss_mask[row].astype(float))])
     return Finding(
         "LOSS",
         "failed",
-        f"{worst.seen} (weights {worst.weights}): padding enters the loss, and training learns from it{remark}.",
+        f"{worst.seen} (weights {worst.weights}): {means}{remark}.",
         worst.size,
         tolerance,
         sentence,
         layer=layer,
         advice=advice,
         repair=repair,
-        evidence=Evidence.of(sentence, mask_bt[row], [(label, "mask", loss_mask[row].astype(float))]),
+        evidence=None if probes.runner.per_sentence else evidence,
     )
 
 
 def _deviations(probes: AuditProbes, sample: PaddedSample, weights: Weights) -> tuple[LossResult, list[_Deviation]]:
     """The loss of the batch, and how far it is off in each way, with the weights as they are now."""
     gradients = probes.gradients
-    y = gradients.labels(sample.x_btd)
+    y = gradients.targets(sample)
     base = gradients.evaluate(sample.x_btd, y)
-    over_real = _loss_over_real_tokens(probes, sample, base)
+    over_real = _loss_over_real_tokens(probes, sample, base, y)
     if not np.isfinite(base.loss):
         if over_real is None or not np.isfinite(over_real):
             raise Unrunnable("The loss over the real tokens alone is NaN or infinite, so padding is not the cause.")
         seen = f"The loss of a padded batch is NaN or infinite, but over the real tokens alone it is {over_real:.6g}"
-        return base, [_Deviation(float("inf"), seen, weights)]
+        return base, [_Deviation(float("inf"), seen, weights, "real tokens")]
     # the loss is the total less the penalties, so both are rounded
     rounding = float(np.finfo(np.float32).eps) * 2 * abs(base.total - base.loss)
-    flipped = gradients.evaluate(sample.x_btd, gradients.flipped_labels(y, sample.mask_bt))
+    flipped = gradients.evaluate(sample.x_btd, gradients.flipped(y, sample.mask_bt))
     labels = "targets" if probes.runner.head == "linear" else "labels"
     count = int((~sample.mask_bt).sum())
     seen = f"Changing the {labels} at {count} padded positions changes the loss from {base.loss:.6g} to "
-    found = [_Deviation(_relative(flipped.loss, base.loss, rounding), f"{seen}{flipped.loss:.6g}", weights)]
+    size = _relative(flipped.loss, base.loss, rounding)
+    found = [_Deviation(size, f"{seen}{flipped.loss:.6g}", weights, "labels")]
     if over_real is not None and probes.loss.reduction in ("mean", "sum"):
         seen = f"The loss is {base.loss:.6g}, but over the real tokens alone it is {over_real:.6g}"
-        found.append(_Deviation(_relative(base.loss, over_real, rounding), seen, weights))
+        found.append(_Deviation(_relative(base.loss, over_real, rounding), seen, weights, "real tokens"))
     if not sample.fixed:
         found += _deviations_when_longer(probes, sample, y, base, weights, rounding)
     return base, found
 
 
-def _loss_over_real_tokens(probes: AuditProbes, sample: PaddedSample, result: LossResult) -> float | None:
+def _loss_over_real_tokens(probes: AuditProbes, sample: PaddedSample, result: LossResult, y: Targets) -> float | None:
     """sum(l * m) / sum(m), or sum(l * m) for a loss that sums; None for a loss without one number per position.
 
-    The mask m leaves out the tokens whose class the loss ignores, too.
+    The mask m leaves out the tokens whose class the loss ignores, too, and those whose sample weight is 0.
     """
     if result.per_position is None:
         return None
     counted_bt = sample.mask_bt & ~result.ignored
-    total = float(result.per_position[counted_bt].sum())
-    return total if probes.loss.reduction == "sum" else total / max(1, int(counted_bt.sum()))
+    if y.weights is None:
+        total, count = float(result.per_position[counted_bt].sum()), float(counted_bt.sum())
+    else:
+        counted_bt = counted_bt & (y.weights > 0)
+        total = float((result.per_position * y.weights)[counted_bt].sum())
+        count = float(counted_bt.sum() if probes.loss.divides_by_positions else y.weights[counted_bt].sum())
+    return total if probes.loss.reduction == "sum" else total / max(count, 1e-12)
 
 
 def _deviations_when_longer(
-    probes: AuditProbes, sample: PaddedSample, y: Floats, base: LossResult, weights: Weights, rounding: float
+    probes: AuditProbes, sample: PaddedSample, y: Targets, base: LossResult, weights: Weights, rounding: float
 ) -> list[_Deviation]:
     """How far the loss, and what layers add to it, are off with more padded positions."""
     added = probes.gradients.evaluate(*sample.longer(ADDED, y))
     seen = f"Adding {ADDED} padded positions changes the loss from {base.loss:.6g} to {added.loss:.6g}"
-    found = [_Deviation(_relative(added.loss, base.loss, rounding), seen, weights)]
+    found = [_Deviation(_relative(added.loss, base.loss, rounding), seen, weights, "longer")]
     before, after = base.total - base.loss, added.total - added.loss
     size = abs(after - before) / max(abs(base.total), 1e-12)
     seen = f"Adding {ADDED} padded positions changes what layers add to the loss from {before:.6g} to {after:.6g}"
-    found.append(_Deviation(size if np.isfinite(size) else float("inf"), seen, weights, penalty=True))
+    found.append(_Deviation(size if np.isfinite(size) else float("inf"), seen, weights, "penalty"))
     return found
 
 

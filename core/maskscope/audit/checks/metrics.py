@@ -44,6 +44,8 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         return Finding("METRICS", "passed", "The model was saved without metrics, so none of them can count padding.")
     if not (compiled.metrics or compiled.weighted_metrics):
         return _unknown(unknown)
+    if probes.runner.per_sentence:
+        return Finding("METRICS", "passed", "The labels are one a sentence, so no metric can count padding.")
     sample = padded_sample(probes.context, tokens=_TOKENS)
     tolerance = HALF_TOLERANCE if probes.context.half else TOLERANCE
     worst: dict[str, _Deviation] = {}
@@ -88,17 +90,18 @@ def _unknown(names: tuple[str, ...]) -> Finding:
 def _deviations(probes: AuditProbes, sample: PaddedSample, tolerance: float) -> dict[str, _Deviation]:
     """How far each metric is off, by name, with the weights as they are now."""
     gradients, metrics, mask_bt = probes.gradients, probes.metrics, sample.mask_bt
-    y = gradients.labels(sample.x_btd)
-    flipped = gradients.flipped_labels(y, mask_bt)
-    sample_weights = mask_bt.astype(np.float32)
+    targets = gradients.targets(sample)
+    y, flipped = targets.labels, gradients.flipped(targets, mask_bt).labels
+    sample_weights = mask_bt.astype(np.float32) if targets.weights is None else targets.weights
     padded, with_flipped = (metrics.of_test_step(sample.x_btd, labels, sample_weights) for labels in (y, flipped))
-    result = gradients.evaluate(sample.x_btd, y)
+    result = gradients.evaluate(sample.x_btd, targets)
     # each real token as a sentence of its own: a batch without padding
-    real = metrics.of_predictions(y[mask_bt][:, None], result.outputs[mask_bt][:, None])
+    weights = None if targets.weights is None else sample_weights[mask_bt][:, None]
+    real = metrics.of_predictions(y[mask_bt][:, None], result.outputs[mask_bt][:, None], weights_bt=weights)
     # A metric may count padding only where something is predicted there, so padding gets other predictions, too, and
     # other labels: Recall counts no padding that is labelled 0, and where it is 0 only a hit changes it.
     variants = [
-        _with_predictions_at_padding(probes, sample, result, labels, probability)
+        _with_predictions_at_padding(probes, sample, result, labels, sample_weights, probability)
         for labels in (y, flipped)
         for probability in (1.0, 0.0)
     ]
@@ -119,13 +122,18 @@ def _deviations(probes: AuditProbes, sample: PaddedSample, tolerance: float) -> 
 
 
 def _with_predictions_at_padding(
-    probes: AuditProbes, sample: PaddedSample, result: LossResult, y: Floats, probability: float
+    probes: AuditProbes,
+    sample: PaddedSample,
+    result: LossResult,
+    y: Floats,
+    sample_weights: Floats,
+    probability: float,
 ) -> dict[str, float]:
     """The metrics when the first class has this probability at padding, under the mask that the model passes on."""
     predictions = result.outputs.copy()
     predictions[~sample.mask_bt] = 1 - probability
     predictions[~sample.mask_bt, :1] = probability
-    return probes.metrics.of_predictions(y, predictions, result.loss_mask, sample.mask_bt.astype(np.float32))
+    return probes.metrics.of_predictions(y, predictions, result.loss_mask, sample_weights)
 
 
 def _or_infinite(deviation: float) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from maskscope.audit.checks.base import Check, mutants
 from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.checked_model import checked_model
 from maskscope.audit.probes.model_runner import ModelRunner
 from maskscope.audit.probes.unrunnable import Unrunnable, error_summary
 from maskscope.audit.report import Finding
@@ -30,13 +31,12 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     sample = probes.small_sample
     job.progress(0, 0, "RELOAD")
     try:
-        loaded = _save_and_load(probes.context.model, suffix)
+        loaded = _save_and_load(probes.context.given, suffix)
     except _NotLoadable as error:
         return Finding("RELOAD", "failed", str(error), advice=_advice(suffix))
     job.progress(0, 0, "RELOAD")
     before, after, layer = _compare(probes, loaded)
-    if after.shape != before.shape or after.shape[:2] != sample.mask_bt.shape:
-        raise Unrunnable(f"The model's output has shape {before.shape}: not one prediction per position.")
+    before, after = (probes.runner.per_position(sample.x_btd, each) for each in (before, after))
     change = np.abs(after.astype(np.float32) - before.astype(np.float32))[sample.mask_bt]
     size = float(np.where(np.isfinite(change), change, np.inf).max(initial=0.0))
     tolerance = probes.runner.tolerance
@@ -45,7 +45,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         return Finding("RELOAD", "passed", meaning, size, tolerance)
     fault = f"the mask after {layer} is different"
     if layer is None:
-        fault = f"a real token's {probes.runner.output_name} changes by {size:.2g}"
+        fault = f"{probes.runner.place}'s {probes.runner.output_name} changes by {size:.2g}"
     return Finding(
         "RELOAD",
         "failed",
@@ -87,6 +87,8 @@ def _compare(probes: AuditProbes, loaded: "KerasModel") -> "tuple[Floats, Floats
     from maskscope.keras_io import keras_graph, recorded_run
 
     x_btd = probes.small_sample.x_btd
+    if probes.context.notes:
+        loaded = checked_model(loaded).model
     if keras_graph.functional(probes.context.model) is None:
         after = ModelRunner(replace(probes.context, model=loaded)).outputs(x_btd)
         return probes.runner.outputs(x_btd), after, None

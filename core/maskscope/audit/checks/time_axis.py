@@ -17,25 +17,27 @@ BATCHES = (1, 8)
 def run(probes: AuditProbes, job: Job) -> Finding:
     """Run T = 9, 5, 12, 9 positions at B = 1 and 8: outputs have the input's T, and graph mode equals eager mode.
 
-    The positions are tokens of the sample, none of them padding.
+    The positions are tokens of the sample, none of them padding. It is the given model that is run, not its copy; one
+    that was built for a certain T or B is run with that.
     """
-    runner = probes.runner
-    runner.require_free_length()
+    runner = probes.given_runner
+    lengths = LENGTHS if runner.n_positions is None else (runner.n_positions,)
+    batches = BATCHES if runner.n_sentences is None else (runner.n_sentences,)
     tolerance = probes.context.tolerance
     tokens = np.concatenate([probes.context.data.rows(sentence) for sentence in probes.context.sample[:4]])
     worst, done = 0.0, 0
-    for n_sentences in BATCHES:
-        for n_positions in LENGTHS:
-            job.progress(done, len(BATCHES) * len(LENGTHS), "TIME")
+    for n_sentences in batches:
+        for n_positions in lengths:
+            job.progress(done, len(batches) * len(lengths), "TIME")
             x_btd: Floats = np.resize(tokens, (n_sentences, n_positions, tokens.shape[1]))
             # eager recurrence is slow, and what the batch size breaks in eager mode it breaks in a graph, too
-            eagerly = n_sentences == 1 and done < len(set(LENGTHS))
+            eagerly = done < len(set(lengths))
             done += 1
             try:
                 fault, difference = _compare_modes(runner, x_btd, eagerly)
             except Unrunnable as error:
-                if done == 1:
-                    # nothing has run yet, so the number of positions is not the cause
+                if done == 1 and not probes.context.notes:
+                    # nothing has run yet, and no copy, so the number of positions is not the cause
                     raise
                 fault = f"A batch of {n_sentences} sentences of {n_positions} tokens can't be run. {error}"
             if fault:
@@ -47,24 +49,40 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     if worst > tolerance:
         fault = f"Graph mode and eager mode differ by {worst:.2g} on the same batch."
         return _failed(probes, fault, worst, tolerance)
-    lengths = ", ".join(map(str, LENGTHS))
-    meaning = f"For {lengths} tokens the model gives as many predictions, the same in graph mode and eager mode."
+    given = "one prediction a sentence" if runner.per_sentence else "as many predictions"
+    meaning = (
+        f"For {', '.join(map(str, lengths))} tokens the model gives {given}, the same in graph mode and eager mode."
+    )
     return Finding("TIME", "passed", meaning, worst, tolerance)
 
 
 def _compare_modes(runner: ModelRunner, x_btd: Floats, eagerly: bool) -> tuple[str, float]:
     """One sentence on an output of another length, or ""; and the largest difference between graph and eager mode."""
+    _reset_states(runner)
     graph = runner.raw_outputs(x_btd)
+    _reset_states(runner)
     eager = runner.eager_outputs(x_btd) if eagerly else graph
     n_sentences, n_positions = x_btd.shape[:2]
     for mode, outputs in (("graph mode", graph), ("eager mode", eager)):
-        if outputs.shape[:2] != (n_sentences, n_positions):
+        wanted = (n_sentences,) if runner.per_sentence else (n_sentences, n_positions)
+        # one number a token may come without a last axis
+        ranks = (2,) if runner.per_sentence else (2, 3)
+        if outputs.ndim not in ranks or outputs.shape[: len(wanted)] != wanted:
             return (
                 f"In {mode} a batch of {n_sentences} sentences of {n_positions} tokens gives an output of shape "
-                f"{outputs.shape}, not one prediction per position."
+                f"{outputs.shape}, not one prediction per {'sentence' if runner.per_sentence else 'position'}."
             ), 0.0
     difference = np.abs(graph - eager)
     return "", float(np.where(np.isfinite(difference), difference, np.inf).max(initial=0.0))
+
+
+def _reset_states(runner: ModelRunner) -> None:
+    """Begin anew with layers that carry a state from one batch to the next."""
+    from maskscope.keras_io import keras_graph
+
+    for layer in keras_graph.every_layer(runner.model):
+        if getattr(layer, "stateful", False) and hasattr(layer, "reset_state"):
+            layer.reset_state()
 
 
 def _failed(probes: AuditProbes, meaning: str, worst: float | None, tolerance: float) -> Finding:
@@ -72,11 +90,13 @@ def _failed(probes: AuditProbes, meaning: str, worst: float | None, tolerance: f
 
     from maskscope.keras_io import keras_graph
 
-    suspects = [
-        each for each in keras_graph.every_layer(probes.context.model) if isinstance(each, keras.layers.TimeDistributed)
-    ]
+    layers = keras_graph.every_layer(probes.context.given)
+    suspects = [each for each in layers if isinstance(each, keras.layers.TimeDistributed)]
     if not suspects:
+        softmax = [str(each.name) for each in layers if isinstance(each, keras.layers.Softmax)]
         advice = "build the model with Input((None, D))"
+        if softmax:
+            advice = f"replace {softmax[0]} with Activation('softmax'): Keras's Softmax layer fails under a mask (B, T)"
         return Finding("TIME", "failed", meaning, worst, tolerance, advice=advice)
     layer = suspects[0]
     dense = isinstance(layer.layer, keras.layers.Dense)

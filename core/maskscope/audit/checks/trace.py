@@ -21,7 +21,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
             "TRACE", "could not tell", found.why, layer=found.faulty_layer, advice=found.advice, repair=found.repair
         )
     if found.why:
-        evidence = _evidence(probes.small_sample, found)
+        evidence = _evidence(probes.trace_sample, found)
         return Finding(
             "TRACE",
             "failed",

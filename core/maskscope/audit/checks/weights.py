@@ -9,10 +9,11 @@ from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.gradients import Gradients
 from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
 from maskscope.audit.probes.perturbed_weights import WEIGHTS
+from maskscope.audit.probes.targets import Targets
 from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
-from maskscope.types import Floats, Mask
+from maskscope.types import Mask
 
 HALF_TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """Relative, for models that compute in 16 bits: a gradient is a long sum, and each of its terms is rounded."""
@@ -33,14 +34,14 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     if not names:
         return Finding("WEIGHTS", "passed", "The model has no trainable weight.", 0.0, 0.0)
     sample = padded_sample(probes.context, _SENTENCES, _TOKENS)
-    y = gradients.labels(sample.x_btd)
+    y = gradients.targets(sample)
     tolerance = HALF_TOLERANCE.get(probes.context.compute_dtype, TOLERANCE)
     worst, name, weights_of_worst = 0.0, "", WEIGHTS[0]
     for weights in WEIGHTS:
         with runner.with_weights(weights):
             job.progress(0, 0, "WEIGHTS")
             padded = gradients.evaluate(sample.x_btd, y)
-            unpadded, scales = _unpadded_gradients(probes, sample, y, sample.mask_bt & ~padded.ignored, job)
+            unpadded, scales = _unpadded_gradients(probes, sample, y, _counts(sample, y, padded.ignored), job)
             deviations = _relative_deviations(padded.gradients, unpadded, scales)
             for one, deviation in zip(names, deviations, strict=True):
                 if deviation > worst:
@@ -75,25 +76,36 @@ def _relative_deviations(padded: Gradients, unpadded: Gradients, scales: list[fl
     return [size if np.isfinite(size) else float("inf") for size in sizes]
 
 
+def _counts(sample: PaddedSample, y: Targets, ignored_bt: Mask) -> npt.NDArray[np.float64]:
+    """By how much each sentence (B,) counts in the mean: by its real tokens that the loss does not leave out."""
+    if y.per_sentence:
+        weights = np.ones(len(y)) if y.weights is None else y.weights > 0
+        return np.asarray(weights, dtype=np.float64)
+    counted_bt = sample.mask_bt & ~ignored_bt
+    if y.weights is not None:
+        counted_bt &= y.weights > 0
+    return np.asarray(counted_bt.sum(axis=1), dtype=np.float64)
+
+
 def _unpadded_gradients(
-    probes: AuditProbes, sample: PaddedSample, y: Floats, counted_bt: Mask, job: Job
+    probes: AuditProbes, sample: PaddedSample, y: Targets, counts_b: npt.NDArray[np.float64], job: Job
 ) -> tuple[Gradients, list[float]]:
     """Gradients without padding, and for each the largest sum of the batches' absolute gradients.
 
-    `counted_bt` (B, T) is True at the real tokens by whose number the loss is divided. Raises Unrunnable when the
-    gradients are not finite.
+    `counts_b` (B,) is by how much each sentence counts in the mean. Raises Unrunnable when the gradients are not
+    finite.
     """
     total: list[npt.NDArray[np.float64]] = []
     sizes: list[npt.NDArray[np.float64]] = []
     for length in sorted(set(sample.lengths)):
         rows = np.flatnonzero(np.asarray(sample.lengths) == length)
-        count = int(counted_bt[rows].sum())
+        count = float(counts_b[rows].sum())
         if not count:
             continue
         job.progress(0, 0, "WEIGHTS")
-        share = 1.0 if probes.loss.reduction == "sum" else count / int(counted_bt.sum())
+        share = 1.0 if probes.loss.reduction == "sum" else count / float(counts_b.sum())
         tokens = sample.tokens(int(rows[0]))
-        found = probes.gradients.evaluate(sample.x_btd[rows, tokens], y[rows, tokens]).gradients
+        found = probes.gradients.evaluate(sample.x_btd[rows, tokens], y.cut(rows, tokens)).gradients
         if not total:
             total, sizes = [np.zeros_like(each) for each in found], [np.zeros_like(each) for each in found]
         for place, each in enumerate(found):

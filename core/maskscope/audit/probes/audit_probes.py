@@ -1,9 +1,11 @@
 """Everything that the checks of one audit measure with; each part is made when a check first needs it."""
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from maskscope.audit.probes.changes import LargestChange
+from maskscope.audit.probes.checked_model import checked_model, parted, with_one_input
 from maskscope.audit.probes.compiled_metrics import CompiledMetrics
 from maskscope.audit.probes.context import AuditContext, scan_data
 from maskscope.audit.probes.diagnosis import Diagnosis, diagnose
@@ -13,7 +15,7 @@ from maskscope.audit.probes.mask_trace import Trace, trace_mask, untraceable_rea
 from maskscope.audit.probes.model_loss import ModelLoss
 from maskscope.audit.probes.model_runner import ModelRunner
 from maskscope.audit.probes.own_padding import change_by_own_padding
-from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
+from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample, sample_of_given
 from maskscope.audit.probes.training_step import TrainingStep
 from maskscope.audit.probes.unrunnable import error_summary
 from maskscope.corpus_scan import Scan
@@ -38,6 +40,15 @@ class AuditProbes:
     def runner(self) -> ModelRunner:
         """The model in graph mode. Raises Unrunnable when it takes no padded batch or has several outputs."""
         return ModelRunner(self.context)
+
+    @cached_property
+    def given_runner(self) -> ModelRunner:
+        """The given model in graph mode, not its copy. Raises Unrunnable as `runner`."""
+        context = self.context
+        if context.model is context.given:
+            return self.runner
+        given = with_one_input(context.given)
+        return ModelRunner(replace(context, model=given, given=given))
 
     @cached_property
     def frozen(self) -> FrozenMask:
@@ -98,18 +109,28 @@ class AuditProbes:
     @cached_property
     def trace(self) -> Trace | str:
         """What became of the mask in the model; or one sentence why it can't be traced."""
-        reason = untraceable_reason(self.context.model)
+        reason = untraceable_reason(self.context.given)
         if reason:
             return reason
         try:
-            sample = self.small_sample
+            sample = self.trace_sample
         except ModelError as error:
             return str(error)
         try:
-            return trace_mask(self.context.model, (sample.x_btd,), sample.mask_bt, given=self._whole_run())
+            if self.context.model is self.context.given:
+                return trace_mask(self.context.given, (sample.x_btd,), sample.mask_bt, given=self._whole_run())
+            return trace_mask(self.context.given, parted(self.context.given, sample.x_btd), sample.mask_bt)
         except Exception as error:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
             reason = f"{type(error).__name__}: {error_summary(error)}"
             return f"The model does not run on a batch of {sample.x_btd.shape} ({reason})."
+
+    @cached_property
+    def trace_sample(self) -> PaddedSample:
+        """The small sample in the shape that the given model takes. Raises ModelError."""
+        context = self.context
+        if context.model is context.given:
+            return self.small_sample
+        return sample_of_given(context, 8, 16)
 
     def _whole_run(self) -> "Run | None":
         """The run of the small sample; None where a layer fails, which the trace then names."""
@@ -135,7 +156,14 @@ class AuditProbes:
         return scan_data(context.data, context.mask_value, context.mask_dtype, job)
 
     def forget_outputs(self) -> None:
-        """Forget what was computed with the model's weights, which have been replaced; functions stay traced."""
+        """Forget what was computed with the model's weights, which have been replaced; functions stay traced.
+
+        A copy may hold weights of its own, so it is made anew.
+        """
+        if self.context.notes:
+            context = replace(self.context, model=checked_model(self.context.given).model)
+            self.__dict__.clear()
+            self.context = context
         for name in ("small_run", "trace", "diagnosis", "change_by_own_padding"):
             self.__dict__.pop(name, None)
         if "runner" in self.__dict__:

@@ -32,12 +32,15 @@ class Ragged:
         offsets: (n_sentences + 1,).
         lengths_from: "source", or "inferred" from the zeros themselves.
         padding: what their source was padded with; None where that is not known.
+        labels, weights: none are used.
     """
 
     embeddings: Embeddings
     offsets: Offsets
     lengths_from: Literal["source", "inferred"]
     padding: Padding | None = None
+    labels: None = None
+    weights: None = None
 
     @property
     def n_sentences(self) -> int:
@@ -68,12 +71,16 @@ class Padded:
         lengths: (N,) tokens of each sentence.
         lengths_from: "source", or "inferred" from the padding itself.
         padding: what the array's padded positions hold; None where none is padded.
+        labels: (N, T, ...) that the model is trained with, or (N, ...) for a sentence classifier; None for none.
+        weights: (N, T) sample weights, or (N,); None for none.
     """
 
     x: Source
     lengths: Indices
     lengths_from: Literal["source", "inferred"]
     padding: Padding | None = None
+    labels: Source | None = None
+    weights: Source | None = None
 
     @property
     def n_sentences(self) -> int:
@@ -87,10 +94,13 @@ class Padded:
 
     def rows(self, sentence: int) -> Floats:
         """The sentence's embeddings (T, D) float32."""
+        return np.asarray(self.x[sentence, self.tokens(sentence)], dtype=np.float32)
+
+    def tokens(self, sentence: int) -> slice:
+        """The positions of the sentence's tokens."""
         n_positions = self.x.shape[1]
         length = min(int(self.lengths[sentence]), n_positions)
-        place = slice(0, length) if self.padding is None else self.padding.tokens(length, n_positions)
-        return np.asarray(self.x[sentence, place], dtype=np.float32)
+        return slice(0, length) if self.padding is None else self.padding.tokens(length, n_positions)
 
 
 Data = Ragged | Padded
@@ -101,7 +111,9 @@ class AuditContext:
     """What is audited: a model, sentences, and what is known of both.
 
     Attributes:
-        model: loaded, in inference mode; a check that changes its weights restores them.
+        model: that the checks run; a check that changes its weights restores them. A copy of the given one, where that
+            can't be run on sentences of any number and length.
+        given: the model as it was loaded, or given.
         mask_value: of its Masking layer; None when it has none.
         data: the sentences.
         sample: ids of the sentences to run the model on, rising.
@@ -112,9 +124,12 @@ class AuditContext:
         mask_dtype: compute type of the Masking layer, which may differ from that of the layers after it.
         compute_dtype: the coarsest type that a layer computes in: "bfloat16", "float16" or "float32".
         scanned: result of the pass over all sentences; None when none was made yet.
+        notes: what the copy does in another way than the given model, a sentence each; empty without a copy.
+        no_copy: why there is none though the given model needs one; "" else.
     """
 
     model: "KerasModel"
+    given: "KerasModel"
     mask_value: MaskValue | None
     data: Data
     sample: tuple[int, ...]
@@ -125,6 +140,8 @@ class AuditContext:
     mask_dtype: str = "float32"
     compute_dtype: str = "float32"
     scanned: Scan | None = None
+    notes: tuple[str, ...] = ()
+    no_copy: str = ""
 
     @property
     def input_shape(self) -> object:

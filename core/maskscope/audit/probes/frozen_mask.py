@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from maskscope.audit.probes.model_runner import ModelRunner, per_position
+from maskscope.audit.probes.model_runner import ModelRunner
 from maskscope.audit.probes.unrunnable import Unrunnable, run_model
 from maskscope.types import Floats, Mask
 
@@ -22,7 +22,7 @@ class FrozenMask:
     def outputs(self, x_btd: Floats, mask_bt: Mask) -> Floats:
         """The model's outputs (B, T, C) float32 for x (B, T, D), under `mask_bt` (B, T), True = real token."""
         zeros: Floats = np.zeros((1, 1, 1), dtype=np.float32)
-        return per_position(x_btd, self._run(x_btd, zeros, mask_bt)[0])
+        return self._runner.per_position(x_btd, self._run(x_btd, zeros, mask_bt)[0])
 
     def input_gradient(self, x_btd: Floats, r_btc: Floats, mask_bt: Mask) -> Floats:
         """d(sum of outputs * r)/dx, (B, T, D) float32, under `mask_bt` (B, T), True = real token."""
@@ -41,7 +41,7 @@ class FrozenMask:
 
         from maskscope.keras_io import keras_graph
 
-        model = self._runner.model
+        model, per_sentence = self._runner.model, self._runner.per_sentence
         if keras_graph.functional(model) is None:
             raise Unrunnable(f"The model is a {type(model).__name__} with its own code, so its mask can't be frozen.")
 
@@ -49,11 +49,11 @@ class FrozenMask:
             with tf.GradientTape() as tape:
                 tape.watch(x)
                 outputs = tf.cast(keras_graph.frozen(model, x, mask), tf.float32)
-                total = tf.reduce_sum(outputs * r)
+                total = tf.reduce_sum((outputs[:, None] if per_sentence else outputs) * r)
             return outputs, tape.gradient(total, x, unconnected_gradients="zero")
 
         signature = [
-            tf.TensorSpec((None, None, self._runner.dim), tf.float32),
+            self._runner.input_spec,
             tf.TensorSpec((None, None, None), tf.float32),
             tf.TensorSpec((None, None), tf.bool),
         ]

@@ -22,6 +22,12 @@ class ModelLoss:
         return self._own is None
 
     @property
+    def divides_by_positions(self) -> bool:
+        """Whether Keras divides the sum of the losses by the number of positions, not by their sample weights."""
+        name = getattr(self.function, "reduction", "sum_over_batch_size")
+        return name in ("sum_over_batch_size", "mean")
+
+    @property
     def own_code(self) -> bool:
         """Whether the loss is the user's own code, which may reduce to a mean by itself."""
         where = getattr(self._own, "__module__", None) or type(self._own).__module__
@@ -52,7 +58,8 @@ class ModelLoss:
         import keras
 
         if self._own is None:
-            return getattr(keras.losses, ASSUMED[self._runner.head][0])()
+            sparse = "Sparse" if self.label_kind == "class numbers" else ""
+            return getattr(keras.losses, sparse + ASSUMED[self._runner.head][0])()
         return keras.losses.get(self._own) if isinstance(self._own, str) else self._own
 
     @property
@@ -69,8 +76,17 @@ class ModelLoss:
         own = self._own
         name = own if isinstance(own, str) else getattr(own, "name", None) or getattr(own, "__name__", "")
         name = str(name).lower()
-        if "sparse" in name:
+        if "sparse" in name or (self._own is None and self._runner.head == "softmax" and self._given_class_numbers):
             return "class numbers"
         if self._runner.head == "linear" and "entropy" not in name and "hinge" not in name:
             return "values"
         return "one-hot" if self._runner.head == "softmax" or "categorical" in name else "binary"
+
+    @property
+    def _given_class_numbers(self) -> bool:
+        """Whether labels were given as one number each, for a model with several outputs."""
+        given = self._runner.context.data.labels
+        if given is None or self._runner.n_outputs == 1:
+            return False
+        axes = given.shape[1 if self._runner.per_sentence else 2 :]
+        return axes in ((), (1,))

@@ -18,10 +18,13 @@ from maskscope.types import Floats
 class ModelRunner:
     """Runs the model of a context. Whatever the model raises becomes Unrunnable.
 
+    A sentence classifier, from (B, T, D) to (B, C), counts as a model that gives its one output at each position.
+
     Attributes:
         context: what is audited.
         model: the context's, with one tensor as its output.
         weights: the weights that the model has now; `with_weights` changes them for a while.
+        n_sentences: B of the model's input; None when B is free, as in all copies.
         n_positions: T of the model's input; None when T is free.
         dim: D of the model's input.
     """
@@ -41,6 +44,7 @@ class ModelRunner:
         shape = context.input_shape
         if not isinstance(shape, tuple) or len(shape) != 3 or not all(isinstance(size, int | None) for size in shape):
             raise Unrunnable(f"The model takes inputs of shape {shape}, not one padded batch (B, T, D).")
+        self.n_sentences: int | None = shape[0]
         self.n_positions: int | None = shape[1]
         self.dim = int(context.dim or shape[2] or 1)
 
@@ -61,7 +65,51 @@ class ModelRunner:
 
     def outputs(self, x_btd: Floats) -> Floats:
         """The model's outputs for x (B, T, D): (B, T, C) float32. Raises Unrunnable for outputs of another shape."""
-        return per_position(x_btd, run_model(lambda: self._forward(x_btd)))
+        return self.per_position(x_btd, run_model(lambda: self._forward(x_btd)))
+
+    def per_position(self, x_btd: Floats, outputs: npt.ArrayLike) -> Floats:
+        """Outputs for x (B, T, D) as (B, T, C) float32; raises Unrunnable unless there is one vector a position."""
+        found: Floats = np.asarray(outputs, dtype=np.float32)
+        if self.per_sentence and found.ndim == 2 and len(found) == len(x_btd):
+            return np.repeat(found[:, None], x_btd.shape[1], axis=1)
+        if found.ndim != 3 or found.shape[:2] != x_btd.shape[:2]:
+            raise Unrunnable(
+                f"The model's output has shape {found.shape} for an input of {x_btd.shape}: not one prediction per "
+                "position, so positions can't be compared."
+            )
+        return found
+
+    @cached_property
+    def per_sentence(self) -> bool:
+        """Whether the model is a sentence classifier: it gives (B, C), whatever the number of positions."""
+        from maskscope.keras_io import keras_graph
+
+        graph = keras_graph.functional(self.model)
+        if graph is not None:
+            shape = tuple(graph.outputs[0].shape)
+            return len(shape) == 2 and shape[1] not in (None, self.n_positions)
+        if self.n_positions is not None or not self.context.sample:
+            return False
+        tokens = self.context.data.rows(self.context.sample[0])
+        sizes = {self.raw_outputs(np.resize(tokens, (2, length, tokens.shape[1]))).shape for length in (4, 5)}
+        return len(sizes) == 1 and len(next(iter(sizes))) == 2
+
+    @property
+    def input_spec(self) -> Any:
+        """Of x (B, T, D), for a tf.function."""
+        import tensorflow as tf
+
+        return tf.TensorSpec((self.n_sentences, self.n_positions, self.dim), tf.float32)
+
+    @property
+    def place(self) -> str:
+        """For a message: "a real token", or "a sentence" for a sentence classifier."""
+        return "a sentence" if self.per_sentence else "a real token"
+
+    @property
+    def places(self) -> str:
+        """For a message: "real tokens", or "sentences"."""
+        return "sentences" if self.per_sentence else "real tokens"
 
     def raw_outputs(self, x_btd: Floats) -> Floats:
         """The model's outputs, whatever their shape."""
@@ -119,10 +167,7 @@ class ModelRunner:
     def require_free_length(self) -> None:
         """Raise Unrunnable for a model of fixed length: no position can be added or removed."""
         if self.n_positions is not None:
-            raise Unrunnable(
-                f"The model takes exactly {self.n_positions} positions, so none can be added or removed; build it with "
-                "Input((None, D))."
-            )
+            raise Unrunnable(f"The model takes exactly {self.n_positions} positions, so none can be added or removed.")
 
     @cached_property
     def head(self) -> Head:
@@ -145,7 +190,7 @@ class ModelRunner:
     def _forward(self) -> Any:
         from maskscope.keras_io import keras_model
 
-        return keras_model.inference_function(self.model, self.dim)
+        return keras_model.inference_function(self.model, self.dim, self.n_positions, self.n_sentences)
 
     @cached_property
     def _short_outputs(self) -> Floats:
@@ -157,17 +202,6 @@ class ModelRunner:
             return self.outputs(rows[None, :8])
         rows = rows[: self.n_positions]
         return self.outputs(self.context.padding.add(rows[None], self.n_positions - len(rows)))
-
-
-def per_position(x_btd: Floats, outputs: npt.ArrayLike) -> Floats:
-    """Outputs as (B, T, C) float32. Raises Unrunnable unless there is one vector for each position of x."""
-    found: Floats = np.asarray(outputs, dtype=np.float32)
-    if found.ndim != 3 or found.shape[:2] != x_btd.shape[:2]:
-        raise Unrunnable(
-            f"The model's output has shape {found.shape} for an input of {x_btd.shape}: not one prediction per "
-            "position, so positions can't be compared."
-        )
-    return found
 
 
 def _finite(outputs: Floats) -> Floats:

@@ -1,12 +1,13 @@
 """Padded batches: of sentences of the sample, and of made-up numbers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from maskscope import masks
 from maskscope.audit.probes.context import AuditContext
+from maskscope.audit.probes.targets import Targets
 from maskscope.errors import ModelError
 from maskscope.padding import Padding
 from maskscope.types import Floats, Mask, MaskValue
@@ -39,10 +40,9 @@ class PaddedSample:
         """The positions of a row's tokens."""
         return self.padding.tokens(self.lengths[row], self.x_btd.shape[1])
 
-    def longer(self, n: int, y: Floats) -> tuple[Floats, Floats]:
-        """The batch with n more padded positions, and labels y (B, T, ...), which repeat the outermost ones there."""
-        more = [(0, 0), (0, n) if self.padding.side == "back" else (n, 0), *[(0, 0)] * (y.ndim - 2)]
-        return self.padding.add(self.x_btd, n), np.pad(y, more, mode="edge")
+    def longer(self, n: int, y: Targets) -> tuple[Floats, Targets]:
+        """The batch with n more padded positions, and its labels, which are those of padding there."""
+        return self.padding.add(self.x_btd, n), y.longer(n, self.tokens_bt)
 
     @property
     def tokens_bt(self) -> Mask:
@@ -50,7 +50,32 @@ class PaddedSample:
         return self.padding.mask(self.lengths, self.x_btd.shape[1])
 
 
-def padded_sample(context: AuditContext, sentences: int | None = None, tokens: int | None = None) -> PaddedSample:
+def sample_of_given(context: AuditContext, sentences: int, tokens: int) -> PaddedSample:
+    """As `padded_sample`, in the number of positions and of sentences that the given model was built for, if it was.
+
+    Sentences are repeated where there are too few. Raises ModelError.
+    """
+    from maskscope.keras_io.keras_graph import functional
+    from maskscope.keras_io.tagger_shape import tagger_inputs
+
+    inputs = tagger_inputs(functional(context.given))
+    shape = (None, inputs.n_positions, inputs.dim)
+    sample = padded_sample(context, inputs.batch_size or sentences, tokens, shape)
+    if inputs.batch_size is None:
+        return sample
+    rows = np.resize(np.arange(len(sample.sentences)), inputs.batch_size)
+    return replace(
+        sample,
+        sentences=tuple(sample.sentences[row] for row in rows),
+        x_btd=sample.x_btd[rows],
+        mask_bt=sample.mask_bt[rows],
+        lengths=tuple(sample.lengths[row] for row in rows),
+    )
+
+
+def padded_sample(
+    context: AuditContext, sentences: int | None = None, tokens: int | None = None, shape: object = None
+) -> PaddedSample:
     """Pad sentences of the sample for the model.
 
     At least one position is padded: where the sentences leave none, the last token of the first is replaced, or, when
@@ -60,10 +85,11 @@ def padded_sample(context: AuditContext, sentences: int | None = None, tokens: i
         context: the model and its sentences.
         sentences: how many at most, None for all of the sample.
         tokens: longer sentences are cut to so many, None for no limit.
+        shape: (B, T, D) of the model's input; None for that of the context.
 
     Raises ModelError, with a message for a person, when there is no sentence, or the model takes another input shape.
     """
-    shape = context.input_shape
+    shape = context.input_shape if shape is None else shape
     if not isinstance(shape, tuple) or len(shape) != 3 or not all(isinstance(size, int | None) for size in shape):
         raise ModelError("the model takes no padded batch", expected="one input (B, T, D)", received=str(shape))
     n_positions: int | None = shape[1]

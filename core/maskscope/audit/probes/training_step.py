@@ -12,6 +12,7 @@ import numpy.typing as npt
 from maskscope.audit.probes.gradients import Gradients, LossGradients
 from maskscope.audit.probes.model_loss import ModelLoss
 from maskscope.audit.probes.model_runner import ModelRunner
+from maskscope.audit.probes.targets import Targets
 from maskscope.audit.probes.unrunnable import run_model
 from maskscope.types import Floats
 
@@ -57,7 +58,7 @@ class TrainingStep:
         """Paths of the state that layers keep."""
         return [str(variable.path) for variable in self._state]
 
-    def take(self, x_btd: Floats, y: Floats) -> Step:
+    def take(self, x_btd: Floats, y: Targets) -> Step:
         """One step on a batch with its labels. Raises Unrunnable for what the model or its loss raises."""
         import tensorflow as tf
 
@@ -66,7 +67,8 @@ class TrainingStep:
         before = self._state_arrays()
         try:
             with without_noise(model):
-                gradients = run_model(lambda: self._function(tf.constant(x_btd), tf.constant(y)))
+                arguments = [tf.constant(each) for each in (x_btd, y.labels, y.each_weight)]
+                gradients = run_model(lambda: self._function(*arguments))
             after = self._state_arrays()
         finally:
             model.set_weights(kept)
@@ -88,20 +90,22 @@ class TrainingStep:
         """Of x and labels: the gradients of the loss, in training."""
         import tensorflow as tf
 
+        from maskscope.keras_io.keras_graph import attached_mask
+
         model = self._gradients.compiled_model
         weights = [variable.value for variable in model.trainable_variables]
 
-        def step(x: Any, y: Any) -> Any:
+        weighted = self._runner.context.data.weights is not None
+
+        def step(x: Any, y: Any, w: Any) -> Any:
             with tf.GradientTape() as tape:
                 y_pred = model(x, training=True)
-                total = model.compute_loss(x=x, y=y, y_pred=y_pred, training=True)
+                by = w if weighted else None
+                total = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=by, training=True)
+                total *= tf.cast(self._gradients.share_of_positions(by, attached_mask(y_pred)), total.dtype)
             return tape.gradient(total, weights, unconnected_gradients="zero")
 
-        sparse = self._loss.label_kind == "class numbers"
-        signature = [
-            tf.TensorSpec((None, None, self._runner.dim), tf.float32),
-            tf.TensorSpec((None, None) if sparse else (None, None, None), tf.float32),
-        ]
+        signature = [self._runner.input_spec, *self._gradients.target_signature]
         return tf.function(step, input_signature=signature, autograph=False)
 
 

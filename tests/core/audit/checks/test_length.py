@@ -4,16 +4,16 @@ import keras
 import pytest
 from keras import layers
 
-from tests.core.audit.small_models import DIM, build, head, masking, probes_of, rnn, run
+from tests.core.audit.small_models import DIM, autoencoder, build, head, masking, probes_of, rnn, run
 
 pytestmark = pytest.mark.keras
 
 
-def test_a_model_of_fixed_length_or_without_positions_can_not_be_measured() -> None:
-    found = run("LENGTH", build(layers.Dense(1), 6))
+def test_a_model_whose_layers_need_their_number_of_positions_can_not_be_measured() -> None:
+    found = run("LENGTH", autoencoder(True))
     assert found.verdict == "could not tell"
-    assert "Input((None, D))" in found.meaning
-    found = run("LENGTH", build(layers.GlobalMaxPooling1D()))
+    assert "exactly 6 positions, so none can be added" in found.meaning
+    found = run("LENGTH", build(layers.AveragePooling1D(2)))
     assert found.verdict == "could not tell"
     assert "not one prediction per position" in found.meaning
 

@@ -69,10 +69,8 @@ def test_a_model_that_fails_at_a_layer_could_not_be_told_and_the_layer_is_named(
     assert "does not run on a padded batch" in found.meaning
 
 
-def test_without_a_batch_that_fits_the_model_nothing_is_traced() -> None:
+def test_without_a_sentence_that_fits_the_model_nothing_is_traced() -> None:
     assert run("TRACE", autoencoder(False, 2), padded()[:1]).verdict == "could not tell"
-    two = keras.Model([keras.Input((None, DIM)), b := keras.Input((None, 2))], layers.Dense(1)(b))
-    assert "batch" in run("TRACE", two).meaning
 
 
 def test_a_model_inside_that_makes_a_mask_and_loses_it_is_named() -> None:

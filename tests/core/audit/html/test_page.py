@@ -345,6 +345,8 @@ def test_where_qt_cannot_start_the_report_has_no_picture_and_says_so(
         gallery=None,
         data="X.npy",
         lengths=None,
+        labels=None,
+        weights=None,
         model="a b.keras",
         padding=None,
         padding_side=None,
