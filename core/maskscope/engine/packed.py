@@ -147,6 +147,41 @@ class PackedTagger:
         job.progress(n_tokens, n_tokens, "tokens")
         return scores_nc
 
+    def score_padding(self, embeddings: Embeddings, offsets: Offsets, scores_nc: Floats) -> Floats | None:
+        """The scores at the masked position right behind each sentence. They are no predictions.
+
+        Args:
+            embeddings: (n, D) float16 or float32, as for `score`.
+            offsets: (n_sentences + 1,).
+            scores_nc: (n, C), what `score` gives for them.
+
+        Returns:
+            (C,) when they are the same everywhere; else (n_sentences, C); None for a tagger that masks nothing, which
+            takes padding for tokens.
+        """
+        value = self.mask_value
+        if value is None or np.isnan(value).any():
+            return None
+        if self.same_at_masked:
+            return self.masked_output
+        padding: Floats = np.repeat(self.masked_output[None], len(offsets) - 1, axis=0)
+        if self.repeats_last_output:
+            filled = np.flatnonzero(np.diff(offsets))
+            padding[filled] = scores_nc[offsets[1:][filled] - 1]
+            return padding
+        projector = self.projector(embeddings.dtype)
+        for begin, end in _groups(offsets, self._arrangement.widest):
+            rows = embeddings[offsets[begin] : offsets[end]]
+            projected = projector.project(rows)
+            real = projector.real_rows(rows, projected)
+            ends = offsets[begin + 1 : end + 1] - offsets[begin]
+            projected = np.insert(projected, ends, self._masked_row, axis=0)
+            real = np.insert(np.ones(len(rows), dtype=np.bool_) if real is None else real, ends, False)
+            lengths = np.diff(offsets[begin : end + 1]) + 1
+            scores = self.score_projected(projected, np.cumsum(lengths) - lengths, lengths, real=real)
+            padding[begin:end] = scores[np.cumsum(lengths) - 1]
+        return padding
+
     def _score_group(
         self, projected: Floats, bounds: Offsets, real: Mask | None, scratch: Scratch, out: Floats
     ) -> None:

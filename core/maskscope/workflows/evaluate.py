@@ -221,33 +221,10 @@ def scores_with_padding(
     if tagger is None:
         padding = project.models.padding_scores(record.id)
     else:
-        padding = output_at_padding(tagger, probs_nc, project.offsets)
+        padding = tagger.score_padding(project.embeddings, project.offsets, probs_nc)
     masked = project.masked_tokens(record.mask_value)
     validation = tuple(record.run.validation_sentences)
     return ModelScores(record.id, record.scheme, probs_nc, masked, padding, validation, record.gives_values)
-
-
-def output_at_padding(tagger: packed.PackedTagger, probs_nc: Floats, offsets: Offsets) -> Floats | None:
-    """The output of a tagger of the built-in engine at the padded positions after each sentence.
-
-    Args:
-        tagger: the model.
-        probs_nc: (n, C) its output at the sentences' tokens.
-        offsets: (n_sentences + 1,) where each sentence begins.
-
-    Returns:
-        (C,) when it is the same everywhere; (n_sentences, C) when it repeats each sentence's last output, as a plain
-        LSTM does; None for a tagger without a Masking layer, which takes padding for tokens.
-    """
-    if tagger.mask_value is None:
-        return None
-    masked = tagger.masked_output
-    if not tagger.repeats_last_output:
-        return masked
-    padding: Floats = np.repeat(masked[None], len(offsets) - 1, axis=0)
-    filled = np.flatnonzero(np.diff(offsets))
-    padding[filled] = probs_nc[offsets[1:][filled] - 1]
-    return padding
 
 
 def check_fit(scores: ModelScores, scheme: TagScheme) -> None:

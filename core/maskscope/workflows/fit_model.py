@@ -17,7 +17,6 @@ from maskscope.keras_io.safety import inspect_keras_file
 from maskscope.project import Project
 from maskscope.runs import Engine, OutputMap
 from maskscope.types import Embeddings, Floats, Mask, MaskValue, Offsets, TagScheme
-from maskscope.workflows.evaluate import output_at_padding
 from maskscope.workflows.model_description import OpenOptions
 from maskscope.workflows.output_map import check_scores, column_names, left_out, output_map
 
@@ -103,7 +102,7 @@ class FittedModel:
         """
         if self.packed is not None:
             scores = self.score(embeddings, offsets, job)
-            return scores, output_at_padding(self.packed, scores, offsets)
+            return scores, self.packed.score_padding(embeddings, offsets, scores)
         raw, padding = self._run(lambda tagger: tagger.score_with_padding(embeddings, offsets, job))
         scores = to_scores(raw, self.output)
         check_scores(self.output, scores, self.file)

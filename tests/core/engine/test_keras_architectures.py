@@ -171,3 +171,22 @@ def test_the_padding_probe_gives_what_keras_gives_for_any_design(
         assert run.largest_change == pytest.approx(change, abs=TOLERANCE)
         changes.append(run.largest_change)
     np.testing.assert_allclose(probe.curve()[[0, 1, 7]], changes, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["gru", "simple rnn", "residual", "two rounds", "last state unused"])
+def test_the_output_behind_a_sentence_is_that_of_keras(
+    load: Callable[[str], tuple[packed.PackedTagger, Model]], name: str
+) -> None:
+    tagger, model = load(name)
+    x, offsets = corpus(DESIGNS[name], 4)
+    padding = tagger.score_padding(x, offsets, tagger.score(x, offsets))
+    if DESIGNS[name].mask == "nan":
+        assert padding is None
+        return
+    behind = np.broadcast_to(np.asarray(MASKS[DESIGNS[name].mask], dtype=np.float32), (1, DIM))
+    expected = [
+        np.asarray(model(np.concatenate([x[begin:end], behind])[None], training=False))[0, -1]
+        for begin, end in pairwise(offsets)
+    ]
+    assert padding is not None
+    np.testing.assert_allclose(np.broadcast_to(padding, (3, 3)), expected, rtol=0, atol=TOLERANCE)
