@@ -96,7 +96,8 @@ def _say(report: "ImportReport", collisions: list[dict[str, object]]) -> None:
     say(f"{report.path}: {report.summary()}")
     say(f"labels: {', '.join(report.scheme.classes)} ({scheme_text(report.scheme)})")
     if report.lengths_from == "inferred":
-        say("lengths: inferred from trailing rows of zeros; give --lengths to set them")
+        rows = "leading" if report.padding is not None and report.padding.side == "front" else "trailing"
+        say(f"lengths: inferred from {rows} rows of zeros; give --lengths to set them")
     if report.padding is not None:
         say(f"padding: {padding_text(report.padding)}")
     for note in report.notes:

@@ -95,7 +95,8 @@ def _say(project: "Project") -> None:
     longest = int(np.diff(project.offsets).max(initial=0))
     say(str(project.path))
     say(f"{counted(project.n_sentences, 'sentence')}, {counted(project.n_tokens, 'token')}, the longest has {longest}")
-    inferred = "; lengths inferred from trailing rows of zeros" if project.lengths_from == "inferred" else ""
+    rows = "leading" if project.padding is not None and project.padding.side == "front" else "trailing"
+    inferred = f"; lengths inferred from {rows} rows of zeros" if project.lengths_from == "inferred" else ""
     say(f"embeddings: {project.dim} numbers per token, {project.dtype.name}{inferred}")
     if project.padding is not None:
         say(f"padding of the source: {padding_text(project.padding)}")

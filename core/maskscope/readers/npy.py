@@ -32,8 +32,8 @@ FORMAT = ImportFormat(
     not_included="padding; there are no tokens, so they are called t0, t1, ...",
     description="""\
 `X.npy` of shape (N, T, D), padded behind the tokens or, as `pad_sequences` does by default, in front of them: with
-lengths, the side whose rows are alike is the padding. The project remembers the side, and what the padding holds: one
-number, one row, or up to 16 rows that differ.
+lengths, the side whose rows are alike is the padding; without, the zeros in front where no sentence ends in zeros.
+The project remembers the side, and what the padding holds: one number, one row, or up to 16 rows that differ.
 
 A label's name is its number. 0/1 floats and booleans make a binary scheme, one-hot columns a multiclass one
 of C labels. Labels and embeddings of padding are not read; if such embeddings are not zero, a

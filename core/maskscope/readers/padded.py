@@ -24,7 +24,7 @@ from maskscope.readers.base import (
 from maskscope.readers.embedding_notes import count_masked, embedding_notes
 from maskscope.readers.padded_labels import LabelColumn
 from maskscope.readers.padded_lengths import LengthColumn
-from maskscope.readers.padded_side import PaddingFound, PaddingRows, find_padding, tokens_first
+from maskscope.readers.padded_side import PaddingFound, PaddingRows, find_padding, leading_zeros, tokens_first
 from maskscope.types import Embeddings, Indices, Sentence
 
 
@@ -138,7 +138,10 @@ class PaddedSource:
             for first in range(0, n_sentences, step):
                 n = min(step, n_sentences - first)
                 lengths = length_rows.take(first, n)
-                raw = self._tokens_first(x_rows.take(n), lengths)
+                raw = x_rows.take(n)
+                if lengths is None and self._found.side == "front":
+                    lengths = raw.shape[1] - leading_zeros(narrowed(raw, self._dtype))
+                raw = self._tokens_first(raw, lengths)
                 x_btd = narrowed(raw, self._dtype)
                 seen = self._scanner.padded(x_btd, lengths)
                 self._padding.add(x_btd, seen.lengths)
@@ -169,11 +172,13 @@ class PaddedSource:
         """What was inferred, made up or found; complete after an iteration."""
         tally, notes = self._tally, list(self._first_notes)
         if self.lengths_from == "inferred":
+            front = self._found.side == "front"
+            rows, edge = ("leading", "begins with") if front else ("trailing", "ends in")
             empty = f"; no row is left in {tally.text('empty')}" if tally.count("empty") else ""
             notes.append(
                 Note(
                     "lengths-inferred",
-                    "Lengths were inferred from the trailing zero rows, so a sentence that ends in tokens whose"
+                    f"Lengths were inferred from the {rows} zero rows, so a sentence that {edge} tokens whose"
                     f" embedding is all zeros is too short; give the lengths (--lengths) to avoid that{empty}.",
                     tally.listed("empty"),
                 )

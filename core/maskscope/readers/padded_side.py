@@ -17,6 +17,7 @@ from maskscope.readers.padded_lengths import LengthColumn
 from maskscope.types import Embeddings, Floats, Indices
 
 _ENOUGH_ROWS = 1000
+_ENOUGH_SENTENCES = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,10 +36,11 @@ class PaddingFound:
 def find_padding(x: StoredArray, lengths: LengthColumn) -> PaddingFound:
     """Where the padding of x (N, T, D) is: as the mask says, else where the rows are alike, else behind the tokens.
 
-    Without lengths and mask, the trailing rows of zeros are padding. Raises ReadError for a length out of range.
+    Without lengths and mask, rows of zeros are padding: the trailing ones, or the leading ones where only these are.
+    Raises ReadError for a length out of range.
     """
     if not lengths.given:
-        return PaddingFound()
+        return PaddingFound(_side_of_zeros(x))
     side = _side_of_mask(lengths)
     candidates: dict[Side, list[Floats]] = {"back": [], "front": []}
     with ExitStack() as stack:
@@ -76,6 +78,28 @@ def _side_of_mask(lengths: LengthColumn) -> Side | None:
             if len(padded):
                 return "back" if real[padded[0], 0] else "front"
     return None
+
+
+def _side_of_zeros(x: StoredArray) -> Side:
+    """The front where sentences begin with several rows of zeros and none ends in one; a single one may be a token."""
+    with x.rows() as rows:
+        n, n_positions = x.shape[:2]
+        step, n_found = max(1, x.block_bytes // max(1, x.row_bytes)), 0
+        for first in range(0, n, step):
+            zero_bt = (rows.take(min(step, n - first)) == 0).all(axis=2)
+            zero_bt = zero_bt[~zero_bt.all(axis=1)]
+            if n_positions < 2 or zero_bt[:, -1].any():
+                return "back"
+            n_found += int(zero_bt[:, :2].all(axis=1).sum())
+            if n_found >= _ENOUGH_SENTENCES:
+                break
+    return "front" if n_found else "back"
+
+
+def leading_zeros(x_btd: Embeddings) -> Indices:
+    """How many rows of zeros each of the sentences (b, T, D) begins with, (b,) int64."""
+    zero_bt = (x_btd == 0).all(axis=2)
+    return np.asarray(np.where(zero_bt.all(axis=1), zero_bt.shape[1], np.argmin(zero_bt, axis=1)), dtype=np.int64)
 
 
 def _more_alike(back: Floats, front: Floats) -> Side:

@@ -86,6 +86,27 @@ def test_without_lengths_padding_is_zero_and_behind(tmp_path: Path) -> None:
     assert (padding.value, padding.side) == (0.0, "back")
 
 
+def test_without_lengths_leading_zeros_are_padding_where_no_sentence_ends_in_zeros(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", X=padded("front", 0.0))
+    with open_source(tmp_path / "x.npz", ReadOptions()) as source:
+        sentences = list(source)
+        assert source.lengths_from == "inferred"
+        assert source.scan().problem is None
+        notes = {note.kind: note.text for note in source.notes()}
+        assert source.padding is not None
+        assert (source.padding.value, source.padding.side) == (0.0, "front")
+    for tokens, found in zip(TOKENS, sentences, strict=True):
+        np.testing.assert_array_equal(found.embeddings, tokens)
+    assert "inferred from the leading zero rows, so a sentence that begins with tokens" in notes["lengths-inferred"]
+    # a sentence that ends in zeros says that these are the padding
+    x = padded("front", 0.0)
+    x[0, 3] = 0
+    embeddings, _, padding = read(tmp_path / "y.npz", X=x)
+    assert padding is not None
+    assert padding.side == "back"
+    np.testing.assert_array_equal(embeddings[1], x[1])
+
+
 def test_an_array_without_padding_has_none(tmp_path: Path) -> None:
     _, _, padding = read(tmp_path / "x.npz", X=np.ones((2, 3, 2), dtype=np.float32), lengths=[3, 3])
     assert padding is None
