@@ -89,3 +89,18 @@ def tokens_first(rows: npt.NDArray[Any], lengths: Indices) -> npt.NDArray[Any]:
     order = (np.arange(n_positions)[None] + shift[:, None]) % max(1, n_positions)
     turned: npt.NDArray[Any] = rows[np.arange(n)[:, None], order]
     return turned
+
+
+def padded_with(known: Padding | None, mask_value: MaskValue | None, dim: int) -> Padding:
+    """What a project's sentences are padded with: as is known, else the model's mask value, else 0, which is assumed.
+
+    Args:
+        known: of the project's source.
+        mask_value: of a Masking layer that reads the embeddings; None for none.
+        dim: D of the embeddings.
+    """
+    if known is not None:
+        return known
+    if mask_value is not None and np.size(mask_value) in (1, dim) and np.isfinite(mask_value).all():
+        return Padding.of_value(mask_value, dim, origin="mask value")
+    return Padding.of_value(0.0, dim, origin="assumed")

@@ -272,6 +272,7 @@ class RunInfo:
         engine: what scores with it: "packed" (numpy, in the program itself) or "keras" (in the worker).
         engine_reason: one sentence: why "keras"; "" for "packed".
         output: how the outputs of an opened model become the scores.
+        n_positions: T when Keras runs it on exactly T positions only; None for any length.
         notes: what was done to run an opened model, a sentence each, such as how several inputs are fed.
     """
 
@@ -295,6 +296,7 @@ class RunInfo:
     engine_reason: str = ""
     output: OutputMap = OutputMap()
     notes: tuple[str, ...] = ()
+    n_positions: int | None = None
 
     @property
     def f1(self) -> float | None:
@@ -352,6 +354,7 @@ class RunInfo:
                 engine="keras" if record.get("engine") == "keras" else "packed",
                 engine_reason=str(record.get("engine_reason", "")),
                 output=_output_map(record.get("output") or {}),
+                n_positions=None if record.get("n_positions") is None else int(record["n_positions"]),
                 notes=tuple(str(note) for note in record.get("notes") or ()),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ModelError) as error:

@@ -18,9 +18,10 @@ import numpy as np
 
 from maskscope import masks
 from maskscope.engine.packed import PackedTagger
+from maskscope.padding import Side
 from maskscope.types import Embeddings, Floats, Indices, Mask
 
-Fill: TypeAlias = Literal["zeros", "noise", "previous"]
+Fill: TypeAlias = Literal["zeros", "noise", "previous", "source"]
 MaskSource: TypeAlias = Literal["model", "lengths", "none"]
 
 MAX_PADDING = 200
@@ -35,12 +36,12 @@ def padding_rows(embeddings: Embeddings, fill: Fill = "zeros", previous: Embeddi
     Args:
         embeddings: (T, D) float16 or float32, the sentence.
         fill: "zeros"; "noise", N(0, s) with s the root mean square of the sentence's numbers; "previous", the rows
-            of the sentence before, repeated.
-        previous: (Tp, D), the sentence before; without it (or with Tp = 0) "previous" gives zeros.
+            of the sentence before, repeated; "source", the rows that the source was padded with, repeated.
+        previous: (Tp, D), the rows for "previous" and "source"; without them (or with Tp = 0) these give zeros.
     """
     if fill == "noise":
         return _noise(embeddings.shape[1]) * _spread(embeddings)
-    if fill == "previous" and previous is not None and len(previous):
+    if fill in ("previous", "source") and previous is not None and len(previous):
         rows: Floats = np.asarray(previous[:MAX_PADDING], dtype=np.float32)
         return rows[_repeated(rows)]
     zeros: Floats = np.zeros((MAX_PADDING, embeddings.shape[1]), dtype=np.float32)
@@ -64,10 +65,11 @@ def largest_change(probs_tc: Floats, alone_tc: Floats, compared: Sequence[int]) 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PaddedRun:
-    """One sentence with k padded positions behind it.
+    """One sentence with k padded positions.
 
     Attributes:
-        probs_tc: (T + k, C) float32, the model's output at every position.
+        probs_tc: (T + k, C) float32, the model's output at every position: at the tokens, then at the padding, wherever
+            the padding was.
         mask: (T + k,) bool, True = real token, as it was used.
         largest_change: largest |change| over the tokens compared and over classes, against the sentence alone;
             compared are the tokens that are real in the sentence alone, but those masked by clicking.
@@ -87,6 +89,7 @@ class PaddingProbe:
         tagger: the model.
         embeddings: (T, D) float16 or float32, the sentence.
         fill, previous: content of the padded positions, see `padding_rows`.
+        side: where padding is added. In front of the tokens, the first of its rows is next to them.
     """
 
     def __init__(
@@ -95,8 +98,10 @@ class PaddingProbe:
         embeddings: Embeddings,
         fill: Fill = "zeros",
         previous: Embeddings | None = None,
+        side: Side = "back",
     ) -> None:
         self._tagger = tagger
+        self._side = side
         self._n_tokens = len(embeddings)
         own: Floats = np.asarray(embeddings, dtype=np.float32)
         at_zeros = _projected_few(tagger, np.zeros((1, tagger.dim), dtype=np.float32))
@@ -113,7 +118,7 @@ class PaddingProbe:
                 noise = padding_rows(own, fill)
                 padding[:] = tagger.projector(noise.dtype).project(noise)
             padding_seen[:] = True
-        elif fill == "previous" and previous is not None and len(previous):
+        elif fill in ("previous", "source") and previous is not None and len(previous):
             rows: Floats = np.asarray(previous[:MAX_PADDING], dtype=np.float32)
             again = _repeated(rows)
             padding[:] = _projected_few(tagger, rows)[again]
@@ -156,19 +161,23 @@ class PaddingProbe:
         compared = self._compared(mask_source, masked)
         if not len(compared):
             return curve
-        mask = self._mask(max_k, mask_source, masked)
+        order = self._order(self._n_tokens + max_k)
+        mask = self._mask(max_k, mask_source, masked)[order]
         # the rows that the lanes, one for each number of padded positions, are made of
         kept = np.flatnonzero(mask) if self._tagger.skips_masked else np.arange(len(mask))
-        # lane k holds the first counts[k] of the kept rows
-        counts = np.searchsorted(kept, np.arange(self._n_tokens, self._n_tokens + max_k + 1), side="left")
-        lengths, lane_of = np.unique(counts, return_inverse=True)
+        in_front = max_k if self._side == "front" else 0
+        # lane k holds the kept rows from begins[k] to before ends[k]
+        added = np.arange(max_k + 1)
+        begins = np.searchsorted(kept, in_front - added if in_front else 0 * added, side="left")
+        ends = np.searchsorted(kept, in_front + self._n_tokens + (0 * added if in_front else added), side="left")
+        bounds, lane_of = np.unique(np.stack([begins, ends], axis=1), axis=0, return_inverse=True)
+        firsts, lengths = bounds[:, 0], bounds[:, 1] - bounds[:, 0]
         alone = self._without_padding(mask_source)
-        places = np.searchsorted(kept, compared)
-        firsts = np.zeros(len(lengths), dtype=np.int64)
+        places = np.searchsorted(kept, in_front + np.asarray(compared))
         real = None if self._tagger.skips_masked else mask
         with np.errstate(over="ignore", invalid="ignore"):
-            probs = self._tagger.score_projected(self._projected[kept], firsts, lengths, real=real)
-        starts = np.cumsum(lengths) - lengths
+            probs = self._tagger.score_projected(self._projected[order][kept], firsts, lengths, real=real)
+        starts = np.cumsum(lengths) - lengths - firsts
         lanes = probs[starts[:, None] + places[None, :]]
         changes = np.abs(lanes - alone[compared][None]).max(axis=(1, 2))
         curve[:] = changes[lane_of]
@@ -209,10 +218,22 @@ class PaddingProbe:
         compared = self._compared(mask_source, masked)
         return largest_change(probs_tc, self._without_padding(mask_source), compared)
 
+    def _order(self, n_positions: int) -> Indices:
+        """The rows of tokens and padding in the order in which the model reads them."""
+        if self._side == "back":
+            return np.arange(n_positions)
+        return np.concatenate([np.arange(n_positions - 1, self._n_tokens - 1, -1), np.arange(self._n_tokens)])
+
     def _step_through(self, mask: Mask) -> Floats:
+        order = self._order(len(mask))
         first, length = np.zeros(1, dtype=np.int64), np.array([len(mask)])
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._tagger.score_projected(self._projected[: len(mask)], first, length, real=mask)
+            read = self._tagger.score_projected(self._projected[order], first, length, real=mask[order])
+        if self._side == "back":
+            return read
+        probs_tc = np.empty_like(read)
+        probs_tc[order] = read
+        return probs_tc
 
 
 def _projected_few(tagger: PackedTagger, rows: Floats) -> Floats:

@@ -104,6 +104,7 @@ def _score_into(
         engine_reason=fitted.choice.reason,
         output=fitted.output,
         notes=fitted.notes,
+        n_positions=None if fitted.keras is None else fitted.keras.n_positions,
     )
 
 

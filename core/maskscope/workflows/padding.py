@@ -12,6 +12,7 @@ import numpy as np
 from maskscope.engine.padding_probe import MAX_PADDING, Fill, PaddedRun, largest_change, padding_rows
 from maskscope.errors import ModelError, WorkerError
 from maskscope.jobs import Job
+from maskscope.padding import Side, padded_with
 from maskscope.project import Project
 from maskscope.types import Embeddings, Floats, Mask
 from maskscope.workflows.fit_model import EngineChoice, FittedModel, fit_model
@@ -25,6 +26,7 @@ class KerasPaddingProbe:
     Args:
         model: the model in Keras.
         embeddings, fill, previous: the sentence and the content of padded positions, as in `padding_rows`.
+        side: where padding is added, as for `PaddingProbe`.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class KerasPaddingProbe:
         embeddings: Embeddings,
         fill: Fill = "zeros",
         previous: Embeddings | None = None,
+        side: Side = "back",
     ) -> None:
         self._model = model
+        self._side = side
         self._n_tokens = len(embeddings)
         own: Floats = np.asarray(embeddings, dtype=np.float32)
         self._rows: Floats = np.concatenate([own, padding_rows(own, fill, previous)])
@@ -60,9 +64,13 @@ class KerasPaddingProbe:
         if not n_positions:
             # not every layer accepts a sentence without positions
             return np.zeros((0, len(self._model.column_names)), dtype=np.float32), np.zeros(0, dtype=np.bool_)
-        x_btd = self._rows[None, :n_positions]
-        mask = self._model.compute_mask(x_btd)[0]
-        scores = self._model.predict(x_btd)[0]
+        order = np.arange(n_positions)
+        if self._side == "front":
+            order = np.concatenate([order[self._n_tokens :][::-1], order[: self._n_tokens]])
+        x_btd = self._rows[None, order]
+        mask, scores = np.empty(n_positions, dtype=np.bool_), self._model.predict(x_btd)[0]
+        mask[order] = self._model.compute_mask(x_btd)[0]
+        scores[order] = scores.copy()
         if not np.isfinite(scores).all():
             raise ModelError(
                 f"the model does not give finite outputs with {k} padded positions",
@@ -149,9 +157,12 @@ class _Cache:
             self._model = fit_model(project, model, options, EngineChoice("keras"))
             self._model_key = model_key
         if self._probe is None or sentence_key != self._sentence_key:
+            assert self._model is not None
             previous = project.rows(sentence - 1) if fill == "previous" and sentence else None
+            padding = padded_with(project.padding, self._model.mask_value, project.dim)
+            previous = padding.rows if fill == "source" else previous
             rows = project.rows(sentence)
-            self._probe = KerasPaddingProbe(self._model, rows, fill, previous)
+            self._probe = KerasPaddingProbe(self._model, rows, fill, previous, padding.side)
             self._sentence_key = sentence_key
         return self._probe
 

@@ -6,13 +6,19 @@ import numpy as np
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal, SignalInstance
 
 from maskscope.engine.padding_probe import MAX_PADDING, Fill, MaskSource, PaddedRun, PaddingProbe
-from maskscope.types import Floats, Indices
+from maskscope.padding import Padding, padded_with
+from maskscope.types import Embeddings, Floats, Indices
 from maskscope_gui.actions import key_of_action
-from maskscope_gui.background.padding_job import COARSE, DELAY_MS, PaddingJob, SentenceAndModel
+from maskscope_gui.background.padding_job import DELAY_MS, PaddingJob, SentenceAndModel
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
 
-FILLS: dict[Fill, str] = {"zeros": "zeros", "noise": "noise", "previous": "the previous sentence"}
+FILLS: dict[Fill, str] = {
+    "source": "as in the source",
+    "zeros": "zeros",
+    "noise": "noise",
+    "previous": "the previous sentence",
+}
 MASK_SOURCES: dict[MaskSource, str] = {"model": "the model", "lengths": "lengths", "none": "no mask"}
 MAX_ADDED = MAX_PADDING
 TOLERANCE = 1e-6
@@ -25,7 +31,7 @@ class PaddingSettings:
 
     Attributes:
         added: number of added padded positions, 0 to 200.
-        fill: what they contain.
+        fill: what they contain; "source" is what the project's source was padded with, or else the mask value.
         mask_source: where the mask comes from.
         masked: real tokens that the user masked by hand.
     """
@@ -82,6 +88,9 @@ class PaddingExperiment(QObject):
         self._keras = PaddingJob(client, self)
         self._keras.changed.connect(self._keras_changed)
         self._about: SentenceAndModel | None = None
+        # A model of a fixed length may leave room for less; the next sentence then begins with this again.
+        self._wanted_added = self.settings.added
+        self._fill_chosen_for: tuple[object, ...] = ()
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
         self._delay = QTimer(self)
@@ -108,9 +117,41 @@ class PaddingExperiment(QObject):
         """Why the worker gave no answer, in one sentence; "" when it did."""
         return self._keras.error
 
+    @property
+    def most(self) -> int:
+        """The largest number of padded positions: what a model of a fixed length leaves of it, else 200."""
+        model, focus = self.session.model, self.session.focus
+        if model is None or focus is None or model.run.n_positions is None:
+            return MAX_ADDED
+        return min(max(model.run.n_positions - focus.length, 0), MAX_ADDED)
+
+    @property
+    def padding(self) -> Padding:
+        """What the project's source was padded with and on which side; else the mask value, or 0."""
+        session = self.session
+        if session.project is None:
+            return Padding.of_value(0.0, 1, origin="assumed")
+        return padded_with(session.project.padding, session.mask_value, session.project.dim)
+
+    @property
+    def fills(self) -> tuple[Fill, ...]:
+        """What padding can hold; "source" is left out where that is zeros."""
+        zeros = self.padding.value == 0
+        return tuple(fill for fill in FILLS if not (zeros and fill == "source"))
+
+    def _choose_fill(self) -> None:
+        """Begin with the padding of the source where that is no zeros."""
+        project = self.session.project
+        key = (None if project is None else project.path, self.session.mask_value)
+        if key != self._fill_chosen_for:
+            self._fill_chosen_for = key
+            if self.settings.fill in ("source", "zeros"):
+                self.settings = replace(self.settings, fill=self.fills[0])
+
     def set_added(self, added: int) -> None:
         """Set the number of added positions, 0 to 200."""
-        self._set(replace(self.settings, added=min(max(added, 0), MAX_ADDED)), keep_curves=True)
+        self._wanted_added = min(max(added, 0), self.most)
+        self._set(replace(self.settings, added=self._wanted_added), keep_curves=True)
 
     def set_fill(self, fill: Fill) -> None:
         """Set what padded positions contain."""
@@ -170,6 +211,8 @@ class PaddingExperiment(QObject):
         self.settings = replace(self.settings, masked=frozenset())
         if self.in_keras:
             self.settings = replace(self.settings, mask_source="model")
+        self.settings = replace(self.settings, added=min(self._wanted_added, self.most))
+        self._choose_fill()
         self._make_probe()
         about = self._about_in_keras()
         if about is None or about != self._about:
@@ -187,17 +230,22 @@ class PaddingExperiment(QObject):
         session = self.session
         if not self.in_keras or session.project is None or session.model is None or session.focus is None:
             return None
-        return SentenceAndModel(session.project.path, session.model.id, session.model.keras_file, session.focus.row.id)
+        return SentenceAndModel(
+            session.project.path, session.model.id, session.model.keras_file, session.focus.row.id, self.most
+        )
 
     def _make_probe(self) -> None:
         focus, tagger = self.session.focus, self.session.tagger
         self._probe = None
         if focus is None or tagger is None or self.session.project is None:
             return
-        previous = None
-        if self.settings.fill == "previous" and focus.row.id > 0:
-            previous = self.session.project.rows(focus.row.id - 1)
-        self._probe = PaddingProbe(tagger, focus.embeddings, fill=self.settings.fill, previous=previous)
+        fill, padding = self.settings.fill, self.padding
+        rows: Embeddings | None = None
+        if fill == "source":
+            rows = padding.rows
+        elif fill == "previous" and focus.row.id > 0:
+            rows = self.session.project.rows(focus.row.id - 1)
+        self._probe = PaddingProbe(tagger, focus.embeddings, fill, rows, padding.side)
 
     def _update_run(self) -> None:
         if self._about is not None:
@@ -234,7 +282,8 @@ class PaddingExperiment(QObject):
             return
         if coarse is not None and self.curves is not None:
             return
-        self.curves = None if coarse is None else PaddingCurves(coarse, None, np.asarray(COARSE, dtype=np.int64))
+        added = () if self._about is None else self._about.coarse
+        self.curves = None if coarse is None else PaddingCurves(coarse, None, np.asarray(added, dtype=np.int64))
         self.curves_changed.emit()
 
     def _start_curves(self) -> None:

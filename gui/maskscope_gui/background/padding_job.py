@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from maskscope.engine.padding_probe import Fill, PaddedRun
+from maskscope.engine.padding_probe import MAX_PADDING, Fill, PaddedRun
 from maskscope.types import Floats
 from maskscope.worker.requests import PaddingRequest, PaddingResult
 from maskscope_gui.background.worker_client import WorkerClient
@@ -22,12 +22,18 @@ _RUNS_KEPT = 64
 
 @dataclass(frozen=True, slots=True)
 class SentenceAndModel:
-    """What an answer is about."""
+    """What an answer is about; `most` is the largest number of padded positions that there is room for."""
 
     project: Path
     model_id: str
     model: Path
     sentence: int
+    most: int = MAX_PADDING
+
+    @property
+    def coarse(self) -> tuple[int, ...]:
+        """The numbers of added positions in its curve."""
+        return (*(k for k in COARSE if k < self.most), self.most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +121,13 @@ class PaddingJob(QObject):
 
     @property
     def curve(self) -> Floats | None:
-        """Largest changes for the numbers of `COARSE`; None until all are known."""
-        known = {} if self._wanted is None else self._changes.get(self._wanted.fill, {})
-        if any(k not in known for k in COARSE):
+        """Largest changes for the numbers of `coarse`; None until all are known."""
+        if self._wanted is None:
             return None
-        curve: Floats = np.array([known[k] for k in COARSE], dtype=np.float32)
+        known, coarse = self._changes.get(self._wanted.fill, {}), self._wanted.about.coarse
+        if any(k not in known for k in coarse):
+            return None
+        curve: Floats = np.array([known[k] for k in coarse], dtype=np.float32)
         return curve
 
     @property
@@ -135,7 +143,7 @@ class PaddingJob(QObject):
         if (fill, added) not in self._runs:
             return _Query(about, fill, (added,), added)
         known = self._changes.get(fill, {})
-        unknown = tuple(k for k in COARSE if k not in known)
+        unknown = tuple(k for k in about.coarse if k not in known)
         return _Query(about, fill, unknown, None) if unknown else None
 
     def _send(self) -> None:

@@ -107,3 +107,25 @@ def test_the_padding_panel_steps_through_any_stack(fill: Fill, plain_last: bool)
         padded = np.concatenate([x, before])
         run = probe.run(3, "model")
         np.testing.assert_allclose(run.probs_tc, tagger.score(padded, offsets_of(7)), atol=2e-6)
+
+
+@pytest.mark.parametrize("rule", ["model", "lengths", "none"])
+def test_padding_in_front_is_read_before_the_tokens(rule: MaskSource) -> None:
+    tagger = random_tagger(units=(2,), outputs=2)
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=(5, 3)).astype(np.float32)
+    x[1] = 0
+    source = rng.normal(size=(3, 3)).astype(np.float32)
+    source[1] = 0
+    probe = PaddingProbe(tagger, x, "source", source, "front")
+    run = probe.run(4, rule)
+    # the first row is next to the tokens
+    padded = np.concatenate([source[[0, 2, 1, 0]], x])
+    if rule != "lengths":
+        expected = tagger.score(padded, offsets_of(9), "model" if rule == "model" else "lengths")
+        np.testing.assert_allclose(run.probs_tc, np.concatenate([expected[4:], expected[:4][::-1]]), atol=2e-6)
+    else:
+        assert run.largest_change == 0
+        assert run.mask.tolist() == [True] * 5 + [False] * 4
+    curve = probe.curve(rule, 9)
+    np.testing.assert_allclose(curve, [probe.run(k, rule).largest_change for k in range(10)], atol=2e-6)

@@ -12,6 +12,7 @@ from maskscope.engine import packed
 from maskscope.engine.padding_probe import Fill, PaddedRun, PaddingProbe, padding_rows
 from maskscope.errors import WorkerError
 from maskscope.jobs import NullJob
+from maskscope.padding import padded_with
 from maskscope.project import Project, ProjectWriter
 from maskscope.types import Sentence
 from maskscope.worker.jobs import run_request
@@ -89,13 +90,14 @@ def test_a_supported_model_changes_as_the_built_in_engine_measures_it(project: P
     for fill in get_args(Fill):
         job = Noting()
         answer = ask(project, file, job, fill=fill, added=(7, 0, 200), shown=7)
-        probe = PaddingProbe(tagger, project.rows(1), fill, project.rows(0))
+        rows = padded_with(project.padding, 0.0, project.dim).rows if fill == "source" else project.rows(0)
+        probe = PaddingProbe(tagger, project.rows(1), fill, rows)
         expected = [probe.run(k) for k in (7, 0, 200)]
         np.testing.assert_allclose(answer.changes, [run.largest_change for run in expected], rtol=0, atol=2e-6)
         assert job.figures == [("change", k, change) for k, change in zip((7, 0, 200), answer.changes, strict=True)]
         assert shown(answer).mask.tolist() == expected[0].mask.tolist()
         np.testing.assert_allclose(shown(answer).probs_tc, expected[0].probs_tc, rtol=0, atol=2e-6)
-        if fill != "zeros":
+        if fill not in ("zeros", "source"):
             assert shown(answer).largest_change > 1e-3
             assert answer.at.tolist()[0] == shown(answer).at == expected[0].at
 

@@ -97,7 +97,8 @@ class PaddingCurve(QWidget):
         drawn = [curves.chosen] if curves.unmasked is None else [curves.chosen, curves.unmasked]
         highest = max(*(float(curve.max()) for curve in drawn), self.experiment.tolerance)
         self.plot.setYRange(-0.04 * highest, 1.08 * highest, padding=0)
-        self._base.setData([0, MAX_ADDED], [0, 0])
+        self._base.setData([0, self.experiment.most], [0, 0])
+        self.plot.setXRange(0, max(self.experiment.most, 1), padding=0.01)
         self._unmasked.setData(*(([], []) if curves.unmasked is None else (curves.added, curves.unmasked)))
         holds = float(curves.chosen.max()) <= self.experiment.tolerance
         colour = self.look.theme.holds if holds else self.look.theme.fails
@@ -136,7 +137,7 @@ class PaddingCurve(QWidget):
         painter.setPen(look.c("second"))
         scale = QRectF(0, self.height() - px(_LINE), self.width(), px(_LINE))
         painter.drawText(scale, Qt.AlignmentFlag.AlignLeft, "0")
-        painter.drawText(scale, Qt.AlignmentFlag.AlignRight, f"{MAX_ADDED} added positions")
+        painter.drawText(scale, Qt.AlignmentFlag.AlignRight, f"{self.experiment.most} added positions")
         for number, (text, role, line) in enumerate(self.legend()):
             top = number * px(_LINE)
             if line != Qt.PenStyle.NoPen:

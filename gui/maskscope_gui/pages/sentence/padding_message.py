@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from maskscope.engine.padding_probe import PaddedRun
 from maskscope_gui.actions import key_of_action
-from maskscope_gui.background.padding_experiment import MAX_ADDED, PaddingExperiment
+from maskscope_gui.background.padding_experiment import PaddingExperiment
 from maskscope_gui.session.session import Session
 from maskscope_gui.widgets.base import Role
 
@@ -57,11 +57,11 @@ def _verdict(experiment: PaddingExperiment, run: PaddedRun) -> tuple[str, Role]:
     if curves is None:
         return "✓ padding is ignored here", "holds"
     tried = len(curves.added)
-    every_length = tried > MAX_ADDED
+    every_length = tried > experiment.most
     if float(curves.chosen.max()) <= experiment.tolerance:
         if every_length:
-            return f"✓ ignored at every length up to {MAX_ADDED}", "holds"
-        return f"✓ ignored at all {tried} lengths tried, up to {MAX_ADDED}", "holds"
+            return f"✓ ignored at every length up to {experiment.most}", "holds"
+        return f"✓ ignored at all {tried} lengths tried, up to {experiment.most}", "holds"
     first = int(curves.added[(curves.chosen > experiment.tolerance).argmax()])
     if every_length:
         return f"✗ ignored here, but not from {first} added positions on", "fails"
@@ -81,15 +81,29 @@ def _explanation(session: Session, experiment: PaddingExperiment, run: PaddedRun
         return experiment.error
     if setting.fill == "previous" and focus.row.id == 0:
         return "There is no sentence before the first one, so padding is filled with zeros."
+    if experiment.most == 0 and session.model is not None:
+        return (
+            f"This model takes exactly {session.model.run.n_positions} positions, and this sentence fills them all: "
+            "there is no room for padding."
+        )
     mask_at_padding = run.mask[focus.length :].tolist()
     if experiment.in_keras and (text := _where_the_mask_is_lost(session, experiment, mask_at_padding)):
         return text
+    if setting.mask_source == "model" and any(mask_at_padding) and session.mask_value is None:
+        return "This model has no Masking layer, so it reads padding as if it were tokens: the mask lane shows 1 there."
     if setting.mask_source == "model" and any(mask_at_padding):
         return (
             "The Masking layer only masks rows that equal its mask value. These rows do not, "
             "so the model treats them as tokens: the mask lane shows 1 there."
         )
-    return _why_keras(session, experiment)
+    return _where_padding_is(experiment) or _why_keras(session, experiment)
+
+
+def _where_padding_is(experiment: PaddingExperiment) -> str:
+    """Of padding in front of the tokens, that it is drawn behind them all the same."""
+    if experiment.padding.side == "back" or not experiment.settings.added:
+        return ""
+    return "Padding is added in front of the tokens, as in the source; it is drawn behind them."
 
 
 def _where_the_mask_is_lost(session: Session, experiment: PaddingExperiment, mask_at_padding: list[bool]) -> str:

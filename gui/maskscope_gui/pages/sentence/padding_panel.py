@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from maskscope.engine.padding_probe import Fill
 from maskscope.project import ModelRecord
 from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.padding_experiment import (
@@ -98,8 +99,11 @@ class PaddingPanel(QWidget):
         button.setAccessibleName("Padding content")
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(button)
-        for fill, text in FILLS.items():
-            menu.addAction(text).triggered.connect(lambda _=False, fill=fill: self.experiment.set_fill(fill))
+        for fill in FILLS:
+            action = menu.addAction(FILLS[fill])
+            action.setData(fill)
+            action.triggered.connect(lambda _=False, fill=fill: self.experiment.set_fill(fill))
+        menu.aboutToShow.connect(lambda: self._name_fills(menu))
         button.setMenu(menu)
         return button
 
@@ -209,16 +213,32 @@ class PaddingPanel(QWidget):
     def _show_settings(self) -> None:
         setting = self.experiment.settings
         self.slider.blockSignals(True)
+        self.slider.setRange(0, self.experiment.most)
+        self.slider.setEnabled(self.experiment.most > 0)
         self.slider.setValue(setting.added)
         self.slider.blockSignals(False)
         self.added.setText(str(setting.added))
-        self.fill.setText(f"{FILLS[setting.fill]} ▾")
+        self.fill.setText(f"{self._fill_text(setting.fill)} ▾")
         for number, source in enumerate(MASK_SOURCES):
             button = self.sources.button(number)
             available = source == "model" or not self.experiment.in_keras
             button.setChecked(source == setting.mask_source)
             button.setEnabled(available)
             button.setToolTip("" if available else own_mask_reason())
+
+    def _name_fills(self, menu: QMenu) -> None:
+        """Offer what padding can hold here, the source's with its content."""
+        for action in menu.actions():
+            fill = action.data()
+            action.setVisible(fill in self.experiment.fills)
+            if fill == "source":
+                action.setText(f"{FILLS[fill]}: {self.experiment.padding.text}")
+
+    def _fill_text(self, fill: Fill) -> str:
+        """What padded positions hold; that of the source by its content, with the side where that is in front."""
+        padding = self.experiment.padding
+        text = FILLS[fill] if fill != "source" else padding.text
+        return f"{text}, in front" if padding.side == "front" else text
 
     def _set(self, label: QLabel, text: str, role: Role) -> None:
         label.setText(text)

@@ -341,10 +341,12 @@ class TracksPainter:
         added = len(self.layout.columns) - length
         if not added:
             return
-        self._paint_padded_positions(padded)
+        in_front = self.experiment.padding.side == "front"
+        if not in_front:
+            self._paint_padded_positions(padded)
         left = max(self._edges[length], self._in_sight[0])
         room = min(self.layout.columns.width, self._in_sight[1]) - left
-        count = f"{added} padded position{'s' if added != 1 else ''}"
+        count = f"{added} padded position{'s' if added != 1 else ''}{', added in front' if in_front else ''}"
         height = self.look.px(LANE_HEIGHTS["token"])
         self._paint_plate(QRect(left, self.layout.top("token"), room, height), count, f"{added} padded")
         if self.session.gives_values:

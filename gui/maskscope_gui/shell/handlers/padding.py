@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from maskscope_gui.background.padding_experiment import FILLS, MASK_SOURCES, PaddingExperiment
+from maskscope_gui.background.padding_experiment import MASK_SOURCES, PaddingExperiment
 from maskscope_gui.session.session import Session
 from maskscope_gui.shell.handlers import Handlers
 
@@ -30,7 +30,7 @@ class PaddingHandlers:
         self._experiment.set_added(self._experiment.settings.added + positions)
 
     def _next_fill(self) -> None:
-        fills = list(FILLS)
+        fills = self._experiment.fills
         self._experiment.set_fill(fills[(fills.index(self._experiment.settings.fill) + 1) % len(fills)])
 
     def _next_mask_source(self) -> None:
