@@ -30,6 +30,7 @@ _DIM = 8
 """The same for a model that takes any D."""
 _TOLERANCES = {"float32": 1e-5, "float16": 5e-3, "bfloat16": 4e-2}
 _REASON_LENGTH = 200
+_ANY = "(B, T, D) to (B, T, C), any B and T"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,9 @@ def _copy(model: KerasModel, lengths: tuple[int, ...] | None, step: int = 1, per
     inputs = tagger_inputs(graph)
     output = sentence_output(graph) if per_sentence else tagger_output(graph, inputs.n_positions)
     built_for = inputs.n_positions
+    if lengths is None and any(part.mask for part in inputs.parts):
+        # a copy with one input can't tell which positions of T are padded
+        raise ModelError("needs a certain length and a mask as its input", expected=_ANY, received="a mask")
     if lengths is None and built_for is None:
         raise ModelError("was not built for a certain length", expected="an input (T, D)", received="(None, D)")
     if lengths is None:
@@ -148,7 +152,7 @@ def attempt(run: Callable[[], Any]) -> Any:
         words = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:_REASON_LENGTH]
         raise ModelError(
             "can't be run on sentences of any length",
-            expected="(B, T, D) to (B, T, C), any B and T",
+            expected=_ANY,
             received=f"{type(error).__name__}: {words}",
         ) from error
 

@@ -53,16 +53,6 @@ def cut(file: Path, out: Path) -> str:
     return part.layer
 
 
-def last_known_layer(file: Path) -> str | None:
-    """The layer up to which `cut` would save a model; None when it can't. Needs no Keras itself."""
-    try:
-        config, _ = read_model_file(file)
-    except ModelError:
-        return None
-    part = known_part(config)
-    return None if part is None else part.layer
-
-
 def _weights_of(part: KnownPart, weights: bytes, file: Path) -> bytes:
     """The weights of the part, in the places where Keras looks for them."""
     import h5py

@@ -71,6 +71,11 @@ class KerasTagger:
         except ModelError as error:
             raise ModelError(error.message, file=file, expected=error.expected, received=error.received) from error
 
+    @property
+    def pads(self) -> bool:
+        """Whether sentences may have to be padded."""
+        return self.n_positions is not None or self.step > 1
+
     def padding(self, dim: int) -> Padding:
         """What a sentence of `dim` numbers a token is padded with."""
         if self._padding is not None:

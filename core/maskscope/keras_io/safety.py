@@ -79,6 +79,16 @@ def read_model_file(path: Path) -> tuple[Any, bytes]:
     return _read_config(path, members["config.json"]), members["model.weights.h5"]
 
 
+def last_known_layer(file: Path) -> str | None:
+    """The layer up to which `cut.cut` would save a model; None when it can't."""
+    try:
+        config, _ = read_model_file(file)
+    except ModelError:
+        return None
+    part = known_part(config)
+    return None if part is None else part.layer
+
+
 def keras_2_error(path: Path, version: str) -> ModelError:
     """The refusal of a file of Keras 2, whose layers Keras 3 does not build, but whose weights it reads."""
     return ModelError(

@@ -19,12 +19,14 @@ class Part:
         width: how many numbers of each token it takes; None for any number.
         dtype: of its tensor.
         flat: whether it takes one number a token as (B, T), without a last axis.
+        mask: whether it takes the mask (B, T) of the tokens, and none of their numbers: `width` is 0.
     """
 
     name: str
     width: int | None
     dtype: str
     flat: bool
+    mask: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,10 @@ class Inputs:
         begin = 0
         for part in self.parts:
             end = None if part.width is None else begin + part.width
-            taken = x_btd if len(self.parts) == 1 else x_btd[:, :, begin:end]
-            if part.flat:
+            taken = x_btd if part.width in (None, self.dim) else x_btd[:, :, begin:end]
+            if part.mask:
+                taken = keras.ops.ones_like(x_btd[:, :, 0])
+            elif part.flat:
                 taken = taken[:, :, 0]
             if keras.backend.standardize_dtype(taken.dtype) != part.dtype:
                 taken = keras.ops.cast(taken, part.dtype)
@@ -66,10 +70,14 @@ class Inputs:
     def notes(self) -> tuple[str, ...]:
         """How the inputs are fed, a sentence each; none for one input of float32."""
         found = []
-        if len(self.parts) > 1:
-            widths = ", ".join(f"{part.name} {part.width}" for part in self.parts)
+        numbers = [part for part in self.parts if not part.mask]
+        if len(numbers) > 1:
+            widths = ", ".join(f"{part.name} {part.width}" for part in numbers)
             found.append(f"The {self.dim} numbers of each token are parted among its inputs in their order: {widths}.")
-        other = [f"{part.name} {part.dtype}" for part in self.parts if part.dtype != "float32"]
+        masks = [part.name for part in self.parts if part.mask]
+        if masks:
+            found.append(f"Its input {' and '.join(masks)} is True, or 1, at each token.")
+        other = [f"{part.name} {part.dtype}" for part in numbers if part.dtype != "float32"]
         if other:
             found.append(f"Embeddings are cast to the type of the input: {', '.join(other)}.")
         return tuple(found)
@@ -108,6 +116,9 @@ def tagger_inputs(graph: Any) -> Inputs:
         name = str(tensor._keras_history.operation.name)
         dtype = str(keras.backend.standardize_dtype(tensor.dtype))
         flat = len(shape) == 2
+        if flat and lengths and (dtype == "bool" or "mask" in name.lower()):
+            parts.append(Part(name, 0, dtype, True, mask=True))
+            continue
         if flat and dtype.startswith(("int", "uint")):
             raise ModelError(
                 f"takes token ids in its input {name!r}; save the part behind its Embedding layer, and import the"

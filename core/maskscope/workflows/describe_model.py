@@ -5,6 +5,7 @@ from pathlib import Path
 
 from maskscope.errors import ModelError
 from maskscope.keras_io.model_head import read_head
+from maskscope.keras_io.safety import last_known_layer
 from maskscope.padding import Padding
 from maskscope.project import Project
 from maskscope.types import MaskValue
@@ -51,20 +52,13 @@ def describe_model(project: Project, file: Path) -> ModelDescription:
             described = replace(
                 described,
                 n_positions=loaded.keras.n_positions,
-                padding="" if loaded.keras.n_positions is None else _padding_text(loaded.keras.padding(project.dim)),
+                padding=_padding_text(loaded.keras.padding(project.dim)) if loaded.keras.pads else "",
             )
         return _with_outputs(described, loaded, project)
     except ModelError as error:
-        if not described.layers and _can_be_cut(file):
+        if not described.layers and last_known_layer(file) is not None:
             described = replace(described, way_out=("cut",))
         return replace(described, refusal=str(error))
-
-
-def _can_be_cut(file: Path) -> bool:
-    """Whether the part of a file up to its last known layer can be saved, where the file as a whole is refused."""
-    from maskscope.keras_io.cut import last_known_layer
-
-    return last_known_layer(file) is not None
 
 
 def _with_outputs(described: ModelDescription, loaded: LoadedModel, project: Project) -> ModelDescription:

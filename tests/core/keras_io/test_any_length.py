@@ -135,6 +135,15 @@ def test_several_inputs_take_parts_of_each_token_in_their_order() -> None:
     )
 
 
+def test_a_mask_that_the_model_takes_as_an_input_is_true_at_each_token() -> None:
+    inputs, mask = keras.Input((None, DIM)), keras.Input((None,), dtype="bool", name="real")
+    model = shaken(keras.Model([mask, inputs], L.SimpleRNN(2, return_sequences=True)(inputs, mask=mask)))
+    copy = any_length(model)
+    assert copy.dim == DIM
+    same(copy.model, sentences(5), model([np.ones((2, 5), bool), sentences(5)]))
+    assert copy.notes == ("Its input real is True, or 1, at each token.",)
+
+
 def test_inputs_of_another_type_and_the_one_output_for_each_token() -> None:
     inputs = keras.Input((None, DIM), dtype="float16", name="rows")
     tags = L.Dense(2, name="tags")(inputs)

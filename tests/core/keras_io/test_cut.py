@@ -12,7 +12,8 @@ import pytest
 
 from maskscope.errors import ModelError
 from maskscope.keras_io import keras_model
-from maskscope.keras_io.cut import cut, last_known_layer
+from maskscope.keras_io.cut import cut
+from maskscope.keras_io.safety import last_known_layer
 from maskscope.types import Floats
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore:.*mask attached to it")]
