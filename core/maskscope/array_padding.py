@@ -47,6 +47,11 @@ class PaddingFinder:
             if full:
                 return
 
+    @property
+    def is_full(self) -> bool:
+        """Whether enough has been looked at, so that nothing more would be."""
+        return all(counts.total() >= _EXAMINED for counts in self._counts.values())
+
     def result(self) -> Padding | None:
         """The padding; None where no position is padded."""
         if not any(self._counts.values()):

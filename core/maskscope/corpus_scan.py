@@ -10,7 +10,7 @@ from maskscope import masks
 from maskscope.jobs import Job, NullJob
 from maskscope.padding import Padding, Side, tokens_first
 from maskscope.row_extremes import Numbers, RowExtremes
-from maskscope.types import Floats, Indices, Mask, MaskValue, Offsets
+from maskscope.types import Indices, Mask, MaskValue, Offsets
 
 MOST_LISTED = 1000
 CANDIDATES = (-5.0, -10.0, -1.0, -999.0, -1e9)
@@ -126,8 +126,7 @@ class Scanner:
         mask_value: of the Masking layer, None for a model without one.
         compute_dtype: the type that the layer computes in, one of `masks.COMPUTE_TYPES`; else ValueError.
         inferred: whether the lengths come from trailing zero rows, so that zeros in front look like padding.
-        padding_row: (D,) different numbers, the row that padded positions are known to hold; None: they should hold
-            one number.
+        padding: what padded positions are known to hold; the tokens come first, whatever its side. None: one number.
     """
 
     def __init__(
@@ -135,7 +134,7 @@ class Scanner:
         mask_value: MaskValue | None = 0.0,
         compute_dtype: str = "float32",
         inferred: bool = False,
-        padding_row: Floats | None = None,
+        padding: Padding | None = None,
     ) -> None:
         self._value = mask_value
         self._compute = compute_dtype
@@ -148,8 +147,10 @@ class Scanner:
         self._sentences_with = 0
         self._problem: Problem | None = None
         self._padding: float | None = None
-        self._one_padding = padding_row is None
-        self._padding_row = None if padding_row is None else tuple(float(each) for each in padding_row)
+        self._side: Side = "back" if padding is None else padding.side
+        one_row = padding is not None and len(padding.rows) == 1 and padding.value is None
+        self._padding_row = tuple(map(float, padding.rows[0])) if padding is not None and one_row else None
+        self._one_padding = self._padding_row is None
 
     def result(self) -> Scan:
         """The result so far."""
@@ -345,6 +346,11 @@ class Scanner:
         return (int(odd[0][0]), int(odd[1][0])) if len(odd[0]) else None
 
     def _describe_odd_padding(self, rows: Numbers, length: int) -> tuple[ProblemKind, str]:
+        if self._side == "front":
+            return (
+                "after",
+                f"A sentence of {length} tokens has other numbers in front of it than the padding elsewhere.",
+            )
         kept = rows[: len(rows) - length]
         front = len(kept) > 0 and bool((kept == kept[:1, :1]).all()) and not (rows[-1] == kept[0, 0]).all()
         where = "in front of the tokens, as pad_sequences does without padding='post'" if front else "elsewhere"
@@ -394,8 +400,7 @@ def scan_padded(
     `masks.COMPUTE_TYPES`.
     """
     job = job or NullJob()
-    row = padding.rows[0] if padding is not None and padding.value is None and len(padding.rows) == 1 else None
-    scanner = Scanner(mask_value, compute_dtype, inferred or lengths is None, row)
+    scanner = Scanner(mask_value, compute_dtype, inferred or lengths is None, padding)
     step = _step(x.shape[1:], x.dtype)
     for first in range(0, len(x), step):
         job.progress(first, len(x), "sentences scanned")

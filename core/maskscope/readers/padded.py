@@ -10,7 +10,7 @@ import numpy as np
 
 from maskscope.corpus_scan import Block, Scan, Scanner
 from maskscope.errors import ReadError
-from maskscope.padding import Padding
+from maskscope.padding import Padding, Side, tokens_first
 from maskscope.readers.arrays import ArrayRows, StoredArray
 from maskscope.readers.base import (
     Note,
@@ -24,7 +24,7 @@ from maskscope.readers.base import (
 from maskscope.readers.embedding_notes import count_masked, embedding_notes
 from maskscope.readers.padded_labels import LabelColumn
 from maskscope.readers.padded_lengths import LengthColumn
-from maskscope.readers.padded_side import PaddingFound, PaddingRows, find_padding, leading_zeros, tokens_first
+from maskscope.readers.padded_side import find_padding, leading_zeros, side_of_zeros
 from maskscope.types import Embeddings, Indices, Sentence
 
 
@@ -75,8 +75,8 @@ class PaddedSource:
         self._first_notes = notes
         self._tally = Tally()
         self._scanner = Scanner()
-        self._found = PaddingFound()
-        self._padding = PaddingRows("back")
+        self._side: Side = "back"
+        self._padding: Padding | None = None
         self._names: list[str] = []
 
     @property
@@ -121,9 +121,10 @@ class PaddedSource:
     def __iter__(self) -> Iterator[Sentence]:
         """Yield the N sentences, each cut to its length."""
         self._tally = Tally()
-        self._found = find_padding(self._x, self._lengths)
-        self._padding = PaddingRows(self._found.side)
-        self._scanner = Scanner(inferred=self.lengths_from == "inferred", padding_row=self._found.row)
+        inferred = self.lengths_from == "inferred"
+        self._padding = None if inferred else find_padding(self._x, self._lengths)
+        self._side = side_of_zeros(self._x) if inferred else "back" if self._padding is None else self._padding.side
+        self._scanner = Scanner(inferred=inferred, padding=self._padding)
         with ExitStack() as stack:
 
             def rows(array: StoredArray | None) -> ArrayRows | None:
@@ -131,7 +132,7 @@ class PaddedSource:
 
             x_rows = stack.enter_context(self._x.rows())
             label_rows = rows(self._labels.array if self._labels else None)
-            length_rows = self._lengths.open(stack, self._found.side)
+            length_rows = self._lengths.open(stack, self._side)
             token_rows = rows(self._tokens)
 
             n_sentences, step = self.n_sentences, self._rows_a_block()
@@ -139,12 +140,13 @@ class PaddedSource:
                 n = min(step, n_sentences - first)
                 lengths = length_rows.take(first, n)
                 raw = x_rows.take(n)
-                if lengths is None and self._found.side == "front":
+                if lengths is None and self._side == "front":
                     lengths = raw.shape[1] - leading_zeros(narrowed(raw, self._dtype))
                 raw = self._tokens_first(raw, lengths)
                 x_btd = narrowed(raw, self._dtype)
                 seen = self._scanner.padded(x_btd, lengths)
-                self._padding.add(x_btd, seen.lengths)
+                if inferred and self._padding is None and (seen.lengths < x_btd.shape[1]).any():
+                    self._padding = Padding.of_value(0.0, self.dim, self._side, "data")
                 y = None if label_rows is None else self._tokens_first(label_rows.take(n), lengths)
                 padded_tokens = None
                 if token_rows is not None and self._tokens is not None and len(self._tokens.shape) == 2:
@@ -172,7 +174,7 @@ class PaddedSource:
         """What was inferred, made up or found; complete after an iteration."""
         tally, notes = self._tally, list(self._first_notes)
         if self.lengths_from == "inferred":
-            front = self._found.side == "front"
+            front = self._side == "front"
             rows, edge = ("leading", "begins with") if front else ("trailing", "ends in")
             empty = f"; no row is left in {tally.text('empty')}" if tally.count("empty") else ""
             notes.append(
@@ -212,11 +214,11 @@ class PaddedSource:
     @property
     def padding(self) -> Padding | None:
         """What the padded positions hold, and where they are; zeros behind where the lengths were inferred."""
-        return self._padding.result()
+        return self._padding
 
     def _tokens_first(self, rows: np.ndarray, lengths: Indices | None) -> np.ndarray:
         """Rows (n, T, ...) of sentences, turned where they are padded in front."""
-        return rows if lengths is None or self._found.side == "back" else tokens_first(rows, lengths)
+        return rows if lengths is None or self._side == "back" else tokens_first(rows, lengths)
 
     def _rows_a_block(self) -> int:
         heaviest = max(

@@ -62,10 +62,12 @@ def test_data_that_is_not_what_its_lengths_say(run: Run, tmp_path: Path) -> None
     failed = run("import", tmp_path / "c", tmp_path / "X.npy")
     assert "data: failed: A sentence ends in rows of -5 alone" in failed.out
     # Padded in front, as pad_sequences does by default.
-    x[1] = [[0, 0], [0, 0], [1, 2]]
+    x = np.concatenate([x, x])
+    x[3] = [[0, 0], [0, 0], [1, 2]]
     np.save(tmp_path / "X.npy", x)
+    np.save(tmp_path / "lengths.npy", np.array([2, 1, 2, 1]))
     front = run("import", tmp_path / "d", *with_lengths, "--json").json()
-    assert [front["data"][key] for key in where] == ["failed", 1, 1]
+    assert [front["data"][key] for key in where] == ["failed", 3, 1]
     assert "in front of the tokens" in front["data"]["meaning"]
     assert front["data"]["meaning"].removesuffix(".") in " ".join(front["notes"])
 
