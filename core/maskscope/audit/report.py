@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from maskscope.keras_io.model_graph import ModelGraph
 from maskscope.padding import Origin, Side
@@ -91,6 +91,8 @@ class Finding:
         advice: the smallest change that would repair the model, in the imperative without a full stop; "" for none.
         repair: name of the mechanical repair that makes this change to the model (`repair.REPAIRS`); None for none.
         evidence: for a picture; None where there is nothing to draw.
+        matters: whether the verdict of the audit hangs on it: False where the check does not apply to the model or the
+            data, such as METRICS for a model without metrics.
     """
 
     check: str
@@ -104,6 +106,7 @@ class Finding:
     advice: str = ""
     repair: str | None = None
     evidence: Evidence | None = None
+    matters: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +180,20 @@ class AuditReport:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst verdict of the checks: "failed", then "could not tell", then "passed"."""
-        verdicts = {finding.verdict for finding in self.findings}
-        return "failed" if "failed" in verdicts else "could not tell" if "could not tell" in verdicts else "passed"
+        """The worst verdict of the checks that matter: "failed", then "could not tell", then "passed".
+
+        Where none of them was made, it is "could not tell".
+        """
+        verdicts = {finding.verdict for finding in self.findings if finding.matters}
+        if "failed" in verdicts:
+            return "failed"
+        made = any(finding.verdict == "passed" for finding in self.findings)
+        return "passed" if made and "could not tell" not in verdicts else "could not tell"
+
+    @property
+    def open_questions(self) -> int:
+        """How many checks that matter could not tell."""
+        return sum(finding.matters and finding.verdict == "could not tell" for finding in self.findings)
 
     @property
     def repairs(self) -> tuple[str, ...]:
@@ -200,19 +214,26 @@ class AuditReport:
         return sum(finding.verdict == verdict for finding in self.findings)
 
     def to_json(self) -> str:
-        """One JSON object, keys in snake_case, ending in a line feed; an infinite deviation is null."""
-        findings = [asdict(finding) for finding in self.findings]
-        for finding in findings:
-            if finding["deviation"] is not None and not math.isfinite(finding["deviation"]):
-                finding["deviation"] = None
+        """One JSON object, keys in snake_case, ending in a line feed; NaN and infinity are null."""
         record = {
             "model": self.model,
             "verdict": self.verdict,
             "sentences": self.sentences,
             "sampled": list(self.sampled),
-            "findings": findings,
+            "findings": [_without_infinity(asdict(finding)) for finding in self.findings],
             "repairs": list(self.repairs),
-            "about": asdict(self.about),
+            "about": _without_infinity(asdict(self.about)),
             "graph": None if self.graph is None else json.loads(self.graph.to_json()),
         }
         return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _without_infinity(value: Any) -> Any:
+    """A value for JSON, which knows neither NaN nor infinity: None in their place."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _without_infinity(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_infinity(each) for each in value]
+    return value

@@ -174,7 +174,8 @@ def run_check(name: str, probes: AuditProbes, job: Job) -> Finding:
     except Cancelled:
         raise
     except (Unrunnable, ModelError) as error:
-        return Finding(name, "could not tell", _as_sentence(str(error)))
+        matters = error.matters if isinstance(error, Unrunnable) else True
+        return Finding(name, "could not tell", _as_sentence(str(error)), matters=matters)
     except Exception as error:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
         reason = f"{type(error).__name__}: {error_summary(error)}"
         return Finding(name, "could not tell", f"The check could not be made ({reason}).")

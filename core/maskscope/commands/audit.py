@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from maskscope.worker.requests import AuditRequest, Request
 
 
+_EXIT_CODES = {"passed": 0, "failed": 1, "could not tell": 3}
+
+
 def add_parser(commands: Subparsers) -> None:
     """Add the command's arguments."""
     parser = add_command(
         commands,
         "audit",
         audit,
-        "check that a model ignores padding; exit code 1 when a check fails",
+        "check that a model ignores padding; exit code 1 when a check fails, 3 when one that matters could not tell",
         "maskscope audit tweets.maskscope --model m1\n"
         "maskscope audit --data X.npy --lengths L.npy --model tagger.keras --report audit.html\n"
         "maskscope audit --data X.npy --lengths L.npy --model tagger.keras --repair repaired.keras\n"
@@ -112,13 +115,18 @@ def audit(values: argparse.Namespace) -> int:
 
     request = _of_arrays(values) if values.project is None else _of_project(values)
     report = _in_worker(request.model, request).report
-    repaired = None
+    repaired, repair_error = None, ""
     if values.repair is not None and report.repairs:
         out = values.repair.absolute()
         repair = RepairRequest(
             request.model, request.source, report.repairs, out, request.padding, request.padding_side
         )
-        repaired = _in_worker(request.model, repair).report
+        try:
+            repaired = _in_worker(request.model, repair).report
+        except MaskscopeError as error:
+            # the audit is told all the same
+            repair_error = str(error)
+            remark(f"no model was written: {error}")
     elif values.repair is not None:
         remark("no model was written: the findings name no automatic repair")
     if values.report is not None:
@@ -126,6 +134,7 @@ def audit(values: argparse.Namespace) -> int:
     if values.json:
         record = json.loads(report.to_json())
         record["repaired"] = None if repaired is None else _repaired_record(repaired, report, values.repair)
+        record["repair_error"] = repair_error or None
         say_json(record)
     else:
         _say(report)
@@ -133,7 +142,7 @@ def audit(values: argparse.Namespace) -> int:
             _say_repaired(repaired, report, values.repair)
         if values.report is not None:
             say(str(values.report))
-    return 1 if report.verdict == "failed" else 0
+    return _EXIT_CODES[report.verdict]
 
 
 def _of_project(values: argparse.Namespace) -> "AuditRequest":
@@ -192,10 +201,12 @@ def _say_repaired(repaired: "AuditReport", report: "AuditReport", file: Path) ->
 
 
 def _say(report: "AuditReport") -> None:
-    from maskscope.audit.html.summary import padding_sentence
+    from maskscope.audit.html.summary import how_it_was_run, padding_sentence, targets_sentence
 
     say(f"{report.model}: {report.verdict} ({len(report.sampled)} of {report.sentences:,} sentences sampled)")
-    say(f"padded with {padding_sentence(report.about)}")
+    say(f"padded with {padding_sentence(report.about)}; labels {targets_sentence(report.about)}")
+    for sentence in how_it_was_run(report.about):
+        say(sentence)
     say(table([(f.check, f.verdict, _place(f), f.meaning) for f in report.findings]))
     if any("perturbed biases" in finding.meaning for finding in report.findings):
         say("(each check runs the model with its weights as given, and with N(0, 0.5) added to every bias)")

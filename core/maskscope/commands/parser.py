@@ -36,7 +36,7 @@ examples:
   maskscope train tweets.maskscope --units 10
   maskscope export tweets.maskscope corrected.conll --format conll --only reviewed
 
-exit code: 0 done; 1 a check failed; 2 could not run; 130 cancelled"""
+exit code: 0 done; 1 a check failed; 2 could not run; 3 a check could not tell; 130 cancelled"""
 
 _COMMANDS = (demo, import_, info, export, formats, screenshot, train, add_model, score, evaluate, compare, audit, model)
 """Modules of the commands, in the order of the help. `cli.COMMANDS` has their names."""

@@ -13,7 +13,8 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     job.progress(0, 0, "COLLISIONS")
     context = probes.context
     if context.mask_value is None:
-        return Finding("COLLISIONS", "passed", "The model has no Masking layer, so it takes no token for padding.")
+        meaning = "The model has no Masking layer, so it takes no token for padding."
+        return Finding("COLLISIONS", "passed", meaning, matters=False)
     scan = probes.scan(job)
     if scan.collision_count:
         return _failed(context, scan)

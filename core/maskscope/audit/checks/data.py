@@ -39,11 +39,19 @@ def run(probes: AuditProbes, job: Job) -> Finding:
             "those of another array.",
             sentence=scan.problem.sentence,
             position=scan.problem.position,
+            matters=False,
         )
     found = data_finding(scan, context.data.lengths_from, wanted.side)
     advice = "" if scan.problem is None else _ADVICE[scan.problem.kind]
+    # where lengths were inferred, there is nothing to compare the array with
     return Finding(
-        "DATA", found.verdict, found.meaning, sentence=found.sentence, position=found.position, advice=advice
+        "DATA",
+        found.verdict,
+        found.meaning,
+        sentence=found.sentence,
+        position=found.position,
+        advice=advice,
+        matters=found.verdict != "could not tell",
     )
 
 

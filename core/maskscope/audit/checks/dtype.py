@@ -23,7 +23,8 @@ def run(probes: AuditProbes, job: Job) -> Finding:
 
     layer = keras_graph.first_masking(probes.context.model)
     if layer is None:
-        return Finding("DTYPE", "passed", "The model has no Masking layer, so no cast can change what it masks.")
+        meaning = "The model has no Masking layer, so no cast can change what it masks."
+        return Finding("DTYPE", "passed", meaning, matters=False)
     sample = padded_sample(probes.context)
     value = np.asarray(probes.context.mask_value, dtype=np.float32).astype(np.float64)
     x_btd = sample.x_btd.astype(np.float64)

@@ -7,6 +7,7 @@ from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.changes import LargestChange
 from maskscope.audit.probes.context import AuditContext
 from maskscope.audit.probes.perturbed_weights import WEIGHTS
+from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
 
@@ -18,7 +19,11 @@ _PICTURED = 12
 def run(probes: AuditProbes, job: Job) -> Finding:
     """Compare each sentence without padding to itself with 1, 7 and 64 padded positions after it."""
     runner, context = probes.runner, probes.context
-    runner.require_free_length()
+    if runner.n_positions is not None:
+        raise Unrunnable(
+            f"The model takes exactly {runner.n_positions} positions, so none can be added; it is never given more.",
+            matters=False,
+        )
     largest = LargestChange()
     tolerance = runner.tolerance
     groups = _groups_of_equal_length(context)

@@ -41,11 +41,13 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     # the loss comes first among the unknown names
     unknown = () if compiled is None else compiled.unknown[int(compiled.unknown_loss) :]
     if compiled is None or not (compiled.metrics or compiled.weighted_metrics or unknown):
-        return Finding("METRICS", "passed", "The model was saved without metrics, so none of them can count padding.")
+        meaning = "The model was saved without metrics, so none of them can count padding."
+        return Finding("METRICS", "passed", meaning, matters=False)
     if not (compiled.metrics or compiled.weighted_metrics):
         return _unknown(unknown)
     if probes.runner.per_sentence:
-        return Finding("METRICS", "passed", "The labels are one a sentence, so no metric can count padding.")
+        meaning = "The labels are one a sentence, so no metric can count padding."
+        return Finding("METRICS", "passed", meaning, matters=False)
     sample = padded_sample(probes.context, tokens=_TOKENS)
     tolerance = HALF_TOLERANCE if probes.context.half else TOLERANCE
     worst: dict[str, _Deviation] = {}

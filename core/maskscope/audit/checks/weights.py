@@ -32,7 +32,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     runner.require_free_length()
     names = [str(variable.path) for variable in gradients.compiled_model.trainable_variables]
     if not names:
-        return Finding("WEIGHTS", "passed", "The model has no trainable weight.", 0.0, 0.0)
+        return Finding("WEIGHTS", "passed", "The model has no trainable weight.", 0.0, 0.0, matters=False)
     sample = padded_sample(probes.context, _SENTENCES, _TOKENS)
     y = gradients.targets(sample)
     tolerance = HALF_TOLERANCE.get(probes.context.compute_dtype, TOLERANCE)

@@ -26,8 +26,10 @@ from maskscope.audit.html.style import style_sheet
 from maskscope.audit.html.summary import (
     ORDER,
     counts_sentence,
+    how_it_was_run,
     methods_paragraph,
     padding_sentence,
+    targets_sentence,
     verdict_sentence,
     versions,
 )
@@ -104,6 +106,8 @@ def html_page(report: AuditReport, picture_svg: str | None, command: str = "") -
             overview_head=scales.overview_head(axis),
             picture=None if picture_svg is None else inline_picture(picture_svg),
             padding=padding_sentence(report.about),
+            run_as=how_it_was_run(report.about),
+            targets=targets_sentence(report.about),
             versions=versions(report),
             command=command,
             tolerances=TOLERANCES,

@@ -21,11 +21,12 @@ def verdict_sentence(report: AuditReport) -> str:
         return f"This model does not pass: {'; '.join(faults)}."
     if report.verdict == "could not tell":
         return (
-            f"No check failed, but {report.count('could not tell')} of {count} could not be run. That is not a pass: "
+            f"No check failed, but {report.open_questions or count} of {count} could not be run. That is not a pass: "
             "it is not known whether the model ignores its padding."
         )
     return (
-        f"This model ignores its padding, as far as {count_of_checks(count)} can tell: no change at padded positions "
+        f"This model ignores its padding, as far as {count_of_checks(report.count('passed'))} can tell: no change at "
+        "padded positions "
         "reached a real token."
     )
 
@@ -56,6 +57,21 @@ def padding_sentence(about: About) -> str:
     """What sentences were padded with, on which side, and how that is known."""
     side = "behind the tokens" if about.padding_side == "back" else "in front of the tokens"
     return f"{about.padding_text}, {side} ({_PADDING_FROM[about.padding_from]})"
+
+
+def how_it_was_run(about: About) -> list[str]:
+    """What the checks ran in place of the given model, and why they could not run more; a sentence each."""
+    said = [f"The checks ran a copy of the model, and TIME the model itself. {each}" for each in about.copy[:1]]
+    said += about.copy[1:]
+    if about.no_copy:
+        said.append(f"No copy could be made that takes any number of positions: {about.no_copy}.")
+    return said
+
+
+def targets_sentence(about: About) -> str:
+    """The labels and sample weights that LOSS, WEIGHTS, TRAINING and METRICS were made with."""
+    labels = "made up" if about.labels is None else f"given, {about.labels}"
+    return labels if about.weights is None else f"{labels}, with sample weights {about.weights}"
 
 
 def versions(report: AuditReport) -> list[str]:

@@ -9,7 +9,15 @@ Result = TypeVar("Result")
 
 
 class Unrunnable(Exception):  # noqa: N818 - the runner turns it into a finding
-    """The model can't be measured; the message says why, in one sentence."""
+    """The model can't be measured; the message says why, in one sentence.
+
+    Attributes:
+        matters: whether the verdict of the audit hangs on it; False for what a model or data can't have wrong.
+    """
+
+    def __init__(self, message: str, matters: bool = True) -> None:
+        super().__init__(message)
+        self.matters = matters
 
 
 def run_model(function: Callable[[], Result]) -> Result:

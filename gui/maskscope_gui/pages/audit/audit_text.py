@@ -26,7 +26,7 @@ def failed_first(report: AuditReport) -> list[Finding]:
 def verdict_text(report: AuditReport) -> tuple[str, Role]:
     """Return the verdict in one line, and the role of its colour."""
     total = len(report.findings)
-    passed, failed, unsure = (report.count(verdict) for verdict in ("passed", "failed", "could not tell"))
+    passed, failed, unsure = report.count("passed"), report.count("failed"), report.open_questions
     if failed:
         return f"✗ {failed} of {total} checks {'fails' if failed == 1 else 'fail'}", "fails"
     if unsure:
@@ -36,7 +36,7 @@ def verdict_text(report: AuditReport) -> tuple[str, Role]:
 
 def short_verdict(report: AuditReport) -> str:
     """Return the verdict in a few words, such as "5 fail" or "14 of 14 hold"."""
-    failed, unsure = report.count("failed"), report.count("could not tell")
+    failed, unsure = report.count("failed"), report.open_questions
     if failed:
         return f"{failed} {'fails' if failed == 1 else 'fail'}"
     hold = f"{report.count('passed')} of {len(report.findings)} hold"

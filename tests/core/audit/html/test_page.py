@@ -196,6 +196,7 @@ def test_it_can_be_made_again_by_what_it_says(root: Element) -> None:
     assert rows["parameters"] == "43,121"
     assert rows["mask value"] == "none: the model has no Masking layer"
     assert rows["padded with"] == "0, behind the tokens (as the data are padded)"
+    assert rows["labels"] == "made up"
     assert rows["lengths from"] == "the padding (inferred)"
     assert rows["loss"].startswith("binary cross-entropy (assumed")
     assert rows["sentences"] == "1,009, of which 4 were run: 0, 4, 9, 403"

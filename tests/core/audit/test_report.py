@@ -1,0 +1,36 @@
+"""The report: its verdict, and what JSON can hold."""
+
+import json
+
+import pytest
+
+from maskscope.audit import AuditReport, Finding
+from maskscope.audit.report import About, Verdict
+
+
+def report(*findings: Finding) -> AuditReport:
+    return AuditReport("m.keras", 1, (0,), findings, About(mask_value=float("nan"), padding=None))
+
+
+@pytest.mark.parametrize(
+    ("findings", "verdict"),
+    [
+        ([("passed", True), ("passed", False)], "passed"),
+        ([("passed", True), ("could not tell", False)], "passed"),
+        ([("passed", True), ("could not tell", True)], "could not tell"),
+        ([("passed", True), ("could not tell", True), ("failed", True)], "failed"),
+        ([("could not tell", False)], "could not tell"),
+        ([], "could not tell"),
+    ],
+)
+def test_the_verdict_hangs_on_the_checks_that_matter(findings: list[tuple[Verdict, bool]], verdict: Verdict) -> None:
+    made = report(*(Finding("LOSS", each, "It is so.", matters=matters) for each, matters in findings))
+    assert made.verdict == verdict
+
+
+def test_json_holds_null_for_nan_and_infinity() -> None:
+    record = json.loads(report(Finding("LOSS", "failed", "It is so.", float("inf"), 1e-5)).to_json())
+    assert record["findings"][0]["deviation"] is None
+    assert record["findings"][0]["matters"] is True
+    assert record["about"]["mask_value"] is None
+    assert record["about"]["padding"] is None
