@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskscope.audit.probes.unrunnable import error_summary
 from maskscope.errors import ModelError
 from maskscope.types import Floats
 
@@ -49,7 +50,9 @@ def checked_model(given: "KerasModel") -> CheckedModel:
         copy = any_length(given, per_sentence)
         return CheckedModel(copy.model, copy.dim, copy.notes)
     except ModelError as error:
-        reason = str(error)
+        # a layer's own error is kept without the places in the code where it was raised
+        cause = error.__cause__
+        reason = str(error) if cause is None else f"{error.message} ({error_summary(cause)})"
     try:
         copy = fixed_length(given, per_sentence)
         return CheckedModel(copy.model, copy.dim, copy.notes, reason)

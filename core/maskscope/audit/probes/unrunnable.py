@@ -34,7 +34,7 @@ def run_model(function: Callable[[], Result]) -> Result:
         raise Unrunnable(f"The model does not run ({type(error).__name__}: {error_summary(error)}).") from error
 
 
-def error_summary(error: Exception) -> str:
+def error_summary(error: BaseException) -> str:
     """The message of an error without TensorFlow's stack trace, at most 200 characters."""
     lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
     kept = [
