@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 import keras
 import numpy as np
 
-from maskscope.keras_io.keras_graph import Array, attached_mask, every_layer, first_masking, functional
+from maskscope.keras_io.keras_graph import Array, attach_mask, attached_mask, every_layer, first_masking, functional
 from maskscope.keras_io.keras_model import KerasModel
 from maskscope.masks import as_mask_value
 from maskscope.types import MaskValue
@@ -112,7 +112,13 @@ class Run:
     ends: tuple[Origin, ...]
 
 
-def run(model: KerasModel, inputs: Sequence[Array], training: bool = False, go_on: bool = False) -> Run:
+def run(
+    model: KerasModel,
+    inputs: Sequence[Array],
+    training: bool = False,
+    go_on: bool = False,
+    mask: Array | None = None,
+) -> Run:
     """Run a model eagerly and record every node.
 
     Raises TypeError when the model has no graph (see `functional`), and, without `go_on`, whatever its layers raise.
@@ -122,6 +128,7 @@ def run(model: KerasModel, inputs: Sequence[Array], training: bool = False, go_o
         inputs: one array for each of its inputs.
         training: whether noise, dropout and normalization act as in training.
         go_on: whether to go on after a layer that fails, with zeros without a mask in place of its outputs.
+        mask: (B, T) True = real token, to be attached to each input (B, T, D) as Masking would; None for none.
     """
     graph = functional(model)
     if graph is None:
@@ -133,6 +140,9 @@ def run(model: KerasModel, inputs: Sequence[Array], training: bool = False, go_o
     states = [
         state for layer in every_layer(model) for state in keras.tree.flatten(getattr(layer, "states", None) or [])
     ]
+    for tensor in tensors:
+        if mask is not None and len(tensor.shape) > 2 and tuple(tensor.shape[:2]) == mask.shape:
+            attach_mask(tensor, mask)
     kept = model.get_weights() if training else []
     kept_states = [_to_array(state) for state in states]
     recorder = _Recorder(training, go_on)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from maskscope.audit.probes.mask_fault import mask_fault, no_masking
 from maskscope.audit.probes.mask_flow import MaskFlow
 from maskscope.audit.probes.mask_graph import mask_graph
@@ -110,11 +112,30 @@ def trace_mask(
         visit.masking and any(given.visits[each.source].kind != "input" for each in visit.arrivals)
         for visit in given.visits
     )
+    if found.faulty_layer is None and found.why and not found.fails:
+        return replace(found, advice=_and_then(found.advice, model, inputs, mask_bt, padding))
     if found.why or not before_masking:
         return found
     training = recorded_run.run(model, inputs, training=True, go_on=True)
     in_training = _trace_runs(MaskFlow(given, training, mask_bt, padding), name)
     return replace(in_training, why=f"In training {in_training.why}") if in_training.why else found
+
+
+def _and_then(advice: str, model: "KerasModel", inputs: tuple[Floats, ...], mask_bt: Mask, padding: str | None) -> str:
+    """The advice to begin with Masking, and what else is to do where a layer would lose that mask."""
+    from maskscope.keras_io import recorded_run
+
+    arrays = tuple(
+        np.where(mask_bt[..., None], array, 0).astype(array.dtype)
+        if array.ndim == 3 and array.shape[:2] == mask_bt.shape
+        else array
+        for array in inputs
+    )
+    given = recorded_run.run(model, arrays, go_on=True, mask=mask_bt)
+    with perturbed_biases(model):
+        perturbed = recorded_run.run(model, arrays, go_on=True, mask=mask_bt)
+    after = _trace_runs(MaskFlow(given, perturbed, mask_bt, padding), "")
+    return f"{advice}; then {after.advice}" if after.why and after.advice else advice
 
 
 def padding_code(inputs: tuple[Floats, ...], mask_bt: Mask) -> str | None:

@@ -249,6 +249,27 @@ def test_the_input_without_masking_is_named() -> None:
     assert traced(keras.Model([words, characters], head(rnn()(both)))).why == ""
 
 
+def test_without_masking_the_advice_says_what_would_lose_a_mask() -> None:
+    def convolved_in_time(x: Any, cured: bool) -> Any:
+        hidden = masking()(x) if cured else x
+        mask = {"mask": mask_of(x)} if cured else {}
+        hidden = layers.ConvLSTM1D(2, 3, padding="same", return_sequences=True, name="recurrent")(
+            layers.Reshape((-1, DIM, 1), name="reshape")(hidden), **mask
+        )
+        return head(put_back(layers.Reshape((-1, 2 * DIM))(hidden), x) if cured else hidden[:, :, 0])
+
+    found = traced(build(lambda x: convolved_in_time(x, False)))
+    assert found.advice.startswith(
+        "begin the model with keras.layers.Masking(0.0); then replace reshape with a layer that supports masks, or "
+        "give recurrent the mask: recurrent(x, mask=mask) with mask = "
+    )
+    model = build(lambda x: convolved_in_time(x, True))
+    assert traced(model).why == ""
+    assert change_by_padding(model) < 1e-5
+    found = traced(build(lambda x: head(layers.Add()([x, layers.Dense(DIM)(attention(x))]))))
+    assert "Masking(0.0); then give attention a copy: copy = keras.layers.Rescaling(1.0)(x)" in found.advice
+
+
 def test_masking_of_nan_is_explained() -> None:
     found = traced(build(lambda x: head(rnn()(layers.Masking(float("nan"), name="masking")(x)))))
     assert found.why == "masking (Masking(nan)) masks nothing, since nan equals nothing, not even itself."

@@ -1,0 +1,59 @@
+"""Tries the repairs that an audit's findings ask for: only those are offered that do what they are meant to do."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from maskscope.audit.prepare import repaired_context
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.probes.context import AuditContext
+from maskscope.audit.repair import repair_model
+from maskscope.audit.report import AuditReport, Finding
+from maskscope.errors import ModelError
+from maskscope.jobs import Job
+
+RunCheck: TypeAlias = Callable[[str, AuditProbes, Job], Finding]
+
+_QUICK = ("TRACE", "DTYPE", "TIME")
+"""Checks that are made first, since they take no time and often show that a repair does not help."""
+
+
+def offer_repairs(report: AuditReport, context: AuditContext, run_check: RunCheck, job: Job) -> AuditReport:
+    """The report with only such repairs as cure a copy of the model; else the report says why none is offered.
+
+    The repairs are made together, and the copy must pass every check that failed and asks for one of them.
+
+    Args:
+        report: of `context`, whose model is not used any more afterwards.
+        context: what was audited.
+        run_check: makes a check, by its name.
+        job: gets the progress; it is asked before each check whether to stop.
+
+    Raises Cancelled.
+    """
+    if not report.repairs:
+        return report
+    reason = _try_repairs(report, context, run_check, job)
+    if not reason:
+        return report
+    findings = tuple(replace(finding, repair=None) for finding in report.findings)
+    return replace(report, findings=findings, about=replace(report.about, no_repair=reason))
+
+
+def _try_repairs(report: AuditReport, context: AuditContext, run_check: RunCheck, job: Job) -> str:
+    """Why the repairs that a report asks for do not help, one sentence; "" when they do."""
+    job.progress(0, 0, "trying to repair the model")
+    padding = context.padding.mask_value
+    try:
+        model = repair_model(context.given, report.repairs, 0.0 if padding is None else padding)
+        probes = AuditProbes(repaired_context(context, model))
+    except ModelError as error:
+        return f"An automatic repair was tried: {error}."
+    asked = [each.check for each in report.findings if each.verdict == "failed" and each.repair]
+    for name in sorted(asked, key=lambda name: name not in _QUICK):
+        job.progress(0, 0, f"trying the repaired model: {name}")
+        found = run_check(name, probes, job)
+        if found.verdict != "passed":
+            outcome = "still fails" if found.verdict == "failed" else "could not tell"
+            return f"An automatic repair was tried, but with it {name} {outcome}, so none is offered."
+    return ""
