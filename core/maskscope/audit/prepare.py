@@ -132,6 +132,30 @@ def file_context(sentences: Data, keras_file: Path, padding: float | None, side:
         raise ModelError(error.message, file=keras_file, expected=error.expected, received=error.received) from error
 
 
+def repaired_context(context: AuditContext, model: "KerasModel") -> AuditContext:
+    """The context of a repaired model, on the same sentences as the given one. Raises ModelError."""
+    checked, (mask_value, mask_dtype) = checked_model(model), _mask_value(model)
+    return replace(
+        context,
+        model=checked.model,
+        given=model,
+        mask_value=mask_value,
+        mask_dtype=mask_dtype,
+        notes=checked.notes,
+        no_copy=checked.no_copy,
+    )
+
+
+def _mask_value(model: "KerasModel") -> tuple[MaskValue | None, str]:
+    """The mask value of the first Masking layer, None without one, and the type that it computes in."""
+    from maskscope.keras_io import keras_graph
+
+    masking = keras_graph.first_masking(model)
+    if masking is None:
+        return None, "float32"
+    return masks.as_mask_value(masking.mask_value), str(masking.compute_dtype)
+
+
 def _context(
     sentences: Data,
     model: "KerasModel",
@@ -145,9 +169,7 @@ def _context(
 
     job.progress(0, 0, "copying the model, where it needs that")
     checked = checked_model(model)
-    masking = keras_graph.first_masking(model)
-    mask_value = None if masking is None else masks.as_mask_value(masking.mask_value)
-    mask_dtype = "float32" if masking is None else str(masking.compute_dtype)
+    mask_value, mask_dtype = _mask_value(model)
     if isinstance(sentences, Padded):
         _check_whose_labels(checked.model, sentences)
     wanted = checked.dim

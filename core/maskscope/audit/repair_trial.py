@@ -32,12 +32,22 @@ def offer_repairs(report: AuditReport, context: AuditContext, run_check: RunChec
     Raises Cancelled.
     """
     if not report.repairs:
-        return report
+        reason = _unknown_padding(context) if report.advice else ""
+        return replace(report, about=replace(report.about, no_repair=reason))
     reason = _try_repairs(report, context, run_check, job)
     if not reason:
         return report
     findings = tuple(replace(finding, repair=None) for finding in report.findings)
     return replace(report, findings=findings, about=replace(report.about, no_repair=reason))
+
+
+def _unknown_padding(context: AuditContext) -> str:
+    """Why no finding may ask for a repair that masks padding; "" when it may."""
+    if context.padding.origin == "assumed":
+        return "No automatic repair is offered, since it is not known what padded positions hold; give --padding."
+    if context.padding.mask_value is None:
+        return f"No automatic repair is offered, since padded positions hold {context.padding.text}."
+    return ""
 
 
 def _try_repairs(report: AuditReport, context: AuditContext, run_check: RunCheck, job: Job) -> str:

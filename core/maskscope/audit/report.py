@@ -130,6 +130,7 @@ class About:
         labels: shape of the labels that were given, such as (N, T); None for made-up ones.
         weights: shape of the sample weights that were given; None for none.
         copy: what the copy of the model that the checks ran does in another way, a sentence each; empty without one.
+        no_repair: why the repairs that failed checks ask for are not offered; "" where they are, or none is asked for.
         no_copy: why no copy could be made that takes any number of positions, though the model does not; "" else.
         padding_side: "back" or "front".
         padding_from: how it is known: "data", "given", "mask value", or "assumed".
@@ -153,6 +154,7 @@ class About:
     weights: tuple[int, ...] | None = None
     copy: tuple[str, ...] = ()
     no_copy: str = ""
+    no_repair: str = ""
     padding_side: Side = "back"
     padding_from: Origin = "data"
     padding_text: str = "0"

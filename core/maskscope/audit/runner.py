@@ -19,6 +19,7 @@ from maskscope.audit.prepare import array_sentences, file_context, model_context
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.context import Data
 from maskscope.audit.probes.unrunnable import Unrunnable, error_summary
+from maskscope.audit.repair_trial import offer_repairs
 from maskscope.audit.report import About, AuditReport, Finding
 from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import Job, NullJob
@@ -200,7 +201,8 @@ def _audit_file(
     job = NullJob() if job is None else job
     context = file_context(sentences, keras_file, padding, padding_side, job)
     digest = hashlib.sha256(Path(keras_file).read_bytes()).hexdigest()
-    return run_checks(AuditProbes(context), Path(keras_file).name, job, checks, digest)
+    report = run_checks(AuditProbes(context), Path(keras_file).name, job, checks, digest)
+    return offer_repairs(report, context, run_check, job)
 
 
 class _CheckJob:

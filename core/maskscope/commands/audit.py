@@ -128,7 +128,7 @@ def audit(values: argparse.Namespace) -> int:
             repair_error = str(error)
             remark(f"no model was written: {error}")
     elif values.repair is not None:
-        remark("no model was written: the findings name no automatic repair")
+        remark(f"no model was written: {report.about.no_repair or 'the findings name no automatic repair'}")
     if values.report is not None:
         _write_report(report, values)
     if values.json:
@@ -197,7 +197,8 @@ def _say_repaired(repaired: "AuditReport", report: "AuditReport", file: Path) ->
     after = f"{', '.join(still)} still fail{'s' if len(still) == 1 else ''}" if still else "none fails"
     before = report.count("failed")
     say(f"{before} check{'s' if before > 1 else ''} failed before; with the repaired model {after}.")
-    say("Its weights are the old ones, which were trained with the fault: train it again.")
+    say("Its weights are the old ones, which were trained with the fault: train it again. Its optimizer has the old")
+    say("settings and starts anew.")
 
 
 def _say(report: "AuditReport") -> None:
@@ -213,7 +214,9 @@ def _say(report: "AuditReport") -> None:
     for advice, checks in report.advice.items():
         say(f"to repair ({', '.join(checks)}): {advice}")
     if report.repairs:
-        say("Maskscope can save a repaired copy of the model: --repair NAME.keras")
+        say("Maskscope can save a repaired copy of the model, which passes: --repair NAME.keras")
+    elif report.about.no_repair:
+        say(report.about.no_repair)
 
 
 def _place(finding: "Finding") -> str:

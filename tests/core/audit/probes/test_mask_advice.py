@@ -256,7 +256,7 @@ def test_without_masking_the_advice_says_what_would_lose_a_mask() -> None:
         hidden = layers.ConvLSTM1D(2, 3, padding="same", return_sequences=True, name="recurrent")(
             layers.Reshape((-1, DIM, 1), name="reshape")(hidden), **mask
         )
-        return head(put_back(layers.Reshape((-1, 2 * DIM))(hidden), x) if cured else hidden[:, :, 0])
+        return head(put_back(layers.Reshape((-1, 2 * DIM), name="joined")(hidden), x) if cured else hidden[:, :, 0])
 
     found = traced(build(lambda x: convolved_in_time(x, False)))
     assert found.advice.startswith(

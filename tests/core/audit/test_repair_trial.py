@@ -1,0 +1,92 @@
+"""Repairs are tried before they are offered: a copy must pass what failed."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from maskscope.audit import AuditReport, audit_arrays
+from maskscope.jobs import NullJob
+from tests.core.audit.small_models import LENGTHS, Recipe, build, head, masking, padded, residual, rnn
+
+pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore:Layer .*mask:UserWarning")]
+
+
+class Progress(NullJob):
+    """Keeps what a job says that it does."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        """Keep the text."""
+        self.texts.append(text)
+
+
+def audit(tmp_path: Path, recipe: Recipe, x: np.ndarray | None = None, **given: object) -> tuple[AuditReport, Progress]:
+    """An audit of the file of a model by the checks that take no time."""
+    build(recipe).save(tmp_path / "m.keras")
+    job, checks = Progress(), ("TRACE", "DTYPE")
+    x = padded() if x is None else x
+    lengths = np.minimum(LENGTHS, x.shape[1])
+    return audit_arrays(x, lengths, tmp_path / "m.keras", job, checks, **given), job  # type: ignore[arg-type]
+
+
+def test_a_repair_is_tried_and_offered_where_it_helps(tmp_path: Path) -> None:
+    report, job = audit(tmp_path, residual)
+    assert (report.repairs, report.about.no_repair) == (("copy_input",), "")
+    assert [text for text in job.texts if "repair" in text] == [
+        "trying to repair the model",
+        "trying the repaired model: TRACE",
+    ]
+
+
+def test_a_repair_that_does_not_help_is_not_offered_and_the_report_says_so(tmp_path: Path) -> None:
+    def in_time(x: object) -> object:
+        # nothing puts a mask back on four axes
+        hidden = layers.ConvLSTM1D(2, 3, padding="same", return_sequences=True)(layers.Reshape((-1, 4, 1))(x))
+        return head(layers.Reshape((-1, 8))(hidden))
+
+    report, _ = audit(tmp_path, in_time)
+    assert report.verdict == "failed"
+    assert report.repairs == ()
+    assert report.about.no_repair == "An automatic repair was tried, but with it TRACE still fails, so none is offered."
+    assert "begin the model with keras.layers.Masking(0.0)" in report.findings[0].advice
+
+
+def test_a_repair_that_can_not_be_made_does_not_lose_the_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> object:
+        raise ValueError("no such layer")
+
+    monkeypatch.setattr("maskscope.keras_io.rebuilding.with_copied_inputs", fails)
+    report, _ = audit(tmp_path, residual)
+    assert (report.verdict, report.repairs) == ("failed", ())
+    assert "no such layer" in report.about.no_repair
+
+
+def test_no_repair_is_offered_where_padding_is_only_assumed(tmp_path: Path) -> None:
+    unpadded = padded(5)[2:3]
+    build(lambda x: head(rnn()(x))).save(tmp_path / "m.keras")
+    report = audit_arrays(unpadded, np.array([5]), tmp_path / "m.keras", checks=("TRACE",))
+    assert (report.about.padding_from, report.repairs) == ("assumed", ())
+    assert "it is not known what padded positions hold; give --padding" in report.about.no_repair
+    given = audit_arrays(unpadded, np.array([5]), tmp_path / "m.keras", checks=("TRACE",), padding=0.0)
+    assert given.repairs == ("mask_input",)
+
+
+def test_padding_with_one_row_of_numbers_is_masked_by_the_repair(tmp_path: Path) -> None:
+    x = padded()
+    x[~x.any(axis=-1)] = (0.5, -1.0, 2.0, 0.25)
+    report, _ = audit(tmp_path, lambda x: head(rnn()(x)), x)
+    assert report.repairs == ("mask_input",)
+    report, _ = audit(tmp_path, lambda x: head(rnn()(masking()(x))), x)
+    assert (report.findings[0].layer, report.repairs) == ("masking", ("mask_input",))
+
+
+def test_a_sound_model_is_not_repaired(tmp_path: Path) -> None:
+    report, job = audit(tmp_path, lambda x: head(rnn()(masking()(x))))
+    assert (report.verdict, report.about.no_repair) == ("passed", "")
+    assert not any("repair" in text for text in job.texts)
+    assert isinstance(keras.saving.load_model(tmp_path / "m.keras"), keras.Model)
