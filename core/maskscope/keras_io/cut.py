@@ -16,7 +16,7 @@ def cut(file: Path, out: Path) -> str:
     """Write the part of a model up to its last known layer as a plain `.keras` file.
 
     It is the model of emissions where the layers that are left out end in a CRF, and the whole model where only its own
-    class is not known. No code of the file is run; what is written has been loaded and run.
+    class is not known, or where Keras 2 wrote it. No code of the file is run; what is written has been loaded and run.
 
     Args:
         file: a `.keras` file that `safety.inspect_keras_file` may refuse.

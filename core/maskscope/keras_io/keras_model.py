@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from maskscope.errors import ModelError
 from maskscope.files import replace_durably
-from maskscope.keras_io.safety import inspect_keras_file, keras_2_error
+from maskscope.keras_io.safety import inspect_keras_file, keras_2_error, last_known_layer
 from maskscope.training.parameters import Parameters
 from maskscope.training.spec import TaggerSpec
 from maskscope.types import Floats
@@ -107,7 +107,7 @@ def load(path: Path) -> KerasModel:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         if version.startswith("2."):
-            raise keras_2_error(path, version) from error
+            raise keras_2_error(path, version, last_known_layer(path)) from error
         # Keras raises whatever its layers raise: ValueError, TypeError, KeyError, OSError, BadZipFile ...
         words = " ".join(str(error).split())[:300]
         raise ModelError(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from maskscope.keras_io.keras_2 import as_keras_3, is_keras_2
 from maskscope.keras_io.model_config import OPERATIONS, RefusedConfigError, check_part, group_of
 
 _Tensor: TypeAlias = tuple[str, int, int]
@@ -36,10 +37,14 @@ class KnownPart:
 def known_part(model: Any) -> KnownPart | None:
     """The known part of a model; None when there is none, or when config.json is not that of a model of layers.
 
+    A model of Keras 2 is written in the form of Keras 3.
+
     Args:
         model: what is in config.json; it may name anything.
     """
     try:
+        if is_keras_2(model):
+            model = as_keras_3(model)
         if "input_layers" in model["config"]:
             return _of_functional(model)
         return _of_sequential(model)
@@ -84,7 +89,8 @@ def _of_functional(model: dict[str, Any]) -> KnownPart | None:
     else:
         # of a custom class, but made of known layers alone
         last = model["config"]["output_layers"]
-        end = _tensor(last if isinstance(last[0], str) else last[0])
+        name, number, output = _tensor(last if isinstance(last[0], str) else last[0])
+        end = name, number - _first_end(layers[name]), output
     calls = _needed(layers, end)
     if calls is None or all(_is_input(layers[name]) for name, _ in calls):
         return None
@@ -101,7 +107,7 @@ def _of_functional(model: dict[str, Any]) -> KnownPart | None:
             "layers": kept,
             # one tensor rather than a list of one
             "input_layers": inputs[0] if len(inputs) == 1 else inputs,
-            "output_layers": list(_moved(end, calls)),
+            "output_layers": [end[0], calls[end[:2]] + _first_end(layers[end[0]]), end[2]],
         },
         "registered_name": "Functional",
     }
@@ -121,28 +127,25 @@ def _needed(layers: dict[str, Any], end: _Tensor) -> dict[_Call, int] | None:
         if not _is_known(layer):
             return None
         if not _is_input(layer):
-            node = layer["inbound_nodes"][number - _first_call(layer)]
+            node = layer["inbound_nodes"][number]
             todo.extend(tensor[:2] for tensor in _tensors([node["args"], node["kwargs"]]))
     numbers: dict[_Call, int] = {}
     counts: Counter[str] = Counter()
     for name, number in sorted(found):
-        numbers[name, number] = _first_call(layers[name]) + counts[name]
+        numbers[name, number] = counts[name]
         counts[name] += 1
     return numbers
 
 
-def _first_call(layer: dict[str, Any]) -> int:
-    """The number of a layer's first call: a Functional model has a node of its own before it."""
+def _first_end(layer: dict[str, Any]) -> int:
+    """What Keras adds to the number of a call where it says what a model's outputs are: 1 for a Functional model."""
     return 1 if layer["class_name"] in ("Functional", "Model") else 0
 
 
 def _with_calls(layer: dict[str, Any], calls: dict[_Call, int]) -> dict[str, Any]:
     """A layer with those of its calls that are needed, renumbered."""
-    first = _first_call(layer)
     kept = [
-        _renumbered(node, calls)
-        for place, node in enumerate(layer["inbound_nodes"])
-        if (layer["name"], place + first) in calls
+        _renumbered(node, calls) for place, node in enumerate(layer["inbound_nodes"]) if (layer["name"], place) in calls
     ]
     return {**layer, "inbound_nodes": kept}
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from maskscope.errors import ModelError
-from maskscope.keras_io.known_part import known_part
+from maskscope.keras_io.keras_2 import is_keras_2
+from maskscope.keras_io.known_part import KnownPart, known_part
 from maskscope.keras_io.model_config import RefusedConfigError, check_config, read_config, shortened
 
 MAX_METADATA_BYTES = 1 << 20
@@ -59,9 +60,10 @@ def inspect_keras_file(path: Path) -> str:
     try:
         check_config(config)
     except RefusedConfigError as error:
-        if version.startswith("2.") or _of_keras_2(config):
-            raise keras_2_error(path, version) from error
-        raise _refused(path, config, error) from error
+        part = known_part(config)
+        if version.startswith("2.") or is_keras_2(config):
+            raise keras_2_error(path, version, None if part is None else part.layer) from error
+        raise _refused(path, part, error) from error
     _check_weights(path, members["model.weights.h5"])
     return version
 
@@ -89,10 +91,17 @@ def last_known_layer(file: Path) -> str | None:
     return None if part is None else part.layer
 
 
-def keras_2_error(path: Path, version: str) -> ModelError:
-    """The refusal of a file of Keras 2, whose layers Keras 3 does not build, but whose weights it reads."""
+def keras_2_error(path: Path, version: str, layer: str | None) -> ModelError:
+    """The refusal of a file of Keras 2, with what helps.
+
+    Args:
+        path: the file.
+        version: of Keras, "" for none.
+        layer: up to which `cut.cut` writes the model anew; None when it can't.
+    """
+    way = f"maskscope model FILE.keras --cut NEW.keras writes it anew, up to its layer {shortened(layer)}"
     return ModelError(
-        f"was written by Keras 2, which Keras 3 can't load; {_rebuild(path.name)}",
+        f"was written by Keras 2, which Keras 3 can't load; {_rebuild(path.name) if layer is None else way}",
         file=path,
         expected="a file of Keras 3",
         received=f"Keras {version}" if version else "the form of Keras 2",
@@ -103,10 +112,6 @@ def _rebuild(weights: str) -> str:
     return f"build the same layers in Keras 3, model.load_weights({weights!r}), and model.save('NAME.keras')"
 
 
-def _of_keras_2(config: Any) -> bool:
-    return isinstance(config, dict) and bool(re.match(r"tf_keras|keras\.(src\.)?engine", str(config.get("module"))))
-
-
 def _read_config(path: Path, text: bytes) -> Any:
     try:
         return read_config(text)
@@ -114,11 +119,10 @@ def _read_config(path: Path, text: bytes) -> Any:
         raise ModelError(error.message, file=path, expected=error.expected, received=error.received) from error
 
 
-def _refused(path: Path, config: Any, error: RefusedConfigError) -> ModelError:
+def _refused(path: Path, part: KnownPart | None, error: RefusedConfigError) -> ModelError:
     """The refusal, with what helps: the part of the model that is known, or the audit of the model in memory."""
     message = error.message
     if error.unknown:
-        part = known_part(config)
         message += "; maskscope.audit_model(model, x, lengths) checks it in memory, in your own program"
         if part is not None:
             layer = shortened(part.layer)

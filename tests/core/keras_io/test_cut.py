@@ -110,3 +110,66 @@ def test_a_config_that_lies_about_its_layers_is_refused(tmp_path: Path) -> None:
             for member, content in members.items():
                 archive.writestr(member, json.dumps(changed) if member == "config.json" else content)
         assert last_known_layer(tmp_path / name) is None
+
+
+def in_the_form_of_keras_2(model: dict[str, Any]) -> dict[str, Any]:
+    """The config of a Functional model as Keras 2.15 writes it."""
+
+    def source(tensor: dict[str, Any], kinds: dict[str, str], kwargs: dict[str, Any]) -> list[Any]:
+        name, call, output = tensor["config"]["keras_history"]
+        return [name, call + (kinds[name] in ("Functional", "Sequential")), output, kwargs]
+
+    config = model["config"]
+    masks = [layer for layer in config["layers"] if layer["class_name"] in ("NotEqual", "Any")]
+    config["layers"] = [layer for layer in config["layers"] if layer not in masks]
+    kinds = {layer["name"]: layer["class_name"] for layer in config["layers"]}
+    for layer in config["layers"]:
+        own = layer["config"]
+        own["dtype"] = "float32"
+        if layer["class_name"] == "InputLayer":
+            own["batch_input_shape"] = own.pop("batch_shape")
+        if layer["class_name"] == "LSTM":
+            own["time_major"] = False
+            own.pop("seed")
+        nodes = []
+        for node in layer["inbound_nodes"]:
+            (given,) = node["args"]
+            kwargs = {"value": source(node["args"][0], kinds, {})[:3]} if layer["class_name"] == "Attention" else {}
+            nodes.append([source(each, kinds, kwargs) for each in (given if isinstance(given, list) else [given])])
+        layer["inbound_nodes"] = nodes
+        if layer["class_name"] == "Sequential":
+            for inner in own["layers"]:
+                if inner["class_name"] == "InputLayer":
+                    inner["config"]["batch_input_shape"] = inner["config"].pop("batch_shape")
+    config["input_layers"], config["output_layers"] = [config["input_layers"]], [config["output_layers"]]
+    return {**model, "module": "keras.src.engine.functional"}
+
+
+def test_a_file_of_keras_2_is_written_anew(tmp_path: Path) -> None:
+    inputs = keras.Input((None, DIM))
+    inner = keras.Sequential([keras.Input((None, DIM)), L.Dense(DIM), L.BatchNormalization()])
+    hidden = L.LSTM(2, return_sequences=True)(L.Masking(0.0)(inner(inner(inputs))))
+    model = keras.Model(inputs, L.Dense(3)(L.Concatenate()([hidden, inner(inputs)])))
+    model.save(tmp_path / "new.keras")
+    with zipfile.ZipFile(tmp_path / "new.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["config.json"] = json.dumps(in_the_form_of_keras_2(json.loads(members["config.json"]))).encode()
+    members["metadata.json"] = b'{"keras_version": "2.15.0"}'
+    with zipfile.ZipFile(tmp_path / "old.keras", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(ModelError, match=r"was written by Keras 2.*--cut NEW.keras writes it anew"):
+        keras_model.load(tmp_path / "old.keras")
+    assert cut(tmp_path / "old.keras", tmp_path / "anew.keras") == model.layers[-1].name
+    anew = keras_model.load(tmp_path / "anew.keras")
+    np.testing.assert_allclose(anew(sentences()), model(sentences()), rtol=0, atol=1e-6)
+
+
+def test_a_model_that_ends_in_a_model_is_cut_before_its_own_class(tmp_path: Path) -> None:
+    inputs = keras.Input((None, DIM))
+    inner = keras.Model(inputs, L.Dense(DIM)(inputs), name="inner")
+    model = OwnTraining(inputs, inner(inner(inputs)))
+    model.save(tmp_path / "own.keras")
+    assert cut(tmp_path / "own.keras", tmp_path / "plain.keras") == "inner"
+    plain = keras_model.load(tmp_path / "plain.keras")
+    np.testing.assert_allclose(plain(sentences()), model(sentences()), rtol=0, atol=1e-6)
