@@ -60,11 +60,14 @@ def run(probes: AuditProbes, job: Job) -> Finding:
             result, found = _deviations(probes, sample, weights)
             deviations += found
     by_labels = max(deviations, key=lambda each: (each.kind == "labels", each.size))
-    if context.data.labels is not None and _labels_decide(sample, result):
+    if probes.gradients.given_labels is not None and _labels_decide(sample, result):
         # the model is trained with these labels at padding, and with no others
         deviations = [each for each in deviations if each.kind != "labels"]
     worst = max(deviations, key=lambda each: each.size, default=_Deviation(0.0, "", WEIGHTS[0], "longer"))
     remark = loss.remark + _remark_on_weights(probes, sample, result)
+    unmasked = bool(result.loss_mask[~sample.mask_bt].any())
+    if probes.gradients.given_labels is None and loss.ignore_class is not None and unmasked:
+        remark += f" where padded positions have the label {loss.ignore_class}, which it ignores"
     if sample.fixed:
         remark += f" (no position was added: the model takes exactly {sample.x_btd.shape[1]})"
     if worst.size > tolerance:

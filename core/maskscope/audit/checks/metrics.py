@@ -33,7 +33,9 @@ class _Deviation(NamedTuple):
 
 
 def run(probes: AuditProbes, job: Job) -> Finding:
-    """Flip the labels at padding: a metric that changes counts padding; any other must be that of the real tokens.
+    """Change labels and predictions at padding: a metric that changes counts it; others must be those of real tokens.
+
+    Labels that were given stay, so that a metric may ignore those at padding.
 
     Metrics in `weighted_metrics` are given the 2-D mask as sample weights, as they need it.
     """
@@ -93,9 +95,11 @@ def _deviations(probes: AuditProbes, sample: PaddedSample, tolerance: float) -> 
     """How far each metric is off, by name, with the weights as they are now."""
     gradients, metrics, mask_bt = probes.gradients, probes.metrics, sample.mask_bt
     targets = gradients.targets(sample)
-    y, flipped = targets.labels, gradients.flipped(targets, mask_bt).labels
+    y = targets.labels
+    # the model is evaluated with the given labels at padding, such as those that a metric ignores, and with no others
+    labelled = [y] if gradients.given_labels is not None else [y, gradients.flipped(targets, mask_bt).labels]
     sample_weights = mask_bt.astype(np.float32) if targets.weights is None else targets.weights
-    padded, with_flipped = (metrics.of_test_step(sample.x_btd, labels, sample_weights) for labels in (y, flipped))
+    steps = [metrics.of_test_step(sample.x_btd, labels, sample_weights) for labels in labelled]
     result = gradients.evaluate(sample.x_btd, targets)
     # each real token as a sentence of its own: a batch without padding
     weights = None if targets.weights is None else sample_weights[mask_bt][:, None]
@@ -104,14 +108,14 @@ def _deviations(probes: AuditProbes, sample: PaddedSample, tolerance: float) -> 
     # other labels: Recall counts no padding that is labelled 0, and where it is 0 only a hit changes it.
     variants = [
         _with_predictions_at_padding(probes, sample, result, labels, sample_weights, probability)
-        for labels in (y, flipped)
+        for labels in labelled
         for probability in (1.0, 0.0)
     ]
     found = {}
-    for name in padded:
+    for name in steps[0]:
         scale = max(1.0, abs(real.get(name, 0.0)))
         values = [each[name] for each in variants if name in each] or [0.0]
-        by_padding = float(np.maximum(abs(with_flipped[name] - padded[name]), np.ptp(values))) / scale
+        by_padding = float(np.maximum(np.ptp([each[name] for each in steps]), np.ptp(values))) / scale
         # compared for the same predictions: another graph would round them differently
         from_real = abs(values[0] - real[name]) / scale if name in real else 0.0
         if not by_padding <= tolerance:
@@ -144,7 +148,8 @@ def _or_infinite(deviation: float) -> float:
 
 CHECK = Check(
     "METRICS",
-    "Labels at padded positions are flipped; a compiled metric that changes counts padding.",
+    "Predictions at padded positions are changed, and labels there that were not given; a compiled metric that changes "
+    "counts padding.",
     "its metrics count padding",
     "largest change of a metric",
     mutants("X4"),

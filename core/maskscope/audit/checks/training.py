@@ -50,7 +50,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     """
     probes.runner.require_free_length()
     sample = padded_sample(probes.context, _SENTENCES, _TOKENS)
-    y = probes.gradients.targets(sample)
+    y = probes.gradients.unlearned_targets(sample)
     tolerance = HALF_TOLERANCE.get(probes.context.compute_dtype, TOLERANCE)
     order = np.random.default_rng(0).permutation(len(y))
     deviations: list[_Deviation] = []

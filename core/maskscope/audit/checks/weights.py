@@ -34,7 +34,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     if not names:
         return Finding("WEIGHTS", "passed", "The model has no trainable weight.", 0.0, 0.0, matters=False)
     sample = padded_sample(probes.context, _SENTENCES, _TOKENS)
-    y = gradients.targets(sample)
+    y = gradients.unlearned_targets(sample)
     tolerance = HALF_TOLERANCE.get(probes.context.compute_dtype, TOLERANCE)
     worst, name, weights_of_worst = 0.0, "", WEIGHTS[0]
     for weights in WEIGHTS:

@@ -75,28 +75,68 @@ class LossGradients:
         )
         return model
 
+    @cached_property
+    def given_labels(self) -> npt.NDArray[np.generic] | None:
+        """The labels that were given; None for none, and where they don't fit a loss that is only assumed."""
+        labels = self._runner.context.data.labels
+        if labels is None or not self._loss.assumed:
+            return labels
+        try:
+            some = np.asarray(labels[list(self._runner.context.sample)], dtype=np.float32)
+            fitting_labels(some, self._loss, self._runner)
+        except Unrunnable:
+            return None
+        return labels
+
     def targets(self, sample: PaddedSample) -> Targets:
         """The labels and sample weights of a padded sample: the given ones, else made-up labels that the loss takes.
 
         Raises Unrunnable when the given labels don't fit the loss.
         """
         given = given_targets(self._runner, sample)
-        if given is not None and given.labels is not None:
+        if given is not None and given.labels is not None and self.given_labels is not None:
             labels = fitting_labels(given.labels, self._loss, self._runner)
         else:
-            outputs = self._runner.outputs(sample.x_btd)
-            if self._runner.per_sentence:
-                labels = make_labels(self._loss.label_kind, sample.x_btd, outputs[:, :1])[:, 0]
-            else:
-                labels = make_labels(self._loss.label_kind, sample.x_btd, outputs)
+            labels = self._made_up_labels(sample)
         weights = None if given is None else given.weights
         return Targets(labels, sample.padding.side, self._runner.per_sentence, weights)
 
-    def flipped(self, y: Targets, mask_bt: Mask) -> Targets:
-        """The targets with other labels wherever `mask_bt` (B, T) is False; unchanged for a sentence classifier."""
-        if y.per_sentence:
+    def unlearned_targets(self, sample: PaddedSample) -> Targets:
+        """The same with made-up labels at real tokens, other than those whose label the loss ignores.
+
+        The gradients of a model that has learned its labels by heart are nothing but rounding. A loss of the user's own
+        may take no labels but the given ones. Raises Unrunnable as `targets`.
+        """
+        y = self.targets(sample)
+        if self._loss.own_code or self.given_labels is None:
             return y
-        if self._runner.context.data.labels is not None:
+        made_up = self._made_up_labels(sample)
+        if y.per_sentence:
+            return replace(y, labels=made_up)
+        kept = ~sample.mask_bt
+        if self._loss.ignore_class is not None and y.labels.ndim == 2:
+            kept = kept | (y.labels == self._loss.ignore_class)
+        kept = kept.reshape(*kept.shape, *[1] * (y.labels.ndim - 2))
+        return replace(y, labels=np.where(kept, y.labels, made_up))
+
+    def _made_up_labels(self, sample: PaddedSample) -> Floats:
+        """Labels that the loss takes; at padding those that it ignores, where it ignores a class."""
+        kind, outputs = self._loss.label_kind, self._runner.outputs(sample.x_btd)
+        if self._runner.per_sentence:
+            return make_labels(kind, sample.x_btd, outputs[:, :1])[:, 0]
+        labels = make_labels(kind, sample.x_btd, outputs)
+        if self._loss.ignore_class is not None and kind == "class numbers":
+            labels[~sample.mask_bt] = self._loss.ignore_class
+        return labels
+
+    def flipped(self, y: Targets, mask_bt: Mask) -> Targets:
+        """The targets with other labels wherever `mask_bt` (B, T) is False.
+
+        Unchanged for a sentence classifier, and where made-up labels are those that the loss ignores.
+        """
+        if y.per_sentence or (self._loss.ignore_class is not None and self.given_labels is None):
+            return y
+        if self.given_labels is not None:
             return replace(y, labels=with_real_labels_at_padding(y.labels, mask_bt))
         return replace(y, labels=flip_labels(self._loss.label_kind, y.labels, mask_bt, self._runner.n_outputs))
 
@@ -169,7 +209,7 @@ class LossGradients:
 
     def _label_axes(self, n_outputs: int) -> tuple[int, ...]:
         """The axes of a label: none for a class number, C for the others, those of the given labels where there are."""
-        given = self._runner.context.data.labels
+        given = self.given_labels
         if given is None or self._loss.label_kind == "class numbers":
             return () if self._loss.label_kind == "class numbers" else (n_outputs,)
         axes = given.shape[1 if self._runner.per_sentence else 2 :]

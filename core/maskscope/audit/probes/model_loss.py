@@ -71,6 +71,11 @@ class ModelLoss:
         return "sum" if name == "sum" else "other"
 
     @property
+    def ignore_class(self) -> int | None:
+        """The class number whose labels the loss leaves out; None for none."""
+        return getattr(self.function, "ignore_class", None)
+
+    @property
     def label_kind(self) -> LabelKind:
         """The labels that the loss takes."""
         own = self._own

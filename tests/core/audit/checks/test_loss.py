@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from maskscope.audit import audit_model
 from maskscope.errors import ModelError
 from tests.core.audit.small_models import (
     DIM,
@@ -19,6 +20,7 @@ from tests.core.audit.small_models import (
     masking,
     padded,
     probes_of,
+    rnn,
     run,
 )
 
@@ -156,10 +158,34 @@ def test_a_confident_models_loss_is_the_one_that_keras_computes_from_the_logits(
         assert run("LOSS", model).verdict == "passed", loss
 
 
-@pytest.mark.parametrize(("masked", "verdict"), [(True, "passed"), (False, "failed")])
-def test_the_mean_of_a_loss_leaves_out_tokens_of_the_class_that_it_ignores(masked: bool, verdict: str) -> None:
+@pytest.mark.parametrize("masked", [True, False])
+def test_the_mean_of_a_loss_leaves_out_tokens_of_the_class_that_it_ignores(masked: bool) -> None:
     begin = masking() if masked else layers.Activation("linear")
     model = build(lambda x: layers.Dense(3, "softmax")(begin(x)))
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=0))
     probes = probes_of(model)
-    assert [run(check, probes).verdict for check in ("LOSS", "WEIGHTS")] == [verdict, verdict]
+    found = run("LOSS", probes)
+    assert found.verdict == "passed", found.meaning
+    # without a mask all depends on the labels at padding, and none were given
+    assert ("where padded positions have the label 0" in found.meaning) == (not masked)
+    assert run("WEIGHTS", probes).verdict == "passed"
+
+
+def test_labels_at_padding_that_the_loss_does_not_ignore_enter_it() -> None:
+    model = build(lambda x: layers.Dense(3, "softmax")(x))
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=-1))
+    real = np.arange(6) < LENGTHS[:, None]
+    for at_padding, verdict in ((-1, "passed"), (1, "failed")):
+        labels = np.where(real, np.arange(6) % 3, at_padding)
+        (found,) = audit_model(model, padded(), LENGTHS, checks=("LOSS",), labels=labels).findings
+        assert found.verdict == verdict, found.meaning
+
+
+def test_the_gradients_of_a_model_that_has_learned_its_labels_are_no_rounding() -> None:
+    # its gradients are differences of numbers near 1, so rounding would be most of them
+    model = build(lambda x: head(rnn()(masking()(x))))
+    kernel, _ = model.get_layer("head").get_weights()
+    model.get_layer("head").set_weights([kernel, np.array([14.0])])
+    model.compile(loss="binary_crossentropy")
+    report = audit_model(model, padded(), LENGTHS, checks=("WEIGHTS", "TRAINING"), labels=np.ones((4, 6)))
+    assert [each.verdict for each in report.findings] == ["passed", "passed"]
