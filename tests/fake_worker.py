@@ -22,7 +22,7 @@ DESCRIBED: dict[str, Fields] = {
     "crf": {
         "name": "crf.keras",
         "refusal": "holds a layer in own code, CRF",
-        "way_out": ["audit", "picture"],
+        "way_out": ["audit", "picture", "cut"],
     },
 }
 """What is said of a model's file by the stem of its name; of any other, that nothing is known before it is run."""
@@ -50,6 +50,9 @@ def run(number: int, request: Fields) -> None:
     what = Path(unquote(str(request.get("model", "")))).name.partition(".")[0]
     if request["job"] == "describe_model":
         send("done", id=number, result={"result": "describe_model", "description": DESCRIBED.get(what, {"name": ""})})
+        return
+    if request["job"] == "cut_model":
+        send("done", id=number, result={"result": "cut_model", "layer": "emissions"})
         return
     folder = Path(unquote(str(request.get("folder", ""))))
     if folder.is_absolute():

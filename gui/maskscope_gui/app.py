@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication
 
 from maskscope_gui.background.audit_job import AuditJob
+from maskscope_gui.background.cut_model_job import CutModelJob
 from maskscope_gui.background.disagreement_job import DisagreementJob
 from maskscope_gui.background.open_model_job import OpenModelJob
 from maskscope_gui.background.padding_experiment import PaddingExperiment
@@ -62,6 +63,7 @@ class Program(QObject):
         self.experiment = PaddingExperiment(self.session, self.client)
         self.audit_job = AuditJob(self.session, self.client, self)
         self.open_model_job = OpenModelJob(self.session, self.client, self)
+        self._cut_model_job = CutModelJob(self.session, self.client, self)
         self._score_job = ScoreJob(self.session, self.client, self)
         self._disagreement_job = DisagreementJob(self.session, self)
         self._search = Search(self.session, self)
@@ -69,7 +71,13 @@ class Program(QObject):
         self.window = MainWindow(services, self.experiment, theme)
         for child in (self, self.session, self.experiment):
             child.setParent(self.window)
-        for job in (self.audit_job, self.open_model_job, self._score_job, self._disagreement_job):
+        for job in (
+            self.audit_job,
+            self.open_model_job,
+            self._cut_model_job,
+            self._score_job,
+            self._disagreement_job,
+        ):
             job.progressed.connect(self.window.status_line.set_work)
         WorkerStatus(self.client, self.window.status_line, self.session, self)
         self._connect_handlers()
@@ -83,12 +91,14 @@ class Program(QObject):
             self.projects,
             EditHandlers(window),
             NavigationHandlers(window, self._search),
-            ViewHandlers(window, dialogs, (self.open_model_job.cancel, self.audit_job.cancel)),
+            ViewHandlers(
+                window, dialogs, (self.open_model_job.cancel, self._cut_model_job.cancel, self.audit_job.cancel)
+            ),
             PaddingHandlers(self.session, self.experiment),
             ModelHandlers(window, dialogs),
             AuditHandlers(window, self.audit_job, self.open_model_job),
         )
-        ModelFileHandlers(window, dialogs, self.open_model_job, self.audit_job)
+        ModelFileHandlers(window, dialogs, self.open_model_job, self.audit_job, self._cut_model_job)
         connect_actions(window.actions_by_id, [topic.handlers() for topic in topics])
 
     def close(self) -> None:

@@ -195,6 +195,11 @@ class Panel(QWidget):
         self._row.addStretch(1)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
+    @property
+    def title(self) -> str:
+        """The title."""
+        return self._title.text()
+
     def set_title(self, text: str) -> None:
         """Change the title."""
         self._title.setText(text)

@@ -228,6 +228,31 @@ def test_a_refused_file_can_be_looked_at_and_audited(
     program.client.close()
 
 
+def test_the_known_part_is_saved_and_then_offered_to_be_opened(
+    qtbot: QtBot, open_program: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    window, program = open_program(fake_worker(Limits(60.0, 1 << 40)))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "choose"), ""))
+    seen: list[list[str]] = []
+
+    def save(dialog: QWidget) -> None:
+        assert isinstance(dialog, RefusedModelDialog)
+        dialog.accepted.connect(lambda: seen.append(in_dialog(qtbot, _press_escape)))
+        qtbot.keyClick(dialog, Qt.Key.Key_S, Qt.KeyboardModifier.AltModifier)
+
+    def _press_escape(opened: QWidget) -> None:
+        qtbot.keyClick(opened, Qt.Key.Key_Escape)
+
+    in_dialog(qtbot, save)
+    saved: list[str] = []
+    program.session.message_requested.connect(lambda text, _: saved.append(text))
+    drop(window, Path("/somewhere/crf.keras"))
+    qtbot.waitUntil(lambda: bool(saved), timeout=20_000)
+    assert saved == ["Saved choose.keras: crf.keras up to its layer 'emissions'."]
+    qtbot.waitUntil(lambda: seen == [["Open a model"]], timeout=20_000)
+    qtbot.waitUntil(lambda: QApplication.activeModalWidget() is None, timeout=20_000)
+
+
 @pytest.mark.keras
 def test_a_model_that_keras_runs_is_shown_and_one_with_code_is_refused(
     qtbot: QtBot, open_program: Programs, tmp_path: Path

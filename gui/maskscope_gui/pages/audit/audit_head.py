@@ -6,7 +6,13 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayou
 from maskscope.audit.report import AuditReport
 from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.audit_job import AuditJob
-from maskscope_gui.pages.audit.audit_text import VERDICT_MARKS, audit_details, short_verdict, verdict_text
+from maskscope_gui.pages.audit.audit_text import (
+    VERDICT_MARKS,
+    audit_details,
+    audit_remarks,
+    short_verdict,
+    verdict_text,
+)
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import KeyHint, Panel, WrappedLabel
@@ -123,7 +129,8 @@ class AuditHead(QWidget):
             self.how.set_text(_WHAT_IS_DONE)
         elif report is not None:
             self.verdict.set_text(*verdict_text(report))
-            self.how.set_text(audit_details(report, subject))
+            remarks = audit_remarks(report)
+            self.how.set_text(audit_details(report, subject) + (f"\n{remarks}" if remarks else ""))
         elif self.session.project is None:
             self.verdict.set_text("No project is open", "text")
             self.how.set_text(f"Open a project first ({key_of_action('open')}).")

@@ -5,6 +5,7 @@ import math
 from maskscope.audit.html.numbers import plain_number
 from maskscope.audit.report import AuditReport, Finding
 from maskscope.jobs import format_duration
+from maskscope.padding import Origin
 from maskscope_gui.background.audit_job import AuditSubject
 from maskscope_gui.widgets.base import Role
 
@@ -15,6 +16,12 @@ VERDICT_MARKS: dict[str, tuple[str, Role]] = {
 }
 """The mark of each verdict, and the role of its colour."""
 
+_ORIGINS: dict[Origin, str] = {
+    "data": "as in the source",
+    "given": "as given",
+    "mask value": "the model's mask value",
+    "assumed": "assumed: nothing says what the data are padded with",
+}
 _VERDICT_ORDER = ("failed", "could not tell", "passed")
 
 
@@ -50,7 +57,8 @@ def audit_details(report: AuditReport, subject: AuditSubject | None) -> str:
     if subject is not None and subject.model_id:
         name = f"{subject.name} ({subject.model_id})"
     sampled = f"{len(report.sampled):,} of {report.sentences:,} sentence{'s' if report.sentences != 1 else ''} sampled"
-    parts = [name, sampled, f"padded with {about.padding_text}{' in front' if about.padding_side == 'front' else ''}"]
+    side = ", in front" if about.padding_side == "front" else ""
+    parts = [name, sampled, f"padded with {about.padding_text}{side} ({_ORIGINS[about.padding_from]})"]
     if about.loss:
         parts.append(f"{about.loss}, assumed" if about.loss_assumed else about.loss)
     if about.lengths_from != "source":
@@ -59,6 +67,18 @@ def audit_details(report: AuditReport, subject: AuditSubject | None) -> str:
     if about.seconds >= 0.05:
         parts.append(f"{about.seconds:.1f} s" if about.seconds < 10 else format_duration(about.seconds))
     return " · ".join(parts)
+
+
+def audit_remarks(report: AuditReport) -> str:
+    """Return what is special about how the audit was made, a sentence a line; "" for nothing."""
+    about = report.about
+    done = " ".join(each.rstrip(".") + "." for each in about.copy)
+    lines = [f"The checks ran on a copy: {done}"] if done else []
+    if about.no_copy:
+        lines.append(f"No copy for other lengths could be made: {about.no_copy}")
+    if about.warning:
+        lines.append(about.warning)
+    return "\n".join(f"{line.rstrip('.')}." for line in lines)
 
 
 def format_deviation(value: float | None) -> str:

@@ -55,5 +55,16 @@ def test_the_picture_is_requested_from_the_worker_shown_and_saved(
     assert page.picture.graph is None
     client.failed.emit(2, "The file is damaged.")
     assert "The file is damaged" in page.picture.message.text()
+    # A file that is not in the project is shown until another model is taken into use.
+    page.show_file(tmp_path / "crf.keras")
+    assert client.requests[-1] == ModelGraphRequest(tmp_path / "crf.keras")
+    client.done.emit(3, ModelGraphResult(autoencoder))
+    assert page.head.title == "Picture · crf.keras · not in this project"
+    assert page.leave.isVisible()
+    window.session.use_model("m2")
+    assert not page.leave.isVisible()
+    assert isinstance(client.requests[-1], ModelGraphRequest)
+    assert "m2" in str(client.requests[-1].model)
+    client.done.emit(len(client.requests), ModelGraphResult(autoencoder))
     press(window, Qt.Key.Key_Escape)
     assert window.pages.current == "sentence"
