@@ -18,7 +18,7 @@ from maskscope.project import Project
 from maskscope.runs import Engine, OutputMap
 from maskscope.types import Embeddings, Floats, Mask, MaskValue, Offsets, TagScheme
 from maskscope.workflows.model_description import OpenOptions
-from maskscope.workflows.output_map import check_scores, column_names, left_out, output_map
+from maskscope.workflows.output_map import check_scores, column_names, notes_on_columns, output_map
 
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_tagger import KerasTagger
@@ -197,7 +197,7 @@ def fit_model(
     output = _remembered(project, loaded) or output_map(
         file, loaded.head, loaded.n_outputs, project.scheme, project.dim, options or OpenOptions(), loaded.sample
     )
-    notes = (*loaded.notes, *left_out(output, project.scheme))
+    notes = (*loaded.notes, *notes_on_columns(output, project.scheme))
     packed = None if choice.weights is None else PackedTagger(with_output(choice.weights, output), file)
     return FittedModel(file, choice, output, project.scheme, loaded.mask_value, notes, packed, loaded.keras)
 

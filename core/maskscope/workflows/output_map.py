@@ -210,10 +210,13 @@ def unmatched(file: Path, n_outputs: int, scheme: TagScheme, names: Sequence[str
     )
 
 
-def left_out(output: OutputMap, scheme: TagScheme) -> tuple[str, ...]:
-    """Notes on outputs that are no label of the project, and on labels without an output."""
-    if output.kind == "values" or not output.columns:
+def notes_on_columns(output: OutputMap, scheme: TagScheme) -> tuple[str, ...]:
+    """Notes on which outputs are which labels, where that is no matter of course."""
+    if output.kind == "values" or not output.n_outputs:
         return ()
+    if not output.columns:
+        numbered = scheme.kind == "binary" or output.names or all(name.isdecimal() for name in scheme.classes)
+        return () if numbered else (f"Its outputs are taken for {_listed(scheme.classes)}, in this order.",)
     notes = []
     names = output.names or tuple(str(place) for place in range(output.n_outputs))
     # a binary project has no column for its outside label, and two outputs are its two labels

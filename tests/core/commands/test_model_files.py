@@ -131,7 +131,8 @@ def test_what_the_outputs_are_can_be_said(run: Run, project: Path, make_model: M
     file, out = make_model(3), tmp_path / "o.npz"
     raw = raw_outputs(project, file)
     record = run("score", project, "--model", file, "--output", "logits", "--out", out, "--json").json()
-    assert (record["output"], record["columns"], record["notes"]) == ("logits", [0, 1, 2], [])
+    assert (record["output"], record["columns"]) == ("logits", [0, 1, 2])
+    assert record["notes"] == ["Its outputs are taken for O, LOC, PER, in this order."]
     with np.load(out) as arrays:
         np.testing.assert_allclose(arrays["probabilities"], softmax(raw), atol=2e-6)
     values = run("score", project, "--model", file, "--output", "values", "--out", out)

@@ -15,7 +15,7 @@ from maskscope.keras_io.model_head import ModelHead
 from maskscope.runs import OutputMap
 from maskscope.types import OutputKind, TagScheme
 from maskscope.workflows.model_description import OpenOptions
-from maskscope.workflows.output_map import check_scores, find_kind, left_out, output_map
+from maskscope.workflows.output_map import check_scores, find_kind, notes_on_columns, output_map
 
 FILE = Path("m.keras")
 NAMES = TagScheme("multiclass", ("O", "LOC", "PER"))
@@ -142,7 +142,7 @@ def test_names_are_matched_and_labels_without_an_output_get_0() -> None:
     raw = np.array([[0.1, 0.2, 0.3, 0.4]], dtype=np.float32)
     # the others are left out, and the rest is not made to add up to 1 again
     np.testing.assert_array_equal(to_scores(raw, output), np.array([[0.3, 0, 0.2]], dtype=np.float32))
-    assert left_out(output, NAMES) == (
+    assert notes_on_columns(output, NAMES) == (
         "Of its 4 outputs, PAD, MISC are no label of the project.",
         "It has no output for LOC, whose probability is 0.",
     )
@@ -162,11 +162,19 @@ def test_columns_that_a_person_chose_are_taken() -> None:
 
 
 def test_nothing_is_noted_about_the_outside_label_of_a_binary_project() -> None:
-    assert left_out(mapped(SOFTMAX, 2, BINARY), BINARY) == ()
-    assert left_out(mapped(SOFTMAX, 3, TWO_NUMBERS), TWO_NUMBERS) == (
+    assert notes_on_columns(mapped(SOFTMAX, 2, BINARY), BINARY) == ()
+    assert notes_on_columns(mapped(SOFTMAX, 3, TWO_NUMBERS), TWO_NUMBERS) == (
         "Of its 3 outputs, 0 is no label of the project.",
     )
-    assert left_out(mapped(SOFTMAX, 3, NAMES), NAMES) == ()
+
+
+def test_names_that_are_taken_in_order_are_noted() -> None:
+    assert notes_on_columns(mapped(SOFTMAX, 3, NAMES), NAMES) == (
+        "Its outputs are taken for O, LOC, PER, in this order.",
+    )
+    named = mapped(SOFTMAX, 3, NAMES, OpenOptions(names=NAMES.classes))
+    assert notes_on_columns(named, NAMES) == ()
+    assert notes_on_columns(mapped(SOFTMAX, 4, NUMBERS), NUMBERS) == ()
 
 
 numbers = st.lists(st.lists(st.floats(-90, 90, width=32), min_size=3, max_size=3), min_size=1, max_size=4)
