@@ -63,6 +63,7 @@ GALLERY: tuple[GalleryModel, ...] = (
     GalleryModel("P11", "initial_state and mask=", "sound", sound.p11),
     GalleryModel("P12", "residual, attention to a copy", "sound", sound.p12),
     GalleryModel("P13", "go_backwards in Bidirectional", "sound", sound.p13),
+    GalleryModel("P14", "an RNN, one output a sentence", "sound", sound.p14),
     GalleryModel("M1", "no Masking", "mutant", mutants.m1),
     GalleryModel("M2", "Dense before Masking", "mutant", mutants.m2),
     GalleryModel("M3", "Conv1D after Masking", "mutant", mutants.m3),
@@ -93,6 +94,7 @@ GALLERY: tuple[GalleryModel, ...] = (
     GalleryModel("X14", "initial_state without mask=", "mutant", mutants.x14),
     GalleryModel("X15", "residual around attention", "mutant", mutants.x15),
     GalleryModel("X16", "go_backwards, not turned", "mutant", mutants.x16),
+    GalleryModel("X17", "a maximum, one output a sentence", "mutant", mutants.x17),
 )
 """In the order of the table in docs/audit.md."""
 

@@ -41,6 +41,7 @@ TABLE = {
     "P11": "...............",
     "P12": "...............",
     "P13": "...............",
+    "P14": "...............",
     "M1": "XXXXXXX.X.X....",
     "M2": "XX.XXXX.X.X....",
     "M3": "XXXXXXX.X.X....",
@@ -71,6 +72,7 @@ TABLE = {
     "X14": "XX..XXX.X.X....",
     "X15": "....XXX.X......",
     "X16": "XX..XXX.X.X....",
+    "X17": "XXXX.X..X......",
 }
 FAULTY_LAYER = {
     "M2": "projection",
@@ -94,6 +96,7 @@ FAULTY_LAYER = {
     "X14": "decoder",
     "X15": "attention",
     "X16": "backward",
+    "X17": "pooling",
 }
 """How the name of the first layer begins that loses or alters the mask; M1 has none that could."""
 

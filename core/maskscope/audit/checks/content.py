@@ -76,6 +76,6 @@ CHECK = Check(
     "holds. The finding also says what NaN does there.",
     OUTPUT_DEPENDS,
     PROBABILITY_CHANGE,
-    mutants("M3 M4 M5 X1 X11 X12"),
+    mutants("M3 M4 M5 X1 X11 X12 X17"),
     run,
 )

@@ -105,6 +105,6 @@ CHECK = Check(
     "model and with the mask frozen, unless a layer reads its neighbours and finds there what padding always holds.",
     OUTPUT_DEPENDS,
     "largest gradient at a padded position",
-    mutants("M1 M2 M3 M4 M5 M6 M7 M8 M10 M12 X1 X11 X12"),
+    mutants("M1 M2 M3 M4 M5 M6 M7 M8 M10 M12 X1 X11 X12 X17"),
     run,
 )

@@ -75,6 +75,6 @@ CHECK = Check(
     "1, 7 and 64 padded positions are appended to a sentence; the outputs at real tokens must not change.",
     OUTPUT_DEPENDS,
     PROBABILITY_CHANGE,
-    mutants("M1 M2 M3 M4 M5 M6 M7 M8 M12 X11 X12 X13"),
+    mutants("M1 M2 M3 M4 M5 M6 M7 M8 M12 X11 X12 X13 X17"),
     run,
 )

@@ -130,7 +130,7 @@ def _failed(
     places = probes.runner.places
     means = "padding enters the loss, and training learns from it"
     if not enters:
-        means = f"the loss leaves padding out, but the outputs at {places} depend on it, so training does"
+        means = f"the loss leaves padding out, but the outputs of {places} depend on it, so training does"
     evidence = Evidence.of(sentence, mask_bt[row], [(label, "mask", loss_mask[row].astype(float))])
     return Finding(
         "LOSS",

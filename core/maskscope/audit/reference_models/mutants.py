@@ -249,3 +249,10 @@ def x16() -> "KerasModel":
         return head(layers.Concatenate(name="both")([forward, backward()(masked)]))
 
     return build(recipe)
+
+
+def x17() -> "KerasModel":
+    """One output a sentence, of a maximum over all positions, padded ones too."""
+    from keras import layers
+
+    return build(lambda x: head(layers.GlobalMaxPooling1D(name="pooling")(masking()(x))))

@@ -144,6 +144,13 @@ def p13() -> "KerasModel":
     return build(lambda x: head(both(masking()(x))))
 
 
+def p14() -> "KerasModel":
+    """One output a sentence, of the RNN's last real step."""
+    from keras import layers
+
+    return build(lambda x: head(layers.SimpleRNN(UNITS, name="rnn")(masking()(x))))
+
+
 def x5() -> "KerasModel":
     """A sound model, compiled with BinaryAccuracy, and with Precision among the weighted metrics."""
     model = classic()
