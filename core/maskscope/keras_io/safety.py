@@ -123,7 +123,7 @@ def _refused(path: Path, part: KnownPart | None, error: RefusedConfigError) -> M
     """The refusal, with what helps: the part of the model that is known, or the audit of the model in memory."""
     message = error.message
     if error.unknown:
-        message += "; maskscope.audit_model(model, x, lengths) checks it in memory, in your own program"
+        message += "; maskscope.audit.audit_model(model, x, lengths) checks it in memory, in your own program"
         if part is not None:
             layer = shortened(part.layer)
             message += f", and maskscope model FILE.keras --cut NEW.keras saves the part up to its layer {layer}"

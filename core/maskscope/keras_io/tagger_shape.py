@@ -111,12 +111,13 @@ def tagger_inputs(graph: Any) -> Inputs:
     shapes = [tuple(tensor.shape) for tensor in graph.inputs]
     shown = " and ".join(map(str, shapes)) or "nothing"
     lengths = {shape[1] for shape in shapes if len(shape) == 3}
+    masks = mask_inputs(graph)
     parts = []
     for tensor, shape in zip(graph.inputs, shapes, strict=True):
         name = str(tensor._keras_history.operation.name)
         dtype = str(keras.backend.standardize_dtype(tensor.dtype))
         flat = len(shape) == 2
-        if flat and lengths and (dtype == "bool" or "mask" in name.lower()):
+        if name in masks:
             parts.append(Part(name, 0, dtype, True, mask=True))
             continue
         if flat and dtype.startswith(("int", "uint")):
@@ -146,6 +147,17 @@ def tagger_inputs(graph: Any) -> Inputs:
     if len(fixed) > 1 or len(sizes) > 1 or not parts:
         raise ModelError("has inputs of different lengths", expected=_TAGGER, received=f"inputs {shown}")
     return Inputs(tuple(parts), next(iter(fixed), None), next(iter(sizes), None))
+
+
+def mask_inputs(graph: Any) -> list[str]:
+    """Names of the inputs (B, T) that take a mask: they are bool or named so, and others take embeddings (B, T, D)."""
+    if all(len(tensor.shape) != 3 for tensor in graph.inputs):
+        return []
+    flat = [tensor for tensor in graph.inputs if len(tensor.shape) == 2]
+    named = [
+        (str(tensor._keras_history.operation.name), keras.backend.standardize_dtype(tensor.dtype)) for tensor in flat
+    ]
+    return [name for name, dtype in named if dtype == "bool" or "mask" in name.lower()]
 
 
 def tagger_output(graph: Any, n_positions: int | None) -> Output:

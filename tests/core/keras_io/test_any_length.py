@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from maskscope.audit.probes.checked_model import checked_model
 from maskscope.errors import ModelError
 from maskscope.keras_io.any_length import any_length, fixed_length
 from maskscope.types import Floats
@@ -142,6 +143,9 @@ def test_a_mask_that_the_model_takes_as_an_input_is_true_at_each_token() -> None
     assert copy.dim == DIM
     same(copy.model, sentences(5), model([np.ones((2, 5), bool), sentences(5)]))
     assert copy.notes == ("Its input real is True, or 1, at each token.",)
+    # in the copy nothing is padding, so it says nothing about the model's padding
+    with pytest.raises(ModelError, match="takes the mask as an input, which the audit does not give"):
+        checked_model(model)
 
 
 def test_inputs_of_another_type_and_the_one_output_for_each_token() -> None:

@@ -36,11 +36,22 @@ def checked_model(given: "KerasModel") -> CheckedModel:
     A copy is made of a model with several inputs or a number of positions or sentences that it was built for, or with
     layers that keep a state, or that Keras can't run at an unknown length (TimeDistributed) or under a mask (Softmax).
     Where the layers need the number of positions that they were built for, the copy keeps that.
+
+    Raises ModelError for a model that takes the mask as an input.
     """
     from maskscope.keras_io.any_length import any_length, fixed_length
     from maskscope.keras_io.keras_graph import functional
+    from maskscope.keras_io.tagger_shape import mask_inputs
 
     graph = functional(given)
+    masks = [] if graph is None else mask_inputs(graph)
+    if masks:
+        # the copy would get True everywhere, as if nothing were padded
+        raise ModelError(
+            "takes the mask as an input, which the audit does not give; let a Masking layer make it of the embeddings",
+            expected="inputs (B, T, D)",
+            received=f"an input (B, T) named {', '.join(masks)}",
+        )
     if graph is None or (len(graph.outputs) == 1 and _runs_as_it_is(given, graph)):
         shapes = [] if graph is None else [tuple(each.shape) for each in graph.inputs]
         return CheckedModel(given, shapes[0][2] if len(shapes) == 1 and len(shapes[0]) == 3 else None)
