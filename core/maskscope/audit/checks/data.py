@@ -57,8 +57,8 @@ def run(probes: AuditProbes, job: Job) -> Finding:
 
 CHECK = Check(
     "DATA",
-    "The array is compared with the lengths: integers instead of embeddings, truncated sentences, padding at the "
-    "front, NaN and infinity.",
+    "The array is compared with the lengths: integers instead of embeddings, truncated sentences, numbers where "
+    "padding should be, NaN and infinity.",
     "the data do not match the lengths",
     "",
     mutants("X7"),
