@@ -118,8 +118,7 @@ def check_config(model: Any) -> None:
     if not isinstance(model, dict) or not isinstance(model.get("class_name"), str):
         raise RefusedConfigError("holds no model", expected, shortened(_called(model)))
     if group_of(model) != "models":
-        config = model.get("config")
-        if isinstance(config, dict) and isinstance(config.get("layers"), list):
+        if not re.match(r"keras(\.|$)", str(model.get("module"))):
             raise RefusedConfigError(
                 "holds a model of a custom class, whose code is not in the file and is never imported",
                 expected,

@@ -86,6 +86,28 @@ def test_the_part_up_to_the_last_known_layer_is_saved(make: Callable[[], tuple[A
         cut(file, out)
 
 
+class OwnModel(keras.Model):
+    """A model whose layers are called by its own code."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dense = L.Dense(2)
+
+    def call(self, x: Any) -> Any:
+        return self.dense(x)
+
+
+def test_a_model_of_own_code_is_sent_to_the_audit_in_memory(tmp_path: Path) -> None:
+    model = OwnModel()
+    model(sentences())
+    model.save(tmp_path / "own.keras")
+    with pytest.raises(ModelError) as caught:
+        keras_model.load(tmp_path / "own.keras")
+    assert "holds a model of a custom class" in str(caught.value)
+    assert "maskscope.audit.audit_model(model, x, lengths) checks it in memory" in str(caught.value)
+    assert "--cut" not in str(caught.value)
+
+
 def test_a_model_with_nothing_known_has_no_such_part(tmp_path: Path) -> None:
     inputs = keras.Input((None, DIM))
     file = tmp_path / "own.keras"
