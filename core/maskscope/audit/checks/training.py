@@ -1,6 +1,6 @@
 """TRAINING: one training step must leave the same weights and the same state with more padding."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from maskscope.audit.probes.training_step import Step
 from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
+
+if TYPE_CHECKING:
+    from maskscope.keras_io.keras_model import KerasModel
 
 ADDED = 30
 """Padded positions that are added to the batch."""
@@ -49,6 +52,14 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     is allowed, if it is more than the tolerance. Raises Unrunnable when it is too large for rounding.
     """
     probes.runner.require_free_length()
+    wrapped = _statistics_of_each_position(probes.context.given)
+    if wrapped is not None:
+        meaning = (
+            f"{wrapped}, TimeDistributed(BatchNormalization), normalizes each position by itself in training, and "
+            "keeps the statistics of the last ones, padded or not; the checks run a copy without TimeDistributed."
+        )
+        advice = f"replace {wrapped} with its BatchNormalization layer, which takes the mask"
+        return Finding("TRAINING", "could not tell", meaning, layer=wrapped, advice=advice)
     sample = padded_sample(probes.context, _SENTENCES, _TOKENS)
     y = probes.gradients.unlearned_targets(sample)
     tolerance = HALF_TOLERANCE.get(probes.context.compute_dtype, TOLERANCE)
@@ -81,6 +92,19 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         f"positions{remark}."
     )
     return Finding("TRAINING", "passed", meaning, worst.size, tolerance)
+
+
+def _statistics_of_each_position(model: "KerasModel") -> str | None:
+    """The first TimeDistributed layer around a BatchNormalization that is trained; None for none."""
+    import keras
+
+    from maskscope.keras_io import keras_graph
+
+    for layer in keras_graph.every_layer(model):
+        inner = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else None
+        if isinstance(inner, keras.layers.BatchNormalization) and inner.trainable:
+            return str(layer.name)
+    return None
 
 
 def _require_finite(step: Step) -> None:

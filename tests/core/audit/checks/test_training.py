@@ -54,3 +54,10 @@ def test_statistics_that_are_not_trained_any_more_count_no_padding() -> None:
     found = run("TRAINING", model)
     assert found.verdict == "passed", found.meaning
     assert np.isfinite(found.deviation or 0.0)
+
+
+def test_what_a_copy_does_not_show_of_a_training_step_is_not_passed() -> None:
+    model = build(lambda x: head(layers.TimeDistributed(layers.BatchNormalization(), name="each")(masking()(x))), 6)
+    found = run("TRAINING", model)
+    assert (found.verdict, found.layer) == ("could not tell", "each")
+    assert "BatchNormalization layer, which takes the mask" in found.advice
