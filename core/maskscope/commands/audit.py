@@ -214,7 +214,8 @@ def _say(report: "AuditReport") -> None:
     for advice, checks in report.advice.items():
         say(f"to repair ({', '.join(checks)}): {advice}")
     if report.repairs:
-        say("Maskscope can save a repaired copy of the model, which passes: --repair NAME.keras")
+        asked = ", ".join(each.check for each in report.findings if each.verdict == "failed" and each.repair)
+        say(f"Maskscope can save a repaired copy of the model, which passes {asked}: --repair NAME.keras")
     elif report.about.no_repair:
         say(report.about.no_repair)
 

@@ -90,3 +90,15 @@ def test_a_sound_model_is_not_repaired(tmp_path: Path) -> None:
     assert (report.verdict, report.about.no_repair) == ("passed", "")
     assert not any("repair" in text for text in job.texts)
     assert isinstance(keras.saving.load_model(tmp_path / "m.keras"), keras.Model)
+
+
+def test_a_loss_in_own_code_does_not_keep_a_repair_from_being_offered(tmp_path: Path) -> None:
+    def own(y_true: object, y_pred: object) -> object:
+        return keras.ops.mean(keras.ops.square(keras.ops.subtract(y_pred, y_true)), axis=-1)
+
+    model = build(residual)
+    model.compile("sgd", own)
+    model.save(tmp_path / "m.keras")
+    report = audit_arrays(padded(), LENGTHS, tmp_path / "m.keras", checks=("LOSS", "TRACE"))
+    assert [finding.verdict for finding in report.findings] == ["failed", "failed"]
+    assert report.repairs == ("copy_input",)

@@ -89,6 +89,7 @@ def _failed(probes: AuditProbes, meaning: str, worst: float | None, tolerance: f
     import keras
 
     from maskscope.keras_io import keras_graph
+    from maskscope.keras_io.each_position import position_by_position
 
     layers = keras_graph.every_layer(probes.context.given)
     suspects = [each for each in layers if isinstance(each, keras.layers.TimeDistributed)]
@@ -98,20 +99,21 @@ def _failed(probes: AuditProbes, meaning: str, worst: float | None, tolerance: f
         if softmax:
             advice = f"replace {softmax[0]} with Activation('softmax'): Keras's Softmax layer fails under a mask (B, T)"
         return Finding("TIME", "failed", meaning, worst, tolerance, advice=advice)
-    layer = suspects[0]
-    dense = isinstance(layer.layer, keras.layers.Dense)
-    advice = f"remove {layer.name}: since Keras 3.14 TimeDistributed depends on the batch size of its first call"
-    if dense:
-        advice = f"replace {layer.name} with its Dense layer: on (B, T, D) it computes the same"
+    names = ", ".join(str(each.name) for each in suspects)
+    plain = all(position_by_position(each.layer) is not None for each in suspects)
+    advice = f"remove {names}: since Keras 3.14 TimeDistributed depends on the batch size of its first call"
+    if plain:
+        inside = "the layer inside it" if len(suspects) == 1 else "the layers inside them"
+        advice = f"replace {names} with {inside}: on (B, T, D) that computes the same"
     return Finding(
         "TIME",
         "failed",
         meaning,
         worst,
         tolerance,
-        layer=str(layer.name),
+        layer=str(suspects[0].name),
         advice=advice,
-        repair="plain_dense" if dense else None,
+        repair="plain_dense" if plain else None,
     )
 
 

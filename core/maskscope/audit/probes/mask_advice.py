@@ -50,6 +50,9 @@ def put_back(flow: MaskFlow, values: str) -> str:
 def for_lost_mask(flow: MaskFlow, place: int) -> tuple[str, str | None]:
     """What would repair a layer that loses or alters the mask, and the mechanical repair that does."""
     visit = flow.visits[place]
+    resampled = flow.resampled_after(place)
+    if resampled is not None:
+        return f"do without {resampled}, which joins neighbouring positions: no mask helps there", None
     joiner = flow.joiner_before(place)
     if joiner is not None and not joiner.takes_mask:
         return f"let {joiner.name} {JOIN_REAL_TOKENS}, and pass the mask on after {visit.name}", None

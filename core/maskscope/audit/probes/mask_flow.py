@@ -115,6 +115,17 @@ class MaskFlow:
             return self.reads_padding(user) or self.needs_mask(user)
         return visit.class_name not in _BY_POSITION or self.needs_mask(user)
 
+    def resampled_after(self, place: int) -> str | None:
+        """The name of the first visit from a place on that gives another number of positions; None when none does."""
+        n_positions = self.true_mask.shape[1]
+        for each in range(place, len(self.visits)):
+            visit = self.visits[each]
+            other_sizes = {array.shape[1] for array in visit.values if array.ndim == 3} - {1, n_positions}
+            joins = visit.kind == "layer" and visit.class_name != "RepeatVector" and bool(other_sizes)
+            if joins and place in self._before(each):
+                return visit.name
+        return None
+
     def reads_padding(self, place: int) -> bool:
         """Whether a convolution reads padding that is not 0, as what it reads beyond the ends of a sentence is."""
         reads = self.visits[place].reads

@@ -144,7 +144,11 @@ def made_up_batch(inputs: Sequence[object], padding: MaskValue) -> tuple[tuple[F
     # no token may be taken for padding
     above = np.float32(np.abs(held[np.isfinite(held)]).max(initial=0))
     arrays = []
-    for shape in shapes:
+    for each, shape in zip(inputs, shapes, strict=True):
+        if len(shape) == 2 and (shape[1] is None or str(getattr(each, "dtype", "")) == "bool"):
+            # an input for the mask itself
+            arrays.append(mask_bt.astype(np.float32))
+            continue
         free = [n_sentences, n_positions] if len(shape) == 3 else [n_sentences]
         sizes = [free[axis] if axis < len(free) else size or _FREE_AXIS for axis, size in enumerate(shape)]
         if len(shape) == 3 and shape[1] is not None:

@@ -270,6 +270,16 @@ def test_without_masking_the_advice_says_what_would_lose_a_mask() -> None:
     assert "Masking(0.0); then give attention a copy: copy = keras.layers.Rescaling(1.0)(x)" in found.advice
 
 
+def test_no_mask_is_advised_where_positions_are_joined_for_good() -> None:
+    def pooled(x: Any) -> Any:
+        hidden = layers.MaxPooling1D(2, name="pooling")(layers.Conv1D(3, 3, padding="same")(masking()(x)))
+        return head(layers.UpSampling1D(2)(hidden))
+
+    found = traced(build(pooled, 6))
+    assert found.advice == "do without pooling, which joins neighbouring positions: no mask helps there"
+    assert found.repair is None
+
+
 def test_masking_of_nan_is_explained() -> None:
     found = traced(build(lambda x: head(rnn()(layers.Masking(float("nan"), name="masking")(x)))))
     assert found.why == "masking (Masking(nan)) masks nothing, since nan equals nothing, not even itself."

@@ -58,3 +58,39 @@ def test_a_model_without_positions_has_no_masks_and_an_unbuilt_one_is_refused(tm
     keras.Sequential([keras.layers.Dense(1)]).save(tmp_path / "unbuilt.keras")
     with pytest.raises(ModelError, match="received Sequential"):
         model_graph(tmp_path / "unbuilt.keras")
+
+
+def test_a_layer_that_fails_is_shown_and_what_follows_too(tmp_path: Path) -> None:
+    hidden = layers.Masking(0.0, name="masking")(x := keras.Input((None, 4), name="x"))
+    outputs = layers.Dense(2, name="last")(layers.Softmax(name="softmax")(layers.Dense(3, name="dense")(hidden)))
+    keras.Model(x, outputs).save(tmp_path / "m.keras")
+    edges = model_graph(tmp_path / "m.keras").edges
+    assert [(edge.target, edge.fault, edge.text) for edge in edges] == [
+        ("masking", False, "no mask yet"),
+        ("dense", False, "mask"),
+        ("softmax", True, "fails"),
+        ("last", True, "no mask"),
+        ("loss", True, "no mask"),
+    ]
+
+
+def test_models_that_can_not_be_scored_are_drawn(tmp_path: Path) -> None:
+    words, mask = keras.Input((None, 4), name="words"), keras.Input((None,), dtype="bool", name="mask")
+    with_mask = keras.Model([words, mask], layers.LSTM(2, return_sequences=True, name="rnn")(words, mask=mask))
+    classifier = keras.Sequential(
+        [keras.Input((5, 4), name="words"), layers.Masking(name="masking"), layers.SimpleRNN(2, name="rnn")]
+    )
+    hidden = layers.SimpleRNN(2, return_sequences=True, name="rnn")(layers.Masking(name="masking")(words))
+    two = keras.Model(words, [layers.Dense(2, name="first")(hidden), layers.Dense(2, name="second")(hidden)])
+    broken = keras.Model(words, ops.log(layers.Dense(1, name="dense")(hidden) * 0.0))
+    texts = []
+    for number, model in enumerate((with_mask, classifier, two, broken)):
+        model.save(tmp_path / f"{number}.keras")
+        graph = model_graph(tmp_path / f"{number}.keras")
+        texts.append([edge.text for edge in graph.edges if edge.target in ("rnn", "loss")])
+    assert texts == [
+        ["none of its own", "mask, by mask=", "mask"],
+        ["mask", "no positions"],
+        ["mask", "mask", "mask"],
+        ["mask", "no mask"],
+    ]
