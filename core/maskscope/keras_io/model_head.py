@@ -134,10 +134,13 @@ def _activation(model: Mapping[str, Any], depth: int) -> str:
             return ""
         outputs = outputs[0]
     layer = by_name[outputs[0]]
-    while layer["class_name"] in _PASS_ON:
+    # a file may name layers that read each other in a circle
+    for _ in layers:
+        if layer["class_name"] not in _PASS_ON:
+            return _layer_activation(layer, depth)
         source = layer["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0]
         layer = by_name[source]
-    return _layer_activation(layer, depth)
+    return ""
 
 
 def _layer_activation(layer: Mapping[str, Any], depth: int) -> str:

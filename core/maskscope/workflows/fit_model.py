@@ -160,15 +160,16 @@ def load_model(project: Project, file: Path, choice: EngineChoice) -> LoadedMode
 
     Raises ModelError when it is refused, or does not take the project's embeddings.
     """
-    head = read_head(file)
     if choice.weights is not None:
         packed = PackedTagger(choice.weights, file)
         _check_dim(packed.dim, project, file)
-        return LoadedModel(file, choice, head, packed.n_outputs, packed.mask_value, choice.weights.notes)
+        return LoadedModel(file, choice, read_head(file), packed.n_outputs, packed.mask_value, choice.weights.notes)
     from maskscope.keras_io.keras_tagger import KerasTagger
 
+    # loading inspects the file first, whoever chose the engine
     tagger = KerasTagger.load(file, project.padding)
     _check_dim(tagger.dim, project, file)
+    head = read_head(file)
     if not head.activation and tagger.activation:
         # by the graph of the output that is read
         head = replace(head, activation=tagger.activation)

@@ -119,6 +119,20 @@ def test_layers_are_listed_with_what_they_wrap(tmp_path: Path) -> None:
         {"class_name": "Functional", "config": {"layers": [], "output_layers": []}},
         {"class_name": "Sequential", "config": {"layers": [{"class_name": "Dropout", "config": {}}]}},
         {"class_name": "Sequential", "config": {"layers": 3}, "compile_config": {"loss": [[], {}]}},
+        {
+            "class_name": "Functional",
+            "config": {
+                "layers": [
+                    {
+                        "class_name": "Dropout",
+                        "name": "a",
+                        "config": {},
+                        "inbound_nodes": [{"args": [{"config": {"keras_history": ["a", 0, 0]}}]}],
+                    }
+                ],
+                "output_layers": ["a", 0, 0],
+            },
+        },
         {"compile_config": {"loss": {"class_name": 3, "config": {"from_logits": "yes"}}}},
     ],
 )
