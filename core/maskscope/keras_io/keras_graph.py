@@ -73,8 +73,8 @@ def frozen(model: KerasModel, x: Any, mask: Any) -> Any:
                 unchanged._keras_mask = mask
                 return unchanged
             for name, value in kwargs.items():
-                if (name == "mask" or name.endswith("_mask")) and value is not None:
-                    kwargs[name] = keras.tree.map_structure(lambda each: None if each is None else mask, value)
+                if name == "mask" or name.endswith("_mask"):
+                    kwargs[name] = keras.tree.map_structure(lambda each: mask if _is_mask(each) else each, value)
             for tensor in keras.tree.flatten(args):
                 # also where a layer such as Concatenate has computed another mask
                 if attached_mask(tensor) is not None:
@@ -91,6 +91,11 @@ def frozen(model: KerasModel, x: Any, mask: Any) -> Any:
 
     outputs = graph._run_through_graph([x], operation_fn=with_frozen_mask)
     return keras.tree.flatten(outputs)[0]
+
+
+def _is_mask(value: Any) -> bool:
+    """Whether a value is a mask (B, T), not one of pairs of positions (B, T, S) or a flag such as use_causal_mask."""
+    return value is not None and not isinstance(value, bool) and len(getattr(value, "shape", ())) == 2
 
 
 def _replace_mask(outputs: Any, mask: Any) -> Any:

@@ -47,6 +47,18 @@ def stateful() -> keras.Model:
     )
 
 
+def flat_output() -> keras.Model:
+    """One number a token, without a last axis."""
+    return stirred(build(lambda x: keras.ops.squeeze(head(rnn()(masking()(x))), axis=-1)))
+
+
+def two_outputs() -> keras.Model:
+    """One output a token, and one a sentence, which the audit leaves out."""
+    inputs = keras.Input((None, DIM))
+    hidden = rnn()(masking()(inputs))
+    return stirred(keras.Model(inputs, [head(hidden), layers.SimpleRNN(2)(hidden)]))
+
+
 def softmax_layer() -> keras.Model:
     """Keras's Softmax layer fails under a mask (B, T)."""
     return stirred(build(lambda x: layers.Softmax()(layers.Dense(3)(rnn()(masking()(x))))))
@@ -59,13 +71,15 @@ def softmax_layer() -> keras.Model:
         (lambda: fixed(False), "TimeDistributed", {"LENGTH": "passed", "LOSS": "failed", "TRACE": "failed"}),
         (two_inputs, "parted among its inputs", {}),
         (stateful, "No state is carried", {}),
+        (flat_output, "", {"LOSS": "failed", "TRACE": "failed"}),
+        (two_outputs, "is read", {}),
     ],
-    ids=["fixed length", "no mask", "two inputs", "stateful"],
+    ids=["fixed length", "no mask", "two inputs", "stateful", "flat output", "two outputs"],
 )
 def test_every_check_is_answered_on_a_copy(model: Callable[[], keras.Model], note: str, failed: dict[str, str]) -> None:
     report = audit_model(model(), padded(), LENGTHS, checks=CHECKS)
     assert verdicts(report) == dict.fromkeys(CHECKS, "passed") | failed, report.findings
-    assert any(note in each for each in report.about.copy)
+    assert not note or any(note in each for each in report.about.copy)
     assert report.about.no_copy == ""
 
 
@@ -90,9 +104,11 @@ def test_what_the_copy_gives_is_what_keras_gives_for_more_padding() -> None:
 
 
 def test_time_rejects_a_layer_that_keras_can_not_run_and_the_copy_answers_the_rest() -> None:
-    report = audit_model(softmax_layer(), padded(), LENGTHS, checks=("LENGTH", "TIME"))
-    assert verdicts(report) == {"LENGTH": "passed", "TIME": "failed"}
-    assert "Activation('softmax')" in report.findings[1].advice
+    report = audit_model(softmax_layer(), padded(), LENGTHS, checks=("LENGTH", "TIME", "TRACE"))
+    assert verdicts(report) == {"LENGTH": "passed", "TIME": "failed", "TRACE": "passed"}
+    time = report.findings[1]
+    assert "Activation('softmax')" in time.advice
+    assert time.repair == "plain_dense"
 
 
 def test_without_a_copy_the_reason_is_said_once() -> None:

@@ -87,7 +87,7 @@ def _compare(probes: AuditProbes, loaded: "KerasModel") -> "tuple[Floats, Floats
     from maskscope.keras_io import keras_graph, recorded_run
 
     x_btd = probes.small_sample.x_btd
-    if probes.context.notes:
+    if probes.context.copied:
         loaded = checked_model(loaded).model
     if keras_graph.functional(probes.context.model) is None:
         after = ModelRunner(replace(probes.context, model=loaded)).outputs(x_btd)

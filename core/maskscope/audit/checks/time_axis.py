@@ -36,7 +36,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
             try:
                 fault, difference = _compare_modes(runner, x_btd, eagerly)
             except Unrunnable as error:
-                if done == 1 and not probes.context.notes:
+                if done == 1 and not probes.context.copied:
                     # nothing has run yet, and no copy, so the number of positions is not the cause
                     raise
                 fault = f"A batch of {n_sentences} sentences of {n_positions} tokens can't be run. {error}"
@@ -93,12 +93,14 @@ def _failed(probes: AuditProbes, meaning: str, worst: float | None, tolerance: f
 
     layers = keras_graph.every_layer(probes.context.given)
     suspects = [each for each in layers if isinstance(each, keras.layers.TimeDistributed)]
+    softmax = [str(each.name) for each in layers if isinstance(each, keras.layers.Softmax)]
+    if not suspects and softmax:
+        advice = f"replace {softmax[0]} with Activation('softmax'): Keras's Softmax layer fails under a mask (B, T)"
+        return Finding(
+            "TIME", "failed", meaning, worst, tolerance, layer=softmax[0], advice=advice, repair="plain_dense"
+        )
     if not suspects:
-        softmax = [str(each.name) for each in layers if isinstance(each, keras.layers.Softmax)]
-        advice = "build the model with Input((None, D))"
-        if softmax:
-            advice = f"replace {softmax[0]} with Activation('softmax'): Keras's Softmax layer fails under a mask (B, T)"
-        return Finding("TIME", "failed", meaning, worst, tolerance, advice=advice)
+        return Finding("TIME", "failed", meaning, worst, tolerance, advice="build the model with Input((None, D))")
     names = ", ".join(str(each.name) for each in suspects)
     plain = all(position_by_position(each.layer) is not None for each in suspects)
     advice = f"remove {names}: since Keras 3.14 TimeDistributed depends on the batch size of its first call"

@@ -45,9 +45,9 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     return Finding("TRACE", "passed", f"The mask of the true lengths reaches every layer that needs it{loss}.")
 
 
-def _evidence(sample: PaddedSample, found: Trace) -> Evidence | None:
+def _evidence(sample: PaddedSample | None, found: Trace) -> Evidence | None:
     """The mask on the first faulty edge, of the sentence in which most of it is wrong."""
-    if found.mask_bt is None:
+    if found.mask_bt is None or sample is None:
         return None
     carried = np.ones_like(found.mask_bt) if found.found_bt is None else found.found_bt
     if carried.shape != found.mask_bt.shape:

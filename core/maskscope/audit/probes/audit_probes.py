@@ -45,7 +45,7 @@ class AuditProbes:
     def given_runner(self) -> ModelRunner:
         """The given model in graph mode, not its copy. Raises Unrunnable as `runner`."""
         context = self.context
-        if context.model is context.given:
+        if not context.copied:
             return self.runner
         given = with_one_input(context.given)
         return ModelRunner(replace(context, model=given, given=given))
@@ -106,31 +106,37 @@ class AuditProbes:
 
         return recorded_run.run(self.context.model, (self.small_sample.x_btd,))
 
-    @cached_property
+    @property
     def trace(self) -> Trace | str:
         """What became of the mask in the model; or one sentence why it can't be traced."""
-        reason = untraceable_reason(self.context.given)
-        if reason:
-            return reason
-        try:
-            sample = self.trace_sample
-        except ModelError as error:
-            return str(error)
-        try:
-            if self.context.model is self.context.given:
-                return trace_mask(self.context.given, (sample.x_btd,), sample.mask_bt, given=self._whole_run())
-            return trace_mask(self.context.given, parted(self.context.given, sample.x_btd), sample.mask_bt)
-        except Exception as error:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
-            reason = f"{type(error).__name__}: {error_summary(error)}"
-            return f"The model does not run on a batch of {sample.x_btd.shape} ({reason})."
+        return self._traced[0]
+
+    @property
+    def trace_sample(self) -> PaddedSample | None:
+        """The sentences that the model was traced on; None for none."""
+        return self._traced[1]
 
     @cached_property
-    def trace_sample(self) -> PaddedSample:
-        """The small sample in the shape that the given model takes. Raises ModelError."""
-        context = self.context
-        if context.model is context.given:
-            return self.small_sample
-        return sample_of_given(context, 8, 16)
+    def _traced(self) -> tuple[Trace | str, PaddedSample | None]:
+        """The trace of the given model, or of its copy where a layer of the given one does not run; and its sample."""
+        context, sample = self.context, None
+        reason = untraceable_reason(context.given)
+        if reason:
+            return reason, None
+        try:
+            if context.copied:
+                sample = sample_of_given(context, 8, 16)
+                found = trace_mask(context.given, parted(context.given, sample.x_btd), sample.mask_bt)
+                if not found.fails:
+                    return found, sample
+            sample = self.small_sample
+            return trace_mask(context.model, (sample.x_btd,), sample.mask_bt, given=self._whole_run()), sample
+        except ModelError as error:
+            return str(error), None
+        except Exception as error:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
+            reason = f"{type(error).__name__}: {error_summary(error)}"
+            on = "" if sample is None else f" on a batch of {sample.x_btd.shape}"
+            return f"The model does not run{on} ({reason}).", None
 
     def _whole_run(self) -> "Run | None":
         """The run of the small sample; None where a layer fails, which the trace then names."""
@@ -160,11 +166,11 @@ class AuditProbes:
 
         A copy may hold weights of its own, so it is made anew.
         """
-        if self.context.notes:
+        if self.context.copied:
             context = replace(self.context, model=checked_model(self.context.given).model)
             self.__dict__.clear()
             self.context = context
-        for name in ("small_run", "trace", "diagnosis", "change_by_own_padding"):
+        for name in ("small_run", "_traced", "diagnosis", "change_by_own_padding"):
             self.__dict__.pop(name, None)
         if "runner" in self.__dict__:
             self.runner.forget_outputs()

@@ -80,16 +80,22 @@ def parted(given: "KerasModel", x_btd: Floats) -> tuple[Floats, ...]:
 
 
 def with_one_input(given: "KerasModel") -> "KerasModel":
-    """A model of one input (B, T, D) around the given one: that itself, if it has such an input."""
+    """The given model with one input (B, T, D), and with only the output that is read; itself, if it is so."""
     import keras
 
     from maskscope.keras_io.keras_graph import functional
-    from maskscope.keras_io.tagger_shape import tagger_inputs
+    from maskscope.keras_io.tagger_shape import tagger_inputs, tagger_output
 
     graph = functional(given)
-    if graph is None or (len(graph.inputs) == 1 and len(graph.inputs[0].shape) == 3):
+    if graph is None:
         return given
     inputs = tagger_inputs(graph)
+    if len(graph.outputs) > 1:
+        given = keras.Model(graph.inputs, graph.outputs[tagger_output(graph, inputs.n_positions).index])
+        graph = functional(given)
+        assert graph is not None
+    if len(graph.inputs) == 1 and len(graph.inputs[0].shape) == 3:
+        return given
     begin = keras.Input(batch_shape=(inputs.batch_size, inputs.n_positions, inputs.dim))
     return keras.Model(begin, given(keras.tree.pack_sequence_as(graph.input, inputs.split(begin))))
 

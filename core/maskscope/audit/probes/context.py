@@ -153,6 +153,11 @@ class AuditContext:
             return (None, None, self.dim)
 
     @property
+    def copied(self) -> bool:
+        """Whether the checks run a copy of the given model."""
+        return self.model is not self.given
+
+    @property
     def dim(self) -> int | None:
         """Numbers per token; None when the sample is empty."""
         return int(self.data.rows(self.sample[0]).shape[1]) if self.sample else None

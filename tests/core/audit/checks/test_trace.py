@@ -64,8 +64,19 @@ def test_a_model_in_own_code_inside_the_model_is_unclear_where_it_joins_position
 
 
 def test_a_model_that_fails_at_a_layer_could_not_be_told_and_the_layer_is_named() -> None:
-    found = run("TRACE", build(lambda x: layers.Softmax(name="softmax")(layers.Dense(3)(masking()(x)))))
-    assert (found.verdict, found.layer) == ("could not tell", "softmax")
+    class Failing(layers.Layer):
+        """Runs on symbolic tensors alone."""
+
+        def call(self, x: Any) -> Any:
+            if not isinstance(x, keras.KerasTensor) and x.shape[1] is not None:
+                raise ValueError("no such batch")
+            return x
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
+
+    found = run("TRACE", build(lambda x: Failing(name="own")(layers.Dense(3)(x))))
+    assert (found.verdict, found.layer) == ("could not tell", "own")
     assert "does not run on a padded batch" in found.meaning
 
 
