@@ -191,14 +191,14 @@ class Arrangement:
             if place in self._recurrent:
                 layer = self._recurrent[place]
                 found = {"same" if layer.zeroes_masked else "last"}
-                if self.reverses or (layer.reading == "backward" and not layer.zeroes_masked):
+                if layer.reading == "backward" and not layer.zeroes_masked:
                     found = {"other"}
             elif isinstance(node.layer, MergeWeights) and node.layer.mode in ("multiply", "maximum", "minimum"):
                 # see `MergeWeights.apply_masked`
                 zeros = node.layer.mode == "multiply" or kinds[node.inputs[0]] == "same"
                 found = {"same"} if zeros else {"other"}
             kinds[place] = found.pop() if len(found) == 1 else "other"
-        kind = kinds[len(self._nodes) - 1]
+        kind = "other" if self.reverses else kinds[len(self._nodes) - 1]
         self.same_at_masked, self.repeats_last = kind == "same", kind == "last"
 
 

@@ -97,6 +97,11 @@ def two_rounds(x: Tensor, style: Style) -> Tensor:
     return layers.Concatenate()([rnn("LSTM")(x, style), rnn("LSTM", go_backwards=True)(x, style)])
 
 
+def multiplied(x: Tensor, style: Style) -> Tensor:
+    """0 at masked positions, wherever these are when the second round is not turned back."""
+    return layers.Multiply()([x, rnn("SimpleRNN", DIM, go_backwards=True)(x, style)])
+
+
 def nested(x: Tensor, style: Style) -> Tensor:
     inner = keras.Input((None, DIM))
     return keras.Model(inner, both("GRU")(layers.Dense(3)(inner), style))(x)
@@ -120,6 +125,7 @@ DESIGNS: dict[str, Design] = {
         ("both ways", "array", both("GRU", merge_mode="mul"), "log_softmax", False, True),
         ("residual", "equal list", residual, "linear", False, False),
         ("two rounds", "inexact", two_rounds, "softmax", True, True),
+        ("multiplied", "number", multiplied, "", False, True),
         ("pointwise", "number", lambda x, style: style.per(layers.Dense(3, "mish"))(x), "softmax", True, True),
         ("nested", "number", nested, "sigmoid", True, False),
         ("shared", "number", shared, "", False, False),
