@@ -70,8 +70,8 @@ LABELS = Companion(
     name="labels",
     label="&Labels",
     help="Optional: a .npy of shape (N, T), (N, T, 1) or one-hot (N, T, C).",
-    description="integers (N, T) or (N, T, 1), where -1 means no label; booleans or floats that are 0 or 1; one-hot"
-    " (N, T, C)",
+    description="integers or floats that are whole numbers, (N, T) or (N, T, 1), where -1 means no label; booleans or"
+    " floats that are 0 or 1; one-hot (N, T, C)",
     suffixes=(".npy",),
     matches=_is_labels,
     find=_find_labels,
@@ -82,7 +82,8 @@ LENGTHS = Companion(
     label="Le&ngths",
     help="Optional: tokens in each sentence, .npy or .txt; without it, trailing rows of zeros are padding.",
     description="integers (N,), or one on each line of a text, from 0 to T. Without it, a sentence ends at its last row"
-    " that is not all zeros, and a note says so, since a real token of zeros at the end looks like padding",
+    " that is not all zeros (or begins at its first one, where sentences begin with several rows of zeros and none ends"
+    " in one), and a note says so, since a real token of zeros at that end looks like padding",
     suffixes=(".npy", ".txt"),
     matches=_is_lengths,
     find=_find_lengths,

@@ -13,7 +13,7 @@ class LabelColumn:
     """Labels (N, T), (N, T, 1) or one-hot (N, T, C) of a padded array (N, T, D).
 
     Args:
-        array: ints with -1 for no label, bools or 0/1 floats, or one-hot.
+        array: ints, or floats that are whole numbers, with -1 for no label; bools or 0/1 floats; or one-hot.
         x_shape: of the padded array.
 
     Attributes:
@@ -37,15 +37,16 @@ class LabelColumn:
             raise ReadError(
                 "labels are no numbers",
                 file=array.file,
-                expected="integers, booleans or 0/1 floats",
+                expected="integers, booleans, or floats that are whole numbers",
                 received=f"dtype {array.dtype}",
             )
         self.one_hot = len(array.shape) == 3 and array.shape[2] > 1
         self.classes: tuple[str, ...] | None = None
         self.kind: Literal["binary", "multiclass"] | None = None
+        self._whole = array.dtype.kind == "f" and not self.one_hot and _holds_whole_numbers(array)
         if self.one_hot:
             self.classes, self.kind = tuple(str(c) for c in range(array.shape[2])), "multiclass"
-        elif array.dtype.kind in "bf":
+        elif array.dtype.kind in "bf" and not self._whole:
             self.classes, self.kind = ("0", "1"), "binary"
 
     def names(self, y: np.ndarray, sentence: int) -> tuple[str | None, ...]:
@@ -58,9 +59,10 @@ class LabelColumn:
             return tuple(columns)
         y = y.reshape(len(y))
         if y.dtype.kind == "f":
-            wrong = (y != 0) & (y != 1)
+            wrong = ~((y == np.rint(y)) & (y >= -1)) if self._whole else (y != 0) & (y != 1) & (y != -1)
             if wrong.any():
-                self._refuse("a float label is neither 0 nor 1", y, wrong, sentence, "0.0 or 1.0 (else integers)")
+                expected = "0.0 or 1.0, or whole numbers in all sentences; values of a regression are no labels"
+                self._refuse("a float label is no number of a label", y, wrong, sentence, expected)
         elif y.dtype.kind == "i":
             wrong = y < -1
             if wrong.any():
@@ -78,3 +80,11 @@ class LabelColumn:
             expected=expected,
             received=np.array2string(y[position], threshold=8),
         )
+
+
+def _holds_whole_numbers(array: StoredArray) -> bool:
+    """Whether floats are numbers of labels, as Keras takes them, by the first sentences: whole, and some above 1."""
+    with array.rows() as rows:
+        some = rows.take(min(array.shape[0], max(1, array.block_bytes // max(1, array.row_bytes))))
+    some = some[np.isfinite(some)]
+    return bool(some.size and (some == np.rint(some)).all() and some.min() >= -1 and some.max() > 1)

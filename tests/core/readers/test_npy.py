@@ -84,12 +84,26 @@ def test_a_sentence_of_zeros_alone_is_empty(tmp_path: Path) -> None:
         (np.array([[2, -1, 0, 9], [1, 9, 9, 9]]), ("2", None, "0"), None, None),
         (np.array([[2, 1, 0, 9], [1, 9, 9, 9]], dtype=np.uint8), ("2", "1", "0"), None, None),
         (np.array([[1, 0, 1, 7.5], [0, np.nan, 0, 0]]), ("1", "0", "1"), "binary", ("0", "1")),
+        (np.array([[2, 1, 0, 9], [1, 9, 9, -1]], dtype=np.float32), ("2", "1", "0"), None, None),
+        (np.array([[[2.0], [-1], [0], [0]], [[1]] * 4]), ("2", None, "0"), None, None),
+        (np.array([[1.0, -1, 0, -1], [0] * 4]), ("1", None, "0"), "binary", ("0", "1")),
         (np.array([[True, False, True, True], [False] * 4]), ("1", "0", "1"), "binary", ("0", "1")),
         (np.array([[[1], [0], [1], [0]], [[0]] * 4]), ("1", "0", "1"), None, None),
         (np.eye(3)[[[2, 1, 0, 0], [1, 0, 0, 0]]], ("2", "1", "0"), "multiclass", ("0", "1", "2")),
         (np.eye(2, dtype=int)[[[1, 1, 0, 0], [1, 0, 0, 0]]], ("1", "1", "0"), "multiclass", ("0", "1")),
     ],
-    ids=["ints", "unsigned", "floats", "bools", "one column", "one-hot floats", "one-hot of two"],
+    ids=[
+        "ints",
+        "unsigned",
+        "floats",
+        "whole floats",
+        "a column of floats",
+        "floats with -1",
+        "bools",
+        "one column",
+        "one-hot floats",
+        "one-hot of two",
+    ],
 )
 def test_labels_beyond_the_length_are_ignored(
     tmp_path: Path, labels: np.ndarray, expected: tuple[str | None, ...], kind: str | None, classes: object
