@@ -282,6 +282,7 @@ FAULTY_LAYER = {
     "pooling": "global_max_pooling1d",
     "flipped by hand": "flip",
     "RepeatVector": "repeat_vector",
+    "go_backwards": "lstm",
     "Dense before Masking": "before",
     "BatchNormalization before Masking": "before",
     "other mask_value": "masking",
@@ -290,7 +291,6 @@ FAULTY_LAYER = {
 """What TRACE must name: how its name begins, "" for any name."""
 
 REJECTED_BY = dict.fromkeys((*MUTATIONS, *ELSEWHERE), "TRACE") | {
-    "go_backwards": "LENGTH",
     "TimeDistributed": "TIME",
     "loss reduces": "LOSS",
     "Precision": "METRICS",
