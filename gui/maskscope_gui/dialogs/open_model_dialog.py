@@ -53,7 +53,9 @@ class OpenModelDialog(Dialog):
         self.column.addWidget(self.mapping_reason)
         self._add_buttons()
         self.mapping.changed.connect(self._show_state)
-        self.mapping.set_outputs(self.names, described.columns)
+        # Values have no columns; a person may say all the same that they are logits.
+        fits = described.columns is not None and len(described.columns) == len(self.mapping.choosers)
+        self.mapping.set_outputs(self.names, described.columns if fits else None)
         self.kind.currentIndexChanged.connect(self._show_kind)
         self._show_kind()
         self._focus_first()

@@ -33,7 +33,7 @@ class RefusedModelDialog(Dialog):
         super().__init__(parent, style, "This model can't be opened", _SIZE)
         self.way: Way | None = None
         self.column.addWidget(WrappedLabel(style, described.name, "text", size=17, bold=True))
-        self.refusal = WrappedLabel(style, sentence(described.refusal), "fails")
+        self.refusal = WrappedLabel(style, sentence(described.refusal.removeprefix(f"{described.name}: ")), "fails")
         self.column.addWidget(self.refusal)
         self.facts = ModelFacts(described, style)
         self.column.addLayout(self.facts)

@@ -18,7 +18,12 @@ def engine_text(model: RunInfo | ModelDescription) -> str:
     """Which engine runs a model, and why, as a part of a sentence."""
     if model.engine == "packed":
         return "it runs in this program, on the built-in engine"
-    return f"it runs in Keras, because it {model.engine_reason}"
+    return f"it runs in Keras, because it {short_reason(model.engine_reason)}"
+
+
+def short_reason(reason: str) -> str:
+    """A reason without what was expected instead, which is a long list of layers."""
+    return reason.partition("; expected ")[0]
 
 
 def output_text(output: OutputMap) -> str:
@@ -48,7 +53,8 @@ def mapping_text(output: OutputMap, scheme: TagScheme, most: int = _MOST_CLASSES
         return ""
     names = scheme.output_names
     columns = output.columns or tuple(range(len(names)))
-    if columns == tuple(range(len(names))) and not output.names:
+    own = output.n_outputs in (0, len(names)) and columns == tuple(range(len(names)))
+    if own and not output.names:
         return "in the order of the project's classes"
     parts = [
         f"{name} has none" if column < 0 else f"{name} from {output_name(output.names, column)}"

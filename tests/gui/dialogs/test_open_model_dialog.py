@@ -1,6 +1,7 @@
 """The dialogs of opening a model: what they say, what can be chosen by the keyboard, and what opens."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,17 @@ def test_values_have_no_classes_to_choose(qtbot: QtBot, opened: Opened) -> None:
     assert dialog.options == OpenOptions("values", None, None)
 
 
+def test_values_that_are_suggested_can_be_called_logits(qtbot: QtBot, opened: Opened) -> None:
+    dialog = opened(
+        replace(LINEAR, output="values", output_reason="it was trained with a mean squared error", columns=())
+    )
+    assert dialog.open_button.hasFocus()
+    assert dialog.options == OpenOptions("values", None, None)
+    choose(qtbot, dialog.kind, "logits")
+    assert dialog.mapping.isVisible()
+    assert dialog.mapping.note.text() == "Choose an output for none and 4 more."
+
+
 def test_tab_goes_through_the_choices_in_order_and_esc_cancels(qtbot: QtBot, opened: Opened) -> None:
     dialog = opened(ONE_MORE)
     dialog.kind.setFocus()
@@ -138,7 +150,9 @@ def test_names_from_a_file_find_their_classes(opened: Opened, tmp_path: Path) ->
 
 
 def test_a_refused_model_offers_its_ways_out(qtbot: QtBot, style: Style) -> None:
-    described = ModelDescription("crf.keras", layers="LSTM, CRF", refusal="holds a CRF", way_out=("audit", "cut"))
+    described = ModelDescription(
+        "crf.keras", layers="LSTM, CRF", refusal="crf.keras: holds a CRF", way_out=("audit", "cut")
+    )
     dialog = RefusedModelDialog(None, style, described)
     qtbot.addWidget(dialog)
     with qtbot.waitActive(dialog):

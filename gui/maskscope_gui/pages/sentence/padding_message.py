@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from maskscope.engine.padding_probe import PaddedRun
 from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.padding_experiment import PaddingExperiment
+from maskscope_gui.session.model_text import short_reason
 from maskscope_gui.session.session import Session
 from maskscope_gui.widgets.base import Role
 
@@ -38,6 +39,9 @@ def padding_message(session: Session, experiment: PaddingExperiment) -> PaddingM
     if run is None and model is not None and experiment.in_keras:
         verdict = f"{model.name} runs in Keras, in a worker process that is not running now."
         return PaddingMessage(verdict, explanation=_why_keras(session, experiment))
+    if model is not None and experiment.most == 0:
+        taken = f"This model takes exactly {model.run.n_positions} positions, and this sentence fills them all."
+        return PaddingMessage("There is no room for padding.", explanation=taken)
     if run is None:
         return PaddingMessage("Train a model to see what padding does to it.")
     if run.at is None:
@@ -81,15 +85,12 @@ def _explanation(session: Session, experiment: PaddingExperiment, run: PaddedRun
         return experiment.error
     if setting.fill == "previous" and focus.row.id == 0:
         return "There is no sentence before the first one, so padding is filled with zeros."
-    if experiment.most == 0 and session.model is not None:
-        return (
-            f"This model takes exactly {session.model.run.n_positions} positions, and this sentence fills them all: "
-            "there is no room for padding."
-        )
     mask_at_padding = run.mask[focus.length :].tolist()
     if experiment.in_keras and (text := _where_the_mask_is_lost(session, experiment, mask_at_padding)):
         return text
     if setting.mask_source == "model" and any(mask_at_padding) and session.mask_value is None:
+        if experiment.within_tolerance:
+            return "This model has no Masking layer: the mask lane shows 1 at padding, yet it changes no token here."
         return "This model has no Masking layer, so it reads padding as if it were tokens: the mask lane shows 1 there."
     if setting.mask_source == "model" and any(mask_at_padding):
         return (
@@ -123,4 +124,4 @@ def _why_keras(session: Session, experiment: PaddingExperiment) -> str:
     model = session.model
     if model is None or not experiment.in_keras:
         return ""
-    return f"This model runs in Keras because it {model.run.engine_reason}."
+    return f"This model runs in Keras because it {short_reason(model.run.engine_reason)}."

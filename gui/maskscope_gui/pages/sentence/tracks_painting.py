@@ -348,7 +348,11 @@ class TracksPainter:
         room = min(self.layout.columns.width, self._in_sight[1]) - left
         count = f"{added} padded position{'s' if added != 1 else ''}{', added in front' if in_front else ''}"
         height = self.look.px(LANE_HEIGHTS["token"])
-        self._paint_plate(QRect(left, self.layout.top("token"), room, height), count, f"{added} padded")
+        self._paint_plate(
+            QRect(left, self.layout.top("token"), room, height),
+            count,
+            f"{added} {'in front' if in_front else 'padded'}",
+        )
         if self.session.gives_values:
             self._value_lanes.paint_padding(padded)
             box = QRect(left, self.layout.top("probability"), room, self.look.px(18))
