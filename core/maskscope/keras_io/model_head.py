@@ -105,7 +105,9 @@ def head_of_config(model: Mapping[str, Any]) -> ModelHead:
     name, own = _loss_name(loss)
     config = loss.get("config") if isinstance(loss, Mapping) else None
     from_logits = isinstance(config, Mapping) and config.get("from_logits") is True
-    return ModelHead(activation, name, own, from_logits, tuple(each for each in layers if each != "InputLayer"))
+    # a functional model lists the operations by which Masking makes its mask, too
+    left_out = {"InputLayer", "NotEqual", "Any"} if "Masking" in layers else {"InputLayer"}
+    return ModelHead(activation, name, own, from_logits, tuple(each for each in layers if each not in left_out))
 
 
 def only_one(loss: Any) -> Any:

@@ -144,3 +144,10 @@ def test_what_keras_does_not_write_is_not_known(config: dict[str, Any]) -> None:
 def test_a_file_that_is_no_model_has_no_head(tmp_path: Path) -> None:
     (tmp_path / "m.keras").write_bytes(b"PK")
     assert read_head(tmp_path / "m.keras") == ModelHead()
+
+
+def test_layers_are_those_that_were_built_and_not_how_masking_makes_its_mask(tmp_path: Path) -> None:
+    inputs = keras.Input((None, 3))
+    outputs = layers.TimeDistributed(layers.Dense(2))(layers.LSTM(2, return_sequences=True)(layers.Masking()(inputs)))
+    keras.Model(inputs, outputs).save(tmp_path / "m.keras")
+    assert read_head(tmp_path / "m.keras").layers == ("Masking", "LSTM", "TimeDistributed(Dense)")
