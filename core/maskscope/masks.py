@@ -85,6 +85,18 @@ def as_mask_value(value: Any) -> MaskValue:
     return float(flat[0]) if same else tuple(flat.tolist())
 
 
+def mask_value_notes(value: MaskValue) -> tuple[str, ...]:
+    """What is special about a mask value, a sentence each; nothing about a finite one."""
+    if np.isnan(value).any():
+        return ("Masking(nan) masks nothing, since NaN equals nothing, not even itself.",)
+    if np.isinf(value).any():
+        return (
+            "Masking(inf) masks rows of infinity alone and sets them to 0; whatever reads such padding before it"
+            " gives NaN.",
+        )
+    return ()
+
+
 @lru_cache(maxsize=64)
 def _compared(value: MaskValue, compute_dtype: str) -> npt.NDArray[Any]:
     """The mask value as the layer compares it: (1,), or (D,) for a row of numbers."""

@@ -12,6 +12,7 @@ from maskscope.keras_io.keras_graph import functional
 from maskscope.keras_io.keras_model import KerasModel
 from maskscope.keras_io.last_activation import last_activation
 from maskscope.keras_io.masking_input import embeddings_mask_value, mask_function
+from maskscope.masks import mask_value_notes
 from maskscope.padding import Padding
 from maskscope.types import Embeddings, Floats, Indices, Mask, MaskValue, Offsets
 
@@ -191,7 +192,7 @@ class KerasTagger:
     def _check_length(self, n_tokens: int, sentence: int | None = None, more: str = "") -> None:
         if self.n_positions is not None and n_tokens > self.n_positions:
             raise ModelError(
-                f"is longer than the model takes{more}",
+                f"is longer than the model takes{more}; split it, or build the model for more positions",
                 sentence=sentence,
                 expected=f"at most {self.n_positions} tokens",
                 received=f"{n_tokens}",
@@ -225,18 +226,6 @@ class KerasTagger:
         known = {"assumed": " (assumed, as nothing says what it was padded with)", "mask value": " (its mask value)"}
         side = "behind" if padding.side == "back" else "in front"
         return f"{side} with {padding.text}{known.get(padding.origin, '')}"
-
-
-def mask_value_notes(value: MaskValue) -> tuple[str, ...]:
-    """What is special about a mask value, a sentence each; nothing about a finite one."""
-    if np.isnan(value).any():
-        return ("Masking(nan) masks nothing, since NaN equals nothing, not even itself.",)
-    if np.isinf(value).any():
-        return (
-            "Masking(inf) masks rows of infinity alone and sets them to 0; whatever reads such padding before it"
-            " gives NaN.",
-        )
-    return ()
 
 
 def _ready(model: KerasModel) -> ModelCopy:

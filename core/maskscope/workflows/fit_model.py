@@ -14,6 +14,7 @@ from maskscope.errors import ModelError
 from maskscope.jobs import Job
 from maskscope.keras_io.model_head import ModelHead, read_head
 from maskscope.keras_io.safety import inspect_keras_file
+from maskscope.masks import mask_value_notes
 from maskscope.project import Project
 from maskscope.runs import Engine, OutputMap
 from maskscope.types import Embeddings, Floats, Mask, MaskValue, Offsets, TagScheme
@@ -163,7 +164,9 @@ def load_model(project: Project, file: Path, choice: EngineChoice) -> LoadedMode
     if choice.weights is not None:
         packed = PackedTagger(choice.weights, file)
         _check_dim(packed.dim, project, file)
-        return LoadedModel(file, choice, read_head(file), packed.n_outputs, packed.mask_value, choice.weights.notes)
+        special = () if packed.mask_value is None else mask_value_notes(packed.mask_value)
+        notes = (*choice.weights.notes, *special)
+        return LoadedModel(file, choice, read_head(file), packed.n_outputs, packed.mask_value, notes)
     from maskscope.keras_io.keras_tagger import KerasTagger
 
     # loading inspects the file first, whoever chose the engine
@@ -224,7 +227,8 @@ def _check_dim(dim: int | None, project: Project, file: Path) -> None:
 
 def naming(error: ModelError, file: Path) -> ModelError:
     """The same error, naming the file of the model."""
-    if error.file is not None:
+    if error.file is not None or error.sentence is not None:
+        # a sentence is one of the project's, not of the file
         return error
     return ModelError(
         error.message, file=file, sentence=error.sentence, expected=error.expected, received=error.received

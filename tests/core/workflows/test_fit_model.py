@@ -11,7 +11,7 @@ import pytest
 from maskscope.errors import ModelError
 from maskscope.padding import Padding
 from maskscope.project import Project, ProjectWriter
-from maskscope.runs import OutputMap, RunInfo
+from maskscope.runs import Engine, OutputMap, RunInfo
 from maskscope.types import Floats, Sentence, TagScheme
 from maskscope.workflows.fit_model import EngineChoice, choose_engine, fit_model
 from maskscope.workflows.model_description import OpenOptions
@@ -70,8 +70,23 @@ def test_a_model_of_fixed_length_gets_the_padding_of_the_source_on_its_side(proj
 def test_a_longer_sentence_is_named(project: Project, tmp_path: Path) -> None:
     stack = [layers.Flatten(), layers.Dense(5), layers.Reshape((5, 1)), layers.Activation("sigmoid")]
     fitted = fit_model(project, saved(tmp_path, *stack, positions=5))
-    with pytest.raises(ModelError, match=r"sentence 2 of m\.keras: .*; expected at most 5 tokens; received 6"):
+    with pytest.raises(
+        ModelError, match=r"sentence 2: is longer than the model takes; .*; expected at most 5 tokens; received 6"
+    ):
         fitted.score(project.embeddings, project.offsets)
+
+
+@pytest.mark.parametrize("engine", ["packed", "keras"])
+def test_what_a_mask_value_that_is_no_number_does_is_told(engine: Engine, project: Project, tmp_path: Path) -> None:
+    lstm = layers.LSTM(2, return_sequences=True)
+    file = saved(tmp_path, layers.Masking(float("nan")), lstm, layers.Dense(1, activation="sigmoid"))
+    chosen = choose_engine(file)
+    assert chosen.engine == "packed"
+    fitted = fit_model(project, file, choice=chosen if engine == "packed" else EngineChoice("keras"))
+    assert fitted.notes == ("Masking(nan) masks nothing, since NaN equals nothing, not even itself.",)
+    expected = keras.saving.load_model(file)(project.rows(0)[None])[0]
+    scores = fitted.score(project.embeddings, project.offsets)
+    np.testing.assert_allclose(scores[: LENGTHS[0]], expected, rtol=0, atol=2e-6)
 
 
 def test_both_engines_give_the_same_scores_of_logits(project: Project, tmp_path: Path) -> None:
