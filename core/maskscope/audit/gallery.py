@@ -64,6 +64,7 @@ GALLERY: tuple[GalleryModel, ...] = (
     GalleryModel("P12", "residual, attention to a copy", "sound", sound.p12),
     GalleryModel("P13", "go_backwards in Bidirectional", "sound", sound.p13),
     GalleryModel("P14", "an RNN, one output a sentence", "sound", sound.p14),
+    GalleryModel("P15", "Masking, padded in front", "sound", parts.classic, parts.padded_in_front),
     GalleryModel("M1", "no Masking", "mutant", mutants.m1),
     GalleryModel("M2", "Dense before Masking", "mutant", mutants.m2),
     GalleryModel("M3", "Conv1D after Masking", "mutant", mutants.m3),
