@@ -189,6 +189,7 @@ def _repaired_record(repaired: "AuditReport", report: "AuditReport", file: Path)
 
 
 def _say_repaired(repaired: "AuditReport", report: "AuditReport", file: Path) -> None:
+    from maskscope.audit.checks.base import NEED_NO_PADDING
     from maskscope.audit.repair import REPAIRS
 
     say("")
@@ -197,8 +198,11 @@ def _say_repaired(repaired: "AuditReport", report: "AuditReport", file: Path) ->
     after = f"{', '.join(still)} still fail{'s' if len(still) == 1 else ''}" if still else "none fails"
     before = report.count("failed")
     say(f"{before} check{'s' if before > 1 else ''} failed before; with the repaired model {after}.")
-    say("Its weights are the old ones, which were trained with the fault: train it again. Its optimizer has the old")
-    say("settings and starts anew.")
+    if NEED_NO_PADDING.issuperset(report.repairs):
+        say("Its weights are the old ones, and compute the same.")
+    else:
+        say("Its weights are the old ones, which were trained with the fault: train it again.")
+    say("Its optimizer, where it is one of Keras, has the old settings and starts anew.")
 
 
 def _say(report: "AuditReport") -> None:
@@ -216,8 +220,6 @@ def _say(report: "AuditReport") -> None:
     if report.repairs:
         asked = ", ".join(each.check for each in report.findings if each.verdict == "failed" and each.repair)
         say(f"Maskscope can save a repaired copy of the model, which passes {asked}: --repair NAME.keras")
-    elif report.about.no_repair:
-        say(report.about.no_repair)
 
 
 def _place(finding: "Finding") -> str:

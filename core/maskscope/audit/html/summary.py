@@ -60,11 +60,13 @@ def padding_sentence(about: About) -> str:
 
 
 def how_it_was_run(about: About) -> list[str]:
-    """What the checks ran in place of the given model, and why they could not run more; a sentence each."""
+    """What the checks ran in place of the given model, and why no copy or no repair could be made; a sentence each."""
     said = [f"The checks ran a copy of the model, and TIME the model itself. {each}" for each in about.copy[:1]]
     said += about.copy[1:]
     if about.no_copy:
         said.append(f"No copy could be made that takes any number of positions: {about.no_copy}.")
+    if about.no_repair:
+        said.append(about.no_repair)
     return said
 
 

@@ -76,6 +76,8 @@ def audit_remarks(report: AuditReport) -> str:
     lines = [f"The checks ran on a copy: {done}"] if done else []
     if about.no_copy:
         lines.append(f"No copy for other lengths could be made: {about.no_copy}")
+    if about.no_repair:
+        lines.append(about.no_repair)
     if about.warning:
         lines.append(about.warning)
     return "\n".join(f"{line.rstrip('.')}." for line in lines)
