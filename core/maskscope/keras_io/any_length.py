@@ -22,7 +22,8 @@ from maskscope.keras_io.tagger_shape import Inputs, Output, sentence_output, tag
 from maskscope.masks import as_mask_value
 from maskscope.types import Floats
 
-TRIED_LENGTHS = (1, 2, 3, 5, 8, 13)
+TRIED_LENGTHS = (5, 8, 13, 3, 2, 1)
+"""From an ordinary one on: at a short one, a layer may fail where it gives too few outputs at others."""
 STEPS = (2, 4, 8, 16, 32)
 _LENGTH = 7
 """At which a model that was built for any length is compared with its copy."""
@@ -148,13 +149,22 @@ def attempt(run: Callable[[], Any]) -> Any:
     except ModelError:
         raise
     except Exception as error:
-        # Keras writes in bold
-        words = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())[:_REASON_LENGTH]
         raise ModelError(
-            "can't be run on sentences of any length",
-            expected=_ANY,
-            received=f"{type(error).__name__}: {words}",
+            "can't be run on sentences of any length", expected=_ANY, received=_error_summary(error)
         ) from error
+
+
+def _error_summary(error: Exception) -> str:
+    """What failed, without TensorFlow's places in the code: the layer, or the first words of Keras."""
+    # Keras writes in bold
+    text = re.sub(r"\x1b\[\d*m", "", str(error))
+    node = re.search(r"(?:Detected at node|\{\{node) ([^\s}]+)", text)
+    if node:
+        # the scope of a layer and the operation in it
+        return f"a failure in {(['', *node[1].split('/')])[-2] or node[1]}"
+    layer = re.search(r"calling (\w+)\.call", text)
+    words = f"a failure in {layer[1]}" if layer and "{{" in text else f"{type(error).__name__}: {text}"
+    return " ".join(words.split())[:_REASON_LENGTH]
 
 
 def _input_name(graph: Any) -> str:

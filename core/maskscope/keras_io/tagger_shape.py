@@ -175,6 +175,12 @@ def tagger_output(graph: Any, n_positions: int | None) -> Output:
     fits = [place for place, shape in enumerate(shapes) if len(shape) == 3 and shape[1] in (None, n_positions)]
     flat = [place for place, shape in enumerate(shapes) if len(shape) == 2 and shape[1] == n_positions]
     found = fits or flat
+    if not found and any(len(shape) == 3 for shape in shapes):
+        raise ModelError(
+            "gives outputs for another number of positions than it takes; let every layer keep it (padding='same')",
+            expected=f"(B, {'T' if n_positions is None else n_positions}, C)",
+            received=shown,
+        )
     if not found:
         raise ModelError(
             "gives no output for each token; the audit works on models of whole sentences, too",

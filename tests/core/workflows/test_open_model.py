@@ -131,7 +131,13 @@ def test_the_one_output_for_each_token_is_read_with_its_own_activation(project: 
         (lambda x: x, 1, "sigmoid", (None, DIM + 1), "expected 5 numbers a token; received 6"),
         (lambda x: x, 3, "softmax", (None, DIM), "expected 1 output for O, name; received 3 outputs: 0, 1, 2"),
         (lambda x: x, 2, "sigmoid", (None, DIM), "name them with --classes FILE"),
-        (lambda x: layers.Conv1D(4, 2)(x), 1, "sigmoid", (None, DIM), "can't be run on sentences of any length"),
+        (
+            lambda x: layers.Conv1D(4, 2)(x),
+            1,
+            "sigmoid",
+            (None, DIM),
+            "expected (2, 5, C) for (2, 5, 5); received (2, 4, 1)",
+        ),
         (lambda x: x, 1, None, (None, DIM), "say --output logits, log, probabilities or values"),
     ],
 )

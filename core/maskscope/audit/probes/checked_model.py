@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskscope.audit.probes.unrunnable import error_summary
 from maskscope.errors import ModelError
 from maskscope.types import Floats
 
@@ -61,14 +60,12 @@ def checked_model(given: "KerasModel") -> CheckedModel:
         copy = any_length(given, per_sentence)
         return CheckedModel(copy.model, copy.dim, copy.notes)
     except ModelError as error:
-        # a layer's own error is kept without the places in the code where it was raised
-        cause = error.__cause__
-        reason = str(error) if cause is None else f"{error.message} ({error_summary(cause)})"
+        reason = str(error)
     try:
         copy = fixed_length(given, per_sentence)
-        return CheckedModel(copy.model, copy.dim, copy.notes, reason)
     except ModelError:
         return CheckedModel(given, None, (), reason)
+    return CheckedModel(copy.model, copy.dim, copy.notes, f"its layers need exactly {copy.n_positions} positions")
 
 
 def parted(given: "KerasModel", x_btd: Floats) -> tuple[Floats, ...]:
