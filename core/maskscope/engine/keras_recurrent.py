@@ -40,7 +40,7 @@ class _Direction:
 
 def _direction(layer: LayerConfig, words: str, kind: str, config: Mapping[str, Any]) -> _Direction:
     if not config.get("return_sequences", False):
-        layer.refuse(f"has another return_sequences in {words}", "True", "False")
+        layer.refuse(f"gives no output for each token in {words}", "return_sequences=True", "False")
     if config.get("stateful", False):
         layer.notes.append(f"Layer {layer.name!r} is stateful: its state is reset for each sentence.")
     return _Direction(

@@ -107,6 +107,7 @@ def test_time_rejects_a_layer_that_keras_can_not_run_and_the_copy_answers_the_re
     report = audit_model(softmax_layer(), padded(), LENGTHS, checks=("LENGTH", "TIME", "TRACE"))
     assert verdicts(report) == {"LENGTH": "passed", "TIME": "failed", "TRACE": "passed"}
     time = report.findings[1]
+    assert time.meaning.startswith("A batch of one sentence of 9 tokens can't be run.")
     assert "Activation('softmax')" in time.advice
     assert time.repair == "plain_dense"
 

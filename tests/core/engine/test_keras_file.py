@@ -81,7 +81,7 @@ DENSE: Layer = ("Dense", {"units": 1, "activation": "sigmoid"})
             sequential(("Bidirectional", {"merge_mode": None, "layer": LSTM}), DENSE),
             "gives both directions of layer 'bidirectional_0' apart",
         ),
-        (sequential(("LSTM", {"units": 2}), DENSE), "has another return_sequences in layer 'lstm_0'"),
+        (sequential(("LSTM", {"units": 2}), DENSE), "gives no output for each token in layer 'lstm_0'"),
         (
             sequential(("Bidirectional", {"layer": LSTM, "backward_layer": LSTM}), DENSE),
             "another go_backwards in the backward layer of layer 'bidirectional_0'",

@@ -66,8 +66,9 @@ def run(probes: AuditProbes, job: Job) -> Finding:
             f"{runner.output_name} {changes} (weights {change.weights}), so always pad {own}."
         )
         return Finding("GEOMETRY", "passed", f"{meaning}{_cudnn_remark(model)}", 0.0, tolerance)
+    instead = own.replace("the tokens", "them")
     meaning = (
-        f"With padding {other} instead of {own} {runner.place}'s {runner.output_name} {changes} (weights "
+        f"With padding {other} instead of {instead} {runner.place}'s {runner.output_name} {changes} (weights "
         f"{change.weights}), so the side of padding matters."
     )
     evidence = change.evidence(f"padded {own}", f"padded {other}")

@@ -39,7 +39,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
                 if done == 1 and not probes.context.copied:
                     # nothing has run yet, and no copy, so the number of positions is not the cause
                     raise
-                fault = f"A batch of {n_sentences} sentences of {n_positions} tokens can't be run. {error}"
+                fault = f"A batch of {_batch_size(n_sentences, n_positions)} can't be run. {error}"
             if fault:
                 return _failed(probes, fault, None, tolerance)
             worst = max(worst, difference)
@@ -69,11 +69,16 @@ def _compare_modes(runner: ModelRunner, x_btd: Floats, eagerly: bool) -> tuple[s
         ranks = (2,) if runner.per_sentence else (2, 3)
         if outputs.ndim not in ranks or outputs.shape[: len(wanted)] != wanted:
             return (
-                f"In {mode} a batch of {n_sentences} sentences of {n_positions} tokens gives an output of shape "
+                f"In {mode} a batch of {_batch_size(n_sentences, n_positions)} gives an output of shape "
                 f"{outputs.shape}, not one prediction per {'sentence' if runner.per_sentence else 'position'}."
             ), 0.0
     difference = np.abs(graph - eager)
     return "", float(np.where(np.isfinite(difference), difference, np.inf).max(initial=0.0))
+
+
+def _batch_size(n_sentences: int, n_positions: int) -> str:
+    """For a message: "one sentence of 9 tokens"."""
+    return f"{'one sentence' if n_sentences == 1 else f'{n_sentences} sentences'} of {n_positions} tokens"
 
 
 def _reset_states(runner: ModelRunner) -> None:

@@ -108,7 +108,8 @@ def _mask_every_branch(flow: MaskFlow, unmasked: list[int]) -> tuple[str, str | 
     inputs = sum(each.kind == "input" for each in flow.visits)
     alone = [place for place in unmasked if (own := flow.only_input(place)) is not None and not flow.is_masked(own)]
     if inputs > 1 and alone:
-        names = " and ".join(dict.fromkeys(flow.visits[flow.only_input(place) or 0].name for place in alone))
-        return f"put {masking(flow.padding or 'PADDING')} behind the input {names}, too, which has none", None
+        bare = tuple(dict.fromkeys(flow.visits[flow.only_input(place) or 0].name for place in alone))
+        words = f"input {bare[0]}, too, which has" if len(bare) == 1 else f"inputs {' and '.join(bare)}, which have"
+        return f"put {masking(flow.padding or 'PADDING')} behind the {words} none", None
     names = " and ".join(dict.fromkeys(flow.visits[place].name for place in unmasked))
     return f"start every branch at the Masking layer: {names} has no mask", "mask_input"

@@ -24,7 +24,7 @@ def test_the_side_where_the_data_are_padded_decides(n_positions: int | None) -> 
     assert "always pad behind the tokens" in found.meaning
     found = run("GEOMETRY", model, in_front(padded()))
     assert found.verdict == "failed"
-    assert "With padding behind the tokens instead of in front of the tokens" in found.meaning
+    assert "With padding behind the tokens instead of in front of them" in found.meaning
 
 
 def test_nan_in_a_row_of_padding_is_a_fault_on_either_side() -> None:

@@ -242,6 +242,10 @@ def test_the_input_without_masking_is_named() -> None:
     found = traced(keras.Model([words, characters], head(rnn()(joined))))
     assert found.faulty_layer == "joined"
     assert found.advice == "put keras.layers.Masking(0.0) behind the input characters, too, which has none"
+    casing = keras.Input((None, 2), name="casing")
+    joined = layers.Concatenate(name="joined")([masking()(words), layers.Dense(3)(characters), layers.Dense(2)(casing)])
+    advice = traced(keras.Model([words, characters, casing], head(rnn()(joined)))).advice
+    assert advice == "put keras.layers.Masking(0.0) behind the inputs characters and casing, which have none"
     read = layers.Concatenate()([rnn()(masking()(words)), layers.LSTM(2, return_sequences=True)(characters)])
     found = traced(keras.Model([words, characters], head(read)))
     assert (found.faulty_layer, "has no Masking layer, as another input has" in found.why) == ("characters", True)
