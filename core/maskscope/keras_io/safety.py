@@ -121,12 +121,13 @@ def _read_config(path: Path, text: bytes) -> Any:
 
 def _refused(path: Path, part: KnownPart | None, error: RefusedConfigError) -> ModelError:
     """The refusal, with what helps: the part of the model that is known, or the audit of the model in memory."""
-    message = error.message
+    ways = []
+    if error.unknown and part is not None:
+        layer = shortened(part.layer)
+        ways.append(f"maskscope model FILE.keras --cut NEW.keras saves the part up to its layer {layer}")
     if error.unknown:
-        message += "; maskscope.audit.audit_model(model, x, lengths) checks it in memory, in your own program"
-        if part is not None:
-            layer = shortened(part.layer)
-            message += f", and maskscope model FILE.keras --cut NEW.keras saves the part up to its layer {layer}"
+        ways.append("maskscope.audit.audit_model(model, x, lengths) checks the whole in memory, in your own program")
+    message = "; ".join(filter(None, [error.message, ", and ".join(ways)]))
     return ModelError(message, file=path, expected=error.expected, received=error.received)
 
 
