@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 ADDED = 30
 """Padded positions that are added to the batch."""
-_MOST_ROUNDING = 100
-"""A step on the same sentences in another order that differs by so many tolerances is not rounding."""
+_MOST_ROUNDING, _MOST_HALF_ROUNDING = 1e-3, 0.5
+"""A step on the same sentences in another order that differs by more is not rounding, in float32 and in 16 bits."""
 _SENTENCES, _TOKENS = 12, 24
 
 
@@ -75,7 +75,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
             rounding = max(rounding, *[each.size for each in _deviations(probes, step, reordered, weights)], 0.0)
             longer = probes.training.take(*sample.longer(ADDED, y))
             deviations += _deviations(probes, step, longer, weights)
-    if rounding > _MOST_ROUNDING * tolerance:
+    if rounding > (_MOST_HALF_ROUNDING if probes.context.half else _MOST_ROUNDING):
         raise Unrunnable(
             "Two training steps on the same sentences differ: a layer draws random numbers that can't be switched off, "
             "so steps can't be compared."
