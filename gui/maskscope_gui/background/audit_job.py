@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from maskscope.audit.report import AuditReport
 from maskscope.worker.requests import AuditRequest, AuditResult, ProjectSource, RepairRequest, RepairResult
+from maskscope_gui.background.tasks import capitalized
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.session import Session
 
@@ -244,7 +245,7 @@ class AuditJob(QObject):
 
     def _failed(self, job: int, error: str) -> None:
         if job == self._job:
-            self._end(f"{error[:1].upper()}{error[1:]}", True)
+            self._end(capitalized(error), True)
             self.ended.emit()
 
     def _cancelled(self, job: int) -> None:

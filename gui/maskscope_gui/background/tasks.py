@@ -172,6 +172,11 @@ def fit_32_bits(done: int, total: int) -> tuple[int, int]:
     return done >> shift, total >> shift
 
 
+def capitalized(text: str) -> str:
+    """A message with a capital letter first, unless it begins with the name of a file."""
+    return text if text.partition(" ")[0].endswith(":") else f"{text[:1].upper()}{text[1:]}"
+
+
 def error_message(error: object) -> str:
     """Return an error of `Task.failed` as one sentence for a person."""
     if isinstance(error, MaskscopeError):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from maskscope.types import TagScheme
@@ -15,6 +16,17 @@ _NO_OUTPUT = -1
 _ROWS_IN_SIGHT = 7
 _ROW = 34
 _SWATCH, _NAME_WIDTH, _COUNT_WIDTH, _GAP = 12, 210, 56, 10
+
+
+class _Chooser(QComboBox):
+    """A chooser that takes the wheel only when it has the focus: scrolling through the rows must not change them."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to the list."""
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
 
 
 class ClassMapping(QWidget):
@@ -90,10 +102,9 @@ class ClassMapping(QWidget):
         tokens.setFixedWidth(px(_COUNT_WIDTH))
         tokens.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         tokens.setToolTip(f"{count:,} tokens have this label")
-        chooser = QComboBox()
+        chooser = _Chooser()
         chooser.setAccessibleName(f"Output for {name}")
         chooser.setMinimumHeight(px(28))
-        # Only what has the focus follows the wheel: scrolling through the rows must not change them.
         chooser.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         chooser.currentIndexChanged.connect(self._show_choice)
         label.setBuddy(chooser)

@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
+from maskscope_gui.background.tasks import capitalized
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 
@@ -35,5 +36,5 @@ class NoticeBar(QWidget):
 
     def _show(self, text: str, kind: str) -> None:
         if kind == "error":
-            self.label.setText(text[:1].upper() + text[1:])
+            self.label.setText(capitalized(text))
             self.show()
