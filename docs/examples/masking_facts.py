@@ -283,6 +283,23 @@ def go_backwards() -> None:
         print(f"{name:<36} mask {bits(mask):<10} padding behind {changes[0]:.4f}, in front {changes[1]:.4f}")
 
 
+def unrolled() -> None:
+    """An unrolled Bidirectional layer sets the outputs of other positions to 0 than the padded ones."""
+    x, real = sentences(4, 2)
+
+    def unroll(given: bool) -> dict[str, layers.Layer]:
+        both, one = (layers.LSTM(2, return_sequences=True, unroll=given) for _ in range(2))
+        return {"LSTM": one, "Bidirectional(LSTM)": layers.Bidirectional(both)}
+
+    for (name, loop), steps in zip(unroll(False).items(), unroll(True).values(), strict=True):
+        outputs = []
+        for layer in (loop, steps):
+            model = keras.Sequential([keras.Input(x.shape[1:]), layers.Masking(0.0), layer])
+            outputs.append(outputs_of(weighted(model), x))
+        change = np.abs(outputs[1] - outputs[0])[real].max()
+        print(f"{name:<20} unrolled: outputs of real tokens change by {change:.4f}")
+
+
 def softmax_layer() -> None:
     """A Softmax layer takes the mask for one of its own numbers, and fails: use the activation."""
     x, _ = sentences(4, 2)
@@ -798,6 +815,7 @@ FACTS: dict[str, Callable[[], None]] = {
         initial_state,
         attention,
         go_backwards,
+        unrolled,
         softmax_layer,
         next_keras,
         pad_sequences,
