@@ -1,14 +1,17 @@
 """The audit pads as the data are padded: on their side, with their rows; without any, with the mask value or with 0."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from maskscope.audit import AuditReport, Finding, audit_model
+from maskscope.audit import AuditReport, Finding, audit_model, audit_project
 from maskscope.audit.checks.registry import CHECKS
 from maskscope.padding import Padding, Side
-from maskscope.types import Floats, MaskValue
+from maskscope.project import Project, ProjectWriter
+from maskscope.types import Floats, MaskValue, Sentence
 from tests.core.audit.small_models import DIM, LENGTHS, build, head, padded, rnn
 
 pytestmark = pytest.mark.keras
@@ -84,3 +87,18 @@ def test_no_repair_is_offered_on_padding_that_is_only_assumed() -> None:
     assert (known.about.padding_from, known.repairs) == ("data", ("mask_input",))
     masked = audit_model(model(-1.0), full, LENGTHS[2:3], checks=("TRACE",))
     assert (masked.about.padding, masked.about.padding_from, masked.verdict) == (-1.0, "mask value", "passed")
+
+
+def test_a_project_is_padded_as_its_source_was(tmp_path: Path) -> None:
+    path = tmp_path / "p.maskscope"
+    with ProjectWriter(path, DIM, np.dtype(np.float32), classes=("O", "name"), kind="binary") as writer:
+        for row, n in zip(padded(), LENGTHS, strict=True):
+            writer.add(Sentence(("w",) * int(n), row[:n]))
+        writer.finish(source="test", padding=Padding.of_value(-1.0, DIM, "front"))
+    model(None).save(tmp_path / "m.keras")
+    with Project.open(path, read_only=True) as project:
+        report = audit_project(project, tmp_path / "m.keras", checks=("LENGTH",))
+        behind = audit_project(project, tmp_path / "m.keras", checks=("LENGTH",), padding_side="back")
+    assert (report.about.padding, report.about.padding_side, report.about.padding_from) == (-1.0, "front", "data")
+    assert report.verdict == "failed"
+    assert (behind.about.padding_side, behind.about.padding_from, behind.verdict) == ("back", "given", "passed")

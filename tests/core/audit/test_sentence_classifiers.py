@@ -48,6 +48,7 @@ def test_one_without_a_mask_fails_by_as_much_as_keras_moves() -> None:
     assert verdicts(report) == expected, report.findings
     length = report.findings[0]
     assert "a sentence's probability" in length.meaning
+    assert length.position is None
 
     def moved(row: Floats, n: int) -> float:
         longer = np.concatenate([row[:n], np.zeros((64, DIM), dtype=np.float32)])

@@ -45,7 +45,10 @@ def test_an_ignored_class_at_padding_keeps_it_out_of_the_loss() -> None:
     assert "left out by the labels that it was given" in found.meaning
     # with labels that the loss does not ignore, padding enters it
     assert loss_finding(tagger(loss), labels=np.where(REAL, CLASSES, 0)).verdict == "failed"
-    assert loss_finding(tagger(loss)).verdict == "failed"
+    # without labels, padding is taken to have the ignored class
+    found = loss_finding(tagger(loss))
+    assert found.verdict == "passed"
+    assert "where padded positions have the label -1" in found.meaning
 
 
 def test_weights_of_zero_at_padding_keep_it_out_of_the_loss_of_a_model_without_a_mask() -> None:

@@ -72,7 +72,8 @@ def failed(
         change.size,
         tolerance,
         change.sentence,
-        change.position,
+        # the output of a sentence has no position
+        None if probes.runner.per_sentence else change.position,
         diagnosis.layer,
         diagnosis.advice or advice,
         diagnosis.repair,
