@@ -22,32 +22,52 @@ _ORIGINS: dict[Origin, str] = {
     "mask value": "the model's mask value",
     "assumed": "assumed: nothing says what the data are padded with",
 }
+_VERBS = {"passed": "holds", "failed": "fails", "could not tell": "could not tell"}
 _VERDICT_ORDER = ("failed", "could not tell", "passed")
 
 
 def failed_first(report: AuditReport) -> list[Finding]:
-    """Return the findings sorted by verdict: failed, could not tell, passed."""
-    return sorted(report.findings, key=lambda finding: _VERDICT_ORDER.index(finding.verdict))
+    """Return the findings sorted by verdict: failed, could not tell, passed, and last what does not apply."""
+    return sorted(report.findings, key=lambda finding: (does_not_apply(finding), _VERDICT_ORDER.index(finding.verdict)))
 
 
-def verdict_text(report: AuditReport) -> tuple[str, Role]:
-    """Return the verdict in one line, and the role of its colour."""
+def does_not_apply(finding: Finding) -> bool:
+    """True for a check that could not tell because there is nothing to check in this model or these data."""
+    return finding.verdict == "could not tell" and not finding.matters
+
+
+def mark_and_verb(finding: Finding) -> tuple[str, Role, str]:
+    """Return the mark of a finding, the role of its colour, and the verb after the name of its check."""
+    if does_not_apply(finding):
+        return "–", "second", "does not apply"
+    return *VERDICT_MARKS[finding.verdict], _VERBS[finding.verdict]
+
+
+def _others(report: AuditReport, *, brief: bool = False) -> str:
+    """What is to be said beside the checks that hold: ", 1 could not tell, 2 do not apply"; "" for nothing."""
+    without = sum(does_not_apply(each) for each in report.findings)
+    parts = [f"{report.open_questions} could not tell"] if report.open_questions else []
+    parts += [f"{without} {'does' if without == 1 else 'do'} not apply"] if without and not brief else []
+    return "".join(f", {part}" for part in parts)
+
+
+def verdict_text(report: AuditReport, *, brief: bool = False) -> tuple[str, Role]:
+    """Return the verdict in one line, and the role of its colour; `brief` leaves out what does not apply."""
     total = len(report.findings)
-    passed, failed, unsure = report.count("passed"), report.count("failed"), report.open_questions
+    passed, failed = report.count("passed"), report.count("failed")
     if failed:
         return f"✗ {failed} of {total} checks {'fails' if failed == 1 else 'fail'}", "fails"
-    if unsure:
-        return f"? {passed} of {total} checks hold, {unsure} could not tell", "collision"
-    return f"✓ Padding is ignored: {passed} of {total} checks hold", "holds"
+    if report.verdict == "could not tell":
+        return f"? {passed} of {total} checks hold{_others(report, brief=brief)}", "collision"
+    return f"✓ Padding is ignored: {passed} of {total} checks hold{_others(report, brief=brief)}", "holds"
 
 
 def short_verdict(report: AuditReport) -> str:
     """Return the verdict in a few words, such as "5 fail" or "14 of 14 hold"."""
-    failed, unsure = report.count("failed"), report.open_questions
+    failed = report.count("failed")
     if failed:
         return f"{failed} {'fails' if failed == 1 else 'fail'}"
-    hold = f"{report.count('passed')} of {len(report.findings)} hold"
-    return f"{hold}, {unsure} could not tell" if unsure else hold
+    return f"{report.count('passed')} of {len(report.findings)} hold{_others(report)}"
 
 
 def audit_details(report: AuditReport, subject: AuditSubject | None) -> str:

@@ -4,10 +4,9 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from maskscope.audit.report import Evidence, Finding
-from maskscope_gui.pages.audit.audit_text import VERDICT_MARKS
+from maskscope_gui.pages.audit.audit_text import mark_and_verb
 from maskscope_gui.pages.audit.deviation_scale import deviation_text
 from maskscope_gui.pages.audit.evidence import EvidenceStrip
-from maskscope_gui.pages.audit.findings import VERDICT_VERBS
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import KeyHint, WrappedLabel
@@ -91,8 +90,8 @@ class FindingDetails(QScrollArea):
     def show_finding(self, finding: Finding) -> None:
         """Show another finding, from its beginning."""
         self._finding = finding
-        mark, role = VERDICT_MARKS[finding.verdict]
-        self.title.set_text(f"{mark} {finding.check} {VERDICT_VERBS[finding.verdict]}", role)
+        mark, role, verb = mark_and_verb(finding)
+        self.title.set_text(f"{mark} {finding.check} {verb}", role)
         self.deviation.set_text(deviation_text(finding))
         self.meaning.set_text(finding.meaning, "text")
         self.advice.set_text(f"To repair: {finding.advice}." if finding.advice else "", "text")

@@ -7,7 +7,12 @@ from PySide6.QtGui import QPainter, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from maskscope.audit.report import Finding
-from maskscope_gui.pages.audit.audit_text import VERDICT_MARKS, format_deviation
+from maskscope_gui.pages.audit.audit_text import (
+    VERDICT_MARKS,
+    does_not_apply,
+    format_deviation,
+    mark_and_verb,
+)
 from maskscope_gui.pages.audit.deviation_scale import (
     decades_above,
     deviation_text,
@@ -17,9 +22,6 @@ from maskscope_gui.pages.audit.deviation_scale import (
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.table import Cell, Column, Table
-
-VERDICT_VERBS = {"passed": "holds", "failed": "fails", "could not tell": "could not tell"}
-"""The verb after the name of a check, by its verdict."""
 
 _MARK, _CHECK, _NUMBER, _BAR = 22, 104, 72, 60
 """Widths of the columns, in pixels at 100 %."""
@@ -69,12 +71,12 @@ class FindingsTable(Table):
 
     def _cell_of(self, row: int, column: int) -> Cell:
         finding = self.findings[row]
-        mark, role = VERDICT_MARKS[finding.verdict]
+        mark, role, verb = mark_and_verb(finding)
         failed = finding.verdict == "failed"
-        tip = f"{finding.check} {VERDICT_VERBS[finding.verdict]}. {finding.meaning}"
+        tip = f"{finding.check} {verb}. {finding.meaning}"
         title = self.columns[column].title
         if title == "check":
-            return Cell(finding.check, "text", bold=failed, tip=tip)
+            return Cell(finding.check, "second" if does_not_apply(finding) else "text", bold=failed, tip=tip)
         if title == "deviation":
             is_infinite = failed and finding.deviation is None and finding.tolerance is not None
             return Cell(

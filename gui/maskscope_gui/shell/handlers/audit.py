@@ -58,5 +58,5 @@ class AuditHandlers(QObject):
         if report is None:
             self._window.toolbar.set_verdict(f"Audit the padding   {key_of_action('audit')}", "")
             return
-        text, role = verdict_text(report)
+        text, role = verdict_text(report, brief=True)
         self._window.toolbar.set_verdict(text, role if role in ("holds", "fails") else "")

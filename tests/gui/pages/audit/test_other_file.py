@@ -86,3 +86,19 @@ def test_how_padding_is_known_and_that_a_copy_was_audited_is_said(
     answer(replace(failing, about=about))
     assert "padded with -1, in front (assumed: nothing says what the data are padded with)" in page.head.how.text()
     assert page.head.how.text().endswith("\nThe checks ran on a copy: TimeDistributed gives way to its layer.")
+
+
+def test_a_check_that_does_not_apply_is_no_open_question(
+    open_audit: OpenAudit, answer: Answer, failing: AuditReport
+) -> None:
+    window, _, page = open_audit()
+    page.audit_job.start()
+    unsure = tuple(replace(each, matters=False) for each in failing.findings if each.verdict == "could not tell")
+    passed = tuple(each for each in failing.findings if each.verdict == "passed")
+    answer(replace(failing, findings=(*unsure, *passed)))
+    assert page.head.verdict.text() == "✓ Padding is ignored: 2 of 3 checks hold, 1 does not apply"
+    assert page.head.verdict.role == "holds"
+    assert window.toolbar.verdict.text() == "✓ Padding is ignored: 2 of 3 checks hold"
+    assert [each.check for each in page.findings] == ["DTYPE", "LOSS", "DATA"]
+    page.table.go_to(2)
+    assert page.details.title.text() == "– DATA does not apply"
