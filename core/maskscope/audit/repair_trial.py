@@ -58,7 +58,7 @@ def _try_repairs(report: AuditReport, context: AuditContext, run_check: RunCheck
         model = repair_model(context.given, report.repairs, 0.0 if padding is None else padding)
         probes = AuditProbes(repaired_context(context, model))
     except ModelError as error:
-        return f"An automatic repair was tried: {error}."
+        return f"An automatic repair was tried: {str(error).rstrip('.')}."
     asked = [each.check for each in report.findings if each.verdict == "failed" and each.repair]
     for name in sorted(asked, key=lambda name: name not in _QUICK):
         job.progress(0, 0, f"trying the repaired model: {name}")

@@ -73,15 +73,17 @@ def with_mask_after(model: KerasModel, name: str, sentinel: float, number: int) 
 
     def change(own: str, operation: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if own == name and mask:
-            cleared = keras.tree.map_structure(
-                lambda each: (
-                    _masked_anew(each, mask[0], sentinel, f"mask_before_{number}")
-                    if _positional(each, mask[0])
-                    else each
-                ),
-                args,
-            )
-            outputs = operation(*cleared, **kwargs)
+            cleared: dict[int, Any] = {}
+
+            def clear(tensor: Any) -> Any:
+                if not _positional(tensor, mask[0]):
+                    return tensor
+                if id(tensor) not in cleared:
+                    nth = f"_{len(cleared) + 1}" if cleared else ""
+                    cleared[id(tensor)] = _masked_anew(tensor, mask[0], sentinel, f"mask_before_{number}{nth}")
+                return cleared[id(tensor)]
+
+            outputs = operation(*keras.tree.map_structure(clear, args), **kwargs)
             if not _positional(outputs, mask[0]):
                 return outputs
             return _masked_anew(outputs, mask[0], sentinel, f"mask_again_{number}")

@@ -125,6 +125,15 @@ def test_masks_given_by_hand_and_causal_attention_are_kept_in_a_repair() -> None
     assert trace_mask(new, *made_up_batch(new.inputs, 0.0)).why == ""
 
 
+def test_the_mask_is_carried_past_a_sum_of_tensors_that_have_lost_it() -> None:
+    def recipe(x: object) -> object:
+        attention = keras.layers.MultiHeadAttention(1, 2, name="attention")(x, x, use_causal_mask=True)
+        return small_models.head(keras.ops.add(x, attention))
+
+    new = repair.repair_model(small_models.build(recipe), ["mask_input"])
+    assert trace_mask(new, *made_up_batch(new.inputs, 0.0)).why == ""
+
+
 def test_a_row_of_numbers_is_masked_in_a_repaired_model_and_a_fixed_length_is_kept() -> None:
     row = (0.5, -1.0, 2.0, 0.0)
     model = small_models.build(lambda x: small_models.head(small_models.rnn()(x)), 6)
