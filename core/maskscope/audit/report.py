@@ -108,6 +108,11 @@ class Finding:
     evidence: Evidence | None = None
     matters: bool = True
 
+    @property
+    def verdict_in_words(self) -> str:
+        """The verdict; where the check does not apply, with that remark."""
+        return self.verdict if self.matters else f"{self.verdict} (does not apply)"
+
 
 @dataclass(frozen=True, slots=True)
 class About:

@@ -212,7 +212,7 @@ def _say(report: "AuditReport") -> None:
     say(f"padded with {padding_sentence(report.about)}; labels {targets_sentence(report.about)}")
     for sentence in how_it_was_run(report.about):
         say(sentence)
-    say(table([(f.check, f.verdict, _place(f), f.meaning) for f in report.findings]))
+    say(table([(f.check, f.verdict_in_words, _place(f), f.meaning) for f in report.findings]))
     if any("perturbed biases" in finding.meaning for finding in report.findings):
         say("(each check runs the model with its weights as given, and with N(0, 0.5) added to every bias)")
     for advice, checks in report.advice.items():

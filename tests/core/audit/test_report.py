@@ -5,6 +5,7 @@ import json
 import pytest
 
 from maskscope.audit import AuditReport, Finding
+from maskscope.audit.html.page import html_page
 from maskscope.audit.report import About, Verdict
 
 
@@ -26,6 +27,13 @@ def report(*findings: Finding) -> AuditReport:
 def test_the_verdict_hangs_on_the_checks_that_matter(findings: list[tuple[Verdict, bool]], verdict: Verdict) -> None:
     made = report(*(Finding("LOSS", each, "It is so.", matters=matters) for each, matters in findings))
     assert made.verdict == verdict
+
+
+def test_a_check_that_does_not_apply_is_shown_as_one() -> None:
+    words = [Finding("METRICS", "passed", "It is so.", matters=matters).verdict_in_words for matters in (True, False)]
+    assert words == ["passed", "passed (does not apply)"]
+    page = html_page(report(Finding("LENGTH", "could not tell", "It is so.", matters=False)), None)
+    assert "could not tell (does not apply)" in page
 
 
 def test_json_holds_null_for_nan_and_infinity() -> None:
