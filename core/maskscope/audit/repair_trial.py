@@ -63,7 +63,7 @@ def _try_repairs(report: AuditReport, context: AuditContext, run_check: RunCheck
     for name in sorted(asked, key=lambda name: name not in _QUICK):
         job.progress(0, 0, f"trying the repaired model: {name}")
         found = run_check(name, probes, job)
-        if found.verdict != "passed" and not _is_good_measure(found):
+        if found.verdict != "passed" and found.matters and not _is_good_measure(found):
             outcome = "still fails" if found.verdict == "failed" else "could not tell"
             return f"An automatic repair was tried, but with it {name} {outcome}, so none is offered."
     return ""
