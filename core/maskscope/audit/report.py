@@ -122,7 +122,7 @@ class About:
         sha256: of the model's file, in hex; "" for a model in memory.
         parameters: count of the numbers in the model's weights.
         compute_dtype: the type that it computes in, such as "float32".
-        mask_value: of its Masking layer; None when it has none.
+        mask_value: of its Masking layer; None when it has none, or one that is not finite.
         padding: the number that sentences were padded with; None where it is no one finite number.
         loss: its name, such as "binary cross-entropy".
         loss_assumed: whether it was assumed from the model's last layer, since the model has none that can be loaded.
@@ -137,6 +137,7 @@ class About:
         copy: what the copy of the model that the checks ran does in another way, a sentence each; empty without one.
         no_repair: why the repairs that failed checks ask for are not offered; "" where they are, or none is asked for.
         no_copy: why no copy could be made that takes any number of positions, though the model does not; "" else.
+        mask_value_text: a mask value that is not finite, which JSON can't hold: "nan" or "inf"; "" for any other.
         padding_side: "back" or "front".
         padding_from: how it is known: "data", "given", "mask value", or "assumed".
         padding_text: what padded positions hold, in words: "0", "one row of 12 numbers", "rows that vary".
@@ -160,6 +161,7 @@ class About:
     copy: tuple[str, ...] = ()
     no_copy: str = ""
     no_repair: str = ""
+    mask_value_text: str = ""
     padding_side: Side = "back"
     padding_from: Origin = "data"
     padding_text: str = "0"

@@ -26,6 +26,7 @@ from maskscope.jobs import Job, NullJob
 from maskscope.keras_io.keras_check import keras_mask_warning
 from maskscope.padding import Side
 from maskscope.project import Project
+from maskscope.types import MaskValue
 
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
@@ -142,7 +143,8 @@ def run_checks(
         sha256=digest,
         parameters=int(context.given.count_params()) if context.given.built else 0,
         compute_dtype=context.compute_dtype,
-        mask_value=context.mask_value,
+        mask_value=context.mask_value if _is_finite(context.mask_value) else None,
+        mask_value_text="" if _is_finite(context.mask_value) else str(context.mask_value),
         padding=_shortest(context.padding.value),
         padding_side=context.padding.side,
         padding_from=context.padding.origin,
@@ -230,6 +232,10 @@ def _loss_description(probes: AuditProbes) -> tuple[str, bool]:
         return probes.loss.description, probes.loss.assumed
     except Exception:  # noqa: BLE001 - the loss is assumed by the output of a model that may not run
         return "", True
+
+
+def _is_finite(value: MaskValue | None) -> bool:
+    return value is None or bool(np.isfinite(value).all())
 
 
 def _shape(array: npt.NDArray[np.generic] | None) -> tuple[int, ...] | None:

@@ -14,6 +14,19 @@ def report(*findings: Finding) -> AuditReport:
 
 
 @pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        (About(mask_value=-1.0), "<td>-1</td>"),
+        (About(mask_value=(1.0, 2.0)), "one row of 2 numbers"),
+        (About(mask_value_text="nan"), "nan, which is no number"),
+        (About(sha256="ab"), "none: the model has no Masking layer"),
+    ],
+)
+def test_the_page_tells_the_mask_value(about: About, words: str) -> None:
+    assert words in html_page(AuditReport("m.keras", 1, (0,), (), about), None).replace("−", "-")
+
+
+@pytest.mark.parametrize(
     ("findings", "verdict"),
     [
         ([("passed", True), ("passed", False)], "passed"),

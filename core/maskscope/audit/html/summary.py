@@ -45,6 +45,16 @@ def count_of_checks(count: int) -> str:
     return "1 check" if count == 1 else f"{count} checks"
 
 
+def mask_value_sentence(about: About) -> str:
+    """The mask value of the model."""
+    value = about.mask_value
+    if about.mask_value_text:
+        return f"{about.mask_value_text}, which is no number that a token or padding can be"
+    if value is None:
+        return "none: the model has no Masking layer"
+    return f"one row of {len(value)} numbers" if isinstance(value, tuple) else plain_number(value)
+
+
 _PADDING_FROM = {
     "data": "as the data are padded",
     "given": "as asked for",
