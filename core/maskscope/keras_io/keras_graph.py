@@ -1,6 +1,6 @@
 """Reads a Keras model's graph of layers, and runs it with a frozen mask.
 
-Other modules of this package use private parts of Keras, too: `Function._run_through_graph`,
+Like other modules of this package, it uses private parts of Keras: `Function._run_through_graph`,
 the `_keras_mask` of a tensor, `Sequential._functional` (Keras 3.15.1).
 """
 
