@@ -272,7 +272,12 @@ class Scanner:
             found.append((int(cut[0]), -1, "cut", meaning))
         if broken.any():
             sentence, position = (int(place[0]) for place in np.nonzero(broken))
-            found.append((sentence, position, "not-finite", self._not_finite_message("row")))
+            meaning = self._not_finite_message("row")
+            if not real_bt[sentence, position]:
+                meaning = (
+                    "A padded position holds NaN or infinity, which spreads to all that reads it; pad with a number."
+                )
+            found.append((sentence, position, "not-finite", meaning))
         odd = self._first_odd_padding(x_btd, ~real_bt, zero_bt, broken, extremes)
         if odd is not None:
             sentence, position = odd

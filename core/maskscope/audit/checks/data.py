@@ -12,7 +12,7 @@ from maskscope.jobs import Job
 _ADVICE: dict[ProblemKind, str] = {
     "integers": "pad the embeddings again with dtype='float32'",
     "cut": "pad to the longest sentence, or leave out longer ones",
-    "not-finite": "correct the source of that embedding",
+    "not-finite": "correct the source of that embedding, or pad with a number where it is padding",
     "after": "pad the sentences again, or give the lengths that belong to this array",
     "front": "pad after the sentences, with padding='post' and truncating='post'",
 }

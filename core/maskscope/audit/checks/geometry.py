@@ -43,6 +43,9 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     change = largest.exceeds(tolerance)
     model = probes.context.model
     if not_finite:
+        advice = "leave empty sentences out, or divide by at least 1 where a mean over real tokens is computed"
+        if not np.isfinite(sample.padding.rows).all():
+            advice = f"pad with a number, not with {sample.padding.text}"
         return Finding(
             "GEOMETRY",
             "failed",
@@ -51,7 +54,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
             tolerance,
             None if change is None else change.sentence,
             layer=_first_pooling(model) or probes.diagnosis.layer,
-            advice="leave empty sentences out, or divide by at least 1 where a mean over real tokens is computed",
+            advice=advice,
         )
     own, other = _SIDES[sample.padding.side], _SIDES[_other(sample.padding).side]
     if change is None:

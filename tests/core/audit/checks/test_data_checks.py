@@ -63,7 +63,8 @@ def front_padded(x: Floats) -> Floats:
     [
         (lambda x: x.astype(np.int32), LENGTHS, "whole numbers (int32)"),
         (lambda x: x[:, :4], LENGTHS, "it was cut"),
-        (lambda x: np.where(x == 0, np.nan, x), LENGTHS, "NaN or infinity"),
+        (lambda x: np.where(x == 0, np.nan, x), LENGTHS, "A padded position holds NaN or infinity"),
+        (lambda x: np.where(np.arange(6)[:, None] == 0, np.nan, x), LENGTHS, "A row holds NaN or infinity"),
         (lambda x: x, LENGTHS - 1, "numbers after its end"),
     ],
 )

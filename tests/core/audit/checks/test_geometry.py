@@ -33,3 +33,9 @@ def test_nan_in_a_row_of_padding_is_a_fault_on_either_side() -> None:
         found = run("GEOMETRY", model, x)
         assert found.verdict == "failed"
         assert "in a row of nothing but padding" in found.meaning
+
+
+def test_padding_of_nan_is_to_be_a_number() -> None:
+    x = np.where(np.arange(6)[None, :, None] < LENGTHS[:, None, None], padded(), np.nan)
+    found = run("GEOMETRY", build(lambda x: head(rnn()(x))), x.astype(np.float32))
+    assert (found.verdict, found.advice) == ("failed", "pad with a number, not with nan")
