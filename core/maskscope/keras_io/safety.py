@@ -126,7 +126,7 @@ def _refused(path: Path, part: KnownPart | None, error: RefusedConfigError) -> M
         layer = shortened(part.layer)
         ways.append(f"maskscope model FILE.keras --cut NEW.keras saves the part up to its layer {layer}")
     if error.unknown:
-        ways.append("maskscope.audit.audit_model(model, x, lengths) checks the whole in memory, in your own program")
+        ways.append("maskscope.audit_model(model, x, lengths) checks the whole in memory, in your own program")
     message = "; ".join(filter(None, [error.message, ", and ".join(ways)]))
     return ModelError(message, file=path, expected=error.expected, received=error.received)
 

@@ -77,7 +77,7 @@ def test_the_part_up_to_the_last_known_layer_is_saved(make: Callable[[], tuple[A
     with pytest.raises(ModelError) as caught:
         keras_model.load(file)
     assert f"--cut NEW.keras saves the part up to its layer '{layer}'" in str(caught.value)
-    assert "maskscope.audit.audit_model(model, x, lengths) checks the whole in memory" in str(caught.value)
+    assert "maskscope.audit_model(model, x, lengths) checks the whole in memory" in str(caught.value)
     assert cut(file, out) == layer
     part = keras_model.load(out)
     np.testing.assert_allclose(part(sentences()), emissions(sentences()), rtol=0, atol=1e-6)
@@ -104,7 +104,7 @@ def test_a_model_of_own_code_is_sent_to_the_audit_in_memory(tmp_path: Path) -> N
     with pytest.raises(ModelError) as caught:
         keras_model.load(tmp_path / "own.keras")
     assert "holds a model of a custom class" in str(caught.value)
-    assert "maskscope.audit.audit_model(model, x, lengths) checks the whole in memory" in str(caught.value)
+    assert "maskscope.audit_model(model, x, lengths) checks the whole in memory" in str(caught.value)
     assert "--cut" not in str(caught.value)
 
 

@@ -22,7 +22,7 @@ TOLERANCE = 1e-5
 HALF_TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2}
 """The same for models that compute in 16 bits, where batches of another length may be rounded differently."""
 PER_POSITION = "return one loss per position, (B, T), and leave the mean to Keras, which uses the mask"
-AUDIT_IN_MEMORY = "audit the compiled model where its code is: maskscope.audit.audit_model(model, X, lengths)"
+AUDIT_IN_MEMORY = "audit the compiled model where its code is: maskscope.audit_model(model, X, lengths)"
 _TOKENS = 48
 
 
