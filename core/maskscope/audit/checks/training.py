@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from maskscope.audit.checks.base import TRAINING_DEPENDS, Check, mutants
-from maskscope.audit.checks.loss import PER_POSITION, TOLERANCE
+from maskscope.audit.checks.loss import PER_POSITION
 from maskscope.audit.checks.weights import HALF_TOLERANCE
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.padded_sample import padded_sample
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ADDED = 30
 """Padded positions that are added to the batch."""
+TOLERANCE = 1e-4
+"""Relative; ten times that of WEIGHTS, since terms of a gradient that cancel out are not taken apart here."""
 _MOST_ROUNDING, _MOST_HALF_ROUNDING = 1e-3, 0.5
 """A step on the same sentences in another order that differs by more is not rounding, in float32 and in 16 bits."""
 _SENTENCES, _TOKENS = 12, 24
