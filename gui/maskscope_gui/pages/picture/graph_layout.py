@@ -116,7 +116,9 @@ class _Placing:
         self.label_widths = [
             text_width(edge.text, style.small) * _FONT_SLACK + 2 * px(_LABEL_PADDING) for edge in self.edges
         ]
-        self.box_widths = [self._box_width(node) for node in graph.nodes]
+        self.box_widths = [
+            max(self._box_width(node), self._width_of_labels(index)) for index, node in enumerate(graph.nodes)
+        ]
         self.widths: dict[_Item, float] = dict(enumerate(self.box_widths))
         self.rank_of = self._longest_paths()
         self.ranks, self.chains = self._items_in_ranks()
@@ -131,6 +133,17 @@ class _Placing:
         parameters = text_width(parameters_text(node), style.small)
         texts = max(name + class_name, shape + parameters) + px(_TEXT_GAP)
         return max(px(_BOX_WIDTH), _FONT_SLACK * texts + 2 * px(BOX_PADDING_X))
+
+    def _width_of_labels(self, index: int) -> float:
+        """The width of a node's box at which labels of edges that lead to one and the same other node don't overlap."""
+        needed = 0.0
+        for end in (0, 1):
+            edges = [edge for edge, ends in enumerate(self.ends) if ends[end] == index]
+            others = [self.ends[edge][1 - end] for edge in edges]
+            parallel = [edge for edge, other in zip(edges, others, strict=True) if others.count(other) > 1]
+            apart = max((self.label_widths[edge] for edge in parallel), default=0.0)
+            needed = max(needed, apart and (apart + self.style.px(_LABEL_PADDING)) * (len(edges) + 1))
+        return needed
 
     # Ranks
 

@@ -102,6 +102,13 @@ def test_a_branch_crosses_no_edge_needlessly(style: Style) -> None:
     assert not any(one.intersects(other) for one, other in itertools.combinations(labels, 2))
 
 
+def test_labels_of_edges_between_the_same_two_layers_do_not_overlap(style: Style) -> None:
+    edges = (edge("a", "b", "mask not used"), edge("a", "b", "no positions"), edge("a", "b", "mask, by mask="))
+    layout = lay_out(ModelGraph("m", (node("a"), node("b")), edges), style)
+    for one, other in itertools.combinations(layout.wires, 2):
+        assert not one.label.intersects(other.label)
+
+
 def test_the_description_has_a_line_per_edge(autoencoder: ModelGraph) -> None:
     lines = text_description(autoencoder).splitlines()
     assert len(lines) == 4
