@@ -97,6 +97,11 @@ def _explanation(session: Session, experiment: PaddingExperiment, run: PaddedRun
             "The Masking layer only masks rows that equal its mask value. These rows do not, "
             "so the model treats them as tokens: the mask lane shows 1 there."
         )
+    if mask_at_padding and not any(mask_at_padding) and not experiment.within_tolerance:
+        return (
+            "These positions are masked, yet they change the output; "
+            f"the audit shows which layer depends on them ({key_of_action('audit')})."
+        )
     return _where_padding_is(experiment) or _why_keras(session, experiment)
 
 

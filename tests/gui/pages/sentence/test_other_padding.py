@@ -9,7 +9,7 @@ import pytest
 
 from maskscope.engine.packed import PackedTagger
 from maskscope.engine.pointwise import DenseWeights
-from maskscope.engine.recurrence import RecurrentWeights
+from maskscope.engine.recurrence import Reading, RecurrentWeights
 from maskscope.engine.weights import TaggerWeights
 from maskscope.padding import Padding
 from maskscope.project import Project, ProjectWriter
@@ -22,14 +22,14 @@ from tests.gui.window_helpers import KEY, OpenWindow, Press
 DIM = 4
 
 
-def add_model(project: Project, **run: object) -> None:
-    """Adds a model with Masking(-1), whose LSTM reads forward."""
+def add_model(project: Project, reading: Reading = "forward", **run: object) -> None:
+    """Adds a model with Masking(-1) and one LSTM."""
     rng = np.random.default_rng(0)
 
     def draw(*shape: int) -> Floats:
         return rng.normal(size=shape).astype(np.float32)
 
-    cell = RecurrentWeights(draw(1, DIM, 12), draw(1, 3, 12), draw(1, 12))
+    cell = RecurrentWeights(draw(1, DIM, 12), draw(1, 3, 12), draw(1, 12), reading=reading)
     tagger = PackedTagger(TaggerWeights.chain(-1.0, [cell, DenseWeights(draw(3, 1), draw(1), "sigmoid")]))
     folder = project.models.new_folder()
     tagger.save_npz(folder / "weights.npz")
@@ -85,3 +85,13 @@ def test_the_slider_of_a_model_of_a_fixed_length_stops_at_its_end(
     assert window.padding.slider.maximum() == 3
     window.experiment.set_added(200)
     assert window.experiment.settings.added == 3
+
+
+def test_masked_padding_that_changes_the_output_points_to_the_audit(open_window: OpenWindow, front: Path) -> None:
+    with Project.open(front) as project:
+        add_model(project, "reversed")
+    window = open_window(front)
+    assert float(window.padding.figure.text()) > 0.001
+    assert window.padding.explanation.text() == (
+        "These positions are masked, yet they change the output; the audit shows which layer depends on them (Ctrl+P)."
+    )
