@@ -85,7 +85,8 @@ def _refuse_without_out(file: Path) -> None:
     # An error in the file itself comes first.
     inspect_keras_file(file)
     raise MaskscopeError(
-        "scores of a model outside the project are not kept with it; give --out FILE.npz to write them to a file",
+        "scores of a model outside the project are not kept with it; give --out FILE.npz to write them to a file, or "
+        "add the model with maskscope add-model",
         file=file,
     )
 

@@ -243,7 +243,7 @@ def check_predicts(scores: ModelScores, scheme: TagScheme) -> None:
     """Raise ModelError unless scores are probabilities of the project's labels `scheme`."""
     if scores.gives_values:
         raise ModelError(
-            f"model {scores.name} gives values and no probabilities of labels, so it can't be compared with labels;"
+            f"model {scores.name} gives values and no probabilities of labels, so it predicts no label;"
             " open it with --output probabilities, logits or log if that is what they are"
         )
     if scores.scheme.classes != scheme.classes:

@@ -104,6 +104,11 @@ def test_a_model_of_logits_is_added_with_its_class_mapping(
     assert run("info", project, "--json").json()["models"][0]["output"] == "logits"
 
 
+def test_scores_of_a_file_have_to_go_somewhere(run: Run, project: Path, make_model: MakeModel) -> None:
+    refused = run("score", project, "--model", make_model(3, "softmax")).refused()
+    assert "give --out FILE.npz to write them to a file, or add the model with maskscope add-model" in refused
+
+
 def test_a_model_that_is_not_added_leaves_nothing(
     run: Run, project: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +165,9 @@ def test_values_are_kept_with_the_project_and_are_no_predictions(
         ("compare", project, "--with", "m1"),
         ("export", project, out, "--format", "jsonl", "--labels", "predicted"),
     ):
-        assert "model m1 gives values and no probabilities of labels" in run(*command).refused()
+        assert (
+            "model m1 gives values and no probabilities of labels, so it predicts no label" in run(*command).refused()
+        )
     assert not out.exists()
     # Labels of a person have nothing to do with it.
     assert run("export", project, out, "--format", "jsonl", "--json").json()["sentences"] == 2
