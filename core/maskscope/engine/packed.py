@@ -169,6 +169,12 @@ class PackedTagger:
             filled = np.flatnonzero(np.diff(offsets))
             padding[filled] = scores_nc[offsets[1:][filled] - 1]
             return padding
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._step_through_padding(embeddings, offsets, padding)
+        return padding
+
+    def _step_through_padding(self, embeddings: Embeddings, offsets: Offsets, out: Floats) -> None:
+        """Score each sentence with one masked position behind it; `out` gets the outputs there."""
         projector = self.projector(embeddings.dtype)
         for begin, end in _groups(offsets, self._arrangement.widest):
             rows = embeddings[offsets[begin] : offsets[end]]
@@ -179,8 +185,7 @@ class PackedTagger:
             real = np.insert(np.ones(len(rows), dtype=np.bool_) if real is None else real, ends, False)
             lengths = np.diff(offsets[begin : end + 1]) + 1
             scores = self.score_projected(projected, np.cumsum(lengths) - lengths, lengths, real=real)
-            padding[begin:end] = scores[np.cumsum(lengths) - 1]
-        return padding
+            out[begin:end] = scores[np.cumsum(lengths) - 1]
 
     def _score_group(
         self, projected: Floats, bounds: Offsets, real: Mask | None, scratch: Scratch, out: Floats

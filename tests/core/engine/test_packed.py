@@ -14,8 +14,8 @@ from maskscope.engine.weights import TaggerWeights
 from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import FlagJob
 from maskscope.masks import masking_layer
-from maskscope.types import Floats, Mask
-from tests.core.engine.taggers import general_tagger, offsets_of, random_tagger
+from maskscope.types import Floats, Mask, MaskValue
+from tests.core.engine.taggers import branched_tagger, general_tagger, offsets_of, random_tagger
 
 
 def sigmoid(x: float) -> float:
@@ -186,3 +186,17 @@ def test_blocks_groups_and_shared_memory_change_nothing_in_any_stack(monkeypatch
     np.testing.assert_allclose(tagger.score(x, offsets), whole, atol=2e-6)
     empty = np.zeros((0, 4), dtype=np.float32)
     assert tagger.score(empty, offsets_of(0, 0)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), (1.0, float("inf"), 2.0, 3.0)])
+def test_mask_values_that_are_no_numbers_leave_finite_scores_elsewhere(value: MaskValue) -> None:
+    tagger = branched_tagger(value)
+    x: Floats = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    masks_nothing = isinstance(value, float) and math.isnan(value)
+    if not masks_nothing:
+        x[2] = value
+    scores = tagger.score(x, offsets_of(6))
+    assert np.isfinite(scores).all()
+    padding = tagger.score_padding(x, offsets_of(6), scores)
+    assert (padding is None) == masks_nothing
+    assert padding is None or np.isfinite(padding).all()
