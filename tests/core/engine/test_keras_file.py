@@ -195,3 +195,52 @@ def test_links_out_of_the_weights_file_are_not_followed(tmp_path: Path) -> None:
     parts = {"config.json": sequential(BILSTM, DENSE), "model.weights.h5": stream.getvalue()}
     with pytest.raises(ModelError, match="lacks weights"):
         packed.load(keras_file(tmp_path / "m.keras", lambda members: members.update(parts)))
+
+
+def functional(*layers: tuple[str, str, list[str], dict[str, object]]) -> bytes:
+    """A Functional model of (class name, name, names of the layers it reads, config); the last one is the output."""
+    described: list[dict[str, object]] = [
+        {
+            "class_name": kind,
+            "config": dict[str, object](name=name) | config,
+            "inbound_nodes": [{"args": [tensors(sources)], "kwargs": {}}] if sources else [],
+        }
+        for kind, name, sources, config in layers
+    ]
+    config = {"layers": described, "input_layers": ["x", 0, 0], "output_layers": [layers[-1][1], 0, 0]}
+    return json.dumps({"class_name": "Functional", "config": config}).encode()
+
+
+def tensors(names: list[str]) -> object:
+    found = [{"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}} for name in names]
+    return found if len(found) > 1 else found[0]
+
+
+INPUT: tuple[str, str, list[str], dict[str, object]] = ("InputLayer", "x", [], {"batch_shape": [None, None, 3]})
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (
+            functional(INPUT, ("Dense", "a", ["b"], {"units": 2}), ("Dense", "b", ["a"], {"units": 2})),
+            "graph of layers",
+        ),
+        (
+            functional(INPUT, ("Masking", "m", ["x"], {"mask_value": 0.0}), ("Add", "sum", ["x", "m"], {})),
+            "combines masked and unmasked branches in layer 'sum'",
+        ),
+        (functional(INPUT, ("InputLayer", "y", [], {}), ("Add", "sum", ["x", "y"], {})), "a second input 'y'"),
+        (functional(INPUT, ("MultiHeadAttention", "attend", ["x", "x"], {})), "holds layer 'attend', which"),
+        (sequential(*[("Dropout", {})] * 1001), "holds too many layers; expected at most 1000; received 1001"),
+        (
+            sequential(("Masking", {"mask_value": [[0.0], [1.0]]}), BILSTM),
+            "expected a number or a row of numbers as mask_value",
+        ),
+    ],
+)
+def test_graphs_that_can_not_be_run_are_refused_by_name(tmp_path: Path, config: bytes, words: str) -> None:
+    path = keras_file(tmp_path / "m.keras", lambda members: members.update({"config.json": config}))
+    with pytest.raises(ModelError) as caught:
+        packed.load(path)
+    assert words in str(caught.value)
