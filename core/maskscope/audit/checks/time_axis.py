@@ -14,7 +14,7 @@ LENGTHS = (9, 5, 12, 9)
 BATCHES = (1, 8)
 _ROUNDINGS = 4
 """Roundings by which graph mode, which joins layers, may be off in 16 bits from eager mode, which rounds each layer."""
-_STEP = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+STEP = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 """What a number of 16 bits may be off by, relative."""
 
 
@@ -65,7 +65,7 @@ def _rounding(probes: AuditProbes, tokens: Floats) -> float:
 
     0 for a model that computes in float32, for which the tolerance is enough.
     """
-    step = _STEP.get(probes.context.compute_dtype)
+    step = STEP.get(probes.context.compute_dtype)
     if step is None:
         return 0.0
     runner = probes.given_runner

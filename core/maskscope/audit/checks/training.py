@@ -6,10 +6,12 @@ import numpy as np
 
 from maskscope.audit.checks.base import TRAINING_DEPENDS, Check, mutants
 from maskscope.audit.checks.loss import PER_POSITION
+from maskscope.audit.checks.time_axis import STEP
 from maskscope.audit.checks.weights import HALF_TOLERANCE
 from maskscope.audit.probes.audit_probes import AuditProbes
-from maskscope.audit.probes.padded_sample import padded_sample
+from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
 from maskscope.audit.probes.perturbed_weights import WEIGHTS, Weights
+from maskscope.audit.probes.targets import Targets
 from maskscope.audit.probes.training_step import Step
 from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Finding
@@ -51,7 +53,8 @@ def run(probes: AuditProbes, job: Job) -> Finding:
 
     A step is the gradient of the loss by every trainable weight, as plain SGD follows it, and the change of what layers
     keep, such as moving statistics. The third step differs from the first by rounding alone; four times that difference
-    is allowed, if it is more than the tolerance. Raises Unrunnable when it is too large for rounding.
+    is allowed, if it is more than the tolerance, and in 16 bits four times what rounding the tokens changes.
+    Raises Unrunnable when it is too large for rounding.
     """
     probes.runner.require_free_length()
     wrapped = _statistics_of_each_position(probes.context.given)
@@ -67,7 +70,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     tolerance = HALF_TOLERANCE.get(probes.context.compute_dtype, TOLERANCE)
     order = np.random.default_rng(0).permutation(len(y))
     deviations: list[_Deviation] = []
-    rounding = 0.0
+    rounding, by_inputs = 0.0, 0.0
     for done, weights in enumerate(WEIGHTS):
         job.progress(done, len(WEIGHTS), "TRAINING")
         with probes.runner.with_weights(weights):
@@ -75,6 +78,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
             _require_finite(step)
             reordered = probes.training.take(sample.x_btd[order], y[order])
             rounding = max(rounding, *[each.size for each in _deviations(probes, step, reordered, weights)], 0.0)
+            by_inputs = max(by_inputs, *_rounding_of_inputs(probes, sample, y, step, weights), 0.0)
             longer = probes.training.take(*sample.longer(ADDED, y))
             deviations += _deviations(probes, step, longer, weights)
     if rounding > (_MOST_HALF_ROUNDING if probes.context.half else _MOST_ROUNDING):
@@ -82,7 +86,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
             "Two training steps on the same sentences differ: a layer draws random numbers that can't be switched off, "
             "so steps can't be compared."
         )
-    tolerance = max(tolerance, 4 * rounding)
+    tolerance = max(tolerance, 4 * rounding, 4 * by_inputs)
     remark = probes.loss.remark
     # state that counts padding says more than the gradients that it changes
     worst = max(deviations, key=lambda each: (each.state and each.size > tolerance, each.size), default=_NONE)
@@ -94,6 +98,18 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         f"positions{remark}."
     )
     return Finding("TRAINING", "passed", meaning, worst.size, tolerance)
+
+
+def _rounding_of_inputs(
+    probes: AuditProbes, sample: PaddedSample, y: Targets, step: Step, weights: Weights
+) -> list[float]:
+    """How far a step is off when every number of the tokens is rounded up or down; nothing in float32."""
+    size = STEP.get(probes.context.compute_dtype)
+    if size is None:
+        return []
+    signs = np.random.default_rng(0).choice([-1, 1], sample.x_btd.shape)
+    off = np.where(sample.tokens_bt[..., None], sample.x_btd * (1 + size * signs), sample.x_btd).astype(np.float32)
+    return [each.size for each in _deviations(probes, step, probes.training.take(off, y), weights)]
 
 
 def _statistics_of_each_position(model: "KerasModel") -> str | None:
