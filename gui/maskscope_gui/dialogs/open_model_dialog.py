@@ -10,8 +10,9 @@ from maskscope.project import Project
 from maskscope.types import OutputKind
 from maskscope.workflows.model_description import ModelDescription, OpenOptions
 from maskscope_gui.dialogs.class_mapping import ClassMapping
-from maskscope_gui.dialogs.form import Dialog, FieldGrid
+from maskscope_gui.dialogs.form import FieldGrid
 from maskscope_gui.dialogs.model_facts import LABEL_WIDTH, ModelFacts, sentence
+from maskscope_gui.dialogs.unasked_dialog import UnaskedDialog
 from maskscope_gui.session.model_text import OUTPUT_KINDS
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import WrappedLabel
@@ -25,7 +26,7 @@ _KIND_NOTES: dict[OutputKind, str] = {
 }
 
 
-class OpenModelDialog(Dialog):
+class OpenModelDialog(UnaskedDialog):
     """Shows the description of a model's file, and lets a person choose what its outputs are.
 
     Args:
@@ -58,7 +59,6 @@ class OpenModelDialog(Dialog):
         self.mapping.set_outputs(self.names, described.columns if fits else None)
         self.kind.currentIndexChanged.connect(self._show_kind)
         self._show_kind()
-        self._focus_first()
 
     def _add_kind(self) -> None:
         described = self.described
@@ -76,7 +76,7 @@ class OpenModelDialog(Dialog):
 
     def _add_buttons(self) -> None:
         n = self.project.n_sentences
-        self.open_button = self.button(f"Open and score {n:,} sentence{'s' if n != 1 else ''}", primary=True)
+        self.open_button = self.confirming_button(f"Open and score {n:,} sentence{'s' if n != 1 else ''}")
         self.open_button.clicked.connect(self.accept)
         cancel = self.button("Cancel")
         cancel.clicked.connect(self.reject)
@@ -89,15 +89,6 @@ class OpenModelDialog(Dialog):
         self.column.addLayout(row)
         for before, after in pairwise((self.kind, *self.mapping.choosers, self.names_button, cancel, self.open_button)):
             QWidget.setTabOrder(before, after)
-
-    def _focus_first(self) -> None:
-        """Begin at what a person must choose, else at the button."""
-        if self.chosen_kind is None:
-            self.kind.setFocus()
-        elif self.chosen_kind != "values" and self.mapping.error:
-            self.mapping.choosers[0].setFocus()
-        else:
-            self.open_button.setFocus()
 
     @property
     def chosen_kind(self) -> OutputKind | None:

@@ -5,8 +5,9 @@ from typing import Literal, TypeAlias
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from maskscope.workflows.model_description import ModelDescription
-from maskscope_gui.dialogs.form import Dialog
+from maskscope_gui.actions import key_text
 from maskscope_gui.dialogs.model_facts import ModelFacts, sentence
+from maskscope_gui.dialogs.unasked_dialog import UnaskedDialog
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import WrappedLabel
 
@@ -21,7 +22,7 @@ _WAYS: dict[Way, str] = {
 }
 
 
-class RefusedModelDialog(Dialog):
+class RefusedModelDialog(UnaskedDialog):
     """Says in one sentence why a file can't be opened. Accepted when one of the ways out was chosen, which is in `way`.
 
     Attributes:
@@ -43,10 +44,9 @@ class RefusedModelDialog(Dialog):
             made = self.button(_WAYS[way])
             made.clicked.connect(lambda _=False, way=way: self._take(way))
             self.buttons[way] = made
-        close = self.button("Close", primary=True)
+        close = self.button(f"Close   {key_text('Esc')}")
         close.clicked.connect(self.reject)
         self.column.addLayout(self.button_row(*self.buttons.values(), close))
-        close.setFocus()
 
     def _take(self, way: Way) -> None:
         self.way = way

@@ -185,7 +185,7 @@ def test_a_model_that_needs_a_choice_is_opened_as_it_was_chosen(qtbot: QtBot, op
         assert isinstance(dialog, OpenModelDialog)
         qtbot.keyClicks(dialog.kind, "logits")
         qtbot.keyClicks(dialog.mapping.choosers[0], "2")
-        qtbot.keyClick(dialog, Qt.Key.Key_Return)
+        qtbot.keyClick(dialog, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
 
     requested: list[Request[Result]] = []
     send = program.client.request

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from maskscope.project import Project
 from maskscope.workflows.model_description import ModelDescription, OpenOptions
+from maskscope_gui.actions import key_text
 from maskscope_gui.dialogs.open_model_dialog import OpenModelDialog
 from maskscope_gui.dialogs.refused_model_dialog import RefusedModelDialog
 from maskscope_gui.theme.theme import Style
@@ -58,7 +59,7 @@ def choose(qtbot: QtBot, chooser: QComboBox, text: str) -> None:
     qtbot.keyClicks(chooser, text)
 
 
-def test_it_says_what_the_model_is_and_enter_opens_as_suggested(qtbot: QtBot, opened: Opened) -> None:
+def test_it_says_what_the_model_is_and_ctrl_enter_opens_as_suggested(qtbot: QtBot, opened: Opened) -> None:
     dialog = opened(ONE_MORE)
     assert dialog.facts.texts == {
         "Layers": "Masking, Bidirectional(LSTM), TimeDistributed(Dense)",
@@ -71,15 +72,44 @@ def test_it_says_what_the_model_is_and_enter_opens_as_suggested(qtbot: QtBot, op
     assert dialog.kind_field.note.text() == "Its last layer ends in softmax. They are taken as they are."
     assert [chooser.currentText() for chooser in dialog.mapping.choosers] == list("12345")
     assert dialog.mapping.note.text() == "Not used: output 0."
-    assert dialog.open_button.text() == "Open and score 200 sentences"
+    assert dialog.open_button.text() == f"Open and score 200 sentences   {key_text('Ctrl+Return')}"
     with qtbot.waitSignal(dialog.accepted):
-        qtbot.keyClick(QApplication.focusWidget() or dialog, Qt.Key.Key_Return)
+        qtbot.keyClick(QApplication.focusWidget() or dialog, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     assert dialog.options == OpenOptions("probabilities", (1, 2, 3, 4, 5), None)
+
+
+KEYS_OF_LABELLING = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space, Qt.Key.Key_1, Qt.Key.Key_V, Qt.Key.Key_Down)
+
+
+@pytest.mark.parametrize("described", [ONE_MORE, LINEAR, replace(LINEAR, output="values", columns=())])
+def test_the_keys_of_labelling_change_nothing_when_it_comes_up(
+    qtbot: QtBot, opened: Opened, described: ModelDescription
+) -> None:
+    dialog = opened(described)
+    before = dialog.options
+    for key in KEYS_OF_LABELLING:
+        qtbot.keyClick(QApplication.focusWidget() or dialog, key)
+    assert dialog.isVisible()
+    assert dialog.options == before
+    qtbot.keyClick(QApplication.focusWidget() or dialog, Qt.Key.Key_Tab)
+    assert dialog.kind.hasFocus()
+    # In a chooser, Enter still opens nothing; on the button it does.
+    qtbot.keyClick(dialog.kind, Qt.Key.Key_Return)
+    assert dialog.isVisible()
+
+
+def test_enter_on_the_button_opens_and_ctrl_enter_waits_for_the_choices(qtbot: QtBot, opened: Opened) -> None:
+    dialog = opened(LINEAR)
+    qtbot.keyClick(dialog, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert dialog.isVisible()
+    choose(qtbot, dialog.kind, "values")
+    dialog.open_button.setFocus()
+    with qtbot.waitSignal(dialog.accepted):
+        qtbot.keyClick(dialog.open_button, Qt.Key.Key_Return)
 
 
 def test_nothing_opens_until_kind_and_classes_are_chosen(qtbot: QtBot, opened: Opened) -> None:
     dialog = opened(LINEAR)
-    assert dialog.kind.hasFocus()
     assert dialog.kind_field.note.text() == "Its last layer is linear."
     assert not dialog.open_button.isEnabled()
     choose(qtbot, dialog.kind, "logits")
@@ -110,7 +140,7 @@ def test_values_that_are_suggested_can_be_called_logits(qtbot: QtBot, opened: Op
     dialog = opened(
         replace(LINEAR, output="values", output_reason="it was trained with a mean squared error", columns=())
     )
-    assert dialog.open_button.hasFocus()
+    assert dialog.open_button.isEnabled()
     assert dialog.options == OpenOptions("values", None, None)
     choose(qtbot, dialog.kind, "logits")
     assert dialog.mapping.isVisible()
@@ -159,6 +189,9 @@ def test_a_refused_model_offers_its_ways_out(qtbot: QtBot, style: Style) -> None
         dialog.show()
     assert dialog.refusal.text() == "Holds a CRF."
     assert list(dialog.buttons) == ["audit", "cut"]
+    for key in KEYS_OF_LABELLING:
+        qtbot.keyClick(QApplication.focusWidget() or dialog, key)
+    assert dialog.isVisible()
     with qtbot.waitSignal(dialog.accepted):
         qtbot.keyClick(dialog, Qt.Key.Key_A, Qt.KeyboardModifier.AltModifier)
     assert dialog.way == "audit"
