@@ -22,8 +22,9 @@ def main() -> int:
     import keras
 
     from maskscope.audit.checks.registry import CHECKS
+    from maskscope.audit.prepare import array_sentences, model_context
     from maskscope.audit.probes.audit_probes import AuditProbes
-    from maskscope.audit.runner import model_context, run_check
+    from maskscope.audit.runner import run_check
     from maskscope.jobs import NullJob
     from maskscope.keras_io.keras_check import keras_mask_warning
 
@@ -38,7 +39,7 @@ def main() -> int:
     hidden = keras.layers.Bidirectional(lstm)(keras.layers.Masking()(inputs))
     model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(hidden))
 
-    probes = AuditProbes(model_context(model, x, lengths))
+    probes = AuditProbes(model_context(model, array_sentences(x, lengths)))
     job, total = NullJob(), 0.0
     print(f"{len(probes.context.sample)} of {SENTENCES} sentences, the longest of {lengths.max()} tokens, D = {DIM}")
     for check in CHECKS:
