@@ -4,6 +4,7 @@
 """
 
 from pathlib import Path
+from typing import Self
 
 
 class MaskscopeError(Exception):
@@ -32,6 +33,12 @@ class MaskscopeError(Exception):
         self.expected = expected
         self.received = received
         super().__init__(self._text())
+
+    def in_file(self, file: Path | str) -> Self:
+        """The same error, naming that file."""
+        return type(self)(
+            self.message, file=file, sentence=self.sentence, expected=self.expected, received=self.received
+        )
 
     def _text(self) -> str:
         place = []

@@ -151,18 +151,6 @@ def collisions(embeddings: Embeddings, mask_value: MaskValue | None = 0.0, compu
     return np.flatnonzero(~masking_layer(embeddings, mask_value, compute_dtype)).astype(np.int64)
 
 
-def trailing_lengths(x_btd: Embeddings) -> Indices:
-    """Infer lengths (B,) from the trailing zero rows of a right-padded array (B, T, D).
-
-    A sentence whose last tokens have an embedding of zeros comes out too short, since nothing in the array shows that
-    they are no padding: use this only when no source of lengths is known.
-    """
-    real = masking_layer(x_btd, 0.0)
-    n_positions = real.shape[1]
-    last = n_positions - np.argmax(real[:, ::-1], axis=1)
-    return np.where(real.any(axis=1), last, 0).astype(np.int64)
-
-
 def token_rows(ids: Indices, offsets: Offsets) -> tuple[Indices, Offsets]:
     """The tokens of some sentences, one sentence after another.
 

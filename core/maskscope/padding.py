@@ -91,16 +91,17 @@ def tokens_first(rows: npt.NDArray[Any], lengths: Indices) -> npt.NDArray[Any]:
     return turned
 
 
-def padded_with(known: Padding | None, mask_value: MaskValue | None, dim: int) -> Padding:
-    """What a project's sentences are padded with: as is known, else the model's mask value, else 0, which is assumed.
+def padded_with(known: Padding | None, mask_value: MaskValue | None, dim: int, side: Side = "back") -> Padding:
+    """What sentences are padded with: as is known, else the model's mask value, else 0, which is assumed.
 
     Args:
-        known: of the project's source.
-        mask_value: of a Masking layer that reads the embeddings; None for none.
+        known: of the data, or of a project's source.
+        mask_value: of a Masking layer that reads the embeddings; None for none. NaN masks nothing.
         dim: D of the embeddings.
+        side: where padding is, unless it is known.
     """
     if known is not None:
         return known
-    if mask_value is not None and np.size(mask_value) in (1, dim) and np.isfinite(mask_value).all():
-        return Padding.of_value(mask_value, dim, origin="mask value")
-    return Padding.of_value(0.0, dim, origin="assumed")
+    if mask_value is not None and np.size(mask_value) in (1, dim) and not np.isnan(mask_value).any():
+        return Padding.of_value(mask_value, dim, side, "mask value")
+    return Padding.of_value(0.0, dim, side, "assumed")

@@ -35,6 +35,13 @@ def test_one_row_is_found_on_its_side_and_lengths_are_inferred_from_it(rows: Flo
     assert same(found, padding)
 
 
+def test_rows_of_zeros_inside_a_sentence_are_tokens_and_those_at_its_end_padding() -> None:
+    x = np.zeros((3, 4, 1), dtype=np.float32)
+    x[0, [0, 2], 0] = 1  # token, zero token, token, padding
+    x[1, 0, 0] = 1
+    assert infer_lengths(x)[0].tolist() == [3, 1, 0]
+
+
 def test_a_single_padded_position_is_found_by_its_one_number() -> None:
     x = np.random.default_rng(0).normal(size=(2, 4, DIM)).astype(np.float32)
     x[1, 0] = -1.0

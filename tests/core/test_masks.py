@@ -15,7 +15,6 @@ from maskscope.masks import (
     pad,
     token_places,
     token_rows,
-    trailing_lengths,
 )
 from maskscope.types import Embeddings
 
@@ -59,13 +58,6 @@ def test_padding_puts_each_token_where_it_belongs(lengths: list[int], extra: int
     assert batch.lengths.tolist() == lengths
 
 
-@given(ragged)
-def test_lengths_are_found_again_in_what_was_padded(lengths: list[int]) -> None:
-    rows, offsets = corpus(lengths)
-    batch = pad(rows, offsets, max(lengths, default=0) + 1)
-    assert trailing_lengths(batch.x_btd).tolist() == lengths
-
-
 def test_some_sentences_of_a_corpus_are_padded_by_their_own_offsets() -> None:
     rows, offsets = corpus([2, 3, 1])
     batch = pad(rows, offsets[1:])
@@ -77,13 +69,6 @@ def test_a_sentence_longer_than_the_batch_is_refused() -> None:
     rows, offsets = corpus([2, 3])
     with pytest.raises(ValueError, match="at most 2 tokens; received one of 3"):
         pad(rows, offsets, 2)
-
-
-def test_trailing_lengths_keep_zero_rows_inside_and_lose_those_at_the_end() -> None:
-    x = np.zeros((3, 4, 1), dtype=np.float32)
-    x[0, [0, 2], 0] = 1  # token, zero token, token, padding
-    x[1, 0, 0] = 1
-    assert trailing_lengths(x).tolist() == [3, 1, 0]
 
 
 def test_a_zero_row_is_a_collision() -> None:

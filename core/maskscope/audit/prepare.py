@@ -19,7 +19,7 @@ from maskscope.errors import ModelError, ReadError
 from maskscope.jobs import Job, NullJob
 from maskscope.keras_io import compiled
 from maskscope.keras_io.compiled import Compiled
-from maskscope.padding import Padding, Side
+from maskscope.padding import Padding, Side, padded_with
 from maskscope.project import Project
 from maskscope.types import Indices, MaskValue
 
@@ -129,7 +129,7 @@ def file_context(sentences: Data, keras_file: Path, padding: float | None, side:
     try:
         return _context(sentences, model, compiled.of_file(keras_file), padding, side, job)
     except ModelError as error:
-        raise ModelError(error.message, file=keras_file, expected=error.expected, received=error.received) from error
+        raise error.in_file(keras_file) from error
 
 
 def repaired_context(context: AuditContext, model: "KerasModel") -> AuditContext:
@@ -234,9 +234,9 @@ def _padding(sentences: Data, given: float | None, side: Side | None, mask_value
         return Padding.of_value(given, dim, side or ("back" if found is None else found.side), "given")
     if found is not None:
         return found if side in (None, found.side) else replace(found, side=side, origin="given")
-    if mask_value is not None and np.size(mask_value) in (1, dim) and np.isfinite(mask_value).all():
-        return Padding.of_value(mask_value, dim, side or "back", "mask value")
-    return Padding.of_value(0.0, dim, side or "back", "assumed")
+    # what is not finite spoils tokens that are not masked, so nobody pads with it
+    finite = mask_value if mask_value is not None and np.isfinite(mask_value).all() else None
+    return padded_with(None, finite, dim, side or "back")
 
 
 def _input_mask_value(model: "KerasModel") -> MaskValue | None:

@@ -48,7 +48,7 @@ def cut(file: Path, out: Path) -> str:
         try:
             model = keras_model.load(plain)
         except ModelError as error:
-            raise ModelError(error.message, file=file, expected=error.expected, received=error.received) from error
+            raise error.in_file(file) from error
     keras_model.save(model, out)
     return part.layer
 

@@ -36,24 +36,6 @@ def of_one_output(model: KerasModel) -> KerasModel | None:
     return model if bare else keras.Model(graph.inputs, graph.outputs[0])
 
 
-def head(model: KerasModel) -> str | None:
-    """The activation of the last layer: "sigmoid", "softmax", "linear" or another; None when it can't be read."""
-    graph = functional(model)
-    if graph is None or len(graph.outputs) != 1:
-        return None
-    operation = graph.outputs[0]._keras_history.operation
-    if isinstance(operation, keras.Model):
-        return head(operation)
-    if isinstance(operation, keras.layers.TimeDistributed):
-        operation = operation.layer
-    if not isinstance(operation, keras.layers.Layer):
-        return str(type(operation).__name__).lower()
-    if isinstance(operation, keras.layers.Softmax):
-        return "softmax"
-    activation = getattr(operation, "activation", None)
-    return None if activation is None else str(getattr(activation, "__name__", "")) or None
-
-
 def frozen(model: KerasModel, x: Any, mask: Any) -> Any:
     """Run a model on x (B, T, D) with a given mask (B, T): Masking layers pass x on unchanged, with this mask.
 

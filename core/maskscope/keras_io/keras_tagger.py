@@ -13,7 +13,7 @@ from maskscope.keras_io.keras_model import KerasModel
 from maskscope.keras_io.last_activation import last_activation
 from maskscope.keras_io.masking_input import embeddings_mask_value, mask_function
 from maskscope.masks import mask_value_notes
-from maskscope.padding import Padding
+from maskscope.padding import Padding, padded_with
 from maskscope.types import Embeddings, Floats, Indices, Mask, MaskValue, Offsets
 
 _SCORE_TOKENS = 4096
@@ -70,7 +70,7 @@ class KerasTagger:
         try:
             return cls(model, padding)
         except ModelError as error:
-            raise ModelError(error.message, file=file, expected=error.expected, received=error.received) from error
+            raise error.in_file(file) from error
 
     @property
     def pads(self) -> bool:
@@ -79,11 +79,7 @@ class KerasTagger:
 
     def padding(self, dim: int) -> Padding:
         """What a sentence of `dim` numbers a token is padded with."""
-        if self._padding is not None:
-            return self._padding
-        if self.mask_value is None or np.isnan(self.mask_value).any():
-            return Padding.of_value(0.0, dim, origin="assumed")
-        return Padding.of_value(self.mask_value, dim, origin="mask value")
+        return padded_with(self._padding, self.mask_value, dim)
 
     def predict(self, x_btd: Floats) -> Floats:
         """Raw outputs (B, T, C) float32 of sentences (B, T, D) float32 without padding, any B and T.
@@ -175,10 +171,7 @@ class KerasTagger:
     def _padded(self, x_btd: Floats, added: int) -> tuple[Floats, int]:
         """Sentences (B, T + added, D), and the position where their tokens begin."""
         padding = self.padding(x_btd.shape[2])
-        rows = np.broadcast_to(padding.fill(added), (len(x_btd), added, x_btd.shape[2]))
-        if padding.side == "front":
-            return np.concatenate([rows, x_btd], axis=1), added
-        return np.concatenate([x_btd, rows], axis=1), 0
+        return padding.add(x_btd, added), added if padding.side == "front" else 0
 
     def _checked(self, x_btd: Floats) -> Floats:
         output: Floats = attempt(lambda: self._run(x_btd))

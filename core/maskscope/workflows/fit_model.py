@@ -128,7 +128,10 @@ class FittedModel:
         try:
             return task(self.keras)
         except ModelError as error:
-            raise naming(error, self.file) from error
+            if error.file is not None or error.sentence is not None:
+                # a sentence is one of the project's, not of the file
+                raise
+            raise error.in_file(self.file) from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,13 +226,3 @@ def _check_dim(dim: int | None, project: Project, file: Path) -> None:
             expected=f"{project.dim} numbers a token",
             received=f"{dim}",
         )
-
-
-def naming(error: ModelError, file: Path) -> ModelError:
-    """The same error, naming the file of the model."""
-    if error.file is not None or error.sentence is not None:
-        # a sentence is one of the project's, not of the file
-        return error
-    return ModelError(
-        error.message, file=file, sentence=error.sentence, expected=error.expected, received=error.received
-    )

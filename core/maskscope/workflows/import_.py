@@ -110,13 +110,7 @@ def _copy_sentences(reader: Source, writer: ProjectWriter, source: Path, job: Jo
                 job.progress(writer.n_sentences, total, "sentences")
     except ReadError as error:
         if error.file is None:
-            raise ReadError(
-                error.message,
-                file=source,
-                sentence=error.sentence,
-                expected=error.expected,
-                received=error.received,
-            ) from error
+            raise error.in_file(source) from error
         raise
     except OSError as error:
         raise ReadError(f"reading failed: {error.strerror or error}", file=source) from error

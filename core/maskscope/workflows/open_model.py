@@ -129,9 +129,7 @@ def _naming_original(error: ModelError, own: Path, file: Path) -> ModelError:
     """The same error, naming the file that the person chose."""
     if error.file is not None and error.file.name != own.name:
         return error
-    return ModelError(
-        error.message, file=file, sentence=error.sentence, expected=error.expected, received=error.received
-    )
+    return error.in_file(file)
 
 
 def _model_name(source: str) -> str:

@@ -185,7 +185,7 @@ def output_map(
     try:
         columns = find_columns(found.kind, head, n_outputs, scheme, options)
     except ModelError as error:
-        raise ModelError(error.message, file=file, expected=error.expected, received=error.received) from error
+        raise error.in_file(file) from error
     if columns.columns is None:
         raise unmatched(file, n_outputs, scheme, options.names)
     plain = columns.columns == tuple(range(n_outputs))

@@ -172,9 +172,9 @@ class ModelRunner:
     @cached_property
     def head(self) -> Head:
         """Activation of the output layer."""
-        from maskscope.keras_io import keras_graph
+        from maskscope.keras_io.last_activation import last_activation
 
-        return head_of(keras_graph.head(self.model), self._short_outputs)
+        return head_of(last_activation(self.model), self._short_outputs)
 
     @property
     def n_outputs(self) -> int:
