@@ -19,6 +19,15 @@ DESCRIBED: dict[str, Fields] = {
         "output_reason": "its last layer is linear",
         "names": list("012"),
     },
+    "guess": {
+        "name": "guess.keras",
+        "n_positions": 12,
+        "n_outputs": 1,
+        "output": "probabilities",
+        "columns": [0],
+        "padding": "0, behind each sentence, which is assumed",
+        "padding_assumed": True,
+    },
     "crf": {
         "name": "crf.keras",
         "refusal": "holds a layer in own code, CRF",

@@ -49,11 +49,11 @@ def describe_model(project: Project, file: Path) -> ModelDescription:
             notes=loaded.notes,
         )
         if loaded.keras is not None:
-            described = replace(
-                described,
-                n_positions=loaded.keras.n_positions,
-                padding=_padding_text(loaded.keras.padding(project.dim)) if loaded.keras.pads else "",
-            )
+            described = replace(described, n_positions=loaded.keras.n_positions)
+            if loaded.keras.pads:
+                padding = loaded.keras.padding(project.dim)
+                assumed = padding.origin == "assumed"
+                described = replace(described, padding=_padding_text(padding), padding_assumed=assumed)
         return _with_outputs(described, loaded, project)
     except ModelError as error:
         if not described.layers and last_known_layer(file) is not None:

@@ -42,6 +42,7 @@ class ModelDescription:
         columns: the suggested class mapping, as of `OpenOptions`; None when a person must choose.
         columns_reason: how that is known, or why a person must choose.
         padding: what sentences are padded with where the model needs it, for a person; "" where none is.
+        padding_assumed: True when that is only a guess.
         notes: what is done to run the model, a sentence each.
         refusal: why it can't be opened, one sentence; "" when it can.
         way_out: what helps then: "audit" and "picture" always work on the file itself; "cut" means that the part up to
@@ -63,6 +64,7 @@ class ModelDescription:
     columns: tuple[int, ...] | None = None
     columns_reason: str = ""
     padding: str = ""
+    padding_assumed: bool = False
     notes: tuple[str, ...] = ()
     refusal: str = ""
     way_out: tuple[Literal["audit", "picture", "cut"], ...] = ()

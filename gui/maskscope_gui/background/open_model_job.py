@@ -180,6 +180,8 @@ def is_certain(described: ModelDescription, scheme: TagScheme) -> bool:
         described: a file that is not refused.
         scheme: of the project. A softmax of two over a binary one is certain, too.
     """
+    if described.padding_assumed:
+        return False
     if not described.n_outputs:
         # Keras has to run it before more is known.
         return True

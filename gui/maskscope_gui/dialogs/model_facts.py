@@ -41,11 +41,18 @@ def _lines(described: ModelDescription) -> list[tuple[str, str, Role]]:
         ("Layers", described.layers, "text"),
         ("Mask", sentence(described.mask), "text"),
         ("Length", "" if positions is None else f"Sentences are padded to exactly {positions} positions.", "text"),
-        ("Padding", sentence(described.padding), "text"),
+        ("Padding", _padding_text(described), "collision" if described.padding_assumed else "text"),
         ("Engine", "" if described.refusal else sentence(engine_text(described)), "text"),
         ("Notes", "\n".join(sentence(note) for note in described.notes), "second"),
     ]
     return [each for each in lines if each[1]]
+
+
+def _padding_text(described: ModelDescription) -> str:
+    text = sentence(described.padding)
+    if not described.padding_assumed:
+        return text
+    return f"{text} Nothing says what this project's source was padded with; a project of the padded arrays knows it."
 
 
 def sentence(text: str) -> str:

@@ -72,7 +72,20 @@ def test_a_model_of_fixed_length_is_padded_as_the_source_was(project: Project, t
     assert (found.engine, found.n_positions) == ("keras", 6)
     assert "Flatten" in found.engine_reason or "flatten" in found.engine_reason
     assert found.padding == "one row of 4 numbers, in front of each sentence, as the source of the project was"
+    assert not found.padding_assumed
     assert any("exactly 6 positions" in note for note in found.notes)
+
+
+def test_a_padding_that_nothing_tells_is_said_to_be_assumed(tmp_path: Path) -> None:
+    with ProjectWriter(tmp_path / "q", DIM, np.dtype(np.float32), classes=("O", "LOC", "PER")) as writer:
+        writer.add(Sentence(("a", "b"), np.ones((2, DIM), dtype=np.float32), ("O", "LOC")))
+        writer.finish()
+    stack = [layers.Flatten(), layers.Dense(18), layers.Reshape((6, 3)), layers.Activation("softmax")]
+    with Project.open(tmp_path / "q", read_only=True) as opened:
+        found = describe_model(opened, saved(tmp_path, *stack, positions=6))
+        any_length = describe_model(opened, saved(tmp_path, layers.Dense(3, activation="softmax"), positions=6))
+    assert (found.padding, found.padding_assumed) == ("0, behind each sentence, which is assumed", True)
+    assert (any_length.padding, any_length.padding_assumed) == ("", False)
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,23 @@ def test_a_model_that_needs_a_choice_is_opened_as_it_was_chosen(qtbot: QtBot, op
     assert opened.options == OpenOptions("logits", (2,), None)
 
 
+def test_a_padding_that_is_only_assumed_is_shown_before_the_model_is_opened(
+    qtbot: QtBot, open_program: Programs
+) -> None:
+    window, _ = open_program(fake_worker(Limits(60.0, 1 << 40)))
+    shown: list[str] = []
+
+    def read(dialog: QWidget) -> None:
+        assert isinstance(dialog, OpenModelDialog)
+        shown.append(dialog.facts.texts["Padding"])
+        dialog.reject()
+
+    in_dialog(qtbot, read)
+    drop(window, Path("/somewhere/guess.keras"))
+    qtbot.waitUntil(lambda: bool(shown), timeout=20_000)
+    assert shown[0].startswith("0, behind each sentence, which is assumed. Nothing says what this project's source")
+
+
 def test_cancelling_the_dialog_leaves_the_project_as_it_was(qtbot: QtBot, open_program: Programs) -> None:
     window, program = open_program(fake_worker(Limits(60.0, 1 << 40)))
     seen = in_dialog(qtbot, lambda dialog: qtbot.keyClick(dialog, Qt.Key.Key_Escape))
