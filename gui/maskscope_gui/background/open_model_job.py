@@ -1,6 +1,5 @@
 """Opens a model that was made elsewhere: the worker describes, loads and scores it, then it is added to the project."""
 
-import re
 import shutil
 import uuid
 from pathlib import Path
@@ -17,8 +16,6 @@ from maskscope_gui.background.tasks import error_message
 from maskscope_gui.background.worker_client import WorkerClient
 from maskscope_gui.session.model_text import engine_text, mapping_text, output_text
 from maskscope_gui.session.session import Session
-
-_OUTPUT_OPTION = re.compile(r"--output( (probabilities|logits|log|values)(,| or)?)*")
 
 
 class OpenModelJob(QObject):
@@ -151,9 +148,6 @@ class OpenModelJob(QObject):
     def _failed(self, job: int, error: str) -> None:
         if job == self.job:
             self._end()
-            # The command line names its option.
-            by_hand = f"“Open model with options…” ({key_of_action('open_model_with_options')})"
-            error = _OUTPUT_OPTION.sub(by_hand, error)
             self.session.message_requested.emit(
                 f"Not opened: {error.rstrip('.')}. Another file: {key_of_action('open_model')}.", "error"
             )

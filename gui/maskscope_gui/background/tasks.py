@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from maskscope.errors import Cancelled, MaskscopeError
 from maskscope.jobs import FlagJob, Job, format_duration
+from maskscope_gui.session.window_words import window_words
 
 PROGRESS_SECONDS = 0.03
 """Shortest time between two reports of progress: a window need not repaint for each of a million sentences."""
@@ -180,7 +181,7 @@ def capitalized(text: str) -> str:
 def error_message(error: object) -> str:
     """Return an error of `Task.failed` as one sentence for a person."""
     if isinstance(error, MaskscopeError):
-        return str(error)
+        return window_words(str(error))
     if isinstance(error, MemoryError):
         return "There is not enough memory for this; close other programs, or use a smaller file."
     if isinstance(error, OSError):

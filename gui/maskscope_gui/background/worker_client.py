@@ -24,6 +24,7 @@ from maskscope.worker.limits import CHECK_SECONDS, limits_of, process_memory
 from maskscope.worker.protocol import Figure, Progress, Ready
 from maskscope.worker.requests import Request, Result
 from maskscope_gui.background.tasks import fit_32_bits
+from maskscope_gui.session.window_words import window_words
 
 _CLOSE_MS = 2000
 _KILL_MS = 3000
@@ -170,7 +171,7 @@ class WorkerClient(QObject):
             case JobDone(id=job_id, result=result):
                 self.done.emit(job_id, result)
             case JobFailed(id=job_id, error=error):
-                self.failed.emit(job_id, str(error))
+                self.failed.emit(job_id, window_words(str(error)))
             case JobCancelled(id=job_id, late_result=late_result):
                 if late_result is not None:
                     self.late.emit(job_id, late_result)

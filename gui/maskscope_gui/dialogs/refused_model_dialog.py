@@ -8,6 +8,7 @@ from maskscope.workflows.model_description import ModelDescription
 from maskscope_gui.actions import key_text
 from maskscope_gui.dialogs.model_facts import ModelFacts, sentence
 from maskscope_gui.dialogs.unasked_dialog import UnaskedDialog
+from maskscope_gui.session.window_words import window_words
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import WrappedLabel
 
@@ -34,7 +35,8 @@ class RefusedModelDialog(UnaskedDialog):
         super().__init__(parent, style, "This model can't be opened", _SIZE)
         self.way: Way | None = None
         self.column.addWidget(WrappedLabel(style, described.name, "text", size=17, bold=True))
-        self.refusal = WrappedLabel(style, sentence(described.refusal.removeprefix(f"{described.name}: ")), "fails")
+        refusal = window_words(described.refusal.removeprefix(f"{described.name}: "))
+        self.refusal = WrappedLabel(style, sentence(refusal), "fails")
         self.column.addWidget(self.refusal)
         self.facts = ModelFacts(described, style)
         self.column.addLayout(self.facts)

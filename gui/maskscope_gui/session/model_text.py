@@ -12,6 +12,9 @@ OUTPUT_KINDS: dict[OutputKind, str] = {
 }
 """Each kind of output, as it is named everywhere in the window."""
 _MOST_CLASSES = 8
+_MOST_RECEIVED = 60
+_NO_MORE = frozenset({"", "False", "another", "one", "others", "several", "two"})
+"""What was received, where a reason says as much itself."""
 
 
 def engine_text(model: RunInfo | ModelDescription) -> str:
@@ -22,8 +25,11 @@ def engine_text(model: RunInfo | ModelDescription) -> str:
 
 
 def short_reason(reason: str) -> str:
-    """A reason without what was expected instead, which is a long list of layers."""
-    return reason.partition("; expected ")[0]
+    """A reason with what was received, and without what was expected instead, which is a long list of layers."""
+    text, _, rest = reason.partition("; expected ")
+    received = rest.partition("; received ")[2]
+    says_more = received not in _NO_MORE and received.strip("'") not in text and len(received) <= _MOST_RECEIVED
+    return f"{text} ({received})" if says_more else text
 
 
 def output_text(output: OutputMap) -> str:

@@ -7,6 +7,7 @@ from maskscope.audit.report import AuditReport, Finding
 from maskscope.jobs import format_duration
 from maskscope.padding import Origin
 from maskscope_gui.background.audit_job import AuditSubject
+from maskscope_gui.session.window_words import window_words
 from maskscope_gui.widgets.base import Role
 
 VERDICT_MARKS: dict[str, tuple[str, Role]] = {
@@ -97,7 +98,7 @@ def audit_remarks(report: AuditReport) -> str:
     if about.no_copy:
         lines.append(f"No copy for other lengths could be made: {about.no_copy}")
     if about.no_repair:
-        lines.append(about.no_repair)
+        lines.append(window_words(about.no_repair))
     if about.warning:
         lines.append(about.warning)
     return "\n".join(f"{line.rstrip('.')}." for line in lines)
