@@ -65,6 +65,29 @@ def test_weights_of_zero_at_padding_keep_it_out_of_the_loss_of_a_model_without_a
     assert counting.verdict == "failed"
 
 
+@pytest.mark.parametrize(
+    ("loss", "given", "said"),
+    [
+        ("sparse_categorical_crossentropy", {}, "the loss counts padding"),
+        (keras.losses.SparseCategoricalCrossentropy(ignore_class=-1), {"labels": CLASSES}, "by its label -1"),
+        ("sparse_categorical_crossentropy", {"weights": REAL.astype(np.float32)}, "by its sample weights"),
+        (None, {}, ""),
+    ],
+    ids=["counts", "ignored class", "weights", "not compiled"],
+)
+def test_the_trace_of_a_model_without_a_mask_says_where_that_shows(
+    loss: Any, given: dict[str, Any], said: str
+) -> None:
+    (found,) = audit_model(tagger(loss), padded(), LENGTHS, checks=("TRACE",), **given).findings
+    # read in order, a sentence never meets the padding behind it
+    assert "with padding behind the tokens that does not show in the outputs of real tokens" in found.meaning
+    assert (said or ".") in found.meaning
+    assert ("the loss" in found.meaning.partition(":")[2]) == bool(said), found.meaning
+    if loss is None:
+        (front,) = audit_model(tagger(loss), padded()[:, ::-1], LENGTHS, checks=("TRACE",)).findings
+        assert "with padding in front of the tokens the outputs of real tokens depend on it" in front.meaning
+
+
 def test_the_loss_is_that_which_keras_computes_with_these_labels() -> None:
     labels = np.where(REAL, CLASSES, 0)
     model = tagger("sparse_categorical_crossentropy")

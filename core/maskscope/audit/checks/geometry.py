@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskscope.audit.checks.base import PROBABILITY_CHANGE, Check, failed, mutants
+from maskscope.audit.checks.base import PROBABILITY_CHANGE, SIDES, Check, failed, mutants
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.changes import LargestChange
 from maskscope.audit.probes.model_runner import ModelRunner
@@ -19,7 +19,6 @@ from maskscope.types import Floats
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
 
-_SIDES = {"back": "behind the tokens", "front": "in front of the tokens"}
 _SENTENCES, _TOKENS = 8, 24
 _GAP = 2
 
@@ -56,7 +55,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
             layer=_first_pooling(model) or probes.diagnosis.layer,
             advice=advice,
         )
-    own, other = _SIDES[sample.padding.side], _SIDES[_other(sample.padding).side]
+    own, other = SIDES[sample.padding.side], SIDES[_other(sample.padding).side]
     if change is None:
         meaning = (
             "Padding in front of the tokens gives the same as behind them; rows of padding alone give finite outputs."
@@ -99,7 +98,7 @@ def _compare_sides(runner: ModelRunner, sample: PaddedSample, weights: Weights, 
         mask_t = sample.mask_bt[row, sample.tokens(row)]
         before, after = by_own[row, sample.tokens(row)], by_other[row, other.tokens(length, n_positions)]
         largest.compare(sentence, weights, "padding on the other side", before, after, mask_t)
-    batches = [("in a row of nothing but padding", by_own[-1]), (f"with padding {_SIDES[padding.side]}", by_own)]
+    batches = [("in a row of nothing but padding", by_own[-1]), (f"with padding {SIDES[padding.side]}", by_own)]
     if runner.n_positions is None:
         batches.append(("with a gap inside a sentence", runner.outputs(_with_gap(own_side, padding))))
     return [where for where, outputs in batches if not np.isfinite(outputs).all()]

@@ -1,12 +1,16 @@
 """TRACE: the mask after each layer; the first layer that loses or alters it."""
 
+from contextlib import suppress
+
 import numpy as np
 
-from maskscope.audit.checks.base import Check, mutants
+from maskscope.audit.checks.base import SIDES, Check, mutants
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.mask_trace import Trace
 from maskscope.audit.probes.padded_sample import PaddedSample
+from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Evidence, Finding
+from maskscope.errors import ModelError
 from maskscope.jobs import Job
 
 
@@ -25,7 +29,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         return Finding(
             "TRACE",
             "failed",
-            found.why,
+            found.why if found.faulty_layer is not None else _where_it_shows(probes, found.why),
             sentence=None if evidence is None else evidence.sentence,
             layer=found.faulty_layer,
             advice=found.advice,
@@ -43,6 +47,41 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         )
     loss = ", and the loss" if found.graph.nodes[-1].mask == "same" else ""
     return Finding("TRACE", "passed", f"The mask of the true lengths reaches every layer that needs it{loss}.")
+
+
+def _where_it_shows(probes: AuditProbes, why: str) -> str:
+    """What is said of a model without any mask, and where that shows: in its outputs, in its loss, or in neither."""
+    shown = []
+    for found in (_in_the_outputs, _in_the_loss):
+        # where it can't be measured, nothing is said of it
+        with suppress(Unrunnable, ModelError):
+            shown.append(found(probes))
+    said = "; ".join(each for each in shown if each)
+    return f"{why.rstrip('.')}: {said}." if said else why
+
+
+def _in_the_outputs(probes: AuditProbes) -> str:
+    runner, side = probes.runner, SIDES[probes.context.padding.side]
+    if probes.change_by_own_padding.size > runner.tolerance:
+        return f"with padding {side} the outputs of {runner.places} depend on it"
+    return f"with padding {side} that does not show in the outputs of {runner.places}"
+
+
+def _in_the_loss(probes: AuditProbes) -> str:
+    """Which positions the loss counts; "" for a loss that is only assumed, in own code, or one number a sentence."""
+    loss, gradients, sample = probes.loss, probes.gradients, probes.small_sample
+    if loss.assumed or loss.own_code or probes.runner.per_sentence:
+        return ""
+    y = gradients.targets(sample)
+    result = gradients.evaluate(sample.x_btd, y)
+    padding_bt = ~sample.mask_bt
+    if not padding_bt.any():
+        return ""
+    if loss.ignore_class is not None and result.ignored[padding_bt].all():
+        return f"padding is kept out of the loss by its label {loss.ignore_class}, which the loss ignores"
+    if y.weights is not None and not (y.each_weight * padding_bt).any():
+        return "padding is kept out of the loss by its sample weights"
+    return "the loss counts padding, which sample_weight or ignore_class would keep out of the loss alone"
 
 
 def _evidence(sample: PaddedSample | None, found: Trace) -> Evidence | None:
