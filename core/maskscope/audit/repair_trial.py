@@ -37,6 +37,17 @@ def offer_repairs(report: AuditReport, context: AuditContext, run_check: RunChec
     reason = _try_repairs(report, context, run_check, job)
     if not reason:
         return report
+    return _without_repairs(report, reason)
+
+
+def name_no_repairs(report: AuditReport) -> AuditReport:
+    """The report of a model in memory, of which no repair is tried: it would call the layers of the user's model."""
+    if not report.repairs:
+        return report
+    return _without_repairs(report, "Automatic repairs are tried with a file: save the model, and audit that.")
+
+
+def _without_repairs(report: AuditReport, reason: str) -> AuditReport:
     findings = tuple(replace(finding, repair=None) for finding in report.findings)
     return replace(report, findings=findings, about=replace(report.about, no_repair=reason))
 

@@ -19,7 +19,7 @@ from maskscope.audit.prepare import array_sentences, file_context, model_context
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.context import Data
 from maskscope.audit.probes.unrunnable import Unrunnable, error_summary
-from maskscope.audit.repair_trial import offer_repairs
+from maskscope.audit.repair_trial import name_no_repairs, offer_repairs
 from maskscope.audit.report import About, AuditReport, Finding
 from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import Job, NullJob
@@ -99,6 +99,8 @@ def audit_model(
 ) -> AuditReport:
     """Audit a model in memory, such as in a notebook, with the loss and the metrics that it was compiled with.
 
+    The findings say what would repair it; automatic repairs are offered for files alone.
+
     Args:
         model: it is not changed; a check that changes its weights restores them.
         x: as of `audit_arrays`, as are the others.
@@ -114,7 +116,7 @@ def audit_model(
     """
     sentences = array_sentences(x, lengths, padding_side, labels, weights)
     context = model_context(model, sentences, padding, padding_side)
-    return run_checks(AuditProbes(context), str(model.name), job, checks)
+    return name_no_repairs(run_checks(AuditProbes(context), str(model.name), job, checks))
 
 
 def run_checks(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from maskscope.audit import AuditReport, audit_arrays
+from maskscope.audit import AuditReport, audit_arrays, audit_model
 from maskscope.jobs import NullJob
 from tests.core.audit.small_models import LENGTHS, Recipe, build, head, masking, padded, residual, rnn
 
@@ -41,6 +41,13 @@ def test_a_repair_is_tried_and_offered_where_it_helps(tmp_path: Path) -> None:
         "trying to repair the model",
         "trying the repaired model: TRACE",
     ]
+
+
+def test_no_repair_of_a_model_in_memory_is_named_since_none_is_tried() -> None:
+    report = audit_model(build(residual), padded(), LENGTHS, checks=("TRACE",))
+    assert (report.verdict, report.repairs) == ("failed", ())
+    assert report.about.no_repair == "Automatic repairs are tried with a file: save the model, and audit that."
+    assert "give attention a copy" in report.findings[0].advice
 
 
 def test_a_repair_that_does_not_help_is_not_offered_and_the_report_says_so(tmp_path: Path) -> None:

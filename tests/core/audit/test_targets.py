@@ -75,9 +75,7 @@ def test_weights_of_zero_at_padding_keep_it_out_of_the_loss_of_a_model_without_a
     ],
     ids=["counts", "ignored class", "weights", "not compiled"],
 )
-def test_the_trace_of_a_model_without_a_mask_says_where_that_shows(
-    loss: Any, given: dict[str, Any], said: str
-) -> None:
+def test_the_trace_of_a_model_without_a_mask_says_where_that_shows(loss: Any, given: dict[str, Any], said: str) -> None:
     (found,) = audit_model(tagger(loss), padded(), LENGTHS, checks=("TRACE",), **given).findings
     # read in order, a sentence never meets the padding behind it
     assert "with padding behind the tokens that does not show in the outputs of real tokens" in found.meaning
