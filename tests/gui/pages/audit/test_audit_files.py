@@ -103,6 +103,14 @@ def test_a_repaired_model_is_written_compared_and_opened(
         "Saved mine.keras. Before: 2 fail; after: 2 of 2 hold. Its weights were trained with the fault: train it again."
     )
     assert page.head.note.role == "holds"
+    # Where only TimeDistributed gave way, nothing was learnt with a fault.
+    pointwise = tuple(replace(each, repair=each.repair and "plain_dense") for each in failing.findings)
+    subject = page.audit_job.subject
+    assert subject is not None
+    page.audit_job._reports[subject.key] = replace(failing, findings=pointwise)
+    page.head.refresh()
+    assert page.head.note.text().endswith("after: 2 of 2 hold. Its weights compute the same.")
+    page.audit_job._reports[subject.key] = failing
     assert page.findings[0].check == "LENGTH"
     page.head.open_button.setFocus()
     press(window, KEY.Key_Return)
