@@ -12,6 +12,7 @@ from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QRe
 from PySide6.QtWidgets import QWidget
 
 from maskscope.project import SentenceRow
+from maskscope_gui.session.model_values import ValueLane
 from maskscope_gui.session.session import Session
 from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import PaintedView, draw_collision, elided, text_width
@@ -208,7 +209,8 @@ class SentenceList(PaintedView):
         edge = area.x() + width * length
         if length < positions:
             painter.fillRect(QRectF(edge, area.y(), area.right() - edge, area.height()), look.hatch)
-        values, mask = self.session.inside_of(sentence), self.session.mask_of(sentence)
+        inside, mask = self.session.inside_of(sentence), self.session.mask_of(sentence)
+        lane = self.session.first_lane_of(sentence)
         gap = 1.0 if width >= 4 else 0.0
         ignored = (
             row.ignored
@@ -222,9 +224,19 @@ class SentenceList(PaintedView):
                 painter.fillRect(cell, look.c("collision"))
             elif ignored is not None and ignored[position]:
                 self._paint_ignored(painter, cell)
+            elif lane is not None:
+                self._paint_value(painter, cell, lane, float(lane.values[position]))
             else:
-                painter.fillRect(cell, look.c("line") if values is None else colour(look.tint(float(values[position]))))
+                painter.fillRect(cell, look.c("line") if inside is None else colour(look.tint(float(inside[position]))))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+
+    def _paint_value(self, painter: QPainter, cell: QRectF, lane: ValueLane, value: float) -> None:
+        """A bar from zero on the lane's own axis, since a value has no tint."""
+        painter.fillRect(cell, self.look.c("line"))
+        if np.isfinite(value):
+            zero, end = (cell.bottom() - cell.height() * lane.share(number) for number in (0.0, value))
+            top, height = min(zero, end), max(abs(end - zero), 1.0)
+            painter.fillRect(QRectF(cell.x(), top, cell.width(), height), self.look.c("norm"))
 
     def _paint_ignored(self, painter: QPainter, cell: QRectF) -> None:
         # Too small for hatching: a frame with one stroke, in the other direction than padding's.

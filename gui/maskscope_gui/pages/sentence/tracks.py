@@ -245,7 +245,8 @@ class TracksView(PaintedView):
         if self.session.is_scored:
             return
         no_model = self.session.model is None
-        text = f"No model yet: train one with {key_of_action('train')}." if no_model else "Scoring…"
+        ways = f"train one ({key_of_action('train')}), or open one ({key_of_action('open_model')})"
+        text = f"No model yet: {ways}." if no_model else "Scoring…"
         # The PADDING panel may know this sentence's probabilities before the corpus is scored; then bars are there.
         lane: Lane = "probability" if self.experiment.run is None else "predicted"
         top, height = self._layout.lanes[lane]
@@ -302,10 +303,14 @@ class TracksView(PaintedView):
     def tip_at(self, point: QPoint) -> str:
         """Explain the position and the lane under the mouse."""
         focus, lane, position = self.session.focus, self._lane_at(point.y()), self._position_at(point.x())
+        if focus is not None and point.x() < self._names_width and lane == "probability":
+            return self._value_name_at(point.y())
         if focus is None or position is None:
             return ""
         if position >= focus.length:
-            return f"Position {position} is padding. The model's output here is not a prediction."
+            in_front = self.experiment.padding.side == "front"
+            where = ", added in front of the tokens and drawn behind them" if in_front else ""
+            return f"Position {position} is padding{where}. The model's output here is not a prediction."
         if lane == "mask":
             key = key_of_action("mask_token")
             return f"Click to mask this real token and see what changes; click again to remove the mask ({key})."
@@ -319,6 +324,12 @@ class TracksView(PaintedView):
         if lane == "edited" and focus.row.edits[position] == NO_LABEL:
             return f"{token}\nIgnored by you: it counts neither in training nor in scores."
         return token
+
+    def _value_name_at(self, y: float) -> str:
+        """The whole name of a lane of values, which may be cut in the column of names."""
+        bands = zip(self._layout.bands(len(self.value_lanes)), self.value_lanes, strict=True)
+        down = y + self.verticalScrollBar().value()
+        return next((lane.name for (top, height), lane in bands if top <= down < top + height), "")
 
     def _values_tip(self, position: int) -> str:
         lines = [f"{lane.name}: {float(lane.values[position]):.6g}" for lane in self.value_lanes]

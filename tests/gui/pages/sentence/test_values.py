@@ -27,6 +27,17 @@ def seven(project_folder: Path, adopt_values: AdoptValues) -> Floats:
         return adopt_values(project, 7)
 
 
+def test_the_sentence_list_draws_the_first_values_as_bars(
+    open_window: OpenWindow, project_folder: Path, seven: Floats
+) -> None:
+    window = open_window(project_folder)
+    view = window.list_panel.list
+    image = view.viewport().grab(view.row_box(1)).toImage()
+    assert any(
+        image.pixelColor(x, y).name().upper() == window.look.theme.norm for x in range(52, 120) for y in range(28, 42)
+    )
+
+
 def test_a_session_has_values_and_no_scores(project_folder: Path, seven: Floats) -> None:
     session = Session()
     session.open(project_folder)
@@ -56,6 +67,9 @@ def test_each_output_has_a_lane_with_the_ends_of_its_axis(
     assert window.sentence_page.shown_class.text().startswith("values 0 to 2 of 7")
     assert "no probabilities" in window.reading.note_text
     assert window.reading.tip_at(window.reading.box_of(0).center()).endswith(f"value 2 {seven[0, 2]:.3g}")
+    box = window.tracks.column_box(0, "probability")
+    assert window.tracks.tip_at(QPoint(20, box.top() + 2)) == "value 0"
+    assert window.tracks.tip_at(QPoint(20, box.bottom() - 2)) == "value 2"
     tip = window.tracks.tip_at(window.tracks.column_box(1, "probability").center())
     assert f"value 1: {seven[1, 1]:.6g}" in tip
 
