@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QTableWidgetItem, QVBoxLayout, QWidget
 
 from maskscope.workflows.import_ import ImportReport
 from maskscope_gui.dialogs.form import plain_table
+from maskscope_gui.session.model_text import inferred_text
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import Role, WrappedLabel
 from maskscope_gui.widgets.token_text import token_text
@@ -56,7 +57,7 @@ class ImportReportPage(QWidget):
         classes = report.scheme.classes
         more = f" and {len(classes) - _MAX_LABELS} more" if len(classes) > _MAX_LABELS else ""
         source = report.lengths_from == "source"
-        lengths = "are from the source" if source else "were inferred from trailing rows of zeros"
+        lengths = "are from the source" if source else f"were {inferred_text(report.padding)}"
         self.details.set_text(
             f"Labels: {', '.join(classes[:_MAX_LABELS])}{more}. Lengths {lengths}. Project: {report.path}"
         )

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLay
 import maskscope
 from maskscope.project import Project
 from maskscope_gui.dialogs.form import Dialog
+from maskscope_gui.session.model_text import inferred_text, padding_text
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import Role, WrappedLabel
 
@@ -99,7 +100,8 @@ def _project_facts(project: Project) -> list[tuple[str, str, Role]]:
     lengths = project.offsets[1:] - project.offsets[:-1]
     collisions = project.collisions()
     inferred = project.lengths_from == "inferred"
-    lengths_from = "inferred from trailing rows of zeros" if inferred else "from the source"
+    padding = "" if project.padding is None else padding_text(project.padding)
+    lengths_from = inferred_text(project.padding) if inferred else "from the source"
     classes = project.scheme.classes
     names = [f"{name} {count:,}" for name, count in zip(classes, counts.labels, strict=True)]
     labels = ", ".join(names[:_MOST_LABELS]) + (
@@ -120,6 +122,7 @@ def _project_facts(project: Project) -> list[tuple[str, str, Role]]:
         ("labels", labels, "text"),
         ("head", head, "text"),
         ("lengths", lengths_from, "collision" if inferred else "text"),
+        ("padding", padding or "not known", "text"),
         ("collisions", found if len(collisions) else "none", "collision" if len(collisions) else "text"),
         ("reviewed", f"{counts.accepted:,} accepted, {counts.flagged:,} flagged", "text"),
         ("models", ", ".join(f"{model.id} {model.name}" for model in project.models.all()) or "none yet", "text"),

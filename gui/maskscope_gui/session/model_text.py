@@ -1,5 +1,6 @@
-"""What the window says of a model that was made elsewhere: its engine, its outputs, its classes."""
+"""What the window says of a model that was made elsewhere, its engine, outputs and classes, and of padding."""
 
+from maskscope.padding import Padding
 from maskscope.runs import OutputMap, RunInfo
 from maskscope.types import OutputKind, TagScheme
 from maskscope.workflows.model_description import ModelDescription
@@ -15,6 +16,13 @@ _MOST_CLASSES = 8
 _MOST_RECEIVED = 60
 _NO_MORE = frozenset({"", "False", "another", "one", "others", "several", "two"})
 """What was received, where a reason says as much itself."""
+
+_ORIGINS = {
+    "data": "as in the source",
+    "given": "as was said",
+    "mask value": "the mask value of a model",
+    "assumed": "which is only assumed",
+}
 
 
 def engine_text(model: RunInfo | ModelDescription) -> str:
@@ -67,3 +75,15 @@ def mapping_text(output: OutputMap, scheme: TagScheme, most: int = _MOST_CLASSES
         for name, column in zip(names, columns, strict=False)
     ]
     return ", ".join(parts[:most]) + (f" and {len(parts) - most} more" if len(parts) > most else "")
+
+
+def padding_text(padding: Padding) -> str:
+    """What the padding of the project's source is, in a sentence."""
+    side = "behind the tokens" if padding.side == "back" else "in front of the tokens"
+    return f"Sentences are padded with {padding.text}, {side}, {_ORIGINS[padding.origin]}."
+
+
+def inferred_text(padding: Padding | None) -> str:
+    """How lengths were inferred that no source gave."""
+    side = "at the start" if padding is not None and padding.side == "front" else "at the end"
+    return f"inferred from rows of zeros {side} of each sentence"

@@ -4,12 +4,15 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 import maskscope
-from maskscope.project import Project
+from maskscope.padding import Padding
+from maskscope.project import Project, ProjectWriter
+from maskscope.types import Sentence
 from maskscope_gui.dialogs.info_dialog import LICENCES, AboutDialog, ProjectInfoDialog
 from maskscope_gui.theme.theme import Style
 
@@ -31,12 +34,26 @@ def test_the_project_dialog_describes_the_project(qtbot: QtBot, style: Style, pr
     assert page.values["labels"] == "none 11, name 4"
     assert page.values["collisions"] == "1 (sentence:position 2:2)"
     assert page.values["lengths"] == "from the source"
+    assert page.values["padding"] == "not known"
     assert page.values["import notes"] == "Four sentences."
     assert page.values["models"] == "none yet"
     for value in page.values.values():
         assert value in texts(page)
     qtbot.keyClick(page, Qt.Key.Key_Escape)
     assert not page.isVisible()
+
+
+def test_lengths_that_were_inferred_and_padding_are_named_with_their_side(
+    qtbot: QtBot, style: Style, tmp_path: Path
+) -> None:
+    with ProjectWriter(tmp_path / "front", 2, np.dtype(np.float32)) as writer:
+        writer.add(Sentence(("a",), np.ones((1, 2), dtype=np.float32), ("O",)))
+        writer.finish(lengths_from="inferred", padding=Padding.of_value(0.0, 2, "front"))
+    with Project.open(tmp_path / "front") as project:
+        page = ProjectInfoDialog(None, style, project)
+    qtbot.addWidget(page)
+    assert page.values["lengths"] == "inferred from rows of zeros at the start of each sentence"
+    assert page.values["padding"] == "Sentences are padded with 0, in front of the tokens, as in the source."
 
 
 def test_the_program_page_names_version_and_licences(qtbot: QtBot, style: Style) -> None:

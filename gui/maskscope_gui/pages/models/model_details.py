@@ -10,7 +10,7 @@ from maskscope.padding import Padding
 from maskscope.project import ModelRecord
 from maskscope.types import MaskValue
 from maskscope_gui.pages.models.models_table import settings_text
-from maskscope_gui.session.model_text import engine_text, mapping_text, output_text
+from maskscope_gui.session.model_text import engine_text, mapping_text, output_text, padding_text
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import WrappedLabel
 from maskscope_gui.widgets.pages import BUTTON_KEYS, SCROLL_KEYS
@@ -19,12 +19,6 @@ _HEIGHT = 152
 _LABEL_WIDTH = 76
 _VALUE_WIDTH = 400
 _MOST_NAMES = 40
-_ORIGINS = {
-    "data": "as in the source",
-    "given": "as was said",
-    "mask value": "the mask value of a model",
-    "assumed": "which is only assumed",
-}
 
 
 class ModelDetails(QScrollArea):
@@ -123,12 +117,6 @@ def mask_text(value: MaskValue | None) -> str:
     if math.isnan(value):
         return "Masking(nan) masks nothing."
     return f"Tokens whose embedding is {value:g} throughout are masked."
-
-
-def padding_text(padding: Padding) -> str:
-    """What the padding of the project's source is, in a sentence."""
-    side = "behind the tokens" if padding.side == "back" else "in front of the tokens"
-    return f"Sentences are padded with {padding.text}, {side}, {_ORIGINS[padding.origin]}."
 
 
 def _capital(text: str) -> str:
