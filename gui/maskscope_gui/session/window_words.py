@@ -15,7 +15,7 @@ _WORDS = tuple(
         (rf"name them with --classes FILE, or say {_KINDS} to see them as they are", f"match them in {_OPTIONS}"),
         (
             rf"open it with {_KINDS} if that is what they are",
-            f"if they are probabilities or logits, say so in {_OPTIONS}",
+            f"if they predict labels, say so in {_OPTIONS}",
         ),
         (rf"say what they are with {_KINDS}", f"say what they are in {_OPTIONS}"),
         (rf"say {_KINDS}", f"say what they are in {_OPTIONS}"),

@@ -50,7 +50,7 @@ def test_a_refusal_names_what_one_does_in_the_window(refuse: Callable[[], object
 
 def test_values_and_an_unknown_padding_name_the_way_too() -> None:
     values = "predicts no label; open it with --output probabilities, logits or log if that is what they are"
-    assert window_words(values).startswith("predicts no label; if they are probabilities or logits, say so in “Open")
+    assert window_words(values).startswith("predicts no label; if they predict labels, say so in “Open")
     padding = "since it is not known what padded positions hold; give --padding."
     assert window_words(padding).endswith("; import the padded arrays themselves (Ctrl+I), which show it.")
     part = "maskscope model FILE.keras --cut NEW.keras saves the part up to its layer 'dense'"

@@ -292,7 +292,10 @@ class BatchView(PaintedView):
         sentence, position = cell
         row = self.batch.row_of(sentence)
         if row is None or position >= self.batch.lengths[row]:
-            return f"Sentence {sentence}, position {position}: padding"
+            padding = None if self.session.project is None else self.session.project.padding
+            in_front = padding is not None and padding.side == "front"
+            where = ", in front of the tokens in the source" if in_front else ""
+            return f"Sentence {sentence}, position {position}: padding{where}"
         token = self.session.sentence_row(sentence).tokens[position]
         if self.batch.masked[row, position]:
             return f"Sentence {sentence}, “{token}”: a collision, masked as padding"

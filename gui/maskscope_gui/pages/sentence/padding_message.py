@@ -43,7 +43,7 @@ def padding_message(session: Session, experiment: PaddingExperiment) -> PaddingM
         taken = f"This model takes exactly {model.run.n_positions} positions, and this sentence fills them all."
         return PaddingMessage("There is no room for padding.", explanation=taken)
     if run is None:
-        return PaddingMessage("Train a model to see what padding does to it.")
+        return PaddingMessage("Train or open a model to see what padding does to it.")
     if run.at is None:
         return PaddingMessage("There is no real token here that padding could change.")
     verdict, role = _verdict(experiment, run)

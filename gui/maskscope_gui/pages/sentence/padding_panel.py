@@ -59,6 +59,7 @@ class PaddingPanel(QWidget):
         self.session, self.experiment = session, experiment
         self.look = style
         self.setAccessibleName("Padding")
+        self.added_title = QLabel()
         self.added = QLabel()
         self.added.setObjectName("strong")
         self.slider = self._make_slider()
@@ -129,10 +130,10 @@ class PaddingPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(px(12), 0, px(12), px(8))
         column.setSpacing(px(4))
-        column.addLayout(_setting_line("Added positions", "[ ]", self.added))
+        column.addLayout(_setting_line(self.added_title, "[ ]", self.added))
         column.addWidget(self.slider)
-        column.addLayout(_setting_line("Padding content", key_of_action("fill"), self.fill))
-        column.addLayout(_setting_line("Mask source", key_of_action("mask_source")))
+        column.addLayout(_setting_line(QLabel("Padding content"), key_of_action("fill"), self.fill))
+        column.addLayout(_setting_line(QLabel("Mask source"), key_of_action("mask_source")))
         column.addLayout(self._segments())
         column.addSpacing(px(4))
         caption = QLabel("largest change at a real token")
@@ -218,7 +219,11 @@ class PaddingPanel(QWidget):
         self.slider.setValue(setting.added)
         self.slider.blockSignals(False)
         self.added.setText(str(setting.added))
+        self.added_title.setText(f"Added {'in front' if self.experiment.padding.side == 'front' else 'positions'}")
         self.fill.setText(f"{self._fill_text(setting.fill)} ▾")
+        self.fill.setToolTip(
+            f"Padded positions hold {self.experiment.padding.text}" if setting.fill == "source" else ""
+        )
         for number, source in enumerate(MASK_SOURCES):
             button = self.sources.button(number)
             available = source == "model" or not self.experiment.in_keras
@@ -235,20 +240,19 @@ class PaddingPanel(QWidget):
                 action.setText(f"{FILLS[fill]}: {self.experiment.padding.text}")
 
     def _fill_text(self, fill: Fill) -> str:
-        """What padded positions hold; that of the source by its content, with the side where that is in front."""
+        """What padded positions hold; that of the source by its number, where it is one."""
         padding = self.experiment.padding
-        text = FILLS[fill] if fill != "source" else padding.text
-        return f"{text}, in front" if padding.side == "front" else text
+        return padding.text if fill == "source" and padding.value is not None else FILLS[fill]
 
     def _set(self, label: QLabel, text: str, role: Role) -> None:
         label.setText(text)
         recolour(label, self.look.c(role).name())
 
 
-def _setting_line(title: str, key: str, value: QWidget | None = None) -> QLayout:
+def _setting_line(title: QLabel, key: str, value: QWidget | None = None) -> QLayout:
     """The title of a setting with its key, and its value at the right end."""
     line = QHBoxLayout()
-    line.addWidget(QLabel(title))
+    line.addWidget(title)
     key_label = QLabel(key)
     key_label.setObjectName("key")
     line.addWidget(key_label)

@@ -57,19 +57,33 @@ def front(tmp_path: Path) -> Path:
 
 def test_padding_is_that_of_the_source_on_its_side(open_window: OpenWindow, press: Press, front: Path) -> None:
     window = open_window(front)
-    assert window.padding.fill.text() == "-1, in front ▾"
+    assert window.padding.fill.text() == "-1 ▾"
+    assert window.padding.added_title.text() == "Added in front"
     assert window.padding.figure.text() == "0.000000"
     assert window.padding.explanation.text() == (
         "Padding is added in front of the tokens, as in the source; it is drawn behind them."
     )
     press(window, KEY.Key_X)
-    assert window.padding.fill.text() == "zeros, in front ▾"
+    assert window.padding.fill.text() == "zeros ▾"
     # Zeros are tokens for Masking(-1), and a forward LSTM reads them before the sentence.
     assert float(window.padding.figure.text()) > 0.001
     menu = window.padding.fill.menu()
     menu.aboutToShow.emit()
     assert menu.actions()[0].text() == "as in the source: -1"
     window.grab()
+
+
+def test_padding_of_a_whole_row_fits_into_the_column(open_window: OpenWindow, tmp_path: Path) -> None:
+    row = Padding(np.arange(2048, dtype=np.float32)[None], "front")
+    with ProjectWriter(tmp_path / "row.maskscope", 2048, np.dtype(np.float32)) as writer:
+        writer.add(Sentence(("a", "b"), np.ones((2, 2048), dtype=np.float32), ("O", "x")))
+        writer.finish(padding=row)
+    window = open_window(tmp_path / "row.maskscope")
+    padding = window.padding
+    assert padding.fill.text() == "as in the source ▾"
+    assert padding.fill.toolTip() == "Padded positions hold one row of 2048 numbers"
+    assert padding.minimumSizeHint().width() <= padding.width()
+    assert padding.width() <= window.side.width()
 
 
 def test_the_slider_of_a_model_of_a_fixed_length_stops_at_its_end(

@@ -123,7 +123,7 @@ def test_failed_checks_of_the_audit_are_shown_and_a_click_asks_for_the_audit(qtb
 
 def test_without_a_model_the_panel_says_how_to_get_an_answer(open_window: OpenWindow, project_folder: Path) -> None:
     panel = open_window(project_folder).padding
-    assert panel.verdict.text() == "Train a model to see what padding does to it."
+    assert panel.verdict.text() == "Train or open a model to see what padding does to it."
     assert panel.figure.text() == "–"
 
 
