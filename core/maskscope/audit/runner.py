@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maskscope import __version__
-from maskscope.audit.checks.base import NEED_NO_PADDING
+from maskscope.audit.checks.base import SAME_MASK
 from maskscope.audit.checks.registry import CHECKS
 from maskscope.audit.prepare import array_sentences, file_context, model_context, project_sentences
 from maskscope.audit.probes.audit_probes import AuditProbes
@@ -185,7 +185,7 @@ def run_check(name: str, probes: AuditProbes, job: Job) -> Finding:
         reason = f"{type(error).__name__}: {error_summary(error)}"
         return Finding(name, "could not tell", f"The check could not be made ({reason}).")
     padding = probes.context.padding
-    if finding.repair in NEED_NO_PADDING or (padding.origin != "assumed" and padding.mask_value is not None):
+    if finding.repair in SAME_MASK or (padding.origin != "assumed" and padding.mask_value is not None):
         return finding
     return replace(finding, repair=None)
 

@@ -189,7 +189,7 @@ def _repaired_record(repaired: "AuditReport", report: "AuditReport", file: Path)
 
 
 def _say_repaired(repaired: "AuditReport", report: "AuditReport", file: Path) -> None:
-    from maskscope.audit.checks.base import NEED_NO_PADDING
+    from maskscope.audit.html.summary import after_repair
     from maskscope.audit.repair import REPAIRS
 
     say("")
@@ -198,10 +198,7 @@ def _say_repaired(repaired: "AuditReport", report: "AuditReport", file: Path) ->
     after = f"{', '.join(still)} still fail{'s' if len(still) == 1 else ''}" if still else "none fails"
     before = report.count("failed")
     say(f"{before} check{'s' if before > 1 else ''} failed before; with the repaired model {after}.")
-    if NEED_NO_PADDING.issuperset(report.repairs):
-        say("Its weights are the old ones, and compute the same.")
-    else:
-        say("Its weights are the old ones, which were trained with the fault: train it again.")
+    say(after_repair(report))
     say("Its optimizer, where it is one of Keras, has the old settings and starts anew.")
 
 

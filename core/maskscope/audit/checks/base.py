@@ -9,8 +9,8 @@ from maskscope.audit.report import Evidence, Finding
 from maskscope.jobs import Job
 from maskscope.padding import Side
 
-NEED_NO_PADDING = frozenset({"plain_dense"})
-"""Repairs that don't hang on what padded positions hold; the others are not offered where that is only assumed."""
+SAME_MASK = frozenset({"plain_dense"})
+"""Repairs that change no mask. The others hang on what padded positions hold, and are not offered on a guess."""
 
 OUTPUT_DEPENDS = "its outputs at real tokens depend on padding"
 TRAINING_DEPENDS = "padding affects its training"

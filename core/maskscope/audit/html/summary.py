@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from maskscope.audit.checks.base import SAME_MASK, TRAINING_DEPENDS
 from maskscope.audit.html.definitions import definition_of
 from maskscope.audit.html.numbers import plain_number
 from maskscope.audit.report import About, AuditReport, Finding, Verdict
@@ -78,6 +79,16 @@ def how_it_was_run(about: About) -> list[str]:
     if about.no_repair:
         said.append(about.no_repair)
     return said
+
+
+def after_repair(report: AuditReport) -> str:
+    """Whether a repaired copy of the audited model is to be trained again, in a sentence."""
+    training_failed = any(
+        finding.verdict == "failed" and definition_of(finding).fault == TRAINING_DEPENDS for finding in report.findings
+    )
+    if SAME_MASK.issuperset(report.repairs) and not training_failed:
+        return "Its weights are the old ones: the fault did not affect training."
+    return "Its weights are the old ones, which were trained with the fault: train it again."
 
 
 def targets_sentence(about: About) -> str:

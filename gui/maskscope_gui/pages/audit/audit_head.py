@@ -3,7 +3,6 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from maskscope.audit.checks.base import NEED_NO_PADDING
 from maskscope.audit.report import AuditReport
 from maskscope_gui.actions import key_of_action
 from maskscope_gui.background.audit_job import AuditJob
@@ -151,11 +150,12 @@ class AuditHead(QWidget):
             again = "" if report is not None else f" {key_of_action('audit')} tries again."
             self.note.set_text(f"{job.message.rstrip('.')}.{again}", "fails" if job.failed else "second")
         elif report is not None and repaired is not None:
-            same = NEED_NO_PADDING.issuperset(report.repairs)
-            weights = "compute the same" if same else "were trained with the fault: train it again"
+            # it imports all checks, for which the start of the window does not wait
+            from maskscope.audit.html.summary import after_repair
+
             self.note.set_text(
                 f"Saved {repaired.path.name}. Before: {short_verdict(report)}; after: "
-                f"{short_verdict(repaired.report)}. Its weights {weights}.",
+                f"{short_verdict(repaired.report)}. {after_repair(report)}",
                 VERDICT_MARKS[repaired.report.verdict][1],
             )
         else:

@@ -100,7 +100,8 @@ def test_a_repaired_model_is_written_compared_and_opened(
     repaired = select(failing, "DTYPE", "LOSS")
     client.done.emit(3, receive(RepairResult(repaired)))
     assert page.head.note.text() == (
-        "Saved mine.keras. Before: 2 fail; after: 2 of 2 hold. Its weights were trained with the fault: train it again."
+        "Saved mine.keras. Before: 2 fail; after: 2 of 2 hold. Its weights are the old ones, which were trained with the"
+        " fault: train it again."
     )
     assert page.head.note.role == "holds"
     # Where only TimeDistributed gave way, nothing was learnt with a fault.
@@ -109,7 +110,7 @@ def test_a_repaired_model_is_written_compared_and_opened(
     assert subject is not None
     page.audit_job._reports[subject.key] = replace(failing, findings=pointwise)
     page.head.refresh()
-    assert page.head.note.text().endswith("after: 2 of 2 hold. Its weights compute the same.")
+    assert page.head.note.text().endswith("Its weights are the old ones: the fault did not affect training.")
     page.audit_job._reports[subject.key] = failing
     assert page.findings[0].check == "LENGTH"
     page.head.open_button.setFocus()
