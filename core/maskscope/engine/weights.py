@@ -7,8 +7,15 @@ from typing import TypeAlias
 
 import numpy as np
 
-from maskscope.engine.activations import ActivationName, HeadActivation
-from maskscope.engine.pointwise import ActivationWeights, ColumnsWeights, DenseWeights, NormWeights, PointwiseWeights
+from maskscope.engine.activations import HeadActivation
+from maskscope.engine.pointwise import (
+    ActivationWeights,
+    AffineWeights,
+    ColumnsWeights,
+    DenseWeights,
+    NormWeights,
+    PointwiseWeights,
+)
 from maskscope.engine.recurrence import RecurrentWeights
 from maskscope.errors import ModelError
 from maskscope.runs import OutputMap
@@ -90,10 +97,15 @@ class TaggerWeights:
         return tuple(node.layer for node in self.nodes if isinstance(node.layer, RecurrentWeights))
 
     @property
-    def activation(self) -> ActivationName:
-        """The activation that gives the output; "linear" where none does, as in a model that ends in an LSTM."""
+    def activation(self) -> str:
+        """The activation that gives the output, by its name in Keras; "linear" for that of a normalization.
+
+        "" where the output is not that of an activation, as in a model that ends in an LSTM.
+        """
         last = self.nodes[-1].layer
-        return last.activation if isinstance(last, DenseWeights | ActivationWeights) else "linear"
+        if isinstance(last, DenseWeights | ActivationWeights):
+            return last.activation
+        return "linear" if isinstance(last, NormWeights | AffineWeights) else ""
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
+from maskscope.keras_io.model_head import only_one
 from maskscope.types import Floats
 
 if TYPE_CHECKING:
@@ -53,18 +54,7 @@ def of_model(model: "KerasModel") -> Compiled | None:
     from maskscope.keras_io.keras_graph import compiled_metrics
 
     metrics, weighted = compiled_metrics(model)
-    return Compiled(_one(model.loss), metrics, weighted)
-
-
-def _one(loss: Any) -> Any:
-    """The only loss of a list or dict, as `compile` also accepts it for a model with one output."""
-    while isinstance(loss, list | dict) and len(loss) == 1 and not _serialized(loss):
-        (loss,) = loss.values() if isinstance(loss, dict) else loss
-    return loss
-
-
-def _serialized(value: Any) -> bool:
-    return isinstance(value, dict) and "class_name" in value
+    return Compiled(only_one(model.loss), metrics, weighted)
 
 
 def of_file(keras_file: Path) -> Compiled | None:
@@ -77,7 +67,7 @@ def of_file(keras_file: Path) -> Compiled | None:
         config = json.loads(archive.read("config.json")).get("compile_config")
     if not isinstance(config, dict):
         return None
-    loss, unknown = _known(_one(config.get("loss")), "losses")
+    loss, unknown = _known(only_one(config.get("loss")), "losses")
     metrics, strange = _known_list(config.get("metrics"))
     weighted, stranger = _known_list(config.get("weighted_metrics"))
     optimizer = _known_optimizer(config.get("optimizer"))

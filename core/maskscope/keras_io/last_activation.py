@@ -11,6 +11,8 @@ from maskscope.keras_io.masking_input import UNCHANGED_IN_INFERENCE
 
 _SAME_NUMBERS = frozenset({"Cast", "ExpandDims", "Squeeze", "Reshape"})
 """Operations, and one layer, that leave the numbers as they are."""
+_LINEAR = (keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.Rescaling)
+"""Layers without an activation, whose outputs may be any numbers."""
 
 
 def last_activation(model: KerasModel) -> str | None:
@@ -50,5 +52,7 @@ def _of_layer(operation: Any) -> str | None:
         return name if callable(getattr(keras.activations, name, None)) else None
     if isinstance(operation, keras.layers.Softmax):
         return "softmax"
+    if isinstance(operation, _LINEAR):
+        return "linear"
     activation = None if isinstance(operation, keras.layers.RNN) else getattr(operation, "activation", None)
     return None if activation is None else str(getattr(activation, "__name__", "")) or None

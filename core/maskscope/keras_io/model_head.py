@@ -1,42 +1,14 @@
-"""What a `.keras` file says of its model's outputs: the last activation and the loss. Read without Keras."""
+"""What a `.keras` file says of its model's layers and of its loss. Read without Keras."""
 
 import json
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-_PASS_ON = frozenset(
-    {
-        "Dropout",
-        "SpatialDropout1D",
-        "GaussianDropout",
-        "GaussianNoise",
-        "AlphaDropout",
-        "ActivityRegularization",
-        "Identity",
-        "Masking",
-        "Reshape",
-        "Cropping1D",
-        "Cast",
-        "StopGradient",
-    }
-)
-"""Layers that give the numbers that they get, when they don't train."""
 _WRAPPERS = frozenset({"TimeDistributed", "Bidirectional", "SpectralNormalization"})
-_MODELS = frozenset({"Sequential", "Functional", "Model"})
-_OPERATIONS = {
-    "Sigmoid": "sigmoid",
-    "Softmax": "softmax",
-    "LogSoftmax": "log_softmax",
-    "LogSigmoid": "log_sigmoid",
-    "HardSigmoid": "hard_sigmoid",
-    "Sparsemax": "sparsemax",
-}
-"""Operations of keras.ops, and the layer Softmax, that are named like an activation."""
-_LINEAR = frozenset({"BatchNormalization", "LayerNormalization", "Rescaling", "Conv1DTranspose"})
 _LOSS_NAMES = {
     "mse": "mean_squared_error",
     "mae": "mean_absolute_error",
@@ -60,15 +32,15 @@ _LOSSES = frozenset(
     )
 )
 """Keras's own losses, in snake case."""
-_DEPTH = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ModelHead:
-    """What a model's file says of its outputs.
+    """What is known of a model's outputs.
 
     Attributes:
-        activation: of the last layer, by its name in Keras; "linear" for none, "" when it can't be told.
+        activation: of the last layer, by its name in Keras; "linear" for none, "" when it can't be told. The engine
+            that runs the model tells it, not the file.
         loss: by its name in Keras in snake case, such as "mean_squared_error"; "" for none.
         own_loss: the name of a loss that is not Keras's own; "" for none.
         from_logits: whether the loss takes logits.
@@ -83,7 +55,7 @@ class ModelHead:
 
 
 def read_head(keras_file: Path) -> ModelHead:
-    """The head of a model in a `.keras` file that has passed `safety.inspect_keras_file`."""
+    """What a `.keras` file says that has passed `safety.inspect_keras_file`; the activation is left open."""
     try:
         with zipfile.ZipFile(keras_file) as archive:
             model = json.loads(archive.read("config.json"))
@@ -93,13 +65,11 @@ def read_head(keras_file: Path) -> ModelHead:
 
 
 def head_of_config(model: Mapping[str, Any]) -> ModelHead:
-    """The head of a model by its config.json. What is not as Keras writes it is left out."""
-    activation, layers = "", cast("tuple[str, ...]", ())
+    """The same by its config.json. What is not as Keras writes it is left out."""
     try:
-        layers = tuple(_class_name(layer) for layer in model["config"]["layers"])
-        activation = _activation(model, _DEPTH)
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError):
-        pass
+        layers = [_class_name(layer) for layer in model["config"]["layers"]]
+    except (KeyError, TypeError, AttributeError, RecursionError):
+        layers = []
     compiled = model.get("compile_config")
     loss = only_one(compiled.get("loss")) if isinstance(compiled, Mapping) else None
     name, own = _loss_name(loss)
@@ -107,7 +77,7 @@ def head_of_config(model: Mapping[str, Any]) -> ModelHead:
     from_logits = isinstance(config, Mapping) and config.get("from_logits") is True
     # a functional model lists the operations by which Masking makes its mask, too
     left_out = {"InputLayer", "NotEqual", "Any"} if "Masking" in layers else {"InputLayer"}
-    return ModelHead(activation, name, own, from_logits, tuple(each for each in layers if each not in left_out))
+    return ModelHead("", name, own, from_logits, tuple(each for each in layers if each not in left_out))
 
 
 def only_one(loss: Any) -> Any:
@@ -120,55 +90,6 @@ def only_one(loss: Any) -> Any:
 def _class_name(layer: Mapping[str, Any]) -> str:
     name, inner = str(layer["class_name"]), layer["config"].get("layer")
     return f"{name}({_class_name(inner)})" if name in _WRAPPERS and isinstance(inner, Mapping) else name
-
-
-def _activation(model: Mapping[str, Any], depth: int) -> str:
-    """The activation of a model's last layer that changes numbers."""
-    layers: Sequence[Mapping[str, Any]] = model["config"]["layers"]
-    if model["class_name"] == "Sequential":
-        changing = [layer for layer in layers if layer["class_name"] not in _PASS_ON]
-        return _layer_activation(changing[-1], depth)
-    by_name = {str(layer.get("name", layer["config"].get("name"))): layer for layer in layers}
-    outputs = model["config"]["output_layers"]
-    while not isinstance(outputs[0], str):
-        if len(outputs) > 1:
-            # of several outputs, it is not known here which one is read
-            return ""
-        outputs = outputs[0]
-    layer = by_name[outputs[0]]
-    # a file may name layers that read each other in a circle
-    for _ in layers:
-        if layer["class_name"] not in _PASS_ON:
-            return _layer_activation(layer, depth)
-        source = layer["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0]
-        layer = by_name[source]
-    return ""
-
-
-def _layer_activation(layer: Mapping[str, Any], depth: int) -> str:
-    name, config = str(layer["class_name"]), layer["config"]
-    if depth and name == "TimeDistributed":
-        return _layer_activation(config["layer"], depth - 1)
-    if depth and name in _MODELS:
-        return _activation(layer, depth - 1)
-    if name in _OPERATIONS:
-        return _OPERATIONS[name]
-    if name in _LINEAR:
-        return "linear"
-    recurrent = "recurrent_activation" in config or "return_sequences" in config
-    return "" if recurrent or "activation" not in config else function_name(config["activation"])
-
-
-def function_name(activation: Any) -> str:
-    """The name of an activation that is written as a text or as an object of Keras; "" for another."""
-    if activation is None:
-        return "linear"
-    if not isinstance(activation, Mapping):
-        return activation if isinstance(activation, str) else ""
-    name, config = activation.get("class_name"), activation.get("config")
-    if name == "function":
-        return config if isinstance(config, str) else ""
-    return _OPERATIONS.get(str(name), "") or (_snake_case(str(name)) if isinstance(name, str) else "")
 
 
 def _loss_name(loss: Any) -> tuple[str, str]:

@@ -169,16 +169,14 @@ def load_model(project: Project, file: Path, choice: EngineChoice) -> LoadedMode
         _check_dim(packed.dim, project, file)
         special = () if packed.mask_value is None else mask_value_notes(packed.mask_value)
         notes = (*choice.weights.notes, *special)
-        return LoadedModel(file, choice, read_head(file), packed.n_outputs, packed.mask_value, notes)
+        head = replace(read_head(file), activation=choice.weights.activation)
+        return LoadedModel(file, choice, head, packed.n_outputs, packed.mask_value, notes)
     from maskscope.keras_io.keras_tagger import KerasTagger
 
     # loading inspects the file first, whoever chose the engine
     tagger = KerasTagger.load(file, project.padding)
     _check_dim(tagger.dim, project, file)
-    head = read_head(file)
-    if not head.activation and tagger.activation:
-        # by the graph of the output that is read
-        head = replace(head, activation=tagger.activation)
+    head = replace(read_head(file), activation=tagger.activation or "")
     sample: Floats | None = None
     if not head.activation and (tagger.n_positions is None or tagger.n_positions >= _SAMPLE_SHAPE[1]):
         x_btd: Floats = np.random.default_rng(0).normal(size=(*_SAMPLE_SHAPE, project.dim)).astype(np.float32)

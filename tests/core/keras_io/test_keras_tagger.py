@@ -12,7 +12,6 @@ from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import FlagJob
 from maskscope.keras_io import keras_model
 from maskscope.keras_io.keras_tagger import KerasTagger
-from maskscope.keras_io.last_activation import last_activation
 from maskscope.padding import Padding
 from maskscope.types import Floats, Offsets
 
@@ -166,24 +165,3 @@ def test_a_model_that_halves_its_positions_gets_an_even_number() -> None:
         more = np.concatenate([added, padded], axis=1) if length % 2 == 0 else np.concatenate([added[:, :0], padded], 1)
         assert padding.shape == (1, 2)
         np.testing.assert_allclose(padding[0], np.asarray(model(more))[0, -length - 1], rtol=0, atol=2e-6)
-
-
-@pytest.mark.parametrize(
-    ("ends", "activation"),
-    [
-        ([L.Dense(1, activation="sigmoid"), L.Dropout(0.1)], "sigmoid"),
-        ([L.Dense(2), L.Activation("log_softmax"), L.Activation("linear")], "log_softmax"),
-        ([L.Dense(6, activation="softmax"), L.Reshape((-1, 6))], "softmax"),
-        ([L.TimeDistributed(keras.Sequential([L.Reshape((DIM, 1)), L.Flatten(), L.Dense(2, "softplus")]))], "softplus"),
-        ([keras.ops.log_softmax], "log_softmax"),
-        ([lambda x: keras.ops.sigmoid(x)[..., 0]], None),
-        ([L.SimpleRNN(2, return_sequences=True)], None),
-        ([L.Dense(2)], "linear"),
-    ],
-)
-def test_the_activation_of_the_outputs_is_read(ends: list[Any], activation: str | None) -> None:
-    inputs = keras.Input((None, DIM))
-    outputs: Any = inputs
-    for end in ends:
-        outputs = end(outputs)
-    assert last_activation(keras.Model(inputs, outputs)) == activation

@@ -1,7 +1,6 @@
-"""The last activation and the loss in a file, against models that Keras itself has written."""
+"""The loss and the layers in a file, against models that Keras itself has written."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,54 +20,6 @@ def saved(path: Path, *stack: Any, **compiled: Any) -> ModelHead:
         model.compile(**compiled)
     model.save(path / "m.keras")
     return read_head(path / "m.keras")
-
-
-@pytest.mark.parametrize(
-    ("stack", "activation"),
-    [
-        ([layers.Dense(2, activation="softmax")], "softmax"),
-        ([layers.Dense(2)], "linear"),
-        ([layers.Dense(2, activation=keras.activations.log_softmax)], "log_softmax"),
-        ([layers.Dense(2), layers.Activation("sigmoid"), layers.Dropout(0.5)], "sigmoid"),
-        ([layers.Dense(2), layers.Softmax()], "softmax"),
-        ([layers.TimeDistributed(layers.Dense(2, activation="tanh"))], "tanh"),
-        ([layers.TimeDistributed(layers.Dense(2)), layers.TimeDistributed(layers.Activation("softmax"))], "softmax"),
-        ([keras.Sequential([layers.Dense(2), layers.Activation("softmax")])], "softmax"),
-        ([layers.Dense(2), layers.BatchNormalization()], "linear"),
-        ([layers.SimpleRNN(2, return_sequences=True)], ""),
-    ],
-    ids=str,
-)
-def test_the_last_activation_is_found_behind_layers_that_change_nothing(
-    tmp_path: Path, stack: list[Any], activation: str
-) -> None:
-    found = saved(tmp_path, *stack)
-    assert found.activation == activation
-    assert (found.loss, found.own_loss, found.from_logits) == ("", "", False)
-
-
-def functional(end: Callable[[Any], Any]) -> Any:
-    inputs = keras.Input((None, 3))
-    hidden = layers.Dense(4, activation="relu")(inputs)
-    return keras.Model(inputs, end(hidden))
-
-
-@pytest.mark.parametrize(
-    ("end", "activation"),
-    [
-        (lambda x: layers.Dense(2, activation="sigmoid")(x), "sigmoid"),
-        (lambda x: layers.Reshape((-1, 2))(layers.Dense(2, activation="softmax")(x)), "softmax"),
-        (lambda x: keras.ops.softmax(layers.Dense(2)(x)), "softmax"),
-        (lambda x: keras.ops.log_softmax(layers.Dense(2)(x)), "log_softmax"),
-        (lambda x: layers.Average()([layers.Dense(2, activation="softmax")(x), layers.Dense(2)(x)]), ""),
-        (lambda x: layers.Dense(2)(x) * 2.0, ""),
-    ],
-)
-def test_a_functional_model_ends_where_its_output_is(
-    tmp_path: Path, end: Callable[[Any], Any], activation: str
-) -> None:
-    functional(end).save(tmp_path / "m.keras")
-    assert read_head(tmp_path / "m.keras").activation == activation
 
 
 def own_loss(y: Any, p: Any) -> Any:
@@ -144,7 +95,7 @@ def test_layers_are_listed_with_what_they_wrap(tmp_path: Path) -> None:
 )
 def test_what_keras_does_not_write_is_not_known(config: dict[str, Any]) -> None:
     found = head_of_config(config)
-    assert (found.activation, found.from_logits) == ("", False)
+    assert (found.loss, found.from_logits) == ("", False)
 
 
 def test_a_file_that_is_no_model_has_no_head(tmp_path: Path) -> None:

@@ -100,8 +100,8 @@ def test_a_repaired_model_is_written_compared_and_opened(
     repaired = select(failing, "DTYPE", "LOSS")
     client.done.emit(3, receive(RepairResult(repaired)))
     assert page.head.note.text() == (
-        "Saved mine.keras. Before: 2 fail; after: 2 of 2 hold. Its weights are the old ones, which were trained with the"
-        " fault: train it again."
+        "Saved mine.keras. Before: 2 fail; after: 2 of 2 hold. Its weights are the old ones, which were trained with "
+        "the fault: train it again."
     )
     assert page.head.note.role == "holds"
     # Where only TimeDistributed gave way, nothing was learnt with a fault.
