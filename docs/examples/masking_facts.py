@@ -300,6 +300,23 @@ def unrolled() -> None:
         print(f"{name:<20} unrolled: outputs of real tokens change by {change:.4f}")
 
 
+def merging() -> None:
+    """At a masked position Multiply gives 0, Maximum and Minimum their first input; the others compute as anywhere."""
+    x, _ = sentences(2, 1)
+    inputs = keras.Input((None, DIM))
+    hidden = layers.Masking(0.0)(inputs)
+    two, three = (
+        layers.Dense(1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(value))(hidden)
+        for value in (2.0, 3.0)
+    )
+    print("          of 2 and 3   at padding    of 3 and 2   at padding")
+    for merge in (layers.Add, layers.Average, layers.Multiply, layers.Maximum, layers.Minimum):
+        numbers = []
+        for pair in ([two, three], [three, two]):
+            numbers += outputs_of(keras.Model(inputs, merge()(pair)), x)[1, :, 0].tolist()
+        print(f"{merge.__name__:<10}{numbers[0]:<13g}{numbers[1]:<14g}{numbers[2]:<13g}{numbers[3]:g}")
+
+
 def softmax_layer() -> None:
     """A Softmax layer takes the mask for one of its own numbers, and fails: use the activation."""
     x, _ = sentences(4, 2)
@@ -379,6 +396,23 @@ def loss() -> None:
     by_weights = keras.losses.BinaryCrossentropy(reduction="mean_with_sample_weight")
     reported = evaluated(model, x, y, by_weights, sample_weight=weights)["loss"]
     print(f"mean_with_sample_weight     Keras {reported:.4f}  sum(l*w*m)/sum(w*m) {above / weights[real].sum():.4f}")
+
+
+def padding_weights() -> None:
+    """Without a mask, weights of 0 at padding leave it out of the loss's sum, not of what that is divided by."""
+    x, real = sentences(5, 3, 2)
+    y, _ = labels(real)
+    # no layer reads another position, so that padding can count in the loss alone
+    model = chain(probability())
+    by_weights = keras.losses.BinaryCrossentropy(reduction="mean_with_sample_weight")
+    for name, function in (("the usual mean", "binary_crossentropy"), ("mean_with_sample_weight", by_weights)):
+        found = []
+        for added in (0, 3):
+            longer = [np.pad(each, ((0, 0), (0, added), (0, 0))[: each.ndim]) for each in (x, y, real)]
+            weights = longer[2].astype(np.float32)
+            found.append(evaluated(model, longer[0], longer[1], function, sample_weight=weights)["loss"])
+        print(f"{name:<26}{found[0]:.4f}, with three more padded positions {found[1]:.4f}")
+    print(f"{'mean over real tokens':<26}{crossentropy(y, outputs_of(model, x))[real].mean():.4f}")
 
 
 def scalar_loss() -> None:
@@ -797,6 +831,7 @@ FACTS: dict[str, Callable[[], None]] = {
         predict,
         collision,
         loss,
+        padding_weights,
         scalar_loss,
         confident,
         ignored_class,
@@ -817,6 +852,7 @@ FACTS: dict[str, Callable[[], None]] = {
         go_backwards,
         unrolled,
         softmax_layer,
+        merging,
         next_keras,
         pad_sequences,
         cudnn,

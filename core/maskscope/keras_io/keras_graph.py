@@ -1,7 +1,7 @@
 """Reads a Keras model's graph of layers, and runs it with a frozen mask.
 
-Like other modules of this package, it uses private parts of Keras: `Function._run_through_graph`,
-the `_keras_mask` of a tensor, `Sequential._functional` (Keras 3.15.1).
+Like other modules of this package, and none outside it, it uses private parts of Keras 3.15.1:
+`Function._run_through_graph`, the `_keras_mask` of a tensor, `Sequential._functional`.
 """
 
 from pathlib import Path
