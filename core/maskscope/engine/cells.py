@@ -47,10 +47,11 @@ class _Sums:
         self._recurrent: Floats = np.concatenate([recurrent, bias[:, :, None]], axis=2)
         self._bias = bias[:, :, None]
         self._memory: Floats = np.empty(bias.size * widest, dtype=np.float32)
+        self._now: Floats = self._memory.reshape(*bias.shape, widest)
 
     def product(self, before: Floats | None, count: int) -> Floats:
         """Recurrent product and bias, (directions, rows, count)."""
-        sums = self._array(count)
+        sums = self.array(count)
         if before is None:
             np.copyto(sums, self._bias)
         else:
@@ -59,7 +60,7 @@ class _Sums:
 
     def with_inputs(self, inputs: Floats, before: Floats | None) -> Floats:
         """Recurrent product, bias and `inputs`, (directions, rows, count)."""
-        sums = self._array(inputs.shape[2])
+        sums = self.array(inputs.shape[2])
         if before is None:
             np.add(inputs, self._bias, out=sums)
         else:
@@ -67,25 +68,38 @@ class _Sums:
             np.add(sums, inputs, out=sums)
         return sums
 
-    def _array(self, count: int) -> Floats:
-        n_directions, rows, _ = self._bias.shape
-        return self._memory[: n_directions * rows * count].reshape(n_directions, rows, count)
+    def array(self, count: int) -> Floats:
+        """Memory for the sums of `count` sentences, (directions, rows, count)."""
+        # most steps are as wide as the one before
+        if count != self._now.shape[2]:
+            n_directions, rows, _ = self._bias.shape
+            self._now = self._memory[: n_directions * rows * count].reshape(n_directions, rows, count)
+        return self._now
 
 
 class _LstmCell:
     def __init__(self, layer: "PreparedRecurrent", widest: int) -> None:
         self.state: Floats = np.zeros((layer.directions, layer.units, widest), dtype=np.float32)
         self._sums = _Sums(layer.recurrent, layer.bias, widest)
+        self._take(widest)
 
-    def gates(self, inputs: Floats, before: Floats | None) -> Floats:
-        sums = self._sums.with_inputs(inputs, before)
-        n_directions, rows, count = sums.shape
-        return sums.reshape(n_directions, lstm_cell.N_GATES, rows // lstm_cell.N_GATES, count).swapaxes(0, 1)
+    def _take(self, count: int) -> None:
+        """Take the part of the memory that `count` sentences need."""
+        self._count = count
+        self._cell = self.state[:, :, :count]
+        n_directions, units, _ = self._cell.shape
+        sums = self._sums.array(count)
+        self._gates = sums.reshape(n_directions, lstm_cell.N_GATES, units, count).swapaxes(0, 1)
+        self._candidate = self._gates[lstm_cell.CANDIDATE]
+
+    def sum_gates(self, inputs: Floats, before: Floats | None) -> None:
+        if inputs.shape[2] != self._count:
+            self._take(inputs.shape[2])
+        self._sums.with_inputs(inputs, before)
 
     def step(self, inputs: Floats, before: Floats | None, output: Floats) -> None:
-        gates = self.gates(inputs, before)
-        cell = self.state[:, :, : inputs.shape[2]]
-        lstm_cell.step(gates, cell, gates[lstm_cell.CANDIDATE], cell, output, output)
+        self.sum_gates(inputs, before)
+        lstm_cell.step(self._gates, self._cell, self._candidate, self._cell, output, output)
 
 
 class _OtherLstmCell(_LstmCell):
@@ -96,8 +110,8 @@ class _OtherLstmCell(_LstmCell):
         self._activations = layer.activation, layer.recurrent_activation
 
     def step(self, inputs: Floats, before: Floats | None, output: Floats) -> None:
-        cell = self.state[:, :, : inputs.shape[2]]
-        lstm_cell.step_with(self.gates(inputs, before), cell, output, *self._activations)
+        self.sum_gates(inputs, before)
+        lstm_cell.step_with(self._gates, self._cell, output, *self._activations)
 
 
 class _GruCell:

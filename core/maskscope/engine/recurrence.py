@@ -354,14 +354,23 @@ def run_masked(
     before: Floats = np.zeros((layer.directions, layer.units + 1, starts[1]), dtype=np.float32)
     before[:, -1] = 1.0
     masked = ~np.stack([real[plan.tokens[order]] for order in layer.orders])[:, None]
-    for begin, end in pairwise(starts):
-        count = end - begin
-        skipped, output, before = masked[:, :, begin:end], hidden[:, :, begin:end], before[:, :, :count]
-        kept = None if cell.state is None else cell.state[:, :, :count].copy()
-        cell.step(inputs[:, begin:end].transpose(0, 2, 1), before, output)
-        np.copyto(output, before[:, : layer.units], where=skipped)
-        if cell.state is not None and kept is not None:
-            np.copyto(cell.state[:, :, :count], kept, where=skipped)
+    some_masked = np.logical_or.reduceat(masked.any(axis=(0, 1)), starts[:-1]).tolist()
+    by_gate = inputs.transpose(0, 2, 1)
+    # numpy is slower with an output that is scattered as a part of `hidden` is: for one sentence, that is what counts
+    output: Floats = np.empty((0, 0, 0), dtype=np.float32)
+    for (begin, end), carries_over in zip(pairwise(starts), some_masked, strict=True):
+        if output.shape[2] != end - begin:
+            output = np.empty((layer.directions, layer.units, end - begin), dtype=np.float32)
+            before = before[:, :, : end - begin]
+            state = None if cell.state is None else cell.state[:, :, : end - begin]
+        kept = state.copy() if carries_over and state is not None else None
+        cell.step(by_gate[:, :, begin:end], before, output)
+        if carries_over:
+            skipped = masked[:, :, begin:end]
+            np.copyto(output, before[:, : layer.units], where=skipped)
+            if state is not None and kept is not None:
+                np.copyto(state, kept, where=skipped)
+        hidden[:, :, begin:end] = output
         before = hidden_and_one[:, :, begin:end]
     if layer.zeroes_masked:
         np.copyto(hidden, np.float32(0), where=masked)
