@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QScrollAre
 from maskscope.types import TagScheme
 from maskscope_gui.session.model_text import output_name
 from maskscope_gui.theme.theme import Style
-from maskscope_gui.widgets.base import WrappedLabel, elided
+from maskscope_gui.widgets.base import WrappedLabel, elided, plain_tip
 
 _NOT_CHOSEN = -2
 _NO_OUTPUT = -1
@@ -94,6 +94,9 @@ class ClassMapping(QWidget):
             f"border: 1px solid {code}; border-radius: 3px; background: {'transparent' if outlined else code};"
         )
         label = QLabel(elided(name, self.look.body, px(_NAME_WIDTH)))
+        # On the left also where the name is written from the right.
+        label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignAbsolute | Qt.AlignmentFlag.AlignVCenter)
+        label.setToolTip(plain_tip(name))
         label.setTextFormat(Qt.TextFormat.PlainText)
         label.setFixedWidth(px(_NAME_WIDTH))
         count = counts[class_id] if class_id < len(counts) else 0

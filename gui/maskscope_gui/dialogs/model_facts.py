@@ -4,6 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel
 
 from maskscope.workflows.model_description import ModelDescription
+from maskscope_gui.actions import key_of_action
 from maskscope_gui.session.model_text import engine_text
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import Role, WrappedLabel
@@ -52,7 +53,7 @@ def _padding_text(described: ModelDescription) -> str:
     text = sentence(described.padding)
     if not described.padding_assumed:
         return text
-    return f"{text} Nothing says what this project's source was padded with; a project of the padded arrays knows it."
+    return f"{text} Import the padded arrays themselves ({key_of_action('import')}), and it is known."
 
 
 def sentence(text: str) -> str:

@@ -36,7 +36,8 @@ def short_reason(reason: str) -> str:
     """A reason with what was received, and without what was expected instead, which is a long list of layers."""
     text, _, rest = reason.partition("; expected ")
     received = rest.partition("; received ")[2]
-    says_more = received not in _NO_MORE and received.strip("'") not in text and len(received) <= _MOST_RECEIVED
+    repeated = received.strip("'").lower() in text.lower().replace("_", "")
+    says_more = received not in _NO_MORE and not repeated and len(received) <= _MOST_RECEIVED
     return f"{text} ({received})" if says_more else text
 
 

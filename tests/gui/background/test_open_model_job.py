@@ -213,7 +213,7 @@ def test_a_padding_that_is_only_assumed_is_shown_before_the_model_is_opened(
     in_dialog(qtbot, read)
     drop(window, Path("/somewhere/guess.keras"))
     qtbot.waitUntil(lambda: bool(shown), timeout=20_000)
-    assert shown[0].startswith("0, behind each sentence, which is assumed. Nothing says what this project's source")
+    assert shown[0].startswith("0, behind each sentence, which is assumed. Import the padded arrays themselves")
 
 
 def test_cancelling_the_dialog_leaves_the_project_as_it_was(qtbot: QtBot, open_program: Programs) -> None:

@@ -14,6 +14,7 @@ LISTED = "expected Masking, LSTM, GRU, SimpleRNN, Dense"
         (f"computes layer 'lstm' in another type; {LISTED}; received mixed_bfloat16", "(mixed_bfloat16)"),
         ("has a second input 'casing'; expected one input of embeddings; received two", "second input 'casing'"),
         (f"computes with Sigmoid 'sigmoid' outside its layers; {LISTED}; received Sigmoid", "outside its layers"),
+        (f"holds layer 'multi_head_attention', which it lacks; {LISTED}; received MultiHeadAttention", "it lacks"),
         ("holds a layer of a very long list; expected Masking, LSTM, GR…", "holds a layer of a very long list"),
         ("was asked to", "was asked to"),
     ],
