@@ -143,6 +143,20 @@ class ClassMapping(QWidget):
         return tuple(int(chooser.currentData()) for chooser in self.choosers)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether something is chosen for each class."""
+        return _NOT_CHOSEN not in self.columns
+
+    def fill_in_order(self) -> None:
+        """Give each class without a choice the output after that of the class above; the first class output 0."""
+        following = 0
+        for chooser in self.choosers:
+            if chooser.currentData() == _NOT_CHOSEN and following < len(self._names):
+                chooser.setCurrentIndex(chooser.findData(following))
+            if chooser.currentData() >= 0:
+                following = int(chooser.currentData()) + 1
+
+    @property
     def error(self) -> str:
         """What is wrong with the choice, in a sentence; "" when nothing is."""
         columns, names = self.columns, self._scheme.output_names

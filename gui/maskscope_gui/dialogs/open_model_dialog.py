@@ -83,11 +83,16 @@ class OpenModelDialog(UnaskedDialog):
         self.names_button = self.button("&Names of the outputs…")
         self.names_button.clicked.connect(self._ask_names)
         self.names_button.setToolTip("Read the names of the model's outputs from a text file, one on each line")
+        self.fill_button = self.button("&Fill in order")
+        self.fill_button.clicked.connect(self.mapping.fill_in_order)
+        self.fill_button.setToolTip("Give each class without a choice the output after that of the class above it")
         self.error = WrappedLabel(self.look, "", "fails")
         row = self.button_row(cancel, self.open_button, left=self.error)
-        row.insertWidget(0, self.names_button, 0, Qt.AlignmentFlag.AlignBottom)
+        left = (self.names_button, self.fill_button)
+        for place, button in enumerate(left):
+            row.insertWidget(place, button, 0, Qt.AlignmentFlag.AlignBottom)
         self.column.addLayout(row)
-        for before, after in pairwise((self.kind, *self.mapping.choosers, self.names_button, cancel, self.open_button)):
+        for before, after in pairwise((self.kind, *self.mapping.choosers, *left, cancel, self.open_button)):
             QWidget.setTabOrder(before, after)
 
     @property
@@ -119,6 +124,7 @@ class OpenModelDialog(UnaskedDialog):
     def _show_state(self) -> None:
         """Allow opening once everything that must be chosen is."""
         values = self.chosen_kind == "values"
+        self.fill_button.setVisible(not values and not self.mapping.is_complete)
         self.mapping_reason.setVisible(bool(self.mapping_reason.text()) and not values)
         self.open_button.setEnabled(self.chosen_kind is not None and (values or not self.mapping.error))
         self.fit()

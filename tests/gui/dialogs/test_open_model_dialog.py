@@ -126,6 +126,26 @@ def test_nothing_opens_until_kind_and_classes_are_chosen(qtbot: QtBot, opened: O
     assert dialog.options == OpenOptions("logits", (-1, 1, 2, 3, 4), None)
 
 
+def test_one_choice_and_a_key_match_the_other_classes_in_order(qtbot: QtBot, opened: Opened) -> None:
+    dialog = opened(replace(LINEAR, n_outputs=6, names=tuple("012345")))
+    choose(qtbot, dialog.kind, "logits")
+    choose(qtbot, dialog.mapping.choosers[0], "1")
+    qtbot.keyClick(dialog, Qt.Key.Key_F, Qt.KeyboardModifier.AltModifier)
+    qtbot.waitUntil(lambda: dialog.options.columns == (1, 2, 3, 4, 5))
+    assert dialog.open_button.isEnabled()
+    assert not dialog.fill_button.isVisible()
+
+
+def test_filling_in_order_stops_at_the_last_output_and_keeps_what_is_chosen(qtbot: QtBot, opened: Opened) -> None:
+    dialog = opened(LINEAR)
+    choose(qtbot, dialog.kind, "logits")
+    qtbot.keyClick(dialog.mapping.choosers[1], Qt.Key.Key_End)
+    choose(qtbot, dialog.mapping.choosers[2], "3")
+    dialog.fill_button.click()
+    assert dialog.options.columns == (0, -1, 3, 4, -2)
+    assert not dialog.open_button.isEnabled()
+
+
 def test_values_have_no_classes_to_choose(qtbot: QtBot, opened: Opened) -> None:
     dialog = opened(LINEAR)
     choose(qtbot, dialog.kind, "values")
