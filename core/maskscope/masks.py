@@ -97,6 +97,15 @@ def mask_value_notes(value: MaskValue) -> tuple[str, ...]:
     return ()
 
 
+def mask_value_text(value: MaskValue) -> str:
+    """What a Masking layer with that value masks, as a part of a sentence."""
+    if isinstance(value, tuple):
+        return f"tokens whose embedding is one row of {len(value)} numbers are masked"
+    if math.isnan(value):
+        return "Masking(nan) masks nothing"
+    return f"tokens whose embedding is {value:g} throughout are masked"
+
+
 @lru_cache(maxsize=64)
 def _compared(value: MaskValue, compute_dtype: str) -> npt.NDArray[Any]:
     """The mask value as the layer compares it: (1,), or (D,) for a row of numbers."""

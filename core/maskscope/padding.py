@@ -11,6 +11,8 @@ from maskscope.types import Floats, Indices, Mask, MaskValue
 
 Side: TypeAlias = Literal["back", "front"]
 """Where padding is: behind a sentence's tokens, or in front of them."""
+SIDES: dict[Side, str] = {"back": "behind the tokens", "front": "in front of the tokens"}
+"""Each side in words."""
 Origin: TypeAlias = Literal["data", "given", "mask value", "assumed"]
 """How the padding is known: read from the data, given by the user, the model's mask value, or only assumed."""
 
@@ -77,6 +79,11 @@ class Padding:
         if self.value is not None:
             return f"{self.value:g}"
         return f"one row of {self.rows.shape[1]} numbers" if len(self.rows) == 1 else "rows that vary"
+
+    @property
+    def text_with_side(self) -> str:
+        """For a message: "0, behind each sentence"."""
+        return f"{self.text}, {'behind' if self.side == 'back' else 'in front of'} each sentence"
 
 
 def tokens_first(rows: npt.NDArray[Any], lengths: Indices) -> npt.NDArray[Any]:

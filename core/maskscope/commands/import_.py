@@ -7,7 +7,6 @@ from maskscope.commands.arguments import Subparsers, add_command, path
 from maskscope.commands.project_text import (
     collision_records,
     padding_record,
-    padding_text,
     say_collisions,
     scheme_record,
     scheme_text,
@@ -99,7 +98,7 @@ def _say(report: "ImportReport", collisions: list[dict[str, object]]) -> None:
         rows = "leading" if report.padding is not None and report.padding.side == "front" else "trailing"
         say(f"lengths: inferred from {rows} rows of zeros; give --lengths to set them")
     if report.padding is not None:
-        say(f"padding: {padding_text(report.padding)}")
+        say(f"padding: {report.padding.text_with_side}")
     for note in report.notes:
         # The lines below report these two in more detail.
         if note.kind not in ("interior-zero-rows", "data"):

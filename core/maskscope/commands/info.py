@@ -8,7 +8,6 @@ from maskscope.commands.output_text import mask_value_json, output_record
 from maskscope.commands.project_text import (
     collision_records,
     padding_record,
-    padding_text,
     say_collisions,
     scheme_record,
     scheme_text,
@@ -99,7 +98,7 @@ def _say(project: "Project") -> None:
     inferred = f"; lengths inferred from {rows} rows of zeros" if project.lengths_from == "inferred" else ""
     say(f"embeddings: {project.dim} numbers per token, {project.dtype.name}{inferred}")
     if project.padding is not None:
-        say(f"padding of the source: {padding_text(project.padding)}")
+        say(f"padding of the source: {project.padding.text_with_side}")
     labels = [f"{name} {n:,}" for name, n in zip(project.scheme.classes, counts.labels, strict=True)]
     if counts.unlabelled:
         labels.append(f"without a label {counts.unlabelled:,}")

@@ -38,11 +38,6 @@ def padding_record(padding: "Padding | None") -> dict[str, object] | None:
     return {"value": finite, "side": padding.side, "text": padding.text}
 
 
-def padding_text(padding: "Padding") -> str:
-    """What a source was padded with and where, such as "0, behind each sentence"."""
-    return f"{padding.text}, {'behind' if padding.side == 'back' else 'in front of'} each sentence"
-
-
 def collision_records(project: "Project") -> list[dict[str, object]]:
     """The first collisions (at most 1,000) for JSON."""
     return [

@@ -6,7 +6,7 @@ from pathlib import Path
 from maskscope.errors import ModelError
 from maskscope.keras_io.model_head import read_head
 from maskscope.keras_io.safety import last_known_layer
-from maskscope.padding import Padding
+from maskscope.masks import mask_value_text
 from maskscope.project import Project
 from maskscope.types import MaskValue
 from maskscope.workflows.fit_model import LoadedModel, choose_engine, load_model
@@ -53,7 +53,9 @@ def describe_model(project: Project, file: Path) -> ModelDescription:
             if loaded.keras.pads:
                 padding = loaded.keras.padding(project.dim)
                 assumed = padding.origin == "assumed"
-                described = replace(described, padding=_padding_text(padding), padding_assumed=assumed)
+                described = replace(
+                    described, padding=f"{padding.text_with_side}, {_ORIGINS[padding.origin]}", padding_assumed=assumed
+                )
         return _with_outputs(described, loaded, project)
     except ModelError as error:
         if not described.layers and last_known_layer(file) is not None:
@@ -87,13 +89,4 @@ def _mask_text(mask_value: MaskValue | None, layers: tuple[str, ...]) -> str:
     if mask_value is None:
         above = "Masking" in layers
         return "its Masking layer masks rows of a layer below it" if above else "no Masking layer: nothing is masked"
-    if isinstance(mask_value, tuple):
-        return f"tokens whose embedding is one row of {len(mask_value)} numbers are masked"
-    if mask_value != mask_value:
-        return "Masking(nan) masks nothing"
-    return f"tokens whose embedding is {mask_value:g} throughout are masked"
-
-
-def _padding_text(padding: Padding) -> str:
-    side = "behind" if padding.side == "back" else "in front of"
-    return f"{padding.text}, {side} each sentence, {_ORIGINS[padding.origin]}"
+    return mask_value_text(mask_value)

@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel
 
 from maskscope.workflows.model_description import ModelDescription
 from maskscope_gui.actions import key_of_action
-from maskscope_gui.session.model_text import engine_text
+from maskscope_gui.session.model_text import engine_text, sentence
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import Role, WrappedLabel
 
@@ -54,9 +54,3 @@ def _padding_text(described: ModelDescription) -> str:
     if not described.padding_assumed:
         return text
     return f"{text} Import the padded arrays themselves ({key_of_action('import')}), and it is known."
-
-
-def sentence(text: str) -> str:
-    """A reason as a sentence of its own; "" stays empty."""
-    text = text.strip()
-    return "" if not text else f"{text[0].upper()}{text[1:].rstrip('.')}."

@@ -6,14 +6,16 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QFileDialog, QWidget
 
+from maskscope.errors import ModelError
 from maskscope.project import Project
 from maskscope.types import OutputKind
 from maskscope.workflows.model_description import ModelDescription, OpenOptions
+from maskscope.workflows.output_names import read_names
 from maskscope_gui.dialogs.class_mapping import ClassMapping
 from maskscope_gui.dialogs.form import FieldGrid
-from maskscope_gui.dialogs.model_facts import LABEL_WIDTH, ModelFacts, sentence
+from maskscope_gui.dialogs.model_facts import LABEL_WIDTH, ModelFacts
 from maskscope_gui.dialogs.unasked_dialog import UnaskedDialog
-from maskscope_gui.session.model_text import OUTPUT_KINDS
+from maskscope_gui.session.model_text import OUTPUT_KINDS, sentence
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import WrappedLabel
 
@@ -82,7 +84,7 @@ class OpenModelDialog(UnaskedDialog):
         cancel.clicked.connect(self.reject)
         self.names_button = self.button("&Names of the outputs…")
         self.names_button.clicked.connect(self._ask_names)
-        self.names_button.setToolTip("Read the names of the model's outputs from a text file, one on each line")
+        self.names_button.setToolTip("Read the names of the model's outputs from a file: one on each line, or JSON")
         self.fill_button = self.button("&Fill in order")
         self.fill_button.clicked.connect(self.mapping.fill_in_order)
         self.fill_button.setToolTip("Give each class without a choice the output after that of the class above it")
@@ -130,21 +132,21 @@ class OpenModelDialog(UnaskedDialog):
         self.fit()
 
     def _ask_names(self) -> None:
-        title, kinds = "Names of the model's outputs, one on each line", "Text (*.txt *.csv);;All files (*)"
+        title, kinds = "Names of the model's outputs", "Text or JSON (*.txt *.csv *.json);;All files (*)"
         chosen, _ = QFileDialog.getOpenFileName(self, title, str(Path.home()), kinds)
         if chosen:
             self.read_names(Path(chosen))
 
     def read_names(self, file: Path) -> None:
-        """Read the names of the outputs from a text file, one on each line, and map classes of the same name."""
+        """Read the names of the outputs from a file, as `output_names.read_names`, and map classes of the same name."""
         try:
-            names = tuple(line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip())
-        except (OSError, UnicodeDecodeError) as error:
-            self._show_error(f"{file.name} can't be read: {error}.")
+            names = read_names(file)
+        except ModelError as error:
+            self._show_error(f"{error}.")
             return
         expected = self.described.n_outputs
         if len(names) != expected:
-            self._show_error(f"{file.name}: expected {expected} names, one a line; received {len(names)}.")
+            self._show_error(f"{file.name}: expected {expected} names; received {len(names)}.")
             return
         self._show_error("")
         self.names = names

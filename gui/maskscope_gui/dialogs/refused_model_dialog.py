@@ -6,8 +6,9 @@ from PySide6.QtWidgets import QPushButton, QWidget
 
 from maskscope.workflows.model_description import ModelDescription
 from maskscope_gui.actions import key_text
-from maskscope_gui.dialogs.model_facts import ModelFacts, sentence
+from maskscope_gui.dialogs.model_facts import ModelFacts
 from maskscope_gui.dialogs.unasked_dialog import UnaskedDialog
+from maskscope_gui.session.model_text import sentence
 from maskscope_gui.session.window_words import window_words
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import WrappedLabel

@@ -1,6 +1,6 @@
 """What the window says of a model that was made elsewhere, its engine, outputs and classes, and of padding."""
 
-from maskscope.padding import Padding
+from maskscope.padding import SIDES, Padding
 from maskscope.runs import OutputMap, RunInfo
 from maskscope.types import OutputKind, TagScheme
 from maskscope.workflows.model_description import ModelDescription
@@ -52,7 +52,7 @@ def output_text(output: OutputMap) -> str:
 
 def output_name(names: tuple[str, ...], output: int) -> str:
     """One of a model's outputs: "2 · place", or "output 2" without a name of its own."""
-    name = names[output] if output < len(names) else str(output)
+    name = (names[output] if output < len(names) else "") or str(output)
     return f"output {output}" if name == str(output) else f"{output} · {name}"
 
 
@@ -80,11 +80,16 @@ def mapping_text(output: OutputMap, scheme: TagScheme, most: int = _MOST_CLASSES
 
 def padding_text(padding: Padding) -> str:
     """What the padding of the project's source is, in a sentence."""
-    side = "behind the tokens" if padding.side == "back" else "in front of the tokens"
-    return f"Sentences are padded with {padding.text}, {side}, {_ORIGINS[padding.origin]}."
+    return f"Sentences are padded with {padding.text}, {SIDES[padding.side]}, {_ORIGINS[padding.origin]}."
 
 
 def inferred_text(padding: Padding | None) -> str:
     """How lengths were inferred that no source gave."""
     side = "at the start" if padding is not None and padding.side == "front" else "at the end"
     return f"inferred from rows of zeros {side} of each sentence"
+
+
+def sentence(text: str) -> str:
+    """A reason as a sentence of its own; "" stays empty."""
+    text = text.strip()
+    return "" if not text else f"{text[0].upper()}{text[1:].rstrip('.')}."

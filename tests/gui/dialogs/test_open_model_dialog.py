@@ -196,7 +196,14 @@ def test_names_from_a_file_find_their_classes(opened: Opened, tmp_path: Path) ->
     assert not dialog.open_button.isEnabled()
     file.write_text("one\ntwo\n", encoding="utf-8")
     dialog.read_names(file)
-    assert dialog.error.text() == "names.txt: expected 6 names, one a line; received 2."
+    assert dialog.error.text() == "names.txt: expected 6 names; received 2."
+    file.write_text('{"id2label": {"5": "organisation", "2": "place", "1": "work", "3": "person", "4": "none"}}')
+    dialog.read_names(file)
+    assert dialog.options.columns == (4, 3, 2, 5, 1)
+    assert dialog.mapping.note.text() == "Not used: output 0."
+    file.write_text("{}")
+    dialog.read_names(file)
+    assert dialog.error.text().startswith("names.txt: holds no names of outputs; expected a name on each line, a JSON")
 
 
 def test_a_refused_model_offers_its_ways_out(qtbot: QtBot, style: Style) -> None:

@@ -7,15 +7,12 @@ from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.changes import Change
 from maskscope.audit.report import Evidence, Finding
 from maskscope.jobs import Job
-from maskscope.padding import Side
 
 SAME_MASK = frozenset({"plain_dense"})
 """Repairs that change no mask. The others hang on what padded positions hold, and are not offered on a guess."""
 
 OUTPUT_DEPENDS = "its outputs at real tokens depend on padding"
 TRAINING_DEPENDS = "padding affects its training"
-SIDES: dict[Side, str] = {"back": "behind the tokens", "front": "in front of the tokens"}
-"""Where padding is, for a sentence."""
 PROBABILITY_CHANGE = "largest change of a probability at a real token"
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskscope.audit.checks.base import PROBABILITY_CHANGE, SIDES, Check, failed, mutants
+from maskscope.audit.checks.base import PROBABILITY_CHANGE, Check, failed, mutants
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.changes import LargestChange
 from maskscope.audit.probes.model_runner import ModelRunner
@@ -13,7 +13,7 @@ from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample
 from maskscope.audit.probes.perturbed_weights import WEIGHTS, Weights
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
-from maskscope.padding import Padding
+from maskscope.padding import SIDES, Padding
 from maskscope.types import Floats
 
 if TYPE_CHECKING:

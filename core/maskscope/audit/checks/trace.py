@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from maskscope.audit.checks.base import SIDES, Check, mutants
+from maskscope.audit.checks.base import Check, mutants
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.mask_trace import Trace
 from maskscope.audit.probes.padded_sample import PaddedSample
@@ -12,6 +12,7 @@ from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Evidence, Finding
 from maskscope.errors import ModelError
 from maskscope.jobs import Job
+from maskscope.padding import SIDES
 
 
 def run(probes: AuditProbes, job: Job) -> Finding:

@@ -6,6 +6,7 @@ from maskscope.audit.checks.base import SAME_MASK, TRAINING_DEPENDS
 from maskscope.audit.html.definitions import definition_of
 from maskscope.audit.html.numbers import plain_number
 from maskscope.audit.report import About, AuditReport, Finding, Verdict
+from maskscope.padding import SIDES
 
 ORDER: tuple[Verdict, ...] = ("failed", "could not tell", "passed")
 """The order of the findings in the report: failed ones first."""
@@ -66,8 +67,7 @@ _PADDING_FROM = {
 
 def padding_sentence(about: About) -> str:
     """What sentences were padded with, on which side, and how that is known."""
-    side = "behind the tokens" if about.padding_side == "back" else "in front of the tokens"
-    return f"{about.padding_text}, {side} ({_PADDING_FROM[about.padding_from]})"
+    return f"{about.padding_text}, {SIDES[about.padding_side]} ({_PADDING_FROM[about.padding_from]})"
 
 
 def how_it_was_run(about: About) -> list[str]:

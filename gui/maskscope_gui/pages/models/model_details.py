@@ -1,16 +1,15 @@
 """The model at the cursor of the Models page in full: engine, outputs, classes, mask, padding and notes."""
 
-import math
-
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QWidget
 
+from maskscope.masks import mask_value_text
 from maskscope.padding import Padding
 from maskscope.project import ModelRecord
 from maskscope.types import MaskValue
 from maskscope_gui.pages.models.models_table import settings_text
-from maskscope_gui.session.model_text import engine_text, mapping_text, output_text, padding_text
+from maskscope_gui.session.model_text import engine_text, mapping_text, output_text, padding_text, sentence
 from maskscope_gui.theme.theme import Style
 from maskscope_gui.widgets.base import WrappedLabel
 from maskscope_gui.widgets.pages import BUTTON_KEYS, SCROLL_KEYS
@@ -89,10 +88,10 @@ def _lines(model: ModelRecord, padding: Padding | None) -> dict[str, str]:
     mapping = mapping_text(run.output, model.scheme, most=40)
     lines = {
         "model": f"{model.id} · {model.name} · {settings_text(model)}",
-        "engine": f"{_capital(engine_text(run))}.",
-        "outputs": f"{_capital(_outputs_text(model))}.",
-        "classes": f"{_capital(mapping)}." if mapping else "",
-        "mask": mask_text(model.mask_value),
+        "engine": sentence(engine_text(run)),
+        "outputs": sentence(_outputs_text(model)),
+        "classes": sentence(mapping),
+        "mask": sentence(_mask_text(model.mask_value)),
         "padding": "" if padding is None else padding_text(padding),
         "notes": "\n".join(run.notes),
     }
@@ -108,16 +107,5 @@ def _outputs_text(model: ModelRecord) -> str:
     return f"{model.n_columns:,} value{'s' if model.n_columns != 1 else ''} a token{f': {names}' if names else ''}"
 
 
-def mask_text(value: MaskValue | None) -> str:
-    """What a model's Masking layer masks, in a sentence."""
-    if value is None:
-        return "No Masking layer reads the embeddings."
-    if isinstance(value, tuple):
-        return f"Tokens whose embedding is one row of {len(value)} numbers are masked."
-    if math.isnan(value):
-        return "Masking(nan) masks nothing."
-    return f"Tokens whose embedding is {value:g} throughout are masked."
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _mask_text(value: MaskValue | None) -> str:
+    return "No Masking layer reads the embeddings" if value is None else mask_value_text(value)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from maskscope.commands.open_options import read_names
-from maskscope.errors import MaskscopeError
+from maskscope.errors import ModelError
+from maskscope.workflows.output_names import read_names
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,11 @@ def test_names_are_read_in_the_order_of_the_outputs(tmp_path: Path, text: str, n
 )
 def test_another_file_is_refused(tmp_path: Path, data: bytes, words: str) -> None:
     (tmp_path / "names").write_bytes(data)
-    with pytest.raises(
-        MaskscopeError, match="names: holds no names of outputs; expected a name on each line"
-    ) as caught:
+    with pytest.raises(ModelError, match="names: holds no names of outputs; expected a name on each line") as caught:
         read_names(tmp_path / "names")
     assert words in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"^names: can't be read \(No such file"):
+        read_names(tmp_path / "names")
