@@ -45,6 +45,7 @@ def repair_model(model: "KerasModel", repairs: Sequence[str], padding: MaskValue
     Raises ModelError when the model can't be rebuilt.
     """
     from maskscope.keras_io import keras_graph, rebuilding
+    from maskscope.keras_io.tagger_shape import reshaped_to
 
     unknown = [name for name in repairs if name not in REPAIRS]
     if unknown:
@@ -54,6 +55,9 @@ def repair_model(model: "KerasModel", repairs: Sequence[str], padding: MaskValue
         raise ModelError(
             "the model can't be rebuilt", expected="layers from one input to one output", received=type(model).__name__
         )
+    if reshaped_to(graph) is not None:
+        shape = tuple(graph.inputs[0].shape)
+        raise ModelError("the model can't be rebuilt", expected="an input (B, T, D)", received=f"one row, {shape}")
     with warnings.catch_warnings():
         # Keras warns of lost masks, which is what is being repaired
         warnings.simplefilter("ignore")

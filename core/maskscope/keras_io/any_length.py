@@ -120,7 +120,7 @@ def _copy(model: KerasModel, lengths: tuple[int, ...] | None, step: int = 1, per
     with warnings.catch_warnings():
         # Keras warns of masks that are lost, as they are in the given model
         warnings.simplefilter("ignore")
-        outputs = attempt(lambda: copier.outputs(inputs.split(begin)))
+        outputs = attempt(lambda: copier.outputs(inputs.split(begin, reshaped=True)))
         end = keras.tree.flatten(outputs)[output.index]
         copy = keras.Model(begin, keras.ops.expand_dims(end, -1) if output.flat else end, name=model.name)
         # graph mode is a hundred times as fast as eager mode for recurrent layers over many positions

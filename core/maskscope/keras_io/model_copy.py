@@ -72,7 +72,7 @@ class ModelCopier:
             call = self._softmax(operation)
         elif _carries_state(operation) or _unrolls(operation):
             call = self._without_state(operation)
-        elif isinstance(operation, keras.layers.Reshape) and operation.target_shape[0] == self._freed:
+        elif isinstance(operation, keras.layers.Reshape) and operation.target_shape:
             call = self._reshape(operation)
         return call
 
@@ -158,10 +158,13 @@ class ModelCopier:
         return self._once(layer, make)  # type: ignore[no-any-return]
 
     def _reshape(self, layer: Any) -> Callable[..., Any]:
-        rest = layer.target_shape[1:]
+        length, *rest = layer.target_shape
 
         def call(x: Any) -> Any:
-            if x.shape[1] is not None or -1 in rest:
+            if list(x.shape[2:]) == rest and attached_mask(x) is None:
+                # what the model is given in one row has its shape already
+                return x
+            if x.shape[1] is not None or -1 in rest or length != self._freed:
                 return layer(x)
             return self._once(layer, lambda: keras.layers.Reshape((-1, *rest), name=layer.name))(x)
 

@@ -20,6 +20,7 @@ class Part:
         dtype: of its tensor.
         flat: whether it takes one number a token as (B, T), without a last axis.
         mask: whether it takes the mask (B, T) of the tokens, and none of their numbers: `width` is 0.
+        rows: T where it takes the rows of all positions one after another, (B, T * D), and reshapes them; else 0.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Part:
     dtype: str
     flat: bool
     mask: bool = False
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,11 @@ class Inputs:
         widths = [part.width for part in self.parts]
         return None if None in widths else sum(width for width in widths if width is not None)
 
-    def split(self, x_btd: Any) -> list[Any]:
-        """What each input takes of (B, T, D), a tensor, a symbolic tensor or an array."""
+    def split(self, x_btd: Any, reshaped: bool = False) -> list[Any]:
+        """What each input takes of (B, T, D), a tensor, a symbolic tensor or an array.
+
+        `reshaped`: as (B, T, D) where it would take (B, T * D) and reshape that.
+        """
         found = []
         begin = 0
         for part in self.parts:
@@ -60,6 +65,8 @@ class Inputs:
                 taken = keras.ops.ones_like(x_btd[:, :, 0])
             elif part.flat:
                 taken = taken[:, :, 0]
+            elif part.rows and not reshaped:
+                taken = keras.ops.reshape(taken, (-1, part.rows * (part.width or 1)))
             if keras.backend.standardize_dtype(taken.dtype) != part.dtype:
                 taken = keras.ops.cast(taken, part.dtype)
             found.append(taken)
@@ -74,6 +81,11 @@ class Inputs:
         if len(numbers) > 1:
             widths = ", ".join(f"{part.name} {part.width}" for part in numbers)
             found.append(f"The {self.dim} numbers of each token are parted among its inputs in their order: {widths}.")
+        found += [
+            f"Its input {part.name} takes the rows of {part.rows} positions one after another, and reshapes them."
+            for part in self.parts
+            if part.rows
+        ]
         masks = [part.name for part in self.parts if part.mask]
         if masks:
             found.append(f"Its input {' and '.join(masks)} is True, or 1, at each token.")
@@ -127,6 +139,17 @@ def tagger_inputs(graph: Any) -> Inputs:
                 expected=_TAGGER,
                 received=f"an input {shape} {dtype}",
             )
+        rows = reshaped_to(graph)
+        if rows is not None:
+            parts.append(Part(name, rows[1], dtype, False, rows=rows[0]))
+            continue
+        if flat and len(shapes) == 1 and shape[1] is not None and _gives_rows_of_another_length(graph, shape[1]):
+            raise ModelError(
+                "takes all numbers of a sentence in one row, and no Reshape layer parts them into tokens; give it an "
+                "input (T, D)",
+                expected=_TAGGER,
+                received=f"an input {shape}",
+            )
         # one number a token, unless the axis may be one of features
         if not (len(shape) == 3 or (flat and (len(shapes) == 1 or shape[1] in (lengths or {None})))):
             raise ModelError(
@@ -142,11 +165,38 @@ def tagger_inputs(graph: Any) -> Inputs:
                 received=f"inputs {shown}",
             )
         parts.append(Part(name, 1 if flat else shape[2], dtype, flat))
-    fixed = {shape[1] for shape in shapes} - {None}
+    fixed = {part.rows or shape[1] for part, shape in zip(parts, shapes, strict=True)} - {None}
     sizes = {shape[0] for shape in shapes} - {None}
     if len(fixed) > 1 or len(sizes) > 1 or not parts:
         raise ModelError("has inputs of different lengths", expected=_TAGGER, received=f"inputs {shown}")
     return Inputs(tuple(parts), next(iter(fixed), None), next(iter(sizes), None))
+
+
+def reshaped_to(graph: Any) -> tuple[int, int] | None:
+    """(T, D) of a model whose one input (B, T * D) is only used to be reshaped to (B, T, D); else None."""
+    if len(graph.inputs) != 1 or len(graph.inputs[0].shape) != 2 or graph.inputs[0].shape[1] is None:
+        return None
+    begin = graph.inputs[0]
+    users = [
+        node.operation
+        for nodes in graph._nodes_by_depth.values()
+        for node in nodes
+        if any(tensor is begin for tensor in node.input_tensors)
+    ]
+    shapes = {tuple(user.compute_output_shape(begin.shape)[1:]) for user in users if _is_reshape(user)}
+    if len(shapes) != 1 or not all(map(_is_reshape, users)):
+        return None
+    shape = shapes.pop()
+    return (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
+
+
+def _gives_rows_of_another_length(graph: Any, n_positions: int) -> bool:
+    shapes = [tuple(tensor.shape) for tensor in graph.outputs]
+    return any(len(shape) == 3 and shape[1] not in (None, n_positions) for shape in shapes)
+
+
+def _is_reshape(operation: Any) -> bool:
+    return isinstance(operation, keras.layers.Reshape)
 
 
 def mask_inputs(graph: Any) -> list[str]:

@@ -1,6 +1,7 @@
 """Models that can't be run on any sentence as they are: the checks run a copy, and TIME the model itself."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from maskscope.audit import AuditReport, audit_model
+from maskscope.audit import AuditReport, audit_arrays, audit_model, model_graph
 from maskscope.errors import ModelError
 from tests.core.audit.small_models import DIM, LENGTHS, autoencoder, build, head, masking, padded, rnn, run
 
@@ -124,3 +125,22 @@ def test_inputs_whose_widths_do_not_add_up_are_refused() -> None:
     model = keras.Model([keras.Input((None, DIM)), b := keras.Input((None, 2))], layers.Dense(1)(b))
     with pytest.raises(ModelError, match="expected 6 numbers a token; received 4"):
         audit_model(model, padded(), LENGTHS)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_model_that_reshapes_one_row_of_all_numbers_is_audited_as_one_that_does_not(
+    masked: bool, tmp_path: Path
+) -> None:
+    row = keras.Input((6 * DIM,), name="row")
+    hidden = layers.Reshape((6, DIM), name="rows")(row)
+    hidden = layers.SimpleRNN(2, return_sequences=True)(masking()(hidden) if masked else hidden)
+    model = keras.Model(row, head(hidden))
+    model.save(tmp_path / "m.keras")
+    report = audit_arrays(padded(), LENGTHS, tmp_path / "m.keras", checks=("LENGTH", "TIME", "TRACE", "RELOAD"))
+    trace = "passed" if masked else "failed"
+    assert verdicts(report) == {"LENGTH": "passed", "TIME": "passed", "TRACE": trace, "RELOAD": "passed"}
+    if masked:
+        assert {edge.mask for edge in model_graph(tmp_path / "m.keras").edges[2:]} == {"same"}
+    else:
+        assert report.advice == {"begin the model with keras.layers.Masking(0.0)": ("TRACE",)}
+        assert "can't be rebuilt; expected an input (B, T, D)" in report.about.no_repair

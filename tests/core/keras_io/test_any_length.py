@@ -10,6 +10,7 @@ import pytest
 from maskscope.audit.probes.checked_model import checked_model
 from maskscope.errors import ModelError
 from maskscope.keras_io.any_length import any_length, fixed_length
+from maskscope.keras_io.masking_input import embeddings_mask_value
 from maskscope.types import Floats
 
 # Keras warns of masks that a layer loses
@@ -103,6 +104,33 @@ def test_a_model_for_one_length_and_batch_with_a_state_runs_on_any() -> None:
         "It was built for 6 positions, and runs at any length with the same weights.",
         "It was built for 3 sentences at a time, and runs on any number.",
     )
+
+
+@pytest.mark.parametrize("target", [(6, DIM), (-1, DIM)])
+def test_rows_that_are_given_one_after_another_run_at_any_length(target: tuple[int, int]) -> None:
+    def net(inputs: Any, begin: Any) -> Any:
+        hidden = L.Bidirectional(L.SimpleRNN(2, return_sequences=True))(L.Masking(0.0)(begin))
+        return shaken(keras.Model(inputs, L.Dense(3)(hidden)))
+
+    row = keras.Input((6 * DIM,), name="row")
+    model = net(row, L.Reshape(target)(row))
+    plain = net(x := keras.Input((None, DIM)), x)
+    plain.set_weights(model.get_weights())
+    copy = any_length(model)
+    for length in (6, 2, 9):
+        x = sentences(length)
+        x[0, 1] = 0
+        same(copy.model, x, plain(x, training=False))
+    assert copy.notes[0] == "Its input row takes the rows of 6 positions one after another, and reshapes them."
+    # the mask value is found behind the reshaping
+    assert embeddings_mask_value(copy.model) == 0
+
+
+def test_a_row_of_all_numbers_that_is_not_reshaped_is_refused_with_what_would_help() -> None:
+    row = keras.Input((6 * DIM,))
+    model = keras.Model(row, L.Reshape((6, 3))(L.Dense(18)(row)))
+    with pytest.raises(ModelError, match=r"no Reshape layer parts them into tokens; give it an input \(T, D\)"):
+        any_length(model)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from maskscope.audit.probes.changes import LargestChange
-from maskscope.audit.probes.checked_model import checked_model, parted, with_one_input
+from maskscope.audit.probes.checked_model import checked_model, parted, takes_one_row, with_one_input
 from maskscope.audit.probes.compiled_metrics import CompiledMetrics
 from maskscope.audit.probes.context import AuditContext, scan_data
 from maskscope.audit.probes.diagnosis import Diagnosis, diagnose
@@ -124,7 +124,7 @@ class AuditProbes:
         if reason:
             return reason, None
         try:
-            if context.copied:
+            if context.copied and not takes_one_row(context.given):
                 sample = sample_of_given(context, 8, 16)
                 found = trace_mask(context.given, parted(context.given, sample.x_btd), sample.mask_bt)
                 if not found.fails:

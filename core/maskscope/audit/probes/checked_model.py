@@ -76,6 +76,15 @@ def parted(given: "KerasModel", x_btd: Floats) -> tuple[Floats, ...]:
     return tuple(np.asarray(each) for each in tagger_inputs(functional(given)).split(x_btd))
 
 
+def takes_one_row(given: "KerasModel") -> bool:
+    """Whether a model takes the rows of all positions one after another, (B, T * D), and reshapes them first."""
+    from maskscope.keras_io.keras_graph import functional
+    from maskscope.keras_io.tagger_shape import reshaped_to
+
+    graph = functional(given)
+    return graph is not None and reshaped_to(graph) is not None
+
+
 def with_one_input(given: "KerasModel") -> "KerasModel":
     """The given model with one input (B, T, D), and with only the output that is read; itself, if it is so."""
     import keras

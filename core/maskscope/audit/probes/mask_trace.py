@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from maskscope.audit.probes.padded_sample import made_up_batch
 from maskscope.audit.probes.perturbed_weights import perturbed_biases
 from maskscope.errors import ModelError
 from maskscope.keras_io.model_graph import ModelGraph
-from maskscope.types import Floats, Mask
+from maskscope.types import Floats, Mask, MaskValue
 
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
@@ -77,13 +77,26 @@ def model_graph(keras_file: Path) -> ModelGraph:
             received=type(model).__name__,
         )
     try:
-        inputs, mask_bt = made_up_batch(graph.inputs, keras_graph.padding_or_mask_value(model, None))
+        inputs, mask_bt = _made_up_inputs(graph, keras_graph.padding_or_mask_value(model, None))
         return trace_mask(model, inputs, mask_bt, Path(keras_file).name).graph
     except Exception as error:
         summary = " ".join(str(error).split())[:200]
         raise ModelError(
             "does not run on a small padded batch", file=keras_file, received=f"{type(error).__name__}: {summary}"
         ) from error
+
+
+def _made_up_inputs(graph: Any, padding: MaskValue) -> tuple[tuple[Floats, ...], Mask]:
+    """A made-up batch for a model's graph; in one row for a model that reshapes it first."""
+    import keras
+
+    from maskscope.keras_io.tagger_shape import reshaped_to
+
+    shape = reshaped_to(graph)
+    if shape is None:
+        return made_up_batch(graph.inputs, padding)
+    (x_btd,), mask_bt = made_up_batch([keras.KerasTensor((graph.inputs[0].shape[0], *shape))], padding)
+    return (x_btd.reshape(len(x_btd), -1),), mask_bt
 
 
 def trace_mask(
