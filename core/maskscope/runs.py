@@ -326,7 +326,6 @@ class RunInfo:
                 raise ValueError(f"a scheme of kind {scheme['kind']!r}")
             settings = record["settings"]
             metrics = record.get("metrics")
-            value = record.get("mask_value")
             return cls(
                 name=str(record["name"]),
                 created=float(record["created"]),
@@ -335,11 +334,7 @@ class RunInfo:
                     scheme["kind"], tuple(str(name) for name in scheme["classes"]), int(scheme["outside"])
                 ),
                 dim=int(record["dim"]),
-                mask_value=tuple(map(float, value))
-                if isinstance(value, list)
-                else None
-                if value is None
-                else float(value),
+                mask_value=_mask_value(record.get("mask_value")),
                 history=tuple(EpochFigures(**_known(_FIGURES, epoch)) for epoch in record["history"]),
                 metrics=None if metrics is None else RunMetrics(**_known(_METRICS, metrics)),
                 validation_sentences=tuple(int(i) for i in record["validation_sentences"]),
@@ -366,6 +361,12 @@ class RunInfo:
 def _known(names: frozenset[str], values: dict[str, Any]) -> dict[str, Any]:
     # a run written by a later version may know more than we do
     return {name: value for name, value in values.items() if name in names}
+
+
+def _mask_value(value: Any) -> MaskValue | None:
+    if isinstance(value, list):
+        return tuple(float(number) for number in value)
+    return None if value is None else float(value)
 
 
 def _output_map(record: dict[str, Any]) -> OutputMap:

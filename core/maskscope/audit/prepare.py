@@ -180,20 +180,20 @@ def _context(
     scanned = scan_data(sentences, mask_value, mask_dtype, job)
     compute_dtype = keras_graph.compute_dtype(model)
     return AuditContext(
-        checked.model,
-        model,
-        mask_value,
-        sentences,
-        choose_sample(sentences, scanned.collisions),
-        TOLERANCES[compute_dtype],
-        _padding(sentences, padding, side, _input_mask_value(checked.model)),
-        own,
-        reload_suffix,
-        mask_dtype,
-        compute_dtype,
-        scanned,
-        checked.notes,
-        checked.no_copy,
+        model=checked.model,
+        given=model,
+        mask_value=mask_value,
+        data=sentences,
+        sample=choose_sample(sentences, scanned.collisions),
+        tolerance=TOLERANCES[compute_dtype],
+        padding=_padding(sentences, padding, side, _input_mask_value(checked.model)),
+        compiled=own,
+        reload_suffix=reload_suffix,
+        mask_dtype=mask_dtype,
+        compute_dtype=compute_dtype,
+        scanned=scanned,
+        notes=checked.notes,
+        no_copy=checked.no_copy,
     )
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from maskscope.audit.probes.mask_advice import SENTINEL
 from maskscope.audit.probes.mask_trace import Trace, trace_mask
 from maskscope.audit.probes.padded_sample import made_up_batch
-from maskscope.audit.probes.unrunnable import error_summary
 from maskscope.errors import ModelError
+from maskscope.keras_io.error_summary import error_summary
 from maskscope.types import MaskValue
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def repair_model(model: "KerasModel", repairs: Sequence[str], padding: MaskValue
             if "mask_input" in repairs or AT_A_LAYER.intersection(repairs):
                 model = _with_the_mask_at_every_layer(model, padding)
         except (TypeError, ValueError, AttributeError, RuntimeError, KeyError) as error:
-            reason = f"{type(error).__name__}: {error_summary(error)}"
+            reason = error_summary(error)
             raise ModelError("the model can't be rebuilt", received=reason) from error
     return model
 
@@ -101,7 +101,7 @@ def repair_file(keras_file: Path, repairs: Sequence[str], out: Path, padding: Ma
     try:
         keras_model.save(model, out)
     except (OSError, TypeError, ValueError, RuntimeError) as error:
-        reason = f"{type(error).__name__}: {error_summary(error)}"
+        reason = error_summary(error)
         raise ModelError("the repaired model can't be written", file=out, received=reason) from error
 
 

@@ -18,11 +18,12 @@ from maskscope.audit.checks.registry import CHECKS
 from maskscope.audit.prepare import array_sentences, file_context, model_context, project_sentences
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.context import Data
-from maskscope.audit.probes.unrunnable import Unrunnable, error_summary
+from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.repair_trial import name_no_repairs, offer_repairs
 from maskscope.audit.report import About, AuditReport, Finding
 from maskscope.errors import Cancelled, ModelError
 from maskscope.jobs import Job, NullJob
+from maskscope.keras_io.error_summary import error_summary
 from maskscope.keras_io.keras_check import keras_mask_warning
 from maskscope.padding import Side
 from maskscope.project import Project
@@ -182,7 +183,7 @@ def run_check(name: str, probes: AuditProbes, job: Job) -> Finding:
         matters = error.matters if isinstance(error, Unrunnable) else True
         return Finding(name, "could not tell", _as_sentence(str(error)), matters=matters)
     except Exception as error:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
-        reason = f"{type(error).__name__}: {error_summary(error)}"
+        reason = error_summary(error)
         return Finding(name, "could not tell", f"The check could not be made ({reason}).")
     padding = probes.context.padding
     if finding.repair in SAME_MASK or (padding.origin != "assumed" and padding.mask_value is not None):

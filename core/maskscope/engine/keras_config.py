@@ -6,14 +6,13 @@ themselves, and every branch that meets another has to be masked as that one is:
 mask, the model is left to Keras.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from maskscope.engine.keras_layers import is_known, read_layer, refuse_kind
-from maskscope.engine.layer_config import SUPPORTED, LayerConfig, Step
+from maskscope.engine.layer_config import SUPPORTED, LayerConfig, Step, snake_case
 from maskscope.engine.weights import EMBEDDINGS
 from maskscope.errors import ModelError
 from maskscope.masks import as_mask_value
@@ -98,7 +97,7 @@ class ModelReader:
         counts: dict[str, int] = {}
         groups: list[str] = []
         for layer in layers:
-            own = _snake_case(str(layer["class_name"]))
+            own = snake_case(str(layer["class_name"]))
             count = counts.get(own, 0)
             counts[own] = count + 1
             groups.append(f"{group}layers/{own}" + (f"_{count}" if count else ""))
@@ -305,10 +304,3 @@ def _tensors(written: Any) -> Iterator[tuple[str, int, int]]:
 def _is_operation(layer: Mapping[str, Any]) -> bool:
     module = str(layer.get("module", ""))
     return module.startswith(("keras.src.ops", "keras.ops")) or layer["class_name"] in ("NotEqual", "Any")
-
-
-def _snake_case(name: str) -> str:
-    # as keras.src.utils.naming.to_snake_case
-    name = re.sub(r"\W+", "", name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -3,6 +3,7 @@
 Weights are loaded later, when the whole model has been read and none of its layers is refused.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,3 +121,12 @@ class LayerConfig:
             words = f"has an activation in layer {self.name!r} that the built-in engine does not support"
             self.refuse(words, ", ".join(known), repr(name))
         return name
+
+
+def snake_case(name: str) -> str:
+    """A class name as Keras writes it in the weights' file and in names of losses: LayerNormalization, Conv1D, LSTM.
+
+    They become layer_normalization, conv1d and lstm, as by `keras.src.utils.naming.to_snake_case`.
+    """
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from maskscope.errors import ModelError
+from maskscope.keras_io.error_summary import error_summary, plain_text
 from maskscope.keras_io.keras_graph import attached_mask, compute_dtype, every_layer, first_masking, functional
 from maskscope.keras_io.keras_model import KerasModel, inference_function
 from maskscope.keras_io.model_copy import Changes, ModelCopier, is_last_softmax
@@ -30,7 +31,6 @@ _LENGTH = 7
 _DIM = 8
 """The same for a model that takes any D."""
 _TOLERANCES = {"float32": 1e-5, "float16": 5e-3, "bfloat16": 4e-2}
-_REASON_LENGTH = 200
 _ANY = "(B, T, D) to (B, T, C), any B and T"
 
 
@@ -149,22 +149,18 @@ def attempt(run: Callable[[], Any]) -> Any:
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(
-            "can't be run on sentences of any length", expected=_ANY, received=_error_summary(error)
-        ) from error
+        raise ModelError("can't be run on sentences of any length", expected=_ANY, received=_failure(error)) from error
 
 
-def _error_summary(error: Exception) -> str:
-    """What failed, without TensorFlow's places in the code: the layer, or the first words of Keras."""
-    # Keras writes in bold
-    text = re.sub(r"\x1b\[\d*m", "", str(error))
+def _failure(error: Exception) -> str:
+    """What failed: the layer, as TensorFlow or Keras names it, or else the error in short."""
+    text = plain_text(error)
     node = re.search(r"(?:Detected at node|\{\{node) ([^\s}]+)", text)
     if node:
         # the scope of a layer and the operation in it
         return f"a failure in {(['', *node[1].split('/')])[-2] or node[1]}"
     layer = re.search(r"calling (\w+)\.call", text)
-    words = f"a failure in {layer[1]}" if layer and "{{" in text else f"{type(error).__name__}: {text}"
-    return " ".join(words.split())[:_REASON_LENGTH]
+    return f"a failure in {layer[1]}" if layer and "{{" in text else error_summary(error)
 
 
 def _input_name(graph: Any) -> str:

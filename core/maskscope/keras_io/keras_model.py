@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from maskscope.errors import ModelError
 from maskscope.files import replace_durably
+from maskscope.keras_io.error_summary import error_summary
 from maskscope.keras_io.safety import inspect_keras_file, keras_2_error, last_known_layer
 from maskscope.training.parameters import Parameters
 from maskscope.training.spec import TaggerSpec
@@ -109,7 +110,4 @@ def load(path: Path) -> KerasModel:
         if version.startswith("2."):
             raise keras_2_error(path, version, last_known_layer(path)) from error
         # Keras raises whatever its layers raise: ValueError, TypeError, KeyError, OSError, BadZipFile ...
-        words = " ".join(str(error).split())[:300]
-        raise ModelError(
-            "can't be loaded by Keras in safe mode", file=path, received=f"{type(error).__name__}: {words}"
-        ) from error
+        raise ModelError("can't be loaded by Keras in safe mode", file=path, received=error_summary(error)) from error

@@ -4,12 +4,12 @@ A model that ends in a layer in own code, such as a CRF, is of use without it: t
 the emissions, a number for each token and class.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from maskscope.engine.layer_config import snake_case
 from maskscope.keras_io.keras_2 import as_keras_3, is_keras_2
 from maskscope.keras_io.model_config import OPERATIONS, RefusedConfigError, check_part, group_of
 
@@ -190,13 +190,7 @@ def _places(layers: list[dict[str, Any]]) -> dict[str, str]:
     for layer in layers:
         if group_of(layer) in OPERATIONS:
             continue
-        kind = _snake_case(str(layer["class_name"]))
+        kind = snake_case(str(layer["class_name"]))
         places[str(layer["config"]["name"])] = kind if not counts[kind] else f"{kind}_{counts[kind]}"
         counts[kind] += 1
     return places
-
-
-def _snake_case(name: str) -> str:
-    """As `keras.src.utils.naming.to_snake_case`: LayerNormalization -> layer_normalization, Conv1D -> conv1d."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

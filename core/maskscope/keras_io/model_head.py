@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maskscope.engine.layer_config import snake_case
+
 _WRAPPERS = frozenset({"TimeDistributed", "Bidirectional", "SpectralNormalization"})
 _LOSS_NAMES = {
     "mse": "mean_squared_error",
@@ -104,11 +106,6 @@ def _loss_name(loss: Any) -> tuple[str, str]:
         written = str(loss.get("class_name"))
         if loss.get("module") != "keras.losses":
             return "", written
-    name = _snake_case(written)
+    name = snake_case(written)
     name = _LOSS_NAMES.get(name, name)
     return (name, "") if name in _LOSSES else ("", written.rpartition(">")[2])
-
-
-def _snake_case(name: str) -> str:
-    words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
-    return re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", words).lower()

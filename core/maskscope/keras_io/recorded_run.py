@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import keras
 import numpy as np
 
+from maskscope.keras_io.error_summary import error_summary
 from maskscope.keras_io.keras_graph import Array, attach_mask, attached_mask, every_layer, first_masking, functional
 from maskscope.keras_io.keras_model import KerasModel
 from maskscope.masks import as_mask_value
@@ -230,7 +231,7 @@ class _Recorder:
             # the layers' code may be from anyone and raise anything
             if not self._go_on:
                 raise
-            error = f"{type(raised).__name__}: {' '.join(str(raised).split())[:200]}"
+            error = error_summary(raised)
             outputs = _zeros(node, [tensor for _, tensor in arguments])
         tensors = keras.tree.flatten(outputs)
         arrivals = tuple(arrival for arrival, _ in arguments)

@@ -12,9 +12,10 @@ from maskscope.audit.checks.base import Check, mutants
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.checked_model import checked_model
 from maskscope.audit.probes.model_runner import ModelRunner
-from maskscope.audit.probes.unrunnable import Unrunnable, error_summary
+from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Finding
 from maskscope.jobs import Job
+from maskscope.keras_io.error_summary import error_summary
 
 if TYPE_CHECKING:
     from maskscope.keras_io.keras_model import KerasModel
@@ -73,12 +74,12 @@ def _save_and_load(model: "KerasModel", suffix: str) -> "KerasModel":
             model.save(file)
         except Exception as error:
             # the layers' code may be from anyone and raise anything
-            reason = f"{type(error).__name__}: {error_summary(error)}"
+            reason = error_summary(error)
             raise Unrunnable(f"The model can't be saved ({reason}).") from error
         try:
             return keras_graph.load_any(file, model)
         except Exception as error:
-            reason = f"{type(error).__name__}: {error_summary(error)}"
+            reason = error_summary(error)
             raise _NotLoadable(f"A model saved as {suffix} can't be loaded again ({reason}).") from error
 
 

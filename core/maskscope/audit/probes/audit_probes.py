@@ -17,10 +17,10 @@ from maskscope.audit.probes.model_runner import ModelRunner
 from maskscope.audit.probes.own_padding import change_by_own_padding
 from maskscope.audit.probes.padded_sample import PaddedSample, padded_sample, sample_of_given
 from maskscope.audit.probes.training_step import TrainingStep
-from maskscope.audit.probes.unrunnable import error_summary
 from maskscope.corpus_scan import Scan
 from maskscope.errors import ModelError
 from maskscope.jobs import Job
+from maskscope.keras_io.error_summary import error_summary
 
 if TYPE_CHECKING:
     from maskscope.keras_io.recorded_run import Run
@@ -134,7 +134,7 @@ class AuditProbes:
         except ModelError as error:
             return str(error), None
         except Exception as error:  # noqa: BLE001 - the layers' code may be from anyone and raise anything
-            reason = f"{type(error).__name__}: {error_summary(error)}"
+            reason = error_summary(error)
             on = "" if sample is None else f" on a batch of {sample.x_btd.shape}"
             return f"The model does not run{on} ({reason}).", None
 

@@ -12,6 +12,7 @@ from maskscope.audit.probes.mask_graph import mask_graph
 from maskscope.audit.probes.padded_sample import made_up_batch
 from maskscope.audit.probes.perturbed_weights import perturbed_biases
 from maskscope.errors import ModelError
+from maskscope.keras_io.error_summary import error_summary
 from maskscope.keras_io.model_graph import ModelGraph
 from maskscope.types import Floats, Mask, MaskValue
 
@@ -80,9 +81,8 @@ def model_graph(keras_file: Path) -> ModelGraph:
         inputs, mask_bt = _made_up_inputs(graph, keras_graph.padding_or_mask_value(model, None))
         return trace_mask(model, inputs, mask_bt, Path(keras_file).name).graph
     except Exception as error:
-        summary = " ".join(str(error).split())[:200]
         raise ModelError(
-            "does not run on a small padded batch", file=keras_file, received=f"{type(error).__name__}: {summary}"
+            "does not run on a small padded batch", file=keras_file, received=error_summary(error)
         ) from error
 
 

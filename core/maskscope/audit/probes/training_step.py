@@ -1,10 +1,8 @@
 """One training step of the audited model: the gradients that it follows, and the state that layers keep from it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +13,6 @@ from maskscope.audit.probes.model_runner import ModelRunner
 from maskscope.audit.probes.targets import Targets
 from maskscope.audit.probes.unrunnable import run_model
 from maskscope.types import Floats
-
-if TYPE_CHECKING:
-    from maskscope.keras_io.keras_model import KerasModel
-
-_NOISE = ("rate", "stddev", "dropout", "recurrent_dropout", "_dropout")
-"""Attributes of Keras's layers and cells that say how much of it they add in training; at 0 they draw no numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +53,8 @@ class TrainingStep:
     def take(self, x_btd: Floats, y: Targets) -> Step:
         """One step on a batch with its labels. Raises Unrunnable for what the model or its loss raises."""
         import tensorflow as tf
+
+        from maskscope.keras_io.without_noise import without_noise
 
         model = self._gradients.compiled_model
         kept = model.get_weights()
@@ -107,24 +101,3 @@ class TrainingStep:
 
         signature = [self._runner.input_spec, *self._gradients.target_signature]
         return tf.function(step, input_signature=signature, autograph=False)
-
-
-@contextmanager
-def without_noise(model: "KerasModel") -> Iterator[None]:
-    """Inside the block no layer of Keras drops or adds anything at random; functions traced there never do."""
-    from maskscope.keras_io import keras_graph
-
-    layers = [each for each in keras_graph.every_layer(model) if type(each).__module__.startswith("keras.")]
-    kept = [
-        (layer, name, vars(layer)[name])
-        for layer in layers
-        for name in _NOISE
-        if isinstance(vars(layer).get(name), float | int)
-    ]
-    try:
-        for layer, name, _ in kept:
-            setattr(layer, name, 0.0)
-        yield
-    finally:
-        for layer, name, value in kept:
-            setattr(layer, name, value)

@@ -1,9 +1,10 @@
 """Errors of a model that is run for the audit."""
 
-import re
 import warnings
 from collections.abc import Callable
 from typing import TypeVar
+
+from maskscope.keras_io.error_summary import error_summary
 
 Result = TypeVar("Result")
 
@@ -31,15 +32,4 @@ def run_model(function: Callable[[], Result]) -> Result:
         raise
     except Exception as error:
         # the layers' code may be from anyone and raise anything
-        raise Unrunnable(f"The model does not run ({type(error).__name__}: {error_summary(error)}).") from error
-
-
-def error_summary(error: BaseException) -> str:
-    """The message of an error without TensorFlow's stack trace, at most 200 characters."""
-    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
-    kept = [
-        line for line in lines if line and not re.match(r'File "|Detected at node|Graph execution error|\[\[', line)
-    ]
-    if "Graph execution error" in str(error):
-        kept = kept[-1:]
-    return " ".join(" ".join(kept).split())[:200]
+        raise Unrunnable(f"The model does not run ({error_summary(error)}).") from error
