@@ -17,7 +17,10 @@ _PICTURED = 12
 
 
 def run(probes: AuditProbes, job: Job) -> Finding:
-    """Compare each sentence without padding to itself with 1, 7 and 64 padded positions after it."""
+    """Compare each sentence without padding to itself with 1, 7 and 64 padded positions after it.
+
+    Fewer are added to a model that does not run with so many, as with an Embedding of a limited number of positions.
+    """
     runner, context = probes.runner, probes.context
     if runner.n_positions is not None:
         raise Unrunnable(
@@ -27,13 +30,14 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     largest = LargestChange()
     tolerance = runner.tolerance
     groups = _groups_of_equal_length(context)
-    steps, done = len(WEIGHTS) * len(groups) * len(PADDING), 0
+    added = _that_run(probes, groups[-1][0])
+    steps, done = len(WEIGHTS) * len(groups) * len(added), 0
     for weights in WEIGHTS:
         with runner.with_weights(weights):
             for sentences in groups:
                 rows_btd = np.stack([context.data.rows(sentence) for sentence in sentences])
                 n_tokens = rows_btd.shape[1]
-                for k in PADDING:
+                for k in added:
                     job.progress(done, steps, "LENGTH")
                     done += 1
                     outputs = runner.outputs(context.padding.add(rows_btd, k))
@@ -50,8 +54,9 @@ def run(probes: AuditProbes, job: Job) -> Finding:
                         )
     change = largest.exceeds(tolerance)
     if change is None:
-        added_text = ", ".join(map(str, PADDING))
-        meaning = f"Adding {added_text} padded positions changes no {runner.output_name} of {runner.place}."
+        added_text = ", ".join(map(str, added))
+        too_many = "" if len(added) == len(PADDING) else f"; with {PADDING[len(added)]} more it does not run"
+        meaning = f"Adding {added_text} padded positions changes no {runner.output_name} of {runner.place}{too_many}."
         return Finding("LENGTH", "passed", meaning, largest.size, tolerance)
     meaning = (
         f"Adding {change.cause} changes {runner.place}'s {runner.output_name} by {change.size:.2g} (weights "
@@ -60,6 +65,21 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     return failed(
         "LENGTH", probes, change, tolerance, meaning, change.evidence("without padding", f"with {change.cause}")
     )
+
+
+def _that_run(probes: AuditProbes, longest: int) -> list[int]:
+    """How many padded positions can be added to the longest sentence. Raises Unrunnable when not even one."""
+    rows_btd = probes.context.data.rows(longest)[None]
+    kept: list[int] = []
+    for k in PADDING:
+        try:
+            probes.runner.outputs(probes.context.padding.add(rows_btd, k))
+        except Unrunnable:
+            if not kept:
+                raise
+            break
+        kept.append(k)
+    return kept
 
 
 def _groups_of_equal_length(context: AuditContext) -> list[list[int]]:

@@ -241,6 +241,8 @@ class LossGradients:
                 each_position = y_pred[:, None] if per_sentence else y_pred
                 wanted = share * tf.cast(loss, tf.float32) + tf.reduce_sum(tf.cast(each_position, tf.float32) * r)
             *gradients, by_input = tape.gradient(wanted, [*weights, x], unconnected_gradients="zero")
+            # that of an Embedding layer, such as of positions, comes as rows
+            gradients = [tf.convert_to_tensor(each) for each in gradients]
             mask = None if per_sentence else attached_mask(y_pred)
             loss_mask = tf.ones(tf.shape(x)[:2], tf.bool) if mask is None else mask
             # as Keras gives the outputs to the loss: behind a sigmoid or softmax it finds the logits, which say more

@@ -147,10 +147,11 @@ def _wrong_masking(flow: MaskFlow, place: int) -> MaskFault:
             f"set the mask_value of {visit.name} to the number at padded positions{held}, or pad with its mask_value",
             "mask_input",
         )
+    anew = any(each.masking for each in flow.visits[:place])
     return MaskFault(
         before.name,
         f"{before.name} ({before.class_name}) changes padded rows before {visit.name} can recognize them as padding.",
-        f"put {visit.name} before {before.name}",
+        f"remove {visit.name}: there is a mask before it" if anew else f"put {visit.name} before {before.name}",
         "mask_input",
     )
 

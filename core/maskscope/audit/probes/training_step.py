@@ -97,7 +97,9 @@ class TrainingStep:
                 by = w if weighted else None
                 total = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=by, training=True)
                 total *= tf.cast(self._gradients.share_of_positions(by, attached_mask(y_pred)), total.dtype)
-            return tape.gradient(total, weights, unconnected_gradients="zero")
+            gradients = tape.gradient(total, weights, unconnected_gradients="zero")
+            # that of an Embedding layer, such as of positions, comes as rows
+            return [tf.convert_to_tensor(each) for each in gradients]
 
         signature = [self._runner.input_spec, *self._gradients.target_signature]
         return tf.function(step, input_signature=signature, autograph=False)

@@ -45,6 +45,13 @@ def test_a_model_with_its_own_code_can_not_be_traced() -> None:
     assert "its own code" in found.meaning
 
 
+def test_a_second_masking_that_makes_another_mask_is_to_be_removed() -> None:
+    found = run(
+        "TRACE", build(lambda x: head(layers.Masking(0.0, name="second")(layers.Dense(3)(rnn()(masking()(x))))))
+    )
+    assert (found.verdict, found.advice) == ("failed", "remove second: there is a mask before it")
+
+
 @pytest.mark.filterwarnings("ignore:Layer 'inner'.*mask:UserWarning")
 def test_what_joins_positions_passes_where_it_uses_the_mask_also_inside_a_model() -> None:
     pooled = build(lambda x: layers.Dense(1)(layers.GlobalAveragePooling1D()(masking()(x))))
