@@ -71,6 +71,11 @@ class RecurrentWeights:
         return int(self.recurrent.shape[1])
 
     @property
+    def is_standard_lstm(self) -> bool:
+        """Whether the layer is an LSTM with its default activations."""
+        return (self.cell, self.activation, self.recurrent_activation) == ("lstm", "tanh", "sigmoid")
+
+    @property
     def zeroes_masked(self) -> bool:
         """Whether the output at a masked position is zeros; else it is the last one again."""
         return self.directions == 2 or self.zero_output_for_mask
@@ -98,7 +103,8 @@ class PreparedRecurrent:
     """The weights of a recurrent layer, arranged for `run` and `run_masked`; those of an LSTM scaled for its step.
 
     Attributes:
-        cell, merge, activation, recurrent_activation, reset_after, reading, zeroes_masked: as of `RecurrentWeights`.
+        cell, merge, activation, recurrent_activation, is_standard_lstm, reset_after, reading, zeroes_masked: as of
+            `RecurrentWeights`. A standard LSTM has a step of its own.
         units: units in each direction.
         kernel: (D, directions * gates * units) float32: the forward gates, then the backward ones.
         recurrent: (directions, gates * units, units) float32.
@@ -110,6 +116,7 @@ class PreparedRecurrent:
     merge: Merge
     activation: ActivationName
     recurrent_activation: ActivationName
+    is_standard_lstm: bool
     reset_after: bool
     reading: Reading
     zeroes_masked: bool
@@ -135,11 +142,6 @@ class PreparedRecurrent:
     def concatenates(self) -> bool:
         """Whether the outputs of two directions are joined end to end."""
         return self.directions == 2 and self.merge == "concat"
-
-    @property
-    def is_standard_lstm(self) -> bool:
-        """Whether the layer is an LSTM with its default activations, whose step has a form of its own."""
-        return (self.cell, self.activation, self.recurrent_activation) == ("lstm", "tanh", "sigmoid")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,7 +179,7 @@ def prepare(weights: RecurrentWeights) -> PreparedRecurrent:
     """Arrange the weights of a layer for `run` and `run_masked`."""
     kernel, recurrent, bias = weights.kernel, weights.recurrent, weights.bias
     input_bias: Floats = np.zeros((weights.directions, weights.n_units), dtype=np.float32)
-    if (weights.cell, weights.activation, weights.recurrent_activation) == ("lstm", "tanh", "sigmoid"):
+    if weights.is_standard_lstm:
         kernel, recurrent, bias = (lstm_cell.scaled(array) for array in (kernel, recurrent, bias))
     elif weights.cell == "gru":
         candidates = slice(gru_cell.CANDIDATE * weights.n_units, None)
@@ -194,6 +196,7 @@ def prepare(weights: RecurrentWeights) -> PreparedRecurrent:
         merge=weights.merge,
         activation=weights.activation,
         recurrent_activation=weights.recurrent_activation,
+        is_standard_lstm=weights.is_standard_lstm,
         reset_after=weights.reset_after,
         reading=weights.reading,
         zeroes_masked=weights.zeroes_masked,

@@ -91,7 +91,7 @@ def _is_stack(weights: TaggerWeights) -> bool:
         and all(
             isinstance(layer, RecurrentWeights)
             and layer.directions == 2
-            and (layer.cell, layer.activation, layer.recurrent_activation) == ("lstm", "tanh", "sigmoid")
+            and layer.is_standard_lstm
             and layer.merge == "concat"
             for layer in layers
         )

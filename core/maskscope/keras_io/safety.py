@@ -265,7 +265,7 @@ def _check_weights(path: Path, weights: bytes) -> None:
     import h5py
 
     def refuse(message: str, expected: str, received: object) -> NoReturn:
-        raise ModelError(message, file=path, expected=_EXPECTED, received=str(received))
+        raise ModelError(message, file=path, expected=expected, received=str(received))
 
     total = 0
     try:

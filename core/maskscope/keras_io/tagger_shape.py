@@ -102,14 +102,12 @@ class Output:
     Attributes:
         index: of it among the model's outputs.
         flat: whether it is (B, T), one number a token without a last axis.
-        per_sentence: whether it is (B, C) of a sentence classifier.
         notes: how it was chosen, a sentence each.
     """
 
     index: int
     flat: bool
     notes: tuple[str, ...]
-    per_sentence: bool = False
 
 
 def tagger_inputs(graph: Any) -> Inputs:
@@ -256,4 +254,4 @@ def sentence_output(graph: Any) -> Output:
         raise ModelError(
             "is no sentence classifier", expected="a model from (B, T, D) to (B, C)", received=f"outputs {shapes}"
         )
-    return Output(0, False, (), True)
+    return Output(0, False, ())

@@ -312,13 +312,13 @@ def _type(file: h5py.File) -> None:
 @pytest.mark.parametrize(
     ("fill", "words"),
     [
-        (_external_link, "point to another file"),
-        (_soft_link, "that are links"),
-        (_circle, "two places"),
-        (_stored_elsewhere, "stored in another file"),
-        (_virtual, "stored in another file"),
-        (_strings, "not numbers"),
-        (_type, "not arrays"),
+        (_external_link, "point to another file; expected arrays in the file itself"),
+        (_soft_link, "that are links; expected arrays in the file itself"),
+        (_circle, "two places; expected a tree of arrays"),
+        (_stored_elsewhere, "stored in another file; expected arrays in the file itself"),
+        (_virtual, "stored in another file; expected arrays in the file itself"),
+        (_strings, "not numbers; expected arrays of numbers"),
+        (_type, "not arrays; expected arrays of numbers"),
     ],
 )
 def test_weights_that_are_no_plain_arrays_are_refused(
