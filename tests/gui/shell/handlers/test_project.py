@@ -114,7 +114,7 @@ def test_a_sentence_without_tokens_is_shown_without_a_verdict(
     assert "no tokens" in window.reading._note.text()
     press(window, KEY.Key_1, KEY.Key_Space, KEY.Key_Right, KEY.Key_End, KEY.Key_A, KEY.Key_Tab, KEY.Key_K)
     assert project_of(window).edits.count() == 0
-    assert "Train a model" in window.padding.verdict.text()
+    assert "Train or open a model" in window.padding.verdict.text()
     press(window, KEY.Key_Down, KEY.Key_1)
     assert focus_of(window).row.labels.tolist() == [1, 1]
 
