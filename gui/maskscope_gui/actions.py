@@ -157,6 +157,14 @@ _PADDING = (
 )
 _MODEL = (
     Action("train", "Train…", ("Ctrl+T",), "Model", 0, "Train a tagger on the labels as they are now."),
+    Action(
+        "reopen_model",
+        "Open again with options…",
+        ("Ctrl+Alt+M",),
+        "Model",
+        0,
+        "Choose anew what the outputs of the model in use are; it is added as another model.",
+    ),
     Action("next_model", "Next model", ("Ctrl+M",), "Model", 0, "Show the next of the project's models."),
     Action("audit", "Audit the padding", ("Ctrl+P",), "Model", 0, "Check whether the model ignores padding."),
     Action(

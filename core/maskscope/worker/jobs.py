@@ -118,7 +118,8 @@ def open_model(request: OpenModelRequest, job: Job) -> OpenModelResult:
 
     release_model()
     with Project.open(request.project, read_only=True) as project:
-        return OpenModelResult(workflow.open_model(project, request.model, request.folder, job, request.options))
+        folder = workflow.open_model(project, request.model, request.folder, job, request.options, request.name)
+    return OpenModelResult(folder)
 
 
 @run_request.register

@@ -207,6 +207,7 @@ class OpenModelRequest(Request[OpenModelResult], frozen=True, tag="open_model"):
         model: the `.keras` file.
         folder: is to be made.
         options: what a person says about the model.
+        name: of the file that the model came from, where `model` is a copy of it; "" for that of `model`.
     """
 
     result_type = OpenModelResult
@@ -214,6 +215,7 @@ class OpenModelRequest(Request[OpenModelResult], frozen=True, tag="open_model"):
     model: Path
     folder: Path
     options: OpenOptions = OpenOptions()
+    name: str = ""
 
 
 class ModelGraphResult(Result, frozen=True, tag="model_graph"):

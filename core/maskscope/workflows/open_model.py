@@ -24,7 +24,12 @@ _COPY_BYTES = 1 << 20
 
 
 def open_model(
-    project: Project, file: Path, folder: Path, job: Job | None = None, options: OpenOptions | None = None
+    project: Project,
+    file: Path,
+    folder: Path,
+    job: Job | None = None,
+    options: OpenOptions | None = None,
+    name: str = "",
 ) -> Path:
     """Inspect a `.keras` file and score the whole project with it. Imports TensorFlow when Keras has to run it.
 
@@ -37,6 +42,7 @@ def open_model(
         folder: is created, for `ModelStore.adopt` afterwards; it must not exist yet.
         job: gets the number of tokens done.
         options: what a person says about the model.
+        name: of the file that the model came from, where `file` is a copy of it; "" for that of `file`.
 
     Returns:
         `folder`, with model.keras, run.json, scores.npy, and padding.npy for a model that Keras runs, else
@@ -54,7 +60,7 @@ def open_model(
         own = folder / "model.keras"
         _copy(file, own)
         try:
-            run = _score_into(folder, own, project, file.name, job, options)
+            run = _score_into(folder, own, project, name or file.name, job, options)
         except ModelError as error:
             raise _naming_original(error, own, file) from error
         with (folder / "run.json").open("w", encoding="utf-8", newline="\n") as stream:

@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -41,7 +42,7 @@ class OpenModelJob(QObject):
         super().__init__(parent)
         self.session, self.client = session, client
         self.job: int | None = None
-        self._file = Path()
+        self._file, self._name = Path(), ""
         self._folder: Path | None = None
         self._always_ask = False
         self._project: Path | None = None
@@ -51,21 +52,28 @@ class OpenModelJob(QObject):
         client.cancelled.connect(self._cancelled)
         session.project_changed.connect(self._project_changed)
 
-    def open(self, file: Path, *, always_ask: bool = False) -> None:
-        """Describe a model's file, and open it when it needs no choice; `always_ask` emits `described` in any case."""
+    def open(self, file: Path, *, always_ask: bool = False, name: str = "") -> None:
+        """Describe a model's file, and open it when it needs no choice.
+
+        Args:
+            file: the model.
+            always_ask: emit `described` in any case.
+            name: of the file that the model came from, where `file` is a copy of it.
+        """
         project = self._writable_project(file)
         if project is not None:
-            self._file, self._project, self._always_ask = file, project.path, always_ask
+            self._file, self._name = file, name or file.name
+            self._project, self._always_ask = project.path, always_ask
             self._request(DescribeModelRequest(project.path, file))
 
-    def open_as(self, file: Path, options: OpenOptions) -> None:
-        """Open a model's file as a person has chosen."""
+    def open_as(self, file: Path, options: OpenOptions, name: str = "") -> None:
+        """Open a model's file, of that name, as a person has chosen."""
         project = self._writable_project(file)
         if project is not None:
-            self._file, self._project = file, project.path
+            self._file, self._name, self._project = file, name or file.name, project.path
             # The folder is named here, because a worker that is killed can't remove it.
             self._folder = project.path / "models" / f".partial-{uuid.uuid4().hex[:8]}"
-            self._request(OpenModelRequest(project.path, file, self._folder, options))
+            self._request(OpenModelRequest(project.path, file, self._folder, options, self._name))
 
     def _writable_project(self, file: Path) -> Project | None:
         """The open project; None, with a message, when nothing can be opened in it now."""
@@ -75,7 +83,7 @@ class OpenModelJob(QObject):
         elif project.read_only:
             self._refuse(file, "can't be added, because the project is open read-only; close the other window first")
         elif self.job is not None:
-            self._refuse(file, f"has to wait until {self._file.name} is open; Esc cancels that")
+            self._refuse(file, f"has to wait until {self._name} is open; Esc cancels that")
         else:
             return project
         return None
@@ -101,7 +109,7 @@ class OpenModelJob(QObject):
         self.session.message_requested.emit(f"Not opened: {file.name} {reason}.", "error")
 
     def _show_progress(self, text: str) -> None:
-        self.progressed.emit(f"Opening {self._file.name} · {text} · Esc cancels")
+        self.progressed.emit(f"Opening {self._name} · {text} · Esc cancels")
 
     def _progressed(self, job: int, done: int, total: int, text: str) -> None:
         if job == self.job:
@@ -125,10 +133,11 @@ class OpenModelJob(QObject):
             self._adopt(project, folder)
 
     def _go_on(self, described: ModelDescription, scheme: TagScheme) -> None:
+        described = replace(described, name=self._name)
         if described.refusal or self._always_ask or not is_certain(described, scheme):
             self.described.emit(self._file, described)
         else:
-            self.open_as(self._file, OpenOptions())
+            self.open_as(self._file, OpenOptions(), self._name)
 
     def _adopt(self, project: Project, folder: Path) -> None:
         try:
@@ -155,9 +164,7 @@ class OpenModelJob(QObject):
     def _cancelled(self, job: int) -> None:
         if job == self.job:
             self._end()
-            self.session.message_requested.emit(
-                f"Opening {self._file.name} was cancelled; nothing of it was kept.", "info"
-            )
+            self.session.message_requested.emit(f"Opening {self._name} was cancelled; nothing of it was kept.", "info")
 
     def _end(self) -> None:
         self.job = None

@@ -5,6 +5,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,35 @@ def test_a_model_that_needs_a_choice_is_opened_as_it_was_chosen(qtbot: QtBot, op
     opened = requested[1]
     assert isinstance(opened, OpenModelRequest)
     assert opened.options == OpenOptions("logits", (2,), None)
+
+
+def test_a_model_of_the_project_is_opened_again_with_other_options_under_its_own_name(
+    qtbot: QtBot, open_program: Programs
+) -> None:
+    window, program = open_program(fake_worker(Limits(60.0, 1 << 40)))
+    model = model_of(window.session)
+    keys = (Qt.Key.Key_M, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
+    qtbot.keyClick(window, *keys)
+    assert window.status_line.message.text() == "Nothing to open again: m1 was trained here, so its outputs are known."
+    window.session.model = replace(model, run=replace(model.run, source="tagger.keras"))
+    requested: list[Request[Result]] = []
+    send = program.client.request
+    program.client.request = lambda request: requested.append(request) or send(request)  # type: ignore[method-assign,func-returns-value]
+    named: list[str] = []
+
+    def confirm(dialog: QWidget) -> None:
+        assert isinstance(dialog, OpenModelDialog)
+        named.append(dialog.described.name)
+        qtbot.keyClicks(dialog.kind, "values")
+        dialog.open_button.click()
+
+    in_dialog(qtbot, confirm)
+    qtbot.keyClick(window, *keys)
+    qtbot.waitUntil(lambda: len(requested) == 2, timeout=20_000)
+    assert named == ["tagger.keras"]
+    opened = requested[1]
+    assert isinstance(opened, OpenModelRequest)
+    assert (opened.model, opened.name, opened.options.output) == (model.keras_file, "tagger.keras", "values")
 
 
 def test_a_padding_that_is_only_assumed_is_shown_before_the_model_is_opened(

@@ -42,6 +42,12 @@ class ModelsPage(Page):
         self.head = Panel("Models", style)
         self.use_hint = self._add_hint(self.head, "Use", "Enter", lambda: self._use(self.table.row))
         self._add_hint(self.head, "Mark to compare", "Space", lambda: self._mark(self.table.row))
+        self.reopen_hint = self._add_hint(
+            self.head,
+            "Open again with options…",
+            key_of_action("reopen_model"),
+            lambda: self.action_requested.emit("reopen_model"),
+        )
         self.details = ModelDetails(style)
         self.note = QLabel()
         self.note.setTextFormat(Qt.TextFormat.PlainText)
@@ -133,8 +139,12 @@ class ModelsPage(Page):
     def _show_details(self) -> None:
         models, row, project = self.table.models, self.table.row, self.session.project
         self.details.setVisible(bool(models))
+        shown = models[row] if 0 <= row < len(models) else None
+        in_use = self.session.model
+        may_reopen = shown is not None and in_use is not None and shown.id == in_use.id and bool(in_use.run.source)
+        self.head.hide_hints([] if may_reopen else [self.reopen_hint])
         if project is not None:
-            self.details.show_model(models[row] if 0 <= row < len(models) else None, project.padding)
+            self.details.show_model(shown, project.padding)
 
     def _use(self, row: int) -> None:
         if 0 <= row < len(self.table.models):
@@ -169,7 +179,8 @@ class ModelsPage(Page):
 
     def _how_to_compare(self) -> str:
         if len(self.table.models) < 2:
-            return f"Train a second model ({key_of_action('train')}) to compare the two here."
+            train, open_model = key_of_action("train"), key_of_action("open_model")
+            return f"Train ({train}) or open ({open_model}) a second model to compare the two here."
         if len(self.table.marks) == 1:
             return f"{self.table.marked_ids[0]} is marked A; mark another model with Space to compare the two."
         return "Mark two models with Space, and the tokens on which they differ are listed here."

@@ -244,7 +244,7 @@ class TracksView(PaintedView):
     def _paint_reason_without_scores(self, painter: QPainter) -> None:
         if self.session.is_scored:
             return
-        no_model = self.session.model is None
+        px, no_model = self.look.px, self.session.model is None
         ways = f"train one ({key_of_action('train')}), or open one ({key_of_action('open_model')})"
         text = f"No model yet: {ways}." if no_model else "Scoring…"
         # The PADDING panel may know this sentence's probabilities before the corpus is scored; then bars are there.
@@ -252,7 +252,11 @@ class TracksView(PaintedView):
         top, height = self._layout.lanes[lane]
         painter.setFont(self.look.body)
         painter.setPen(self.look.c("second"))
-        painter.drawText(QRect(self._names_width, top, self._room, height), Qt.AlignmentFlag.AlignCenter, text)
+        box = QRect(self._names_width, top, self._room, height)
+        # On a ground of its own, since padding is hatched.
+        ground = painter.boundingRect(box, Qt.AlignmentFlag.AlignCenter, text)
+        painter.fillRect(ground.adjusted(-px(4), -px(2), px(4), px(2)), self.look.c("panel"))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_strip(self, painter: QPainter, focus: Focus) -> None:
         """The overview strip: all positions on one line, with a frame around those in sight."""

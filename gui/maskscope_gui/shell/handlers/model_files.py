@@ -38,7 +38,7 @@ class ModelFileHandlers(QObject):
             return
         options = self._dialogs.choose_model_options(described)
         if options is not None:
-            self._open_model_job.open_as(file, options)
+            self._open_model_job.open_as(file, options, described.name)
 
     def _ask_way_out(self, file: Path, described: ModelDescription) -> None:
         way = self._dialogs.choose_way_out(described)

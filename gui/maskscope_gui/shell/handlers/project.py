@@ -32,6 +32,7 @@ class ProjectHandlers(QObject):
             "open": self._ask_project,
             "open_model": self._ask_model,
             "open_model_with_options": lambda: self._ask_model(always_ask=True),
+            "reopen_model": self._reopen_model,
             "open_demo": self.open_demo,
             "export": self._dialogs.export,
             "project_info": self._dialogs.project_info,
@@ -94,6 +95,15 @@ class ProjectHandlers(QObject):
         if chosen:
             self._settings.set_text("models_folder", str(Path(chosen).parent))
             self._open_model_job.open(Path(chosen), always_ask=always_ask)
+
+    def _reopen_model(self) -> None:
+        """Ask anew what the model in use is, from the project's copy of its file."""
+        model = self._session.model
+        if model is None or not model.run.source:
+            why = "there is no model yet" if model is None else f"{model.id} was trained here, so its outputs are known"
+            self._session.message_requested.emit(f"Nothing to open again: {why}.", "info")
+        else:
+            self._open_model_job.open(model.keras_file, always_ask=True, name=model.run.source)
 
     def _add_recent_menu(self) -> None:
         menu = QMenu("Open recent", self._window)

@@ -179,7 +179,7 @@ def test_the_differing_tokens_are_shown_in_the_sentence_list(
 
 def test_with_one_model_the_page_asks_for_a_second(spans: Path, show_models: ShowModels) -> None:
     _, page = show_models(spans)
-    assert "Train a second model (Ctrl+T)" in page.note.text()
+    assert "Train (Ctrl+T) or open (Ctrl+Shift+O) a second model" in page.note.text()
     assert not page.tokens.isVisible()
     assert not page.counts.isVisible()
 
@@ -200,3 +200,17 @@ def test_columns_give_way_in_a_narrow_window_and_the_figures_stay(
     window.resize(window.look.px(1090), window.look.px(700))
     qtbot.waitUntil(lambda: "created" not in [each.title for each in page.table.columns])
     assert column(page.table, "validation F1") == [f"{metrics.f1:.3f}"]
+
+
+def test_only_a_model_from_a_file_that_is_in_use_can_be_opened_again(
+    two_models: Path, adopt_values: Callable[..., object], show_models: ShowModels, press: Press
+) -> None:
+    with Project.open(two_models) as project:
+        adopt_values(project, 1)
+    window, page = show_models(two_models)
+    assert page.details.texts["model"].startswith("m3")
+    assert page.reopen_hint.wanted
+    press(window, KEY.Key_End)
+    assert not page.reopen_hint.wanted
+    press(window, KEY.Key_Return)
+    assert not page.reopen_hint.wanted
