@@ -76,6 +76,15 @@ class ModelValues:
         last = min(first + MOST_LANES, self.n_outputs)
         return tuple(self._lane(self.name(output), values_tc[:, output], output) for output in range(first, last))
 
+    def first_lane(self, rows: slice, first: int) -> ValueLane:
+        """The first of the lanes of a sentence, whose tokens are these rows of the corpus.
+
+        Embeddings are read for a reconstruction alone, since lists paint many sentences at once.
+        """
+        if self.reconstructs:
+            return self._lane("error", self._errors_of(rows), -1)
+        return self._lane(self.name(first), np.asarray(self.outputs[rows, first]), first)
+
     def _lane(self, name: str, values: Floats, output: int) -> ValueLane:
         low, high = self._ends_of(output)
         finite = values[np.isfinite(values)]
@@ -89,12 +98,12 @@ class ModelValues:
             step = max(1, len(self.outputs) // _SAMPLED)
             # An autoencoder has as many outputs as an embedding has numbers: fewer tokens of it are read.
             sampled = slice(None, None, step if output >= 0 else step * 16)
-            values = np.asarray(self.outputs[sampled, output] if output >= 0 else self._sampled_errors(sampled))
+            values = np.asarray(self.outputs[sampled, output] if output >= 0 else self._errors_of(sampled))
             finite = values[np.isfinite(values)]
             self._ends[output] = (min(0.0, float(finite.min(initial=0))), max(0.0, float(finite.max(initial=0))))
         return self._ends[output]
 
-    def _sampled_errors(self, rows: slice) -> Floats:
+    def _errors_of(self, rows: slice) -> Floats:
         return errors(np.asarray(self.outputs[rows]), np.asarray(self._embeddings[rows], dtype=np.float32))
 
 

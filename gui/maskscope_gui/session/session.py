@@ -368,8 +368,7 @@ class Session(QObject):
         if self.values is None or self.project is None:
             return None
         start, end = self.project.offsets[sentence : sentence + 2]
-        embeddings: Floats = self.project.rows(sentence).astype(np.float32)
-        return self.values.lanes(np.asarray(self.values.outputs[start:end]), embeddings, self.first_output)[0]
+        return self.values.first_lane(slice(int(start), int(end)), self.first_output)
 
     def mask_of(self, sentence: int) -> Mask | None:
         """The model's mask (T,) of a sentence, True = real token; None while no project is open."""
