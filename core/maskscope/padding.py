@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from maskscope.masks import mask_from_lengths
 from maskscope.types import Floats, Indices, Mask, MaskValue
 
 Side: TypeAlias = Literal["back", "front"]
@@ -70,7 +71,7 @@ class Padding:
 
     def mask(self, lengths: Indices | Sequence[int], n_positions: int) -> Mask:
         """Mask (B, n_positions) of sentences with these lengths (B,), True = real token."""
-        mask_bt = np.arange(n_positions)[None, :] < np.asarray(lengths)[:, None]
+        mask_bt = mask_from_lengths(lengths, n_positions)
         return np.asarray(mask_bt if self.side == "back" else mask_bt[:, ::-1])
 
     @property
