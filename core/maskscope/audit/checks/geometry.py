@@ -63,8 +63,11 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         return Finding("GEOMETRY", "passed", f"{meaning}{_cudnn_remark(model)}", largest.size, tolerance)
     changes = f"changes by {change.size:.2g}" if np.isfinite(change.size) else "becomes NaN or infinite"
     if not _own_padding_counts(probes, sample, tolerance):
+        meaning = f"Padding {own}, where these data have it, changes nothing"
+        if sample.fixed:
+            meaning = f"What is at padded positions {own}, where these data have them, changes nothing"
         meaning = (
-            f"Padding {own}, where these data have it, changes nothing; with padding {other} {runner.place}'s "
+            f"{meaning}; with padding {other} {runner.place}'s "
             f"{runner.output_name} {changes} (weights {change.weights}), so always pad {own}."
         )
         return Finding("GEOMETRY", "passed", f"{meaning}{_cudnn_remark(model)}", 0.0, tolerance)

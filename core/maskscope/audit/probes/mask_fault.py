@@ -29,7 +29,7 @@ def no_masking(flow: MaskFlow) -> MaskFault:
     """Of a model in which no mask is ever made."""
     return MaskFault(
         None,
-        "The model has no Masking layer, so neither its layers nor its loss are told which positions are padding.",
+        "The model has no Masking layer, so Keras tells neither its layers nor its loss which positions are padding.",
         mask_advice.begin_with_masking(flow.padding),
         "mask_input",
     )

@@ -5,7 +5,7 @@ import pytest
 from keras import layers
 
 from maskscope.types import Floats
-from tests.core.audit.small_models import LENGTHS, build, head, padded, rnn, run
+from tests.core.audit.small_models import LENGTHS, autoencoder, build, head, padded, rnn, run
 
 pytestmark = pytest.mark.keras
 
@@ -25,6 +25,14 @@ def test_the_side_where_the_data_are_padded_decides(n_positions: int | None) -> 
     found = run("GEOMETRY", model, in_front(padded()))
     assert found.verdict == "failed"
     assert "With padding behind the tokens instead of in front of them" in found.meaning
+
+
+def test_of_a_fixed_number_of_positions_only_what_padding_holds_can_be_varied() -> None:
+    found = run("GEOMETRY", autoencoder(False))
+    assert found.verdict == "passed"
+    assert found.meaning.startswith(
+        "What is at padded positions behind the tokens, where these data have them, changes"
+    )
 
 
 def test_nan_in_a_row_of_padding_is_a_fault_on_either_side() -> None:
