@@ -58,6 +58,24 @@ def test_one_without_a_mask_fails_by_as_much_as_keras_moves() -> None:
     assert length.deviation >= max(moved(row, n) for row, n in zip(padded(), LENGTHS, strict=True)) - 1e-6
 
 
+def test_the_loss_is_compared_with_that_of_the_sentences_alone() -> None:
+    # padding of 0 is the largest number of short sentences alone, so that more of it changes nothing
+    model = build(lambda x: layers.Dense(2, "softmax")(layers.GlobalMaxPooling1D()(x)))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = padded(), np.array([0, 1, 1, 0])
+    (found,) = audit_model(model, x, LENGTHS, checks=("LOSS",), labels=y).findings
+    assert found.verdict == "failed"
+    assert "but of its sentences alone it is" in found.meaning
+
+    def loss(x: Floats, y: Any) -> float:
+        return float(np.mean(keras.losses.sparse_categorical_crossentropy(y, model(x))))
+
+    alone = np.mean([loss(x[[row], :n], y[[row]]) for row, n in enumerate(LENGTHS)])
+    assert found.deviation is not None
+    assert found.deviation >= abs(loss(x[:, :5], y) - alone) / alone - 1e-3
+    assert abs(loss(x, y) - loss(np.pad(x, ((0, 0), (0, 9), (0, 0))), y)) < 1e-6
+
+
 def test_one_of_fixed_length_is_asked_on_a_copy() -> None:
     report = audit_model(classifier(True, 6), padded(), LENGTHS, checks=("LENGTH", "LOSS", "TIME"))
     assert set(verdicts(report).values()) == {"passed"}, report.findings

@@ -24,6 +24,8 @@ HALF_TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2}
 PER_POSITION = "return one loss per position, (B, T), and leave the mean to Keras, which uses the mask"
 AUDIT_IN_MEMORY = "audit the compiled model where its code is: maskscope.audit_model(model, X, lengths)"
 _TOKENS = 48
+_ALONE_ROUNDING = 2e-6
+"""Absolute: sentences that are run one by one are rounded otherwise, also where the loss is all but 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class _Deviation:
 
 def run(probes: AuditProbes, job: Job) -> Finding:
     """Flip labels at padding, compare the loss with sum(l * m) / sum(m), and add 9 padded positions.
+
+    A sentence classifier has no labels at padding; its loss is compared with that of its sentences alone.
 
     The loss is the model's own, or what its output layer suggests. The labels are made up, or the input itself for a
     linear model whose outputs have the input's shape.
@@ -168,6 +172,8 @@ def _deviations(probes: AuditProbes, sample: PaddedSample, weights: Weights) -> 
     if over_real is not None and probes.loss.reduction in ("mean", "sum"):
         seen = f"The loss is {base.loss:.6g}, but over the real tokens alone it is {over_real:.6g}"
         found.append(_Deviation(_relative(base.loss, over_real, rounding), seen, weights, "real tokens"))
+    if y.per_sentence:
+        found += _deviations_from_each_alone(probes, sample, y, base, weights)
     if not sample.fixed:
         found += _deviations_when_longer(probes, sample, y, base, weights, rounding)
     return base, found
@@ -188,6 +194,22 @@ def _loss_over_real_tokens(probes: AuditProbes, sample: PaddedSample, result: Lo
         total = float((result.per_position * y.weights)[counted_bt].sum())
         count = float(counted_bt.sum() if probes.loss.divides_by_positions else y.weights[counted_bt].sum())
     return total if probes.loss.reduction == "sum" else total / max(count, 1e-12)
+
+
+def _deviations_from_each_alone(
+    probes: AuditProbes, sample: PaddedSample, y: Targets, base: LossResult, weights: Weights
+) -> list[_Deviation]:
+    """How far the loss of a sentence classifier is from that of its sentences, each alone and without padding.
+
+    None where they can't be run so, or where sample weights weigh them.
+    """
+    if sample.fixed or y.weights is not None or probes.loss.reduction not in ("mean", "sum"):
+        return []
+    rows = range(len(sample.lengths))
+    each = [probes.gradients.evaluate(sample.x_btd[[row], sample.tokens(row)], y[np.array([row])]).loss for row in rows]
+    alone = float(np.sum(each) if probes.loss.reduction == "sum" else np.mean(each))
+    seen = f"The loss of the padded batch is {base.loss:.6g}, but of its sentences alone it is {alone:.6g}"
+    return [_Deviation(_relative(base.loss, alone, _ALONE_ROUNDING), seen, weights, "longer")]
 
 
 def _deviations_when_longer(
