@@ -83,10 +83,13 @@ def how_it_was_run(about: About) -> list[str]:
 
 def after_repair(report: AuditReport) -> str:
     """Whether a repaired copy of the audited model is to be trained again, in a sentence."""
-    training_failed = any(
-        finding.verdict == "failed" and definition_of(finding).fault == TRAINING_DEPENDS for finding in report.findings
+    # TRAINING can't measure TimeDistributed(BatchNormalization), but names it, since it trains otherwise
+    affected = any(
+        definition_of(finding).fault == TRAINING_DEPENDS
+        and (finding.verdict == "failed" or (finding.verdict == "could not tell" and finding.layer is not None))
+        for finding in report.findings
     )
-    if SAME_MASK.issuperset(report.repairs) and not training_failed:
+    if SAME_MASK.issuperset(report.repairs) and not affected:
         return "Its weights are the old ones: the fault did not affect training."
     return "Its weights are the old ones, which were trained with the fault: train it again."
 
