@@ -17,6 +17,9 @@ RunCheck: TypeAlias = Callable[[str, AuditProbes, Job], Finding]
 _QUICK = ("TRACE", "DTYPE", "TIME")
 """Checks that are made first, since they take no time and often show that a repair does not help."""
 
+_TRIED = 6
+"""Sentences that a repair is tried on; the repaired copy itself is audited like any model, once it is made."""
+
 
 def offer_repairs(report: AuditReport, context: AuditContext, run_check: RunCheck, job: Job) -> AuditReport:
     """The report with only such repairs as cure a copy of the model; else the report says why none is offered.
@@ -67,7 +70,7 @@ def _try_repairs(report: AuditReport, context: AuditContext, run_check: RunCheck
     padding = context.padding.mask_value
     try:
         model = repair_model(context.given, report.repairs, 0.0 if padding is None else padding)
-        probes = AuditProbes(repaired_context(context, model))
+        probes = AuditProbes(replace(repaired_context(context, model), sample=_few_sentences(report, context)))
     except ModelError as error:
         return f"An automatic repair was tried: {str(error).rstrip('.')}."
     asked = [each.check for each in report.findings if each.verdict == "failed" and each.repair]
@@ -78,6 +81,16 @@ def _try_repairs(report: AuditReport, context: AuditContext, run_check: RunCheck
             outcome = "still fails" if found.verdict == "failed" else "could not tell"
             return f"An automatic repair was tried, but with it {name} {outcome}, so none is offered."
     return ""
+
+
+def _few_sentences(report: AuditReport, context: AuditContext) -> tuple[int, ...]:
+    """The shortest sentence of the sample, the longest, those that showed the faults, and then the first ones."""
+    if not context.sample:
+        return ()
+    by_length = sorted(context.sample, key=lambda sentence: context.data.lengths[sentence])
+    showed = [each.sentence for each in report.findings if each.repair and each.sentence in context.sample]
+    wanted = dict.fromkeys([by_length[0], by_length[-1], *showed, *context.sample])
+    return tuple(sorted(list(wanted)[:_TRIED]))
 
 
 def _is_good_measure(found: Finding) -> bool:

@@ -1,5 +1,6 @@
 """Repairs are tried before they are offered: a copy must pass what failed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -7,7 +8,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from maskscope.audit import AuditReport, audit_arrays, audit_model
+from maskscope.audit import AuditReport, Finding, audit_arrays, audit_model
+from maskscope.audit.prepare import array_sentences, model_context
+from maskscope.audit.probes.audit_probes import AuditProbes
+from maskscope.audit.repair_trial import offer_repairs
+from maskscope.audit.runner import run_checks
 from maskscope.jobs import NullJob
 from tests.core.audit.small_models import LENGTHS, Recipe, build, head, masking, padded, residual, rnn
 
@@ -41,6 +46,25 @@ def test_a_repair_is_tried_and_offered_where_it_helps(tmp_path: Path) -> None:
         "trying to repair the model",
         "trying the repaired model: TRACE",
     ]
+
+
+def test_a_repair_is_tried_on_few_sentences_with_those_that_showed_the_fault() -> None:
+    lengths = np.tile(LENGTHS, 10)
+    context = model_context(build(residual), array_sentences(np.tile(padded(), (10, 1, 1)), lengths))
+    faulty = context.sample[-2]
+    report = run_checks(AuditProbes(context), "m", checks=("TRACE",))
+    report = replace(report, findings=tuple(replace(finding, sentence=faulty) for finding in report.findings))
+    tried: list[tuple[int, ...]] = []
+
+    def run_check(name: str, probes: AuditProbes, _: object) -> Finding:
+        tried.append(probes.context.sample)
+        return Finding(name, "passed", "")
+
+    assert offer_repairs(report, context, run_check, NullJob()).repairs == ("copy_input",)
+    (sample,) = tried
+    assert len(sample) == 6 < len(context.sample)
+    assert faulty in sample
+    assert {lengths[list(sample)].min(), lengths[list(sample)].max()} == {lengths.min(), lengths.max()}
 
 
 def test_no_repair_of_a_model_in_memory_is_named_since_none_is_tried() -> None:
