@@ -73,7 +73,7 @@ TABLE = {
     "X14": "XX..XXX.X.X....",
     "X15": "....XXX.X......",
     "X16": "XX..XXX.X.X....",
-    "X17": "XXXX.X..X......",
+    "X17": "XXXXXX..X......",
 }
 FAULTY_LAYER = {
     "M2": "projection",

@@ -246,6 +246,6 @@ CHECK = Check(
     "positions are appended; the loss must not change.",
     TRAINING_DEPENDS,
     "largest relative change of the loss",
-    mutants("M1 M2 M3 M4 M5 M6 M7 M8 M9 M10 M12 M13 M14"),
+    mutants("M1 M2 M3 M4 M5 M6 M7 M8 M9 M10 M12 M13 M14 X17"),
     run,
 )
