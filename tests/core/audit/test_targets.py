@@ -56,6 +56,18 @@ def test_weights_of_zero_at_padding_keep_it_out_of_the_loss_of_a_model_without_a
     found = loss_finding(tagger("sparse_categorical_crossentropy"), labels=labels, weights=weights)
     assert found.verdict == "passed", found.meaning
     assert "divides the loss by all positions" in found.meaning
+    (step,) = audit_model(
+        tagger("sparse_categorical_crossentropy"),
+        padded(),
+        LENGTHS,
+        checks=("TRAINING",),
+        labels=labels,
+        weights=weights,
+    ).findings
+    assert step.verdict == "passed", step.meaning
+    # the step of plain SGD gets smaller
+    assert "goes the same way with 30 more padded positions" in step.meaning
+    assert "divides the loss by all positions" in step.meaning
     by_weights = keras.losses.SparseCategoricalCrossentropy(reduction="mean_with_sample_weight")
     found = loss_finding(tagger(by_weights), labels=labels, weights=weights)
     assert found.verdict == "passed", found.meaning

@@ -68,7 +68,7 @@ def run(probes: AuditProbes, job: Job) -> Finding:
         # the model is trained with these labels at padding, and with no others
         deviations = [each for each in deviations if each.kind != "labels"]
     worst = max(deviations, key=lambda each: each.size, default=_Deviation(0.0, "", WEIGHTS[0], "longer"))
-    remark = loss.remark + _remark_on_weights(probes, sample, result)
+    remark = loss.remark + remark_on_weights(probes, sample, result)
     unmasked = bool(result.loss_mask[~sample.mask_bt].any())
     if probes.gradients.given_labels is None and loss.ignore_class is not None and unmasked:
         remark += f" where padded positions have the label {loss.ignore_class}, which it ignores"
@@ -97,7 +97,7 @@ def _labels_decide(sample: PaddedSample, result: LossResult) -> bool:
     return not sample.fixed or bool(result.ignored[~sample.mask_bt].all())
 
 
-def _remark_on_weights(probes: AuditProbes, sample: PaddedSample, result: LossResult) -> str:
+def remark_on_weights(probes: AuditProbes, sample: PaddedSample, result: LossResult) -> str:
     """What Keras does with sample weights of 0 at padding, where no mask reaches the loss."""
     weights = probes.context.data.weights
     if weights is None or probes.runner.per_sentence:

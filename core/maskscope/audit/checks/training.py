@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from maskscope.audit.checks.base import TRAINING_DEPENDS, Check, mutants
-from maskscope.audit.checks.loss import PER_POSITION
+from maskscope.audit.checks.loss import PER_POSITION, remark_on_weights
 from maskscope.audit.checks.time_axis import STEP
 from maskscope.audit.checks.weights import HALF_TOLERANCE
 from maskscope.audit.probes.audit_probes import AuditProbes
@@ -92,10 +92,13 @@ def run(probes: AuditProbes, job: Job) -> Finding:
     worst = max(deviations, key=lambda each: (each.state and each.size > tolerance, each.size), default=_NONE)
     if worst.size > tolerance:
         return _failed(probes, worst, tolerance, remark)
-    kept = " and the same state" if probes.training.state else ""
+    weighed = ""
+    if probes.context.data.weights is not None:
+        weighed = remark_on_weights(probes, sample, probes.gradients.evaluate(sample.x_btd, y))
+    does = "goes the same way" if "divides" in weighed else "leaves the same weights"
+    kept = (" and leaves" if "divides" in weighed else " and") + " the same state" if probes.training.state else ""
     meaning = (
-        f"A training step (without dropout and noise) leaves the same weights{kept} with {ADDED} more padded "
-        f"positions{remark}."
+        f"A training step (without dropout and noise) {does}{kept} with {ADDED} more padded positions{remark}{weighed}."
     )
     return Finding("TRAINING", "passed", meaning, worst.size, tolerance)
 
