@@ -8,9 +8,7 @@ from maskscope.audit.checks.base import Check, mutants
 from maskscope.audit.probes.audit_probes import AuditProbes
 from maskscope.audit.probes.mask_trace import Trace
 from maskscope.audit.probes.padded_sample import PaddedSample
-from maskscope.audit.probes.unrunnable import Unrunnable
 from maskscope.audit.report import Evidence, Finding
-from maskscope.errors import ModelError
 from maskscope.jobs import Job
 from maskscope.padding import SIDES
 
@@ -54,8 +52,8 @@ def _where_it_shows(probes: AuditProbes, why: str) -> str:
     """What is said of a model without any mask, and where that shows: in its outputs, in its loss, or in neither."""
     shown = []
     for found in (_in_the_outputs, _in_the_loss):
-        # where it can't be measured, nothing is said of it
-        with suppress(Unrunnable, ModelError):
+        # where it can't be measured, nothing is said of it; the layers' code may be from anyone and raise anything
+        with suppress(Exception):
             shown.append(found(probes))
     said = "; ".join(each for each in shown if each)
     return f"{why.rstrip('.')}: {said}." if said else why
