@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
@@ -12,6 +13,9 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QSlider,
+    QStyle,
+    QStyleOptionToolButton,
+    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -35,6 +39,7 @@ from maskscope_gui.widgets.base import Role, recolour
 CURVE_HEIGHT = 120
 """Pixels at 100 % that the curve takes once it is made."""
 _EXPLANATION_LINES = 2
+_OPENS = " ▾"
 
 
 class PaddingPanel(QWidget):
@@ -93,8 +98,9 @@ class PaddingPanel(QWidget):
         )
         return slider
 
-    def _make_fill_button(self) -> QToolButton:
-        button = QToolButton()
+    def _make_fill_button(self) -> "MenuButton":
+        button = MenuButton()
+        button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         button.setObjectName("flat")
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         button.setAccessibleName("Padding content")
@@ -220,10 +226,9 @@ class PaddingPanel(QWidget):
         self.slider.blockSignals(False)
         self.added.setText(str(setting.added))
         self.added_title.setText(f"Added {'in front' if self.experiment.padding.side == 'front' else 'positions'}")
-        self.fill.setText(f"{self._fill_text(setting.fill)} ▾")
-        self.fill.setToolTip(
-            f"Padded positions hold {self.experiment.padding.text}" if setting.fill == "source" else ""
-        )
+        self.fill.setText(f"{self._fill_text(setting.fill)}{_OPENS}")
+        content = self.experiment.padding.text if setting.fill == "source" else FILLS[setting.fill]
+        self.fill.setToolTip(f"Padded positions hold {content}")
         for number, source in enumerate(MASK_SOURCES):
             button = self.sources.button(number)
             available = source == "model" or not self.experiment.in_keras
@@ -247,6 +252,28 @@ class PaddingPanel(QWidget):
     def _set(self, label: QLabel, text: str, role: Role) -> None:
         label.setText(text)
         recolour(label, self.look.c(role).name())
+
+
+class MenuButton(QToolButton):
+    """Shows what was chosen from its menu, and cuts it where the line is too narrow."""
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for a few letters: a long text must not widen the whole column."""
+        hint = self.sizeHint()
+        return QSize(min(hint.width(), self._frame + self.fontMetrics().horizontalAdvance("0" * 6)), hint.height())
+
+    @property
+    def _frame(self) -> int:
+        return self.sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the text with its arrow, cut to the width."""
+        option = QStyleOptionToolButton()
+        self.initStyleOption(option)
+        metrics, name = self.fontMetrics(), self.text().removesuffix(_OPENS)
+        room = self.width() - self._frame - metrics.horizontalAdvance(_OPENS)
+        option.text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, room) + _OPENS
+        QStylePainter(self).drawComplexControl(QStyle.ComplexControl.CC_ToolButton, option)
 
 
 def _setting_line(title: QLabel, key: str, value: QWidget | None = None) -> QLayout:

@@ -84,6 +84,11 @@ def test_padding_of_a_whole_row_fits_into_the_column(open_window: OpenWindow, tm
     assert padding.fill.toolTip() == "Padded positions hold one row of 2048 numbers"
     assert padding.minimumSizeHint().width() <= padding.width()
     assert padding.width() <= window.side.width()
+    window.experiment.set_fill("previous")
+    assert padding.fill.text() == "the previous sentence ▾"
+    assert padding.fill.toolTip() == "Padded positions hold the previous sentence"
+    # A scroll bar beside it takes some of the column.
+    assert padding.minimumSizeHint().width() <= window.side.width() - 16
 
 
 def test_the_slider_of_a_model_of_a_fixed_length_stops_at_its_end(
