@@ -13,7 +13,7 @@ from maskscope_gui.theme.theme import Style, colour
 from maskscope_gui.widgets.base import PaintedView, draw_key, elided, key_width, text_width
 
 _ROW = 26
-_MIN_ROWS = 4
+_MIN_ROWS = 6
 _PREFIX_ORDER = "BIMELSU"
 """Prefixes of BIO and BIOES schemes as they follow one another in a span; those of single tokens come last."""
 _SPAN_BEGINS = "BSU"
@@ -110,7 +110,7 @@ class PaletteView(PaintedView):
     # Layout
 
     def set_room(self, height: int) -> None:
-        """Show as many rows as fit into `height` pixels, but never fewer than four; further ones are scrolled."""
+        """Show as many rows as fit into `height` pixels, but never fewer than six; further ones are scrolled."""
         if height != self._room:
             self._room = height
             self.arrange()
@@ -185,7 +185,8 @@ class PaletteView(PaintedView):
                 if box.top() < 0:
                     bar.setValue(bar.value() + box.top())
                 elif box.bottom() >= room:
-                    bar.setValue(bar.value() + box.bottom() + 1 - room)
+                    # by whole rows, so that the first one is not cut off
+                    bar.setValue(-(-(bar.value() + box.bottom() + 1 - room) // box.height()) * box.height())
         self.viewport().update()
 
     # Painting
