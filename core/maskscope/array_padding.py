@@ -1,5 +1,6 @@
 """What padded positions of an array hold, and where sentences begin and end in an array without lengths."""
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -30,45 +31,83 @@ class PaddingFinder:
 
     def __init__(self, side: Side | None = None) -> None:
         sides: tuple[Side, ...] = get_args(Side) if side is None else (side,)
-        self._counts: dict[Side, Counter[bytes]] = {each: Counter() for each in sides}
+        self._sides: dict[Side, _PaddedRows] = {each: _PaddedRows() for each in sides}
 
     def add(self, x_btd: Numbers, lengths: Indices) -> None:
         """Look at sentences x (b, T, D) with their lengths (b,)."""
         n_positions = x_btd.shape[1]
         for sentence in np.flatnonzero(lengths < n_positions):
             n_padded = n_positions - int(lengths[sentence])
-            full = True
-            for side, counts in self._counts.items():
-                room = _EXAMINED - counts.total()
-                if room > 0:
-                    full = False
+            for side, found in self._sides.items():
+                if found.room > 0:
                     rows = x_btd[sentence, -n_padded:] if side == "back" else x_btd[sentence, :n_padded]
-                    counts.update(row.tobytes() for row in _normalized(rows[:room]))
-            if full:
+                    found.add(_normalized(rows[: found.room]))
+            if self.is_full:
                 return
 
     @property
     def is_full(self) -> bool:
         """Whether enough has been looked at, so that nothing more would be."""
-        return all(counts.total() >= _EXAMINED for counts in self._counts.values())
+        return all(found.room <= 0 for found in self._sides.values())
 
     def result(self) -> Padding | None:
         """The padding; None where no position is padded."""
-        if not any(self._counts.values()):
+        if not any(found.total for found in self._sides.values()):
             return None
-        side = max(self._counts, key=self._evidence)
-        counts = self._counts[side]
-        (most, count), *_ = counts.most_common(1)
-        rows = [most] if 2 * count > counts.total() else list(counts)[:MOST_ROWS]
-        return Padding(np.stack([np.frombuffer(row, dtype=np.float32) for row in rows]), side, "data")
+        side = max(self._sides, key=lambda each: self._sides[each].evidence)
+        found = self._sides[side]
+        common = found.common
+        return Padding(np.stack(list(found.examples.values()) if common is None else [common]), side, "data")
 
-    def _evidence(self, side: Side) -> tuple[float, bool]:
+
+class _PaddedRows:
+    """Counts the padded rows of one side by their digests, since rows that all differ would take much memory.
+
+    Attributes:
+        total: how many rows were counted.
+        examples: the first `MOST_ROWS` different ones, (D,) each, by their digests.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.examples: dict[int, Floats] = {}
+        self._digests = np.zeros(_EXAMINED, dtype=np.uint64)
+        # the only row that can be more than half of all (Boyer and Moore's majority vote), and its votes
+        self._candidate: tuple[int, Floats] | None = None
+        self._votes = 0
+
+    @property
+    def room(self) -> int:
+        """How many more rows are to be counted."""
+        return _EXAMINED - self.total
+
+    def add(self, rows: Floats) -> None:
+        """Count rows (n, D), n at most `room`."""
+        for row in rows:
+            digest = int.from_bytes(hashlib.blake2b(row.tobytes(), digest_size=8).digest())
+            self._digests[self.total] = digest
+            self.total += 1
+            if len(self.examples) < MOST_ROWS and digest not in self.examples:
+                self.examples[digest] = row.copy()
+            if self._candidate is None or self._votes == 0:
+                self._candidate = (digest, row.copy())
+            self._votes += 1 if self._candidate[0] == digest else -1
+
+    @property
+    def common(self) -> Floats | None:
+        """The row (D,) that more than half of all rows are; None when there is none."""
+        return self._candidate[1] if self._candidate is not None and self._share > 0.5 else None
+
+    @property
+    def evidence(self) -> tuple[float, bool]:
         """How many of the rows are alike, if more than half are; and whether these are one number throughout."""
-        counts = self._counts[side]
-        (most, count), *_ = counts.most_common(1)
-        share = count / counts.total()
-        row = np.frombuffer(most, dtype=np.float32)
-        return (share, bool((row == row[:1]).all())) if share > 0.5 else (0.0, False)
+        row = self.common
+        return (0.0, False) if row is None else (self._share, bool((row == row[:1]).all()))
+
+    @property
+    def _share(self) -> float:
+        assert self._candidate is not None
+        return int((self._digests[: self.total] == np.uint64(self._candidate[0])).sum()) / self.total
 
 
 def find_padding(x: Numbers, lengths: Indices, side: Side | None = None) -> Padding | None:
@@ -172,11 +211,11 @@ class _Edge:
 
 def _edge(x: Numbers, side: Side) -> _Edge | None:
     """The commonest last, or first, row of sentences that do not hold it throughout; None without any."""
-    some = _normalized(x[:_EXAMINED])
-    if not some.size:
+    if not x.size:
         return None
     at, other = (-1, 0) if side == "back" else (0, -1)
-    counts = Counter(row[at].tobytes() for row in some if row[at].tobytes() != row[other].tobytes())
+    edges, others = _normalized(x[:_EXAMINED, at]), _normalized(x[:_EXAMINED, other])
+    counts = Counter(row.tobytes() for row, far in zip(edges, others, strict=True) if row.tobytes() != far.tobytes())
     if not counts:
         return None
     (most, _), *_ = counts.most_common(1)
