@@ -78,7 +78,7 @@ def test_a_gradient_whose_terms_cancel_out_is_no_fault_of_padding() -> None:
 
 
 @pytest.mark.slow
-@settings(SETTINGS, max_examples=20 if MANY_EXAMPLES else 6)
+@settings(SETTINGS, max_examples=10 if MANY_EXAMPLES else 6)
 @given(sound(depths=(1,), cells=("SimpleRNN",)))
 def test_no_check_fails_a_sound_model(recipe: Recipe) -> None:
     assert not not_passed(recipe)

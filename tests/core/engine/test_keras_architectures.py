@@ -66,7 +66,9 @@ def check(tagger: packed.PackedTagger, model: Model, x: Floats, offsets: Offsets
     np.testing.assert_allclose(tagger.score(x, offsets) / scale, expected / scale, rtol=0, atol=TOLERANCE)
 
 
-@settings(max_examples=min(60, settings().max_examples // 2), suppress_health_check=[HealthCheck.too_slow])
+# drawn designs may end in a softmax over one output, of which Keras warns
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis:UserWarning")
+@settings(max_examples=min(30, settings().max_examples // 2), suppress_health_check=[HealthCheck.too_slow])
 @given(designs(), st.integers(0, 1000))
 def test_any_design_is_scored_as_keras_scores_each_sentence_alone(
     tmp_path_factory: pytest.TempPathFactory, design: Design, seed: int
