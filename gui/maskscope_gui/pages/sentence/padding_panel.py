@@ -266,13 +266,20 @@ class MenuButton(QToolButton):
     def _frame(self) -> int:
         return self.sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
 
+    @property
+    def painted_text(self) -> str:
+        """The text, cut only where the line is too narrow for it."""
+        if self.width() >= self.sizeHint().width():
+            return self.text()
+        metrics, name = self.fontMetrics(), self.text().removesuffix(_OPENS)
+        room = self.width() - self._frame - metrics.horizontalAdvance(_OPENS)
+        return metrics.elidedText(name, Qt.TextElideMode.ElideRight, room) + _OPENS
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the text with its arrow, cut to the width."""
         option = QStyleOptionToolButton()
         self.initStyleOption(option)
-        metrics, name = self.fontMetrics(), self.text().removesuffix(_OPENS)
-        room = self.width() - self._frame - metrics.horizontalAdvance(_OPENS)
-        option.text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, room) + _OPENS
+        option.text = self.painted_text
         QStylePainter(self).drawComplexControl(QStyle.ComplexControl.CC_ToolButton, option)
 
 

@@ -39,6 +39,7 @@ def test_padding_is_ignored_with_the_models_mask(qtbot: QtBot, window: MainWindo
     panel = window.padding
     assert panel.added.text() == "12"
     assert panel.fill.text() == "zeros ▾"
+    assert panel.fill.painted_text == "zeros ▾"
     assert checked(window) == "the model"
     assert panel.figure.text() == "0.000000"
     qtbot.waitUntil(lambda: window.experiment.curves is not None, timeout=10_000)
